@@ -1,0 +1,75 @@
+"""ModelCard: the facts about a model as data, beside its weights in weights/NAME.json."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fer_models.errors import CardError
+from fer_models.preprocessing import InputSpec
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Facts about one model; nothing in it is code.
+
+    Attributes:
+        name: what commands, files and the API call it, such as "eac_resnet50".
+        title: what people read, such as "EAC (ResNet-50)".
+        architecture: a key of `networks.ARCHITECTURES`.
+        labels: expressions in the order of the logits. Never assume an order: join models by name.
+        input: what the network is fed.
+        training_labels: which label set it learned from, such as "FER2013" or "FER+ (7 expressions, majority)".
+        training_data: which pictures, with provenance and licence.
+        licence: of the weights.
+        parameters: how many numbers the network has.
+        sha256: of the weight file.
+        temperature: what logits are divided by before the softmax; fitted on the validation split.
+        intended_use: what it is for.
+        misuse: what it must not be used for.
+        recipe: how it was trained: every setting, and the command.
+        metrics: measured results, as `evaluate` wrote them.
+    """
+
+    name: str
+    title: str
+    architecture: str
+    labels: tuple[str, ...]
+    input: InputSpec
+    training_labels: str
+    training_data: str
+    licence: str
+    parameters: int
+    sha256: str
+    temperature: float = 1.0
+    intended_use: str = ""
+    misuse: str = ""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read a card from JSON.
+
+    Raises:
+        CardError: the file is missing, is not JSON, or lacks or has too many fields.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        data["labels"] = tuple(data["labels"])
+        spec = data["input"]
+        data["input"] = InputSpec(**spec | {"mean": tuple(spec["mean"]), "std": tuple(spec["std"])})
+        card = ModelCard(**data)
+    except FileNotFoundError:
+        raise CardError(f"There is no model card {path}. Restore it with: git checkout -- {path.name}") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise CardError(f"The model card {path} is malformed: {error}") from error
+    if len(set(card.labels)) != len(card.labels) or not card.labels:
+        raise CardError(f"The model card {path} repeats or lacks labels: {card.labels}")
+    return card
+
+
+def write_card(card: ModelCard, path: Path) -> None:
+    """Write a card as readable JSON."""
+    path.write_text(json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

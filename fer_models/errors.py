@@ -1,0 +1,31 @@
+"""Typed errors whose messages say what is wrong and what to do; the UI and the commands show them as they are."""
+
+from collections.abc import Iterable
+
+
+class FerError(Exception):
+    """Base of all errors that a user can act on. Its message is fit to be shown."""
+
+
+class ImageError(FerError):
+    """A picture cannot be used: unreadable, empty, too large, or of an unexpected shape."""
+
+
+class DatasetError(FerError):
+    """A dataset file is missing or malformed. The message names file, row and the expected shape."""
+
+
+class WeightsError(FerError):
+    """A weight file is missing, altered, or does not fit its model card."""
+
+
+class CardError(FerError):
+    """A model card is missing or malformed."""
+
+
+class UnknownNameError(FerError):
+    """A model, expression, method or device was named that does not exist here."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        """Say which kind of name was unknown and list the known ones."""
+        super().__init__(f"Unknown {kind} {name!r}. Known: {', '.join(known)}.")

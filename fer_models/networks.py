@@ -1,0 +1,96 @@
+"""The networks: convolutional features, global average pooling, one linear head.
+
+All give 7x7 feature maps at 112 px: ResNet-50 and MobileNetV2 keep stride 1 in their last strided stage, VGG-16 goes
+without its last pooling. With a pooled linear head, the class attention map (Zhou et al., CVPR 2016) is the head's
+class weights times the features, so no hook and no backward pass is needed to see it.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from fer_models.errors import UnknownNameError
+
+
+class PooledClassifier(nn.Module):
+    """Features, global average pooling, linear head: logits = fc(mean over h, w of features(x))."""
+
+    def __init__(self, features: nn.Module, channels: int, classes: int) -> None:
+        """Join features that give `channels` maps to a linear head for `classes` expressions."""
+        super().__init__()
+        self.features = features
+        self.fc = nn.Linear(channels, classes)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """(N, 3, S, S) float32 to feature maps (N, K, h, w)."""
+        maps: Tensor = self.features(x)
+        return maps
+
+    def forward_head(self, features: Tensor) -> Tensor:
+        """Feature maps (N, K, h, w) to logits (N, C)."""
+        logits: Tensor = self.fc(features.mean((2, 3)))
+        return logits
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, S, S) float32 to logits (N, C)."""
+        return self.forward_head(self.forward_features(x))
+
+
+def class_maps(features: Tensor, weight: Tensor) -> Tensor:
+    """Class attention maps: for every class, the head's weights times the features, summed over channels.
+
+    Zhou et al., CVPR 2016, equation 2; EAC (Zhang et al., ECCV 2022) compares these maps, with the weights detached.
+
+    Args:
+        features: (N, K, h, w).
+        weight: (C, K), the linear head's.
+
+    Returns:
+        (N, C, h, w). Their mean over h, w plus the head's bias are the logits.
+    """
+    return torch.einsum("nkhw,ck->nchw", features, weight)
+
+
+def _resnet50(classes: int) -> PooledClassifier:
+    """ResNet-50 (He et al., CVPR 2016), stride in the 3x3 convolution, stride 1 in the last stage."""
+    trunk = torchvision.models.resnet50(weights=None)
+    block = trunk.layer4[0]
+    block.conv2.stride = (1, 1)
+    block.downsample[0].stride = (1, 1)
+    layers = [trunk.conv1, trunk.bn1, trunk.relu, trunk.maxpool, trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4]
+    return PooledClassifier(nn.Sequential(*layers), 2048, classes)
+
+
+def _vgg16(classes: int) -> PooledClassifier:
+    """VGG-16 (Simonyan and Zisserman, ICLR 2015) with batch norm, without its last pooling and its dense layers."""
+    trunk = torchvision.models.vgg16_bn(weights=None).features
+    return PooledClassifier(nn.Sequential(*list(trunk)[:-1]), 512, classes)
+
+
+def _mobilenet_v2(classes: int) -> PooledClassifier:
+    """MobileNetV2 (Sandler et al., CVPR 2018), stride 1 in the last strided block."""
+    trunk = torchvision.models.mobilenet_v2(weights=None).features
+    trunk[14].conv[1][0].stride = (1, 1)
+    return PooledClassifier(trunk, 1280, classes)
+
+
+#: EAC changes how a network is trained, not what it computes: its backbones are the plain ones.
+ARCHITECTURES: Final[dict[str, Callable[[int], PooledClassifier]]] = {
+    "resnet50": _resnet50,
+    "vgg16": _vgg16,
+    "mobilenet_v2": _mobilenet_v2,
+}
+
+
+def build_network(architecture: str, classes: int) -> PooledClassifier:
+    """An untrained network in training mode.
+
+    Raises:
+        UnknownNameError: no such architecture.
+    """
+    if architecture not in ARCHITECTURES:
+        raise UnknownNameError("architecture", architecture, ARCHITECTURES)
+    return ARCHITECTURES[architecture](classes)

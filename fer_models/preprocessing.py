@@ -1,0 +1,97 @@
+"""InputSpec: the one way a crop becomes a network's input, in training, evaluation and the app alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fer_models.errors import ImageError
+
+# ITU-R BT.601 luma, the weights OpenCV and Pillow use for grey.
+_LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a network expects to be fed.
+
+    Attributes:
+        size: side of the square input in pixels.
+        mode: "grey" (luma on all three channels) or "rgb".
+        mean: per channel, on the [0, 1] scale.
+        std: per channel, on the [0, 1] scale.
+        source_size: side in pixels of the faces the model learned from. Larger crops are first averaged down to it, so
+            that a sharp photo reaches the network as blurred as its training faces were; None leaves them sharp.
+    """
+
+    size: int = 112
+    mode: Literal["grey", "rgb"] = "grey"
+    mean: tuple[float, float, float] = (0.5077, 0.5077, 0.5077)
+    std: tuple[float, float, float] = (0.2550, 0.2550, 0.2550)
+    source_size: int | None = 48
+
+    def colour(self, faces: Tensor) -> Tensor:
+        """Bring faces to the colour mode and to the source resolution.
+
+        Args:
+            faces: (N, 1 or 3, S, S) uint8.
+
+        Returns:
+            (N, 1, s, s) for grey or (N, 3, s, s) for rgb, float32 on the 0 to 255 scale, s = min(S, source_size).
+        """
+        pixels = faces.to(torch.float32)
+        if self.mode == "grey" and pixels.shape[1] == 3:
+            weights = torch.tensor(_LUMA, device=pixels.device).view(1, 3, 1, 1)
+            pixels = (pixels * weights).sum(1, keepdim=True).round_()  # whole grey levels, as in a grey file
+        elif self.mode == "rgb" and pixels.shape[1] == 1:
+            pixels = pixels.expand(-1, 3, -1, -1)
+        if self.source_size is not None and pixels.shape[-1] > self.source_size:
+            side = (self.source_size, self.source_size)
+            pixels = F.interpolate(pixels, side, mode="bilinear", align_corners=False, antialias=True)
+            pixels = pixels.round_().clamp_(0, 255)
+        return pixels
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """(N, 1 or 3, size, size) on the 0 to 255 scale to the (N, 3, size, size) float32 the network is fed."""
+        mean = torch.tensor(self.mean, device=pixels.device).view(1, 3, 1, 1) * 255
+        std = torch.tensor(self.std, device=pixels.device).view(1, 3, 1, 1) * 255
+        return (pixels - mean) / std
+
+    def prepare(self, faces: Tensor) -> Tensor:
+        """(N, 1 or 3, S, S) uint8 faces to the network's input, without any augmentation.
+
+        Returns:
+            (N, 3, size, size) float32.
+        """
+        pixels = self.colour(faces)
+        if pixels.shape[-1] != self.size:
+            side = (self.size, self.size)
+            shrink = pixels.shape[-1] > self.size
+            pixels = F.interpolate(pixels, side, mode="bilinear", align_corners=False, antialias=shrink)
+        return self.normalise(pixels)
+
+    def transform(self, crops: Sequence[NDArray[np.uint8]]) -> Tensor:
+        """Square uint8 crops, (S, S, 3) RGB or (S, S) grey, each of any S, to (N, 3, size, size) float32.
+
+        Raises:
+            ImageError: a crop is not a square uint8 picture.
+        """
+        return torch.cat([self.prepare(as_tensor(crop)) for crop in crops])
+
+
+def as_tensor(crop: NDArray[np.uint8]) -> Tensor:
+    """One crop, (S, S, 3) or (S, S) uint8, as a (1, 3 or 1, S, S) uint8 tensor.
+
+    Raises:
+        ImageError: another shape or dtype.
+    """
+    square = crop.ndim >= 2 and crop.shape[0] == crop.shape[1] > 0
+    if crop.dtype != np.uint8 or not square or crop.shape[2:] not in ((), (3,)):
+        raise ImageError(f"Expected a crop of shape (S, S, 3) or (S, S), uint8; got {crop.shape}, {crop.dtype}.")
+    planes = crop[None] if crop.ndim == 2 else crop.transpose(2, 0, 1)
+    return torch.from_numpy(np.ascontiguousarray(planes))[None]

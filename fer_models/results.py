@@ -1,0 +1,95 @@
+"""Face, Prediction and FaceAnalysis: the frozen records that every layer shares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_models.errors import UnknownNameError
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """Where one face is in its picture.
+
+    Attributes:
+        box: (4,) float32, x1 y1 x2 y2 in source pixels.
+        landmarks: (5, 2) float32, xy in source pixels: left eye, right eye, nose, left and right mouth corner as seen
+            in the picture; None when the whole picture was read as one face.
+        score: the detector's confidence in [0, 1]; 1 when the whole picture was read as one face.
+    """
+
+    box: NDArray[np.float32]
+    landmarks: NDArray[np.float32] | None
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What one model says about one face.
+
+    Attributes:
+        model: the model's name, as on its card.
+        labels: the model's expressions in the order of its logits.
+        logits: (C,) float32.
+        probabilities: (C,) float32, softmax(logits / temperature).
+        temperature: what the logits were divided by (Guo et al., ICML 2017); 1 leaves them as they are.
+        latency_ms: this face's share of the model's time.
+        features: (K, h, w) float32, the last feature maps of the same pass; None unless asked for.
+    """
+
+    #: What `latency_ms` covers, in words for the reader.
+    LATENCY_COVERS = "resizing, normalisation and forward pass of one batch, divided by its faces"
+
+    model: str
+    labels: tuple[str, ...]
+    logits: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
+    temperature: float
+    latency_ms: float
+    features: NDArray[np.float32] | None = None
+
+    @cached_property
+    def label(self) -> str:
+        """The most probable expression."""
+        return self.labels[int(self.probabilities.argmax())]
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the most probable expression."""
+        return float(self.probabilities.max())
+
+    def probability(self, expression: str) -> float:
+        """The probability of one expression, by name.
+
+        Raises:
+            UnknownNameError: this model does not know the expression.
+        """
+        if expression not in self.labels:
+            raise UnknownNameError(f"expression for model {self.model}", expression, self.labels)
+        return float(self.probabilities[self.labels.index(expression)])
+
+
+@dataclass(frozen=True, eq=False)
+class FaceAnalysis:
+    """One face and what every model says about it.
+
+    Attributes:
+        image: index of the face's picture in the list given to the analyzer.
+        face: where it is.
+        crop: (S, S, 3) uint8 RGB, aligned; what every model was given.
+        predictions: by model name, in the order the models were loaded.
+    """
+
+    image: int
+    face: Face
+    crop: NDArray[np.uint8]
+    predictions: Mapping[str, Prediction]
+
+    @property
+    def agreement(self) -> float:
+        """Share of the models that give the most frequent label, in (0, 1]."""
+        labels = [prediction.label for prediction in self.predictions.values()]
+        return max(labels.count(label) for label in labels) / len(labels)
