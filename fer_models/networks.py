@@ -56,7 +56,7 @@ def class_maps(features: Tensor, weight: Tensor) -> Tensor:
 
 def _resnet50(classes: int) -> PooledClassifier:
     """ResNet-50 (He et al., CVPR 2016), stride in the 3x3 convolution, stride 1 in the last stage."""
-    trunk = torchvision.models.resnet50(weights=None)
+    trunk = torchvision.models.resnet50(weights=None, zero_init_residual=True)
     block = trunk.layer4[0]
     block.conv2.stride = (1, 1)
     block.downsample[0].stride = (1, 1)

@@ -94,4 +94,4 @@ def as_tensor(crop: NDArray[np.uint8]) -> Tensor:
     if crop.dtype != np.uint8 or not square or crop.shape[2:] not in ((), (3,)):
         raise ImageError(f"Expected a crop of shape (S, S, 3) or (S, S), uint8; got {crop.shape}, {crop.dtype}.")
     planes = crop[None] if crop.ndim == 2 else crop.transpose(2, 0, 1)
-    return torch.from_numpy(np.ascontiguousarray(planes))[None]
+    return torch.from_numpy(np.array(planes, order="C"))[None]  # a copy: PyTorch warns about read-only arrays

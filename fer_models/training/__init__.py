@@ -1,0 +1,1 @@
+"""Data, objectives, training and evaluation. Nothing outside imports it but the commands."""

@@ -1,0 +1,46 @@
+"""Class folders: FER2013's Kaggle image folders, or anybody's own labelled photos."""
+
+from pathlib import Path
+
+import numpy as np
+
+from fer_models.errors import DatasetError, UnknownNameError
+from fer_models.expressions import EXPRESSIONS, expression
+from fer_models.images import read_image
+from fer_models.training.data import SPLITS, FaceData
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
+
+
+def load_folder(root: Path, split: str) -> FaceData:
+    """Pictures below ROOT/SPLIT/CLASS/, or ROOT/CLASS/ where there is no folder of the split's name.
+
+    The pictures are returned as they are, not cropped; square ones can be read as one face each.
+
+    Raises:
+        DatasetError: there is no class folder, a folder's name is no expression, or a picture cannot be read.
+    """
+    base = next((folder for folder in (root / split, root / split.lower()) if folder.is_dir()), root)
+    folders = sorted(folder for folder in base.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    if not folders:
+        raise DatasetError(f"{base}: expected one folder per expression ({', '.join(EXPRESSIONS)}), found none.")
+    files: list[tuple[Path, int]] = []
+    for folder in folders:
+        try:
+            target = EXPRESSIONS.index(expression(folder.name))
+        except UnknownNameError as error:
+            raise DatasetError(f"{folder}: the folder's name is no expression. {error}") from None
+        pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+        files += [(path, target) for path in pictures]
+    if not files:
+        raise DatasetError(f"{base}: the class folders hold no picture ({', '.join(sorted(_SUFFIXES))}).")
+    faces = [read_image(path) for path, _ in files]
+    alike = len({face.shape for face in faces}) == 1
+    return FaceData(
+        "folder",
+        SPLITS.get(split.lower(), split),
+        np.stack(faces) if alike else faces,
+        np.array([target for _, target in files]),
+        np.arange(len(files)),
+        names=tuple(str(path.relative_to(root)) for path, _ in files),
+    )

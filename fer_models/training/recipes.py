@@ -1,0 +1,131 @@
+"""Every setting of a training run as data: one recipe a model and purpose, kept in the model's card."""
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from fer_models.errors import UnknownNameError
+from fer_models.training.augment import Augmentation
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Some epochs at one input size.
+
+    Attributes:
+        size: input side in pixels.
+        epochs: how many.
+        share: of the training faces seen in one epoch, drawn anew each time; below 1 where pixels are costly.
+        peak: of the recipe's learning rate that this stage climbs to.
+    """
+
+    size: int
+    epochs: int
+    share: float = 1.0
+    peak: float = 1.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one model is trained.
+
+    Attributes:
+        architecture: a key of `networks.ARCHITECTURES`.
+        labels: the label set, a key of `data.SOURCES`.
+        stages: sizes and lengths; the last stage's size is the model's input size.
+        objective: "cross_entropy" or "eac".
+        soft: learn from label distributions where the label set has them.
+        batch: faces a step, over all processes.
+        optimizer: "sgd" (Nesterov momentum) or "adamw".
+        lr: peak learning rate.
+        weight_decay: of weights; biases and norms decay too.
+        momentum: of SGD.
+        warmup: share of a stage's steps in which the learning rate climbs from 0; it then falls along a cosine to 0.
+        smoothing: label smoothing.
+        average: decay of the moving average of the weights.
+        precision: "bf16" autocast or "fp32".
+        consistency: EAC's lambda.
+        ramp: share of the first stage's steps over which lambda climbs from 0.
+        view: EAC's second view, "mirrored" or "independent".
+        augmentation: of the training faces.
+        start: weights to begin with: None, "imagenet" (MobileNetV2 only), or the name of a trained model.
+        seed: of initial weights, order and augmentation.
+    """
+
+    architecture: str
+    labels: str
+    stages: tuple[Stage, ...]
+    objective: Literal["cross_entropy", "eac"] = "cross_entropy"
+    soft: bool = False
+    batch: int = 128
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: float = 0.05
+    weight_decay: float = 5e-4
+    momentum: float = 0.9
+    warmup: float = 0.15
+    smoothing: float = 0.0
+    average: float = 0.998
+    precision: Literal["bf16", "fp32"] = "bf16"
+    consistency: float = 5.0
+    ramp: float = 0.0
+    view: Literal["mirrored", "independent"] = "mirrored"
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    start: str | None = None
+    seed: int = 0
+
+
+_EAC_AUGMENTATION: Final = Augmentation(rotation=10, shift=0.06, scale=0.1, brightness=0.15, contrast=0.15, erase=1.0)
+
+#: By model, then by purpose. "two-cores" fits an afternoon on a laptop.
+RECIPES: Final[dict[str, dict[str, Recipe]]] = {
+    "resnet50": {
+        "two-cores": Recipe("resnet50", "fer2013", (Stage(48, 10), Stage(112, 2, 0.4, 0.3)), smoothing=0.05),
+    },
+    "vgg16": {
+        "two-cores": Recipe("vgg16", "fer2013", (Stage(48, 9), Stage(112, 2, 0.25, 0.3)), smoothing=0.05),
+    },
+    "eac_resnet50": {
+        "two-cores": Recipe(
+            *("resnet50", "ferplus", (Stage(48, 3), Stage(112, 1, 0.5, 0.5)), "eac"),
+            soft=True,
+            lr=0.01,
+            ramp=0.2,
+            augmentation=_EAC_AUGMENTATION,
+            start="resnet50",
+        ),
+    },
+    "eac_mobilenet_v2": {
+        "two-cores": Recipe(
+            *("mobilenet_v2", "ferplus", (Stage(64, 3), Stage(112, 1, 0.6, 0.5)), "eac"),
+            soft=True,
+            batch=64,
+            optimizer="adamw",
+            lr=1e-3,
+            weight_decay=1e-2,
+            ramp=0.2,
+            precision="fp32",
+            augmentation=_EAC_AUGMENTATION,
+            start="imagenet",
+        ),
+    },
+}
+
+#: What people read for each model.
+TITLES: Final[dict[str, str]] = {
+    "resnet50": "ResNet50",
+    "vgg16": "VGG16",
+    "eac_resnet50": "EAC (ResNet-50)",
+    "eac_mobilenet_v2": "EAC (MobileNetV2)",
+}
+
+
+def find_recipe(model: str, purpose: str) -> Recipe:
+    """The recipe of a model for a purpose.
+
+    Raises:
+        UnknownNameError: no such model, or no such recipe for it.
+    """
+    if model not in RECIPES:
+        raise UnknownNameError("model", model, RECIPES)
+    if purpose not in RECIPES[model]:
+        raise UnknownNameError(f"recipe for {model}", purpose, RECIPES[model])
+    return RECIPES[model][purpose]

