@@ -1,0 +1,1 @@
+"""Commands that measure, and print or write what they measured."""
