@@ -62,7 +62,7 @@ def read_card(path: Path) -> ModelCard:
         data["input"] = InputSpec(**spec | {"mean": tuple(spec["mean"]), "std": tuple(spec["std"])})
         card = ModelCard(**data)
     except FileNotFoundError:
-        raise CardError(f"There is no model card {path}. Restore it with: git checkout -- {path.name}") from None
+        raise CardError(f"There is no model card {path}. Restore it with: git checkout -- {path}") from None
     except (ValueError, TypeError, KeyError) as error:
         raise CardError(f"The model card {path} is malformed: {error}") from error
     if len(set(card.labels)) != len(card.labels) or not card.labels:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from fer_models.expressions import EXPRESSIONS
 from fer_models.training.data import SPLITS, FaceData
 
 SIDE: Final = 48
+USAGES: Final = ("Training", "PublicTest", "PrivateTest")
 #: Native labels 0 to 6 of fer2013.csv.
 NATIVE: Final = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 #: Vote columns of fer2013new.csv; the last three are no expression of the vocabulary.
@@ -94,14 +96,14 @@ def _read_csv(path: Path) -> _Table:
     for number, row in _rows(path, ("emotion", "pixels", "Usage"), advice):
         where = f"{path}, line {number}"
         try:
-            face = np.array(row["pixels"].split(), dtype=np.int64)
+            face = np.array((row["pixels"] or "").split(), dtype=np.int64)
         except ValueError as error:
             raise DatasetError(f"{where}: the pixels are not whole numbers: {error}") from None
-        if face.size != SIDE * SIDE or face.min() < 0 or face.max() > 255:
+        if face.size != SIDE * SIDE or not (0 <= face.min() and face.max() <= 255):
             raise DatasetError(f"{where}: expected {SIDE * SIDE} grey levels in 0..255 (48 x 48), got {face.size}.")
         if row["emotion"] not in "0123456" or len(row["emotion"]) != 1:
             raise DatasetError(f"{where}: expected an emotion in 0..6, got {row['emotion']!r}.")
-        if (row["Usage"] or "").lower() not in SPLITS:
+        if row["Usage"] not in USAGES:
             raise DatasetError(f"{where}: expected Usage Training, PublicTest or PrivateTest, got {row['Usage']!r}.")
         faces.append(face.astype(np.uint8).reshape(SIDE, SIDE))
         labels.append(int(row["emotion"]))
@@ -119,10 +121,10 @@ def _read_cached(path: Path) -> _Table:
     stat = path.stat()
     stamp = np.array([stat.st_size, stat.st_mtime_ns])
     try:
-        with np.load(cache, allow_pickle=False) as stored:
+        with cache.open("rb") as handle, np.load(handle, allow_pickle=False) as stored:
             if (stored["stamp"] == stamp).all():
                 return _Table(stored["faces"], stored["labels"], stored["usage"])
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         pass  # no cache yet, or one that was cut short: read the file again
     table = _read_csv(path)
     temporary = cache.with_name(".fer2013.partial.npz")

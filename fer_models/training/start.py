@@ -34,7 +34,7 @@ def start_from(network: PooledClassifier, start: str | None, folders: list[Path]
     path = next((path for path in candidates if path.is_file()), None)
     if path is None:
         tried = ", ".join(str(path) for path in candidates)
-        raise WeightsError(f"There are no weights to start from: {tried}. Train {start} first, or pass --start.")
+        raise WeightsError(f"There are no weights to start from: {tried}. Train {start} first, or pass --init.")
     _load(network, {key: value.float() for key, value in load_file(path).items()}, str(path))
 
 

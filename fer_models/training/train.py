@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", default="two-cores", help="which settings (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/MODEL)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
-    parser.add_argument("--start", help="weights to begin with, if not the recipe's: a model's name or a .safetensors")
+    parser.add_argument("--init", help="weights to begin with, if not the recipe's: a model's name or a .safetensors")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
     parser.add_argument("--stages", help="sizes and epochs, if not the recipe's, such as 48x9,112x2")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
@@ -103,8 +103,8 @@ def _adjusted(recipe: Recipe, args: argparse.Namespace) -> Recipe:
         recipe = replace(recipe, batch=args.batch)
     if args.labels:
         recipe = replace(recipe, labels=args.labels)
-    if args.start:
-        recipe = replace(recipe, start=None if args.start == "none" else args.start)
+    if args.init:
+        recipe = replace(recipe, start=None if args.init == "none" else args.init)
     return recipe
 
 

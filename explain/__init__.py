@@ -1,0 +1,1 @@
+"""Where a model looked, per expression, and how it is drawn. Imports fer_models, never Gradio or Plotly."""

@@ -1,0 +1,120 @@
+"""Analyzer: all models on all faces of all pictures; the single entry point of every tab, command and endpoint."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_models.classifier import Classifier, load_classifier
+from fer_models.errors import UnknownNameError, WeightsError
+from fer_models.faces import CenterFace, FaceDetector, align, whole_picture
+from fer_models.images import as_image
+from fer_models.results import FaceAnalysis
+
+#: Where the cards and weights are: beside the package.
+WEIGHTS: Final = Path(__file__).resolve().parents[1] / "weights"
+#: The models this project is about, in the order every table and chart shows them.
+MODELS: Final = ("resnet50", "vgg16", "eac_resnet50", "eac_mobilenet_v2")
+
+
+class Analyzer:
+    """Finds every face and lets every model read it. Safe to call from several threads; keeps nothing between calls.
+
+    Attributes:
+        classifiers: by model name, in the order they were loaded.
+        detector: finds the faces.
+    """
+
+    def __init__(self, classifiers: Sequence[Classifier], detector: FaceDetector) -> None:
+        """Join loaded models and a detector."""
+        self.classifiers: Mapping[str, Classifier] = MappingProxyType({model.name: model for model in classifiers})
+        self.detector = detector
+
+    def analyze(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        *,
+        whole: bool = False,
+        features: bool = False,
+        models: Sequence[str] | None = None,
+    ) -> list[FaceAnalysis]:
+        """Every face of every picture, read by every model in one batch a model.
+
+        Args:
+            images: each (H, W, 3) uint8 RGB.
+            whole: read each picture as one face instead of looking for faces.
+            features: keep the last feature maps on each prediction, for `explain`.
+            models: only these; None means all that are loaded.
+
+        Returns:
+            One record a face, in the order of the pictures and within a picture in the detector's order. A picture
+            without a detectable face gives none. Predictions come in the order the models were loaded.
+
+        Raises:
+            ImageError: a picture has another shape or dtype.
+            UnknownNameError: a model that is not loaded.
+        """
+        chosen = self._chosen(models)
+        found = []
+        for index, image in enumerate(images):
+            pixels = as_image(image)
+            faces = [whole_picture(pixels)] if whole else self.detector.detect(pixels)
+            found += [(index, face, align(pixels, face)) for face in faces]
+        crops = [crop for _, _, crop in found]
+        predictions = {name: self.classifiers[name].predict(crops, features=features) for name in chosen}
+        return [
+            FaceAnalysis(index, face, crop, MappingProxyType({name: predictions[name][row] for name in chosen}))
+            for row, (index, face, crop) in enumerate(found)
+        ]
+
+    def _chosen(self, models: Sequence[str] | None) -> list[str]:
+        _check_names(models or (), self.classifiers)
+        return [name for name in self.classifiers if models is None or name in models]
+
+
+def available_models(weights: Path = WEIGHTS) -> list[str]:
+    """Names of the models that have a card in a folder: this project's four in their order, then others by name."""
+    names = {path.stem for path in weights.glob("*.json")}
+    return [name for name in MODELS if name in names] + sorted(names.difference(MODELS))
+
+
+def load_analyzer(
+    models: Sequence[str] | None = None,
+    *,
+    device: str = "auto",
+    weights: Path = WEIGHTS,
+    detector: FaceDetector | None = None,
+) -> Analyzer:
+    """Load models and a face detector; a few seconds.
+
+    Args:
+        models: names, loaded in this order, each once; None means all available.
+        device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:1" or "mps".
+        weights: the folder with NAME.json and NAME.safetensors.
+        detector: None means CenterFace.
+
+    Raises:
+        UnknownNameError: no such model or kind of device.
+        WeightsError: there are no models, or weights are missing, truncated, altered or do not fit their card.
+        CardError: a card is malformed.
+        FerError: this machine has no such device.
+    """
+    known = available_models(weights)
+    if not known:
+        raise WeightsError(f"There are no model cards in {weights}. Restore them with: git checkout -- weights")
+    names = list(dict.fromkeys(known if models is None else models))
+    _check_names(names, known)
+    if not names:
+        raise WeightsError(f"No model was named. Known: {', '.join(known)}.")
+    classifiers = [load_classifier(name, weights, device) for name in names]
+    return Analyzer(classifiers, CenterFace() if detector is None else detector)
+
+
+def _check_names(names: Sequence[str], known: Mapping[str, Classifier] | Sequence[str]) -> None:
+    """Raise UnknownNameError for the first name that is not known."""
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("model", name, known)

@@ -1,0 +1,44 @@
+"""The one JSON schema of the `predict` command and the `/compare` endpoint."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_models.expressions import in_display_order
+from fer_models.results import FaceAnalysis, Prediction
+
+
+def to_json(image: NDArray[np.uint8], analyses: Sequence[FaceAnalysis]) -> dict[str, Any]:
+    """One picture and its faces as plain dicts, lists, strings and floats, ready for `json.dumps`.
+
+        {"image": {"width", "height"},
+         "faces": [{"box": [x1, y1, x2, y2], "score",
+                    "models": {NAME: {"label", "probabilities": {EXPRESSION: p}, "latency_ms"}}}]}
+
+    Boxes are in source pixels, to 1/100 of one. Probabilities keep their precision, come in the vocabulary's order and
+    sum to 1 within a model. An expression a model was not trained on is absent, not 0: it was never judged.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        analyses: the faces of this picture alone, in order.
+    """
+    height, width = image.shape[:2]
+    faces = [
+        {
+            "box": [round(float(side), 2) for side in analysis.face.box],
+            "score": float(analysis.face.score),
+            "models": {name: _model(prediction) for name, prediction in analysis.predictions.items()},
+        }
+        for analysis in analyses
+    ]
+    return {"image": {"width": int(width), "height": int(height)}, "faces": faces}
+
+
+def _model(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "label": prediction.label,
+        "probabilities": {name: prediction.probability(name) for name in in_display_order(prediction.labels)},
+        "latency_ms": round(prediction.latency_ms, 3),
+    }

@@ -1,0 +1,124 @@
+"""Shared fixtures: four small models with random weights, written by the project's own code, and a fake detector."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from fer_models.analyzer import MODELS, Analyzer, load_analyzer
+from fer_models.cards import ModelCard, write_card
+from fer_models.checkpoints import save_weights
+from fer_models.expressions import EXPRESSIONS
+from fer_models.networks import PooledClassifier, build_network
+from fer_models.preprocessing import InputSpec
+from fer_models.results import Face
+
+LANDMARKS = np.array([(0.31, 0.40), (0.68, 0.40), (0.49, 0.60), (0.35, 0.76), (0.65, 0.75)], np.float32)
+
+
+class FakeDetector:
+    """Sees one face in every full 100 px of a picture's width, side by side; in a narrower picture none."""
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Face]:
+        faces = []
+        for number in range(image.shape[1] // 100):
+            corner = np.array([100 * number, 0], np.float32)
+            box = np.concatenate([corner, corner + np.float32(100)])
+            faces.append(Face(box, corner + LANDMARKS * 100, 0.9))
+        return faces
+
+
+def random_network(architecture: str, classes: int, seed: int) -> PooledClassifier:
+    """A network whose batch norms fit random pictures, so that different faces get clearly different answers."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = build_network(architecture, classes)
+        probe = torch.randn(16, 3, 8, 8).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    with torch.no_grad():
+        for norm in norms:
+            norm.momentum = 1.0
+        network(probe)
+        logits = network.eval()(probe)
+        network.fc.weight.mul_(2 / logits.std(0).mean())
+        network.fc.bias.sub_(network(probe).mean(0))
+    for norm in norms:
+        norm.momentum = 0.1
+    return network
+
+
+@pytest.fixture(scope="session")
+def write_model() -> Callable[..., ModelCard]:
+    """A function (folder, name, labels, *, seed, architecture, network) that writes a card and its weights."""
+
+    def write(
+        folder: Path,
+        name: str,
+        labels: tuple[str, ...] = EXPRESSIONS,
+        *,
+        seed: int = 0,
+        architecture: str = "mobilenet_v2",
+        network: PooledClassifier | None = None,
+    ) -> ModelCard:
+        network = network or random_network(architecture, len(labels), seed)
+        card = ModelCard(
+            name=name,
+            title=name.upper(),
+            architecture=architecture,
+            labels=labels,
+            input=InputSpec(size=64),
+            training_labels="none: random weights",
+            training_data="none",
+            licence="MIT",
+            parameters=sum(parameter.numel() for parameter in network.parameters()),
+            sha256=save_weights(network, folder / f"{name}.safetensors"),
+            temperature=1.5,
+        )
+        write_card(card, folder / f"{name}.json")
+        return card
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def weights_dir(tmp_path_factory: pytest.TempPathFactory, write_model: Callable[..., ModelCard]) -> Path:
+    """The project's four models, small, each with its labels in another order. Read only."""
+    folder = tmp_path_factory.mktemp("weights")
+    for seed, name in enumerate(MODELS):
+        write_model(folder, name, EXPRESSIONS[seed:] + EXPRESSIONS[:seed], seed=seed)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fake_detector() -> FakeDetector:
+    return FakeDetector()
+
+
+@pytest.fixture(scope="session")
+def analyzer(weights_dir: Path, fake_detector: FakeDetector) -> Analyzer:
+    """All four small models on the CPU behind the fake detector."""
+    return load_analyzer(weights=weights_dir, device="cpu", detector=fake_detector)
+
+
+@pytest.fixture(scope="session")
+def picture() -> NDArray[np.uint8]:
+    """(100, 230, 3) uint8: the fake detector sees two different faces in it."""
+    generator = np.random.default_rng(0)
+    coarse = generator.integers(0, 256, (10, 23, 3), np.uint8)
+    return coarse.repeat(10, 0).repeat(10, 1)
+
+
+@pytest.fixture(scope="session")
+def fer2013(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with fer2013.csv and fer2013new.csv, unpacked from ../shared; skips where that is absent."""
+    unpack = Path(__file__).resolve().parents[2] / "shared" / "fer2013" / "unpack.py"
+    if not unpack.is_file():
+        pytest.skip("needs the FER2013 files in ../shared/fer2013")
+    folder = tmp_path_factory.mktemp("fer2013")
+    subprocess.run([sys.executable, str(unpack), str(folder)], check=True, capture_output=True)
+    return folder

@@ -1,0 +1,194 @@
+"""Whole training runs on a tiny synthetic set: the command, resuming, several processes, what comes out."""
+
+import csv
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fer_models.__main__ import main
+from fer_models.cards import read_card
+from fer_models.checkpoints import load_network
+from fer_models.errors import FerError, WeightsError
+from fer_models.expressions import EXPRESSIONS
+from fer_models.networks import build_network
+from fer_models.training.data import FaceData, load_data
+from fer_models.training.loop import Trainer
+from fer_models.training.recipes import RECIPES, Recipe, Stage, find_recipe
+from fer_models.training.start import start_from
+
+RECIPE = replace(
+    find_recipe("eac_mobilenet_v2", "two-cores"),
+    stages=(Stage(32, 1), Stage(40, 2, share=0.5, peak=0.5)),
+    batch=8,
+    start=None,
+)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """FER2013 and FER+ in their layouts: anger is a dark face, happiness a bright one."""
+    folder = tmp_path_factory.mktemp("synthetic")
+    generator = np.random.default_rng(0)
+    rows, votes = [], []
+    for usage, count in (("Training", 160), ("PublicTest", 12), ("PrivateTest", 12)):
+        for index in range(count):
+            label = index % 2
+            pixels = generator.integers(0, 60, 2304) + 180 * label
+            rows.append(f"{3 * label},{' '.join(map(str, pixels))},{usage}")
+            votes.append(f"{usage},f.png," + ("0,9,0,0,0,0,0,0,0,0" if label else "0,0,0,0,9,0,0,0,0,0"))
+    (folder / "fer2013.csv").write_text("emotion,pixels,Usage\n" + "\n".join(rows) + "\n")
+    header = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
+    (folder / "fer2013new.csv").write_text(header + "\n".join(votes) + "\n")
+    return folder
+
+
+@pytest.fixture
+def sets(data_dir: Path) -> tuple[FaceData, FaceData]:
+    return load_data("ferplus", data_dir, "train"), load_data("ferplus", data_dir, "validation")
+
+
+def trainer(out: Path, recipe: Recipe = RECIPE) -> Trainer:
+    out.mkdir(exist_ok=True)
+    torch.manual_seed(recipe.seed)
+    return Trainer(build_network(recipe.architecture, len(EXPRESSIONS)), recipe, out, torch.device("cpu"))
+
+
+def test_the_command_trains_a_model_that_evaluate_reads(data_dir: Path, tmp_path: Path) -> None:
+    """The path from nothing to figures, for a small model."""
+    out = tmp_path / "run"
+    words = ["train", "eac_mobilenet_v2", "--data", str(data_dir), "--out", str(out), "--init", "none"]
+    assert main([*words, "--stages", "32x10", "--batch", "16", "--device", "cpu"]) == 0
+    card = read_card(out / "eac_mobilenet_v2.json")
+    assert card.training_labels.startswith("FER+")
+    assert card.input.size == 32
+    load_network(card, out / "eac_mobilenet_v2.safetensors")  # checks the hash and the shapes
+    assert card.recipe["settings"]["objective"] == "eac"
+    with (out / "log.csv").open() as handle:
+        log = list(csv.DictReader(handle))
+    assert [row["epoch"] for row in log] == [f"{epoch}.0" for epoch in range(1, 11)]
+    assert float(log[-1]["loss"]) < float(log[0]["loss"])
+
+    report = tmp_path / "report.json"
+    words = ["evaluate", "--data", str(data_dir), "--labels", "fer2013", "--split", "PrivateTest"]
+    assert main([*words, "--weights", str(out), "--models", "eac_mobilenet_v2", "--json", str(report)]) == 0
+    measured = json.loads(report.read_text())["models"]["eac_mobilenet_v2"]
+    assert measured["count"] == 12
+    assert measured["accuracy"] > 0.9  # dark against bright
+    assert measured["labels"] == list(EXPRESSIONS)
+    assert sum(map(sum, measured["confusion"])) == 12
+    assert measured["sha256"] == card.sha256
+
+
+def test_a_resumed_run_equals_one_that_was_never_stopped(
+    sets: tuple[FaceData, FaceData], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted in the middle of the second epoch: same schedule, same draws, same weights to the bit."""
+    whole = trainer(tmp_path / "whole")
+    whole.fit(*sets)
+
+    stopped = trainer(tmp_path / "stopped")
+    steps = 0
+    forward = stopped._forward
+
+    def interrupted(*args: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        nonlocal steps
+        steps += 1
+        if steps == 22:  # twenty in the first epoch, then one of the second
+            raise KeyboardInterrupt
+        return forward(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(stopped, "_forward", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(*sets)
+    assert (stopped.epoch, stopped.batch_index) == (1, 1)
+
+    resumed = trainer(tmp_path / "stopped")
+    resumed.resume()
+    assert (resumed.epoch, resumed.batch_index) == (1, 1)
+    resumed.fit(*sets)
+    without_time = [[{**row, "seconds": 0} for row in run.history] for run in (whole, resumed)]
+    assert without_time[0] == without_time[1]
+    for key, value in whole.average.state_dict().items():
+        assert torch.equal(value, resumed.average.state_dict()[key]), key
+
+
+def test_resume_refuses_another_recipe_and_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FerError, match="no .*checkpoint.pt to resume from"):
+        trainer(tmp_path).resume()
+    trainer(tmp_path).save()
+    with pytest.raises(FerError, match="written by another recipe"):
+        trainer(tmp_path, replace(RECIPE, lr=0.5)).resume()
+
+
+def test_the_schedule_warms_up_and_falls_in_every_stage(tmp_path: Path) -> None:
+    run = trainer(tmp_path, replace(RECIPE, lr=1.0, warmup=0.5, ramp=0.5))
+    stage = run.recipe.stages[1]  # two epochs, peak 0.5
+    rates = []
+    for run.step in range(8):
+        run._set_schedule(stage, 4)
+        rates.append(run.lr)
+    assert rates[:4] == pytest.approx([0.125, 0.25, 0.375, 0.5])
+    assert rates[4] == pytest.approx(0.5)
+    assert rates[6] == pytest.approx(0.25)
+    assert rates == sorted(rates[:4]) + sorted(rates[4:], reverse=True)
+
+
+def test_a_diverged_run_stops_with_advice(sets: tuple[FaceData, FaceData], tmp_path: Path) -> None:
+    run = trainer(tmp_path)
+    with torch.no_grad():
+        run.network.fc.weight.fill_(float("nan"))
+    with pytest.raises(FerError, match="lower the learning rate"):
+        run.fit(*sets)
+
+
+def test_two_processes(data_dir: Path, tmp_path: Path) -> None:
+    """torchrun splits every batch; one process writes."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "fer_models", "train", "eac_mobilenet_v2", "--data", str(data_dir), "--out", str(tmp_path)]
+    command += ["--init", "none", "--stages", "32x1", "--batch", "8", "--device", "cpu", "--threads", "1"]
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert read_card(tmp_path / "eac_mobilenet_v2.json").recipe["training_faces"] == 160
+
+
+def test_start_weights_must_fit(tmp_path: Path) -> None:
+    network = build_network("mobilenet_v2", 7)
+    with pytest.raises(WeightsError, match="no weights to start from"):
+        start_from(network, "resnet50", [tmp_path])
+    run = trainer(tmp_path)
+    run.best["weights"] = run.network.state_dict()
+    from fer_models.checkpoints import save_weights
+
+    save_weights(run.network, tmp_path / "eac_mobilenet_v2.safetensors")
+    start_from(network, "eac_mobilenet_v2", [tmp_path])
+    stored = load_file(tmp_path / "eac_mobilenet_v2.safetensors")
+    assert torch.equal(network.fc.weight, stored["fc.weight"].float())
+    with pytest.raises(WeightsError, match="do not fit"):
+        start_from(build_network("vgg16", 7), str(tmp_path / "eac_mobilenet_v2.safetensors"), [])
+
+
+@pytest.mark.parametrize(
+    "words", [["--stages", "48"], ["--stages", "ax2"], ["--recipe", "nonsense"], ["--data", "nowhere"]]
+)
+def test_wrong_settings_are_one_line(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = ["train", "vgg16", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    assert main([*base, *words]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1
+
+
+def test_every_recipe_is_sound() -> None:
+    for model, recipes in RECIPES.items():
+        for recipe in recipes.values():
+            assert recipe.objective == ("eac" if model.startswith("eac") else "cross_entropy")
+            assert recipe.stages[-1].size == 112
+            assert all(0 < stage.share <= 1 and stage.epochs > 0 for stage in recipe.stages)
