@@ -4,7 +4,6 @@ python -m benchmarks.landmark_template --data DIR [--faces N] [--json FILE]
 """
 
 import argparse
-import csv
 import json
 import sys
 from collections.abc import Sequence
@@ -14,32 +13,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_models.errors import DatasetError
 from fer_models.faces import CenterFace, FaceDetector, similarity
+from fer_models.training.data import load_data
 
 #: Face.landmarks of the mirror image, in the order of the picture itself.
 MIRRORED = [1, 0, 2, 4, 3]
 NAMES = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
 
 
-def training_faces(path: Path, count: int) -> list[NDArray[np.uint8]]:
+def training_faces(folder: Path, count: int) -> list[NDArray[np.uint8]]:
     """Up to `count` evenly spaced training faces of fer2013.csv, each (48, 48, 3) uint8 RGB.
 
     Raises:
-        DatasetError: the file is missing, or a row has no 48x48 pixels.
+        DatasetError: the file is missing or malformed.
     """
-    if not path.is_file():
-        raise DatasetError(f"There is no {path.name} in the folder that --data names.")
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = [(n, row["pixels"]) for n, row in enumerate(csv.DictReader(stream), 2) if row["Usage"] == "Training"]
-    faces = []
-    for at in np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int):
-        line, text = rows[at]
-        pixels = np.array(text.split(), np.uint8)
-        if pixels.size != 48 * 48:
-            raise DatasetError(f"{path.name}, line {line}: expected 2304 pixels, got {pixels.size}.")
-        faces.append(np.repeat(pixels.reshape(48, 48, 1), 3, axis=2))
-    return faces
+    faces = load_data("fer2013", folder, "train").faces
+    rows = np.linspace(0, len(faces) - 1, min(count, len(faces))).astype(int)
+    return [np.repeat(faces[row][..., None], 3, axis=2) for row in rows]
 
 
 def best_landmarks(detector: FaceDetector, image: NDArray[np.uint8]) -> tuple[float, NDArray[np.float64]] | None:
@@ -108,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--faces", type=int, default=4000, help="how many training faces to measure (default: 4000)")
     parser.add_argument("--json", type=Path, default=Path("weights/results/landmark_template.json"), help="where to")
     options = parser.parse_args(arguments)
-    report = measure(training_faces(options.data / "fer2013.csv", options.faces), CenterFace(threshold=0.2))
+    report = measure(training_faces(options.data, options.faces), CenterFace(threshold=0.2))
     command = " ".join(["python -m benchmarks.landmark_template", *(arguments or sys.argv[1:])])
     text = json.dumps({"command": command, "split": "FER2013 Training"} | report, indent=2)
     options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -25,15 +25,16 @@ class InputSpec:
         mode: "grey" (luma on all three channels) or "rgb".
         mean: per channel, on the [0, 1] scale.
         std: per channel, on the [0, 1] scale.
-        source_size: side in pixels of the faces the model learned from. Larger crops are first averaged down to it, so
-            that a sharp photo reaches the network as blurred as its training faces were; None leaves them sharp.
+        source_size: side in pixels that larger crops are first averaged down to, so that a sharp photo reaches the
+            network about as sharp as its 48 px training faces, enlarged, did: `benchmarks.crop_resolution` measures
+            it. None leaves crops as they are.
     """
 
     size: int = 112
     mode: Literal["grey", "rgb"] = "grey"
     mean: tuple[float, float, float] = (0.5077, 0.5077, 0.5077)
     std: tuple[float, float, float] = (0.2550, 0.2550, 0.2550)
-    source_size: int | None = 48
+    source_size: int | None = 96
 
     def colour(self, faces: Tensor) -> Tensor:
         """Bring faces to the colour mode and to the source resolution.

@@ -6,7 +6,7 @@ and CutMix come from torchvision v2, which pairs faces within the batch.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +36,11 @@ class Augmentation:
     erase: float = 0.25
     flip: float = 0.5
     mix: float = 0.0
+
+    def times(self, strength: float) -> "Augmentation":
+        """Every amount multiplied, but for mirroring, which is free of cost."""
+        amounts = {name: value * strength for name, value in asdict(self).items()}
+        return Augmentation(**amounts | {"flip": self.flip})
 
 
 def geometry(faces: Tensor, size: int, how: Augmentation, generator: torch.Generator) -> Tensor:

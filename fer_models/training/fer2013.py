@@ -99,7 +99,7 @@ def _read_csv(path: Path) -> _Table:
             face = np.array((row["pixels"] or "").split(), dtype=np.int64)
         except ValueError as error:
             raise DatasetError(f"{where}: the pixels are not whole numbers: {error}") from None
-        if face.size != SIDE * SIDE or not (0 <= face.min() and face.max() <= 255):
+        if face.size != SIDE * SIDE or not (face.min() >= 0 and face.max() <= 255):
             raise DatasetError(f"{where}: expected {SIDE * SIDE} grey levels in 0..255 (48 x 48), got {face.size}.")
         if row["emotion"] not in "0123456" or len(row["emotion"]) != 1:
             raise DatasetError(f"{where}: expected an emotion in 0..6, got {row['emotion']!r}.")

@@ -99,7 +99,7 @@ class Trainer:
                 if index < self.batch_index:
                     continue
                 self._set_schedule(stage, count)
-                loss, logits = self._forward(faces[rows].to(self.device), targets[rows].to(self.device), stage.size)
+                loss, logits = self._forward(faces[rows].to(self.device), targets[rows].to(self.device), stage)
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -115,9 +115,10 @@ class Trainer:
                 bar.update()
                 bar.set_postfix(loss=f"{self.totals[0] / self.totals[2]:.3f}")
 
-    def _forward(self, faces: Tensor, targets: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        augmentation = self.recipe.augmentation
-        pixels = geometry(self.spec.colour(faces), size, augmentation, self.generator)
+    def _forward(self, faces: Tensor, targets: Tensor, stage: Stage) -> tuple[Tensor, Tensor]:
+        augmentation = self.recipe.augmentation.times(stage.strength)
+        self.task.erasing = augmentation.erase
+        pixels = geometry(self.spec.colour(faces), stage.size, augmentation, self.generator)
         inputs = self.spec.normalise(light(pixels, augmentation, self.generator))
         inputs = inputs.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         with self._autocast():
@@ -217,7 +218,7 @@ class Trainer:
     def _optimizer(self) -> torch.optim.Optimizer:
         recipe = self.recipe
         if recipe.optimizer == "adamw":
-            return torch.optim.AdamW(self.network.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
+            return torch.optim.AdamW(self.network.parameters(), recipe.lr, weight_decay=recipe.weight_decay, fused=True)
         return torch.optim.SGD(
             self.network.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
         )

@@ -16,12 +16,15 @@ class Stage:
         epochs: how many.
         share: of the training faces seen in one epoch, drawn anew each time; below 1 where pixels are costly.
         peak: of the recipe's learning rate that this stage climbs to.
+        strength: what the recipe's augmentation is multiplied by; a deep network without pretraining learns nothing
+            from faces varied at full strength at first.
     """
 
     size: int
     epochs: int
     share: float = 1.0
     peak: float = 1.0
+    strength: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,14 @@ _EAC_AUGMENTATION: Final = Augmentation(rotation=10, shift=0.06, scale=0.1, brig
 #: By model, then by purpose. "two-cores" fits an afternoon on a laptop.
 RECIPES: Final[dict[str, dict[str, Recipe]]] = {
     "resnet50": {
-        "two-cores": Recipe("resnet50", "fer2013", (Stage(48, 10), Stage(112, 2, 0.4, 0.3)), smoothing=0.05),
+        "two-cores": Recipe(
+            *("resnet50", "fer2013"),
+            (Stage(48, 3, strength=0.3), Stage(48, 6, peak=0.7), Stage(112, 2, 0.3, 0.3)),
+            optimizer="adamw",
+            lr=1e-3,
+            weight_decay=0.05,
+            smoothing=0.05,
+        ),
     },
     "vgg16": {
         "two-cores": Recipe("vgg16", "fer2013", (Stage(48, 9), Stage(112, 2, 0.25, 0.3)), smoothing=0.05),
