@@ -21,6 +21,7 @@ from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.results import FaceAnalysis
 from fer_models.training.data import SOURCES, FaceData, load_data
+from fer_models.training.overlap import THRESHOLD, overlapping
 
 Reading = Literal["auto", "whole", "detect"]
 #: Pictures analysed together; bounds the memory.
@@ -156,18 +157,33 @@ def run(args: argparse.Namespace) -> int:
     analyzer = load_analyzer(args.models, device=args.device, weights=args.weights)
     probabilities, missed = read_faces(analyzer, data, args.faces)
     reports = {name: measure(data.targets, values) for name, values in probabilities.items()}
+    copies = _copies(data, args.data)
+    rest = {name: measure(data.targets[~copies], values[~copies]) for name, values in probabilities.items()}
     for name, report in reports.items():
-        print(f"{name:24} accuracy {report.accuracy:7.2%}  macro-F1 {report.macro_f1:.4f}  faces {report.count}")
+        line = f"{name:24} accuracy {report.accuracy:7.2%}  macro-F1 {report.macro_f1:.4f}  faces {report.count}"
+        print(line + (f"  without training copies {rest[name].accuracy:7.2%}" if copies.any() else ""))
     if missed:
         print(f"no face was found in {missed} pictures; they were read whole")
     if args.json:
         document = _document(args, analyzer, data, reports, missed)
+        if copies.any():
+            document["overlap"] = {"correlation_above": THRESHOLD, "rows": data.rows[copies].tolist()}
+            for name, report in rest.items():
+                kept = {"count": report.count, "accuracy": report.accuracy, "macro_f1": report.macro_f1}
+                document["models"][name]["without_overlap"] = kept
         try:
             args.json.parent.mkdir(parents=True, exist_ok=True)
             args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise FerError(f"Cannot write {args.json}: {error.strerror}.") from error
     return 0
+
+
+def _copies(data: FaceData, root: Path) -> NDArray[np.bool_]:
+    """Which faces also stand in the training split, where the dataset is known to repeat itself: FER2013."""
+    if data.source not in ("fer2013", "ferplus") or data.split == "train":
+        return np.zeros(len(data), bool)
+    return overlapping(np.asarray(data.faces), np.asarray(load_data("fer2013", root, "train").faces))
 
 
 def _document(
