@@ -1,0 +1,1 @@
+"""The page: results as figures and markup (no Gradio), and one file a tab (Gradio)."""

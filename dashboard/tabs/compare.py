@@ -1,0 +1,286 @@
+"""The Compare tab: a picture in, every face in it read by every model side by side. And the endpoint /compare."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import gradio as gr
+
+from dashboard import markup
+from dashboard.figures import compare_figure
+from dashboard.reading import Reading, as_whole, load_examples, read_faces
+from fer_models.analyzer import Analyzer
+from fer_models.errors import FerError, ImageError
+from fer_models.expressions import in_display_order
+from fer_models.images import read_image
+from fer_models.schema import to_json
+
+_log = logging.getLogger(__name__)
+
+#: Pictures a newcomer can try.
+EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
+_UNEXPECTED: Final = "Something went wrong while reading this picture. Try again, or try another picture."
+#: Seconds after which an idle session's results are forgotten.
+_FORGET: Final = 3600
+_FORGOTTEN: Final = "This picture was forgotten after an hour without a change. Try it again."
+#: Pictures read at the same time; each model still works on one batch at a time.
+_AT_ONCE: Final = 4
+
+# The highlight moves in the browser at once; the server only learns which face to show.
+_CHOOSE_FACE: Final = """
+element.addEventListener('click', (event) => {
+  const face = event.target.closest('[data-face]')?.dataset.face;
+  if (face === undefined) return;
+  for (const button of element.querySelectorAll('[data-face]')) {
+    button.setAttribute('aria-pressed', String(button.dataset.face === face));
+  }
+  trigger('select', {index: Number(face)});
+});
+"""
+_CHOOSE_EXAMPLE: Final = """
+element.addEventListener('click', (event) => {
+  const example = event.target.closest('[data-example]')?.dataset.example;
+  if (example !== undefined) trigger('select', {index: Number(example)});
+});
+"""
+
+Updates: TypeAlias = dict[Any, Any]
+
+
+class CompareTab:
+    """The components of one page and what each callback does to them. Nothing of any session is kept here."""
+
+    def __init__(self, analyzer: Analyzer, examples: Path) -> None:
+        """Lay the tab out inside the current `gr.Blocks` and connect it."""
+        self.analyzer = analyzer
+        self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
+        self.examples = load_examples(examples)
+        self._lay_out()
+        self._connect()
+
+    def _lay_out(self) -> None:
+        cards = self.shown.cards
+        expressions = in_display_order({label for card in cards.values() for label in card.labels})
+        self.notice = gr.HTML(visible=False, elem_id="compare-notice")
+        with gr.Row(elem_classes="fer-actions"):
+            self.whole = gr.Button(
+                "Read the whole picture as one face", variant="primary", visible=False, elem_id="compare-whole"
+            )
+            self.clear = gr.Button("Try another picture", visible=False, elem_id="compare-clear")
+        with gr.Column(elem_id="compare-start") as self.start:
+            self.image = gr.Image(
+                # The file as it was sent: `read_image` decides what is decoded and how, not Gradio.
+                type="filepath",
+                image_mode=None,
+                sources=["upload", "clipboard", "webcam"],
+                show_label=False,
+                buttons=[],
+                height=320,
+                placeholder="Drop a photo here, or click to choose one",
+                elem_id="compare-image",
+            )
+            thumbs = [(example.title, example.thumbnail) for example in self.examples]
+            self.gallery = gr.HTML(
+                markup.examples(thumbs), visible=bool(thumbs), js_on_load=_CHOOSE_EXAMPLE, elem_id="compare-examples"
+            )
+        with gr.Row(visible=False, elem_id="compare-results") as self.results:
+            with gr.Column(scale=5, min_width=300):
+                self.picture = gr.HTML(js_on_load=_CHOOSE_FACE, elem_id="compare-picture")
+            with gr.Column(scale=6, min_width=300, elem_classes="fer-panel") as self.report:
+                self.verdict = gr.HTML(elem_id="compare-verdict")
+                self.chart = gr.Plot(show_label=False, container=False, elem_classes="fer-chart")
+        with gr.Column(visible=False, elem_id="compare-maps") as self.maps:
+            gr.HTML(
+                '<h2 class="fer-title">Where each model looked</h2><p class="fer-hint">What each model says, and '
+                "the parts of the face that count as evidence for it. Choose an expression to see its evidence.</p>"
+            )
+            own = ("Each model’s answer", markup.OWN)
+            self.expression = gr.Radio(
+                [own, *((name.capitalize(), name) for name in expressions)],
+                value=markup.OWN,
+                label="Show evidence for",
+                elem_id="compare-expression",
+            )
+            self.models = gr.CheckboxGroup(
+                [(card.title, name) for name, card in cards.items()],
+                value=list(cards),
+                label="Models",
+                elem_id="compare-models",
+            )
+            self.columns = gr.HTML(elem_id="compare-columns")
+        self.reading = gr.State(None, time_to_live=_FORGET)
+        self.index = gr.State(0, time_to_live=_FORGET)
+
+    def _connect(self) -> None:
+        face = [self.verdict, self.chart, self.columns]
+        controls = [self.image, self.whole, self.clear, self.expression, self.models]
+        stages = [self.notice, self.start, self.results, self.report, self.maps]
+        everything = [*stages, *controls, self.picture, *face, self.reading, self.index]
+        choices = [self.reading, self.index, self.models, self.expression]
+        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        reads = {"outputs": everything, "concurrency_limit": _AT_ONCE, "concurrency_id": "compare", **hidden}
+        # preprocess=False hands over where the upload lies instead of what Gradio's decoder makes of it.
+        sent = self.image.input(self.read_upload, self.image, preprocess=False, **reads)
+        tried = self.gallery.select(self.read_example, **reads)
+        self.clear.click(self.idle, outputs=everything, cancels=[sent, tried], queue=False, **hidden)
+        self.whole.click(self.read_whole, self.reading, everything, **hidden)
+        chosen = [self.reading, self.models, self.expression]
+        self.picture.select(self.choose_face, chosen, [self.index, *face], **hidden)
+        self.models.input(self.show_face, choices, face, **hidden)
+        self.expression.input(self.show_maps, choices, self.columns, **hidden)
+        self._connect_endpoint()
+
+    def _connect_endpoint(self) -> None:
+        """/compare needs components for its types; nobody sees them."""
+        with gr.Row(visible=False):
+            image, answer, button = gr.Image(type="filepath", label="Image"), gr.JSON(label="Faces"), gr.Button()
+
+        def compare(image: Mapping[str, Any] | None) -> dict[str, Any]:
+            """Every face of one picture, read by every model: boxes in px, probabilities as fractions."""
+            return self.compare(image)
+
+        limits: dict[str, Any] = {"concurrency_limit": _AT_ONCE, "concurrency_id": "compare"}
+        button.click(compare, image, answer, api_name="compare", preprocess=False, **limits)
+
+    # What the page can look like. Each is the one renderer of its state.
+
+    def idle(self, text: str = "") -> Updates:
+        """Ready for a picture, everything else forgotten; with a message if the last one could not be read."""
+        return {
+            self.notice: gr.update(value=markup.message(text), visible=bool(text)),
+            self.start: gr.update(visible=True),
+            **{part: gr.update(visible=False) for part in (self.whole, self.clear, self.results, self.maps)},
+            **{part: "" for part in (self.picture, self.verdict, self.columns)},
+            **{part: None for part in (self.image, self.chart, self.reading)},
+            self.index: 0,
+            self.expression: markup.OWN,
+            self.models: list(self.shown.cards),
+        }
+
+    def busy(self) -> Updates:
+        """A picture is being read."""
+        return {
+            self.notice: gr.update(value=markup.busy("Looking for faces and reading them …"), visible=True),
+            self.start: gr.update(visible=False),
+            self.clear: gr.update(value="Cancel", visible=True),
+        }
+
+    def done(self, reading: Reading) -> Updates:
+        """The faces of a picture, the first one chosen; or the offer to read the whole picture as one face."""
+        found = bool(reading.faces)
+        updates = {
+            self.notice: gr.update(value="" if found else markup.message(markup.NO_FACE), visible=not found),
+            self.whole: gr.update(visible=not found),
+            self.clear: gr.update(value="Try another picture", visible=True),
+            self.start: gr.update(visible=False),
+            self.image: None,
+            self.results: gr.update(visible=True),
+            self.picture: markup.picture(reading),
+            self.report: gr.update(visible=found),
+            self.maps: gr.update(visible=found),
+            self.reading: reading,
+            self.index: 0,
+        }
+        if found:
+            parts = self.show_face(reading, 0, list(self.shown.cards), markup.OWN)
+            updates |= dict(zip((self.verdict, self.chart, self.columns), parts, strict=True))
+        return updates
+
+    # What the user can do.
+
+    def read_upload(self, payload: Mapping[str, Any] | None) -> Iterator[Updates]:
+        """Read an upload, a pasted picture or a snapshot."""
+        if payload is None:
+            yield self.idle()
+            return
+        yield from self._read(lambda: uploaded_path(payload, self.image.GRADIO_CACHE))
+
+    def read_example(self, event: gr.EventData) -> Iterator[Updates]:
+        """Read the example that was clicked."""
+        index = int(event._data["index"])
+        yield from self._read(lambda: self.examples[index].path)
+
+    def _read(self, source: Callable[[], Path]) -> Iterator[Updates]:
+        yield self.busy()
+        try:
+            yield self.done(read_faces(self.analyzer, read_image(source())))
+        except FerError as error:
+            yield self.idle(str(error))
+        except Exception:  # whatever it is, the user gets words and not a stack trace
+            _log.exception("reading a picture failed")
+            yield self.idle(_UNEXPECTED)
+
+    def read_whole(self, reading: Reading | None) -> Updates:
+        """Show the picture without faces as one face."""
+        return self.idle(_FORGOTTEN) if reading is None else self.done(as_whole(reading))
+
+    def choose_face(
+        self, reading: Reading | None, names: Sequence[str], expression: str, event: gr.EventData
+    ) -> tuple[Any, ...]:
+        """Show another face of the same picture."""
+        index = int(event._data["index"])
+        return index, *self.show_face(reading, index, names, expression)
+
+    def show_face(self, reading: Reading | None, index: int, names: Sequence[str], expression: str) -> tuple[Any, ...]:
+        """One face: where the models agree, the chart, the columns."""
+        if reading is None or not 0 <= index < len(reading.faces):
+            return markup.message(_FORGOTTEN), None, ""
+        face = reading.faces[index]
+        chosen = self._chosen(names)
+        predictions = {name: face.predictions[name] for name in chosen}
+        figure = compare_figure(predictions, self.shown.titles, self.shown.styles, legend=False)
+        columns = markup.columns(face, chosen, expression, self.shown)
+        return markup.verdict(reading, index, chosen, self.shown), figure, columns
+
+    def show_maps(self, reading: Reading | None, index: int, names: Sequence[str], expression: str) -> str:
+        """The columns of one face, with another expression's maps."""
+        if reading is None or not 0 <= index < len(reading.faces):
+            return markup.message(_FORGOTTEN)
+        return markup.columns(reading.faces[index], self._chosen(names), expression, self.shown)
+
+    def compare(self, payload: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The endpoint: an upload in, the JSON of `fer_models.schema` out.
+
+        Raises:
+            gr.Error: the picture cannot be used; its message says why.
+        """
+        try:
+            image = read_image(uploaded_path(payload, self.image.GRADIO_CACHE))
+            return to_json(image, self.analyzer.analyze([image]))
+        except FerError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        except Exception:
+            _log.exception("/compare failed")
+            raise gr.Error(_UNEXPECTED, print_exception=False) from None
+
+    def _chosen(self, names: Sequence[str]) -> list[str]:
+        """The ticked models in the order of the columns."""
+        return [name for name in self.shown.cards if name in names]
+
+
+def uploaded_path(payload: Mapping[str, Any] | None, folder: str) -> Path:
+    """Where an upload lies.
+
+    Args:
+        payload: what the browser or a client sent; not to be trusted.
+        folder: where Gradio puts uploads.
+
+    Raises:
+        ImageError: nothing was sent as a file.
+    """
+    path = Path((payload or {}).get("path") or "")
+    # Gradio checks only payloads with a certain mark, so that a client could name any file of this machine.
+    if not path.resolve().is_relative_to(Path(folder).resolve()) or not path.is_file():
+        raise ImageError("No picture was sent. Send one picture as a file.")
+    return path
+
+
+def build(analyzer: Analyzer, examples: Path = EXAMPLES) -> CompareTab:
+    """Build the tab inside the current `gr.Blocks`.
+
+    Args:
+        analyzer: shared by all sessions.
+        examples: folder of example pictures; may be empty or missing.
+    """
+    return CompareTab(analyzer, examples)
