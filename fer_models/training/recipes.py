@@ -95,9 +95,13 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
     },
     "eac_resnet50": {
         "two-cores": Recipe(
-            *("resnet50", "ferplus", (Stage(48, 3), Stage(112, 1, 0.5, 0.5)), "eac"),
+            *("resnet50", "ferplus", (Stage(112, 1, 0.5),), "eac"),
             soft=True,
-            lr=0.01,
+            batch=64,
+            optimizer="adamw",
+            lr=2e-4,
+            weight_decay=0.05,
+            average=0.98,
             ramp=0.2,
             augmentation=_EAC_AUGMENTATION,
             start="resnet50",
@@ -105,7 +109,7 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
     },
     "eac_mobilenet_v2": {
         "two-cores": Recipe(
-            *("mobilenet_v2", "ferplus", (Stage(64, 3), Stage(112, 1, 0.6, 0.5)), "eac"),
+            *("mobilenet_v2", "ferplus", (Stage(64, 2), Stage(112, 1, 0.4, 0.5)), "eac"),
             soft=True,
             batch=64,
             optimizer="adamw",
