@@ -18,6 +18,7 @@ LAYERS = [
     {"expressions", "images", "preprocessing", "results"},
     {"networks", "faces", "cards"},
     {"checkpoints"},
+    {"foreign"},
     {"classifier"},
     {"analyzer", "schema"},
     {"video"},

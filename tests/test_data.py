@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from fer_models.errors import DatasetError, UnknownNameError
@@ -19,7 +20,7 @@ def write_fer2013(root: Path, rows: list[str]) -> None:
     (root / "fer2013.csv").write_text("\n".join([HEADER, *rows]) + "\n")
 
 
-def names_of(targets: np.ndarray) -> list[str]:  # type: ignore[type-arg]
+def names_of(targets: NDArray[np.int64]) -> list[str]:
     return [EXPRESSIONS[target] for target in targets]
 
 

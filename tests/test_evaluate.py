@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from fer_models.analyzer import Analyzer
 from fer_models.expressions import EXPRESSIONS
@@ -16,7 +17,7 @@ from fer_models.training.evaluate import measure, read_faces
 ANGER, FEAR, HAPPINESS = (EXPRESSIONS.index(name) for name in ("anger", "fear", "happiness"))
 
 
-def rows(*entries: tuple[int, float]) -> np.ndarray:  # type: ignore[type-arg]
+def rows(*entries: tuple[int, float]) -> NDArray[np.float32]:
     """Probabilities: the given class at the given height, the rest spread evenly."""
     table = np.zeros((len(entries), 7), np.float32)
     for row, (label, probability) in zip(table, entries, strict=True):

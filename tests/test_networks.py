@@ -5,19 +5,21 @@ from fer_models.errors import UnknownNameError
 from fer_models.networks import ARCHITECTURES, build_network, class_maps
 
 # Parameters with a 7-class head: torchvision's ResNet-50 (25,557,032), VGG-16-BN (138,365,992) and MobileNetV2
-# (3,504,872) less their ImageNet heads, plus 7 (K + 1).
+# (3,504,872) less their ImageNet heads, plus 7 (K + 1). The last column is the side in px at which maps are 7x7.
 TABLE = [
-    ("resnet50", 2048, 25_557_032 - 1000 * 2049 + 7 * 2049),
-    ("vgg16", 512, 14_723_136 + 7 * 513),
-    ("mobilenet_v2", 1280, 3_504_872 - 1000 * 1281 + 7 * 1281),
+    ("resnet50", 2048, 25_557_032 - 1000 * 2049 + 7 * 2049, 112),
+    ("vgg16", 512, 14_723_136 + 7 * 513, 112),
+    ("mobilenet_v2", 1280, 3_504_872 - 1000 * 1281 + 7 * 1281, 112),
+    ("resnet50_caffe", 2048, 25_557_032 - 1000 * 2049 + 7 * 2049, 224),
+    ("mobilenet_v2_stride32", 1280, 3_504_872 - 1000 * 1281 + 7 * 1281, 224),
 ]
 
 
-@pytest.mark.parametrize(("architecture", "channels", "parameters"), TABLE)
-def test_maps_are_7x7_at_112_px(architecture: str, channels: int, parameters: int) -> None:
+@pytest.mark.parametrize(("architecture", "channels", "parameters", "side"), TABLE)
+def test_maps_are_7x7(architecture: str, channels: int, parameters: int, side: int) -> None:
     network = build_network(architecture, 7).eval()
     with torch.inference_mode():
-        x = torch.randn(2, 3, 112, 112)
+        x = torch.randn(2, 3, side, side)
         features = network.forward_features(x)
         assert features.shape == (2, channels, 7, 7)
         logits = network(x)

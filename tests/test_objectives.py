@@ -88,7 +88,12 @@ def test_the_two_views(view: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Tensor] = []
     network = tiny_network()
     original = network.forward_features
-    monkeypatch.setattr(network, "forward_features", lambda x: seen.append(x) or original(x))
+
+    def watched(x: Tensor) -> Tensor:
+        seen.append(x)
+        return original(x)
+
+    monkeypatch.setattr(network, "forward_features", watched)
     task = EACTask(network, weight=5.0, view=view, smoothing=0.0, erasing=1.0)  # type: ignore[arg-type]
     x = torch.arange(3 * 16 * 16.0).reshape(1, 3, 16, 16)
     task(x, torch.tensor([[0.0, 1.0]]), generator())

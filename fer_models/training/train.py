@@ -19,7 +19,7 @@ from fer_models.preprocessing import InputSpec
 from fer_models.training.data import FaceData, load_data
 from fer_models.training.loop import Trainer
 from fer_models.training.recipes import RECIPES, TITLES, Recipe, Stage, find_recipe
-from fer_models.training.start import start_from
+from fer_models.training.start import architecture_for, start_from
 
 LABEL_SETS = {
     "fer2013": "FER2013",
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", default="two-cores", help="which settings (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/MODEL)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
-    parser.add_argument("--init", help="weights to begin with, if not the recipe's: a model's name or a .safetensors")
+    parser.add_argument("--init", help="weights to begin with, if not the recipe's: a model's name or a file")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
     parser.add_argument("--stages", help="sizes and epochs, if not the recipe's, such as 48x9,112x2")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
@@ -76,8 +76,10 @@ def run(args: argparse.Namespace) -> int:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         torch.manual_seed(recipe.seed)
+        folders = [out.parent / (recipe.start or ""), Path("weights")]
+        recipe = replace(recipe, architecture=architecture_for(recipe.architecture, recipe.start, folders))
         network = build_network(recipe.architecture, len(EXPRESSIONS))
-        start_from(network, recipe.start, [out.parent / (recipe.start or ""), Path("weights")])
+        start_from(network, recipe.start, folders)
         trainer = Trainer(network, recipe, out, device)
         if args.resume:
             trainer.resume()
