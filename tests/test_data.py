@@ -178,6 +178,18 @@ def test_class_folders(tmp_path: Path) -> None:
         load_data("folder", tmp_path, "test")
 
 
+def test_class_folders_without_a_validation_folder_share_the_training_pictures(tmp_path: Path) -> None:
+    for index in range(10):
+        for base in ("train", "test"):
+            folder = tmp_path / base / "fear"
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (48, 48), index).save(folder / f"{index}.png")
+    parts = [load_data("folder", tmp_path, split) for split in ("train", "validation", "test")]
+    assert [len(part) for part in parts] == [9, 1, 10]
+    assert not set(parts[0].names or ()) & set(parts[1].names or ())
+    assert all(name.startswith("train/") for name in (*(parts[0].names or ()), *(parts[1].names or ())))
+
+
 def test_class_folders_of_photos_of_several_sizes(tmp_path: Path) -> None:
     for side, folder in ((30, "fear"), (60, "sad")):
         (tmp_path / folder).mkdir()

@@ -33,6 +33,10 @@ SPLITS: Final[dict[str, str]] = {
 }
 
 
+#: Share of the training entries held out where a dataset has no validation split.
+VALIDATION_SHARE: Final = 0.1
+
+
 @dataclass(frozen=True, eq=False)
 class FaceData:
     """Labelled faces of one split.
@@ -88,6 +92,16 @@ def _resized(face: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return cv2.resize(rgb, (side, side), interpolation=interpolation).astype(np.uint8)
 
 
+def in_split(count: int, split: str, seed: int) -> NDArray[np.bool_]:
+    """Which of a training list's entries belong to "train" or "validation", where a dataset has no validation split.
+
+    A seeded tenth is held out, at least one entry.
+    """
+    held_out = np.zeros(count, bool)
+    held_out[np.random.default_rng(seed).permutation(count)[: max(1, round(VALIDATION_SHARE * count))]] = True
+    return held_out if split == "validation" else ~held_out
+
+
 def split_name(name: str) -> str:
     """Our word for a split that may be named as its dataset names it.
 
@@ -119,7 +133,7 @@ def load_data(source: str, root: Path, split: str, *, labels_file: str | None = 
         "fer2013": lambda: fer2013.load_fer2013(root, split_name(split)),
         "ferplus": lambda: fer2013.load_ferplus(root, split_name(split)),
         "rafdb": lambda: rafdb.load_rafdb(root, split_name(split), labels_file or rafdb.LABELS, seed),
-        "folder": lambda: folders.load_folder(root, split),
+        "folder": lambda: folders.load_folder(root, split, seed),
     }
     if source not in loaders:
         raise UnknownNameError("label set", source, loaders)

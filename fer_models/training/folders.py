@@ -7,20 +7,24 @@ import numpy as np
 from fer_models.errors import DatasetError, UnknownNameError
 from fer_models.expressions import EXPRESSIONS, expression
 from fer_models.images import read_image
-from fer_models.training.data import SPLITS, FaceData
+from fer_models.training.data import SPLITS, FaceData, in_split
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
 
 
-def load_folder(root: Path, split: str) -> FaceData:
+def load_folder(root: Path, split: str, seed: int = 0) -> FaceData:
     """Pictures below ROOT/SPLIT/CLASS/, or ROOT/CLASS/ where there is no folder of the split's name.
 
-    The pictures are returned as they are, not cropped; square ones can be read as one face each.
+    The pictures are returned as they are, not cropped; square ones can be read as one face each. Where there is no
+    folder for validation, "train" and "validation" share the training pictures, or those of ROOT/CLASS/, by a seed.
 
     Raises:
         DatasetError: there is no class folder, a folder's name is no expression, or a picture cannot be read.
     """
-    base = next((folder for folder in (root / split, root / split.lower()) if folder.is_dir()), root)
+    ours = SPLITS.get(split.lower(), split)
+    shared = ours in ("train", "validation") and not (root / "validation").is_dir()
+    names = [split, split.lower(), *(["train"] if shared else [])]
+    base = next((root / name for name in names if (root / name).is_dir()), root)
     folders = sorted(folder for folder in base.iterdir() if folder.is_dir() and not folder.name.startswith("."))
     if not folders:
         raise DatasetError(f"{base}: expected one folder per expression ({', '.join(EXPRESSIONS)}), found none.")
@@ -34,11 +38,13 @@ def load_folder(root: Path, split: str) -> FaceData:
         files += [(path, target) for path in pictures]
     if not files:
         raise DatasetError(f"{base}: the class folders hold no picture ({', '.join(sorted(_SUFFIXES))}).")
+    if shared:
+        files = [files[index] for index in np.flatnonzero(in_split(len(files), ours, seed))]
     faces = [read_image(path) for path, _ in files]
     alike = len({face.shape for face in faces}) == 1
     return FaceData(
         "folder",
-        SPLITS.get(split.lower(), split),
+        ours,
         np.stack(faces) if alike else faces,
         np.array([target for _, target in files]),
         np.arange(len(files)),

@@ -8,13 +8,11 @@ import numpy as np
 from fer_models.errors import DatasetError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.images import read_image
-from fer_models.training.data import FaceData
+from fer_models.training.data import FaceData, in_split
 
 LABELS: Final = "list_patition_label.txt"
 #: Native labels 1 to 7.
 NATIVE: Final = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
-#: RAF-DB has no validation split: this share of its training faces is held out, seeded.
-VALIDATION_SHARE: Final = 0.1
 
 
 def load_rafdb(root: Path, split: str, labels_file: str = LABELS, seed: int = 0) -> FaceData:
@@ -38,10 +36,7 @@ def load_rafdb(root: Path, split: str, labels_file: str = LABELS, seed: int = 0)
     prefix = "test" if split == "test" else "train"
     listed = [(row, name, label) for row, (name, label) in enumerate(entries) if name.startswith(prefix)]
     if split != "test":
-        held_out = np.zeros(len(listed), dtype=bool)
-        count = max(1, round(VALIDATION_SHARE * len(listed))) if listed else 0
-        held_out[np.random.default_rng(seed).permutation(len(listed))[:count]] = True
-        listed = [entry for entry, out in zip(listed, held_out, strict=True) if out == (split == "validation")]
+        listed = [listed[index] for index in np.flatnonzero(in_split(len(listed), split, seed))]
     if not listed:
         raise DatasetError(f"{path}: no picture of the {split} split is listed (names start with {prefix}_).")
     aligned = root / "Image" / "aligned"

@@ -83,7 +83,7 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
     "resnet50": {
         "two-cores": Recipe(
             *("resnet50", "fer2013"),
-            (Stage(48, 3, strength=0.3), Stage(48, 6, peak=0.7), Stage(112, 2, 0.3, 0.3)),
+            (Stage(48, 3, strength=0.3), Stage(48, 6, peak=0.7), Stage(112, 5, 0.3, 0.6, strength=0.4)),
             optimizer="adamw",
             lr=1e-3,
             weight_decay=0.05,
