@@ -1,5 +1,6 @@
 """Analyzer: all models on all faces of all pictures; the single entry point of every tab, command and endpoint."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -9,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_models.classifier import Classifier, load_classifier
-from fer_models.errors import UnknownNameError, WeightsError
+from fer_models.errors import CardError, UnknownNameError, WeightsError
 from fer_models.faces import CenterFace, FaceDetector, align, whole_picture
+from fer_models.foreign import foreign_file, foreign_files
 from fer_models.images import as_image
 from fer_models.results import FaceAnalysis
 
@@ -18,6 +20,8 @@ from fer_models.results import FaceAnalysis
 WEIGHTS: Final = Path(__file__).resolve().parents[1] / "weights"
 #: The models this project is about, in the order every table and chart shows them.
 MODELS: Final = ("resnet50", "vgg16", "eac_resnet50", "eac_mobilenet_v2")
+
+_log = logging.getLogger(__name__)
 
 
 class Analyzer:
@@ -76,8 +80,11 @@ class Analyzer:
 
 
 def available_models(weights: Path = WEIGHTS) -> list[str]:
-    """Names of the models that have a card in a folder: this project's four in their order, then others by name."""
-    names = {path.stem for path in weights.glob("*.json")}
+    """Names of the models in a folder, this project's four in their order, then others by name.
+
+    A model is there if it has a card, or is another system's file that needs none (`fer_models.foreign`).
+    """
+    names = {path.stem for path in [*weights.glob("*.json"), *foreign_files(weights)]}
     return [name for name in MODELS if name in names] + sorted(names.difference(MODELS))
 
 
@@ -89,6 +96,9 @@ def load_analyzer(
     detector: FaceDetector | None = None,
 ) -> Analyzer:
     """Load models and a face detector; a few seconds.
+
+    Another system's file that cannot be used stops the others only if it was named: otherwise it is left out, and the
+    log (the standard error, unless set otherwise) says why.
 
     Args:
         models: names, loaded in this order, each once; None means all available.
@@ -109,7 +119,20 @@ def load_analyzer(
     _check_names(names, known)
     if not names:
         raise WeightsError(f"No model was named. Known: {', '.join(known)}.")
-    classifiers = [load_classifier(name, weights, device) for name in names]
+    classifiers = []
+    for name in names:
+        try:
+            classifiers.append(load_classifier(name, weights, device))
+        except (CardError, WeightsError) as error:
+            if models is not None or foreign_file(weights, name) is None:
+                raise
+            _log.warning("The model %s is left out. %s", name, error)
+    if models is None:
+        for path in foreign_files(weights):
+            if foreign_file(weights, path.stem) != path:
+                _log.warning("%s is not read: another file has its name. Rename one of them.", path)
+    if not classifiers:
+        raise WeightsError(f"None of the models in {weights} can be used. Restore them with: git checkout -- weights")
     return Analyzer(classifiers, CenterFace() if detector is None else detector)
 
 

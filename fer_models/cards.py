@@ -49,14 +49,21 @@ class ModelCard:
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_card(path: Path) -> ModelCard:
+def read_card(path: Path, base: ModelCard | None = None) -> ModelCard:
     """Read a card from JSON.
+
+    Args:
+        path: the file.
+        base: a card whose fields stand in for those the file leaves out, also inside its input; None: it must have all.
 
     Raises:
         CardError: the file is missing, is not JSON, or lacks or has too many fields.
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
+        if base is not None:
+            default = asdict(base)
+            data = default | data | {"input": default["input"] | data.get("input", {})}
         data["labels"] = tuple(data["labels"])
         spec = data["input"]
         data["input"] = InputSpec(**spec | {"mean": tuple(spec["mean"]), "std": tuple(spec["std"])})

@@ -66,10 +66,28 @@ def load_network(card: ModelCard, path: Path) -> PooledClassifier:
         WeightsError: the file is missing, truncated, altered, or does not fit the card.
         UnknownNameError: the card names an architecture that does not exist here.
     """
-    tensors = _read(card, path)
+    return fill_network(card, path, _read(card, path))
+
+
+def fill_network(card: ModelCard, path: Path, tensors: Mapping[str, Tensor]) -> PooledClassifier:
+    """The network a card describes, with these weights, float32, in evaluation mode, frozen, on the CPU.
+
+    Args:
+        card: names the architecture and the labels.
+        path: the file the tensors came from, for errors.
+        tensors: by the network's own names, floating ones of any precision.
+
+    Raises:
+        WeightsError: the tensors do not fit the card.
+        UnknownNameError: the card names an architecture that does not exist here.
+    """
     with torch.device("meta"):  # no memory and no random numbers for weights that are replaced at once
         network = build_network(card.architecture, len(card.labels))
-    _check_fit(card, path, network.state_dict(), tensors)
+    if misfits := describe_misfits(network.state_dict(), tensors):
+        raise WeightsError(
+            f"The weight file {path} does not fit its card ({card.architecture}, {len(card.labels)} labels): "
+            f"{misfits}. Restore both, or correct the card's architecture and labels."
+        )
     floats = {key: tensor.float() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
     network.load_state_dict(floats, assign=True)
     return network.eval().requires_grad_(False)
@@ -115,8 +133,8 @@ def _declared_bytes(data: bytes) -> int:
         return header_end if data[8:9] == b"{" else 0
 
 
-def _check_fit(card: ModelCard, path: Path, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
-    """Raise WeightsError, naming the first misfits, unless keys and shapes are the network's."""
+def describe_misfits(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """The first names and shapes in which tensors differ from what a network expects, for an error; "" if they fit."""
     misfits = [f"{key} is missing" for key in expected if key not in found]
     misfits += [f"{key} is not part of the network" for key in found if key not in expected]
     misfits += [
@@ -124,10 +142,5 @@ def _check_fit(card: ModelCard, path: Path, expected: Mapping[str, Tensor], foun
         for key, tensor in expected.items()
         if key in found and found[key].shape != tensor.shape
     ]
-    if misfits:
-        more = len(misfits) - _NAMED_MISFITS
-        listed = "; ".join(misfits[:_NAMED_MISFITS]) + (f"; and {more} more" if more > 0 else "")
-        raise WeightsError(
-            f"The weight file {path} does not fit its card ({card.architecture}, {len(card.labels)} labels): {listed}. "
-            "Restore both, or correct the card's architecture and labels."
-        )
+    more = len(misfits) - _NAMED_MISFITS
+    return "; ".join(misfits[:_NAMED_MISFITS]) + (f"; and {more} more" if more > 0 else "")

@@ -15,6 +15,7 @@ from torch import Tensor
 from fer_models.cards import ModelCard, read_card
 from fer_models.checkpoints import load_network
 from fer_models.errors import CardError, FerError, UnknownNameError
+from fer_models.foreign import foreign_file, load_foreign
 from fer_models.networks import PooledClassifier
 from fer_models.results import Prediction
 
@@ -139,6 +140,9 @@ class Classifier:
 def load_classifier(name: str, weights: Path, device: str = "auto") -> Classifier:
     """Read weights/NAME.json and weights/NAME.safetensors, check them, and put the model on a device.
 
+    Without a NAME.safetensors, another system's NAME.pth or NAME.pt is read instead, which needs no card
+    (`fer_models.foreign`).
+
     Args:
         name: the model's name.
         weights: the folder of both files.
@@ -151,10 +155,11 @@ def load_classifier(name: str, weights: Path, device: str = "auto") -> Classifie
         FerError: this machine has no such device.
     """
     target = find_device(device)
-    card = read_card(weights / f"{name}.json")
+    foreign = foreign_file(weights, name)
+    card, network = load_foreign(foreign) if foreign else (read_card(weights / f"{name}.json"), None)
     if card.name != name:
         raise CardError(f"The card {weights / name}.json is the card of {card.name}. Rename one of them.")
-    classifier = Classifier(card, load_network(card, weights / f"{name}.safetensors"), target)
+    classifier = Classifier(card, network or load_network(card, weights / f"{name}.safetensors"), target)
     side = 2 * card.input.size  # in colour and too large, so that every step of the preprocessing runs
     classifier.predict([np.zeros((side, side, 3), np.uint8)])  # the first pass sets up kernels: charge no face for it
     return classifier

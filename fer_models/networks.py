@@ -1,8 +1,9 @@
 """The networks: convolutional features, global average pooling, one linear head.
 
-All give 7x7 feature maps at 112 px: ResNet-50 and MobileNetV2 keep stride 1 in their last strided stage, VGG-16 goes
-without its last pooling. With a pooled linear head, the class attention map (Zhou et al., CVPR 2016) is the head's
-class weights times the features, so no hook and no backward pass is needed to see it.
+This project's own give 7x7 feature maps at 112 px: ResNet-50 and MobileNetV2 keep stride 1 in their last strided stage,
+VGG-16 goes without its last pooling. Those for other systems' weights give 7x7 at 224 px. With a pooled linear head,
+the class attention map (Zhou et al., CVPR 2016) is the head's class weights times the features, so no hook and no
+backward pass is needed to see it.
 """
 
 from collections.abc import Callable
@@ -77,11 +78,31 @@ def _mobilenet_v2(classes: int) -> PooledClassifier:
     return PooledClassifier(trunk, 1280, classes)
 
 
+def _resnet50_caffe(classes: int) -> PooledClassifier:
+    """ResNet-50 as VGGFace2 (Cao et al., FG 2018) and the EAC authors have it, after Caffe's; 7x7 maps at 224 px.
+
+    A stage's stride is in the first 1x1 convolution of its first block, and the max pool rounds up instead of padding.
+    """
+    trunk = torchvision.models.resnet50(weights=None, zero_init_residual=True)
+    for stage in (trunk.layer2, trunk.layer3, trunk.layer4):
+        stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
+    pool = nn.MaxPool2d(3, stride=2, padding=0, ceil_mode=True)
+    layers = [trunk.conv1, trunk.bn1, trunk.relu, pool, trunk.layer1, trunk.layer2, trunk.layer3, trunk.layer4]
+    return PooledClassifier(nn.Sequential(*layers), 2048, classes)
+
+
+def _mobilenet_v2_stride32(classes: int) -> PooledClassifier:
+    """MobileNetV2 with the strides it was published with; 7x7 maps at 224 px."""
+    return PooledClassifier(torchvision.models.mobilenet_v2(weights=None).features, 1280, classes)
+
+
 #: EAC changes how a network is trained, not what it computes: its backbones are the plain ones.
 ARCHITECTURES: Final[dict[str, Callable[[int], PooledClassifier]]] = {
     "resnet50": _resnet50,
     "vgg16": _vgg16,
     "mobilenet_v2": _mobilenet_v2,
+    "resnet50_caffe": _resnet50_caffe,
+    "mobilenet_v2_stride32": _mobilenet_v2_stride32,
 }
 
 

@@ -2,14 +2,16 @@
 
 import argparse
 import json
+import os
 import pickle
 import struct
 from collections import OrderedDict
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -55,7 +57,8 @@ def face_resnet(classes: int) -> State:
     for stage, (blocks, inner) in enumerate(STAGES, 1):
         for block in range(blocks):
             place = f"layer{stage}.{block}"
-            for number, (into, out, side) in enumerate([(width, inner, 1), (inner, inner, 3), (inner, 4 * inner, 1)], 1):
+            shapes = [(width, inner, 1), (inner, inner, 3), (inner, 4 * inner, 1)]
+            for number, (into, out, side) in enumerate(shapes, 1):
                 conv(f"{place}.conv{number}", out, into, side)
                 norm(f"{place}.bn{number}", out)
             if block == 0:
@@ -113,16 +116,21 @@ def face_state() -> State:
     return face_resnet(7)
 
 
-class Python2Pickler(pickle._Pickler):  # type: ignore[name-defined,misc]
-    """Writes byte strings as Python 2 did, for both its text and its arrays' bytes."""
+class Python2Pickler(pickle._Pickler):
+    """Writes byte strings as Python 2 did, for text and arrays' bytes, and NumPy's flags as numbers, as it did then."""
 
-    dispatch = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
+    write: Callable[[bytes], None]
+    dispatch: ClassVar[dict[type, Callable[..., None]]] = dict(pickle._Pickler.dispatch)
 
     def save_string(self, obj: str | bytes) -> None:
         data = obj.encode("latin1") if isinstance(obj, str) else obj
         self.write(b"T" + struct.pack("<i", len(data)) + data)
 
+    def save_flag(self, obj: bool) -> None:
+        self.write(b"K" + bytes([obj]))
+
     dispatch[str] = dispatch[bytes] = save_string
+    dispatch[bool] = save_flag
 
 
 def python2_pickle(arrays: dict[str, NDArray[Any]]) -> bytes:
@@ -261,8 +269,8 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "a list": (lambda path: torch.save([1, 2], path), "holds no state dict"),
     "other keys": (lambda path: torch.save({"weights": {"a": 1}}, path), "holds no state dict|expected tensors"),
     "no tensors": (lambda path: torch.save({"state_dict": {"fc.weight": 3}}, path), "holds no state dict|is int"),
-    "another network": (lambda path: torch.save({"a": torch.ones(2)}, path), "no network known here. It has 1 tensors: a"),
-    "a layer too few": (lambda path: _save_changed(path, drop="features.18.0.weight"), "resembles mobilenet.*is missing"),
+    "another network": (lambda path: torch.save({"a": torch.ones(2)}, path), "no network known here. It has 1 tensor"),
+    "a layer too few": (lambda path: _save_changed(path, drop="features.18.0.weight"), "resembles mobilenet.* missing"),
     "a foreign layer": (lambda path: _save_changed(path, extra=torch.ones(1)), "gate.weight is not part of"),
     "no head": (lambda path: _save_changed(path, drop="fc.weight"), "has features but no head.*--init m.pth"),
     "no bias": (lambda path: _save_changed(path, drop="fc.bias"), "fc.bias is missing"),
@@ -362,7 +370,7 @@ def test_other_starts_keep_the_recipes_architecture(tmp_path: Path, face_state: 
     assert architecture_for("resnet50", torchvisions, []) == "resnet50"
     network = build_network("resnet50", 7)
     start_from(network, torchvisions, [])
-    assert torch.equal(network.features[0].weight, face_state["conv1.weight"])
+    assert torch.equal(network.state_dict()["features.0.weight"], face_state["conv1.weight"])
     with pytest.raises(WeightsError, match=r"There are no weights to start from: gone\.pkl, .*gone\.pkl"):
         start_from(network, "gone.pkl", [tmp_path])
 
@@ -373,8 +381,6 @@ def test_training_begins_with_an_eac_checkpoint(tmp_path: Path) -> None:
     (raf / "EmoLabel").mkdir(parents=True)
     (raf / "Image" / "aligned").mkdir(parents=True)
     names = [f"{split}_{number:02}" for split in ("train", "test") for number in range(20)]
-    import cv2
-
     for name in names:
         cv2.imwrite(str(raf / "Image" / "aligned" / f"{name}_aligned.jpg"), np.full((100, 100, 3), 90, np.uint8))
     listed = "".join(f"{name}.jpg {index % 7 + 1}\n" for index, name in enumerate(names))
@@ -399,8 +405,6 @@ class Attack:
 
 
 def test_a_pickle_runs_nothing(tmp_path: Path) -> None:
-    import os
-
     path, mark = tmp_path / "evil.pkl", tmp_path / "mark"
     attacks = [
         ({"conv1.weight": Attack(os.mkdir, str(mark))}, r"asks for (posix|os|nt)\.mkdir; only NumPy arrays"),

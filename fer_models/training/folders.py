@@ -40,6 +40,8 @@ def load_folder(root: Path, split: str, seed: int = 0) -> FaceData:
         raise DatasetError(f"{base}: the class folders hold no picture ({', '.join(sorted(_SUFFIXES))}).")
     if shared:
         files = [files[index] for index in np.flatnonzero(in_split(len(files), ours, seed))]
+        if not files:
+            raise DatasetError(f"{base}: one picture is too few to hold some out for validation.")
     faces = [read_image(path) for path, _ in files]
     alike = len({face.shape for face in faces}) == 1
     return FaceData(

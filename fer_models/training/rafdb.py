@@ -36,7 +36,7 @@ def load_rafdb(root: Path, split: str, labels_file: str = LABELS, seed: int = 0)
     prefix = "test" if split == "test" else "train"
     listed = [(row, name, label) for row, (name, label) in enumerate(entries) if name.startswith(prefix)]
     if split != "test":
-        listed = [listed[index] for index in np.flatnonzero(in_split(len(listed), split, seed))]
+        listed = [listed[index] for index in np.flatnonzero(in_split(len(listed), split, seed))] if listed else []
     if not listed:
         raise DatasetError(f"{path}: no picture of the {split} split is listed (names start with {prefix}_).")
     aligned = root / "Image" / "aligned"
