@@ -1,5 +1,6 @@
 """Measured figures by hand, and that evaluation feeds the networks exactly what the app feeds them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,22 @@ def test_figures_by_hand() -> None:
     assert confusion.sum() == 4
     assert confusion[ANGER, FEAR] == 1  # rows are the truth
     assert confusion[FEAR, ANGER] == 0
+
+
+def test_models_can_be_measured_into_one_file_one_after_the_other(weights_dir: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    from fer_models.__main__ import main
+
+    generator = np.random.default_rng(3)
+    for folder in ("fear", "happy"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(generator.integers(0, 256, (48, 48), np.uint8)).save(tmp_path / folder / "a.png")
+    report = tmp_path / "report.json"
+    words = ["evaluate", "--data", str(tmp_path), "--labels", "folder", "--weights", str(weights_dir)]
+    for name in ("vgg16", "resnet50"):
+        assert main([*words, "--json", str(report), "--device", "cpu", "--models", name]) == 0
+    assert set(json.loads(report.read_text())["models"]) == {"vgg16", "resnet50"}
 
 
 def test_evaluation_and_app_feed_the_same_tensors(tmp_path: Path) -> None:

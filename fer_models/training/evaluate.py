@@ -4,7 +4,6 @@ import argparse
 import json
 import platform
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -142,7 +141,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", default="test", help="train, validation, test, or as in the dataset: PrivateTest")
     parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
     parser.add_argument("--faces", choices=["auto", "whole", "detect"], default="auto", help="how pictures are read")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the figures to this file, beside other models' there"
+    )
     parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder of cards and weights")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
 
@@ -166,11 +167,12 @@ def run(args: argparse.Namespace) -> int:
         print(f"no face was found in {missed} pictures; they were read whole")
     if args.json:
         document = _document(args, analyzer, data, reports, missed)
+        document["overlap"] = {"correlation_above": THRESHOLD, "rows": data.rows[copies].tolist()}
         if copies.any():
-            document["overlap"] = {"correlation_above": THRESHOLD, "rows": data.rows[copies].tolist()}
             for name, report in rest.items():
                 kept = {"count": report.count, "accuracy": report.accuracy, "macro_f1": report.macro_f1}
                 document["models"][name]["without_overlap"] = kept
+        _keep_others(args.json, document)
         try:
             args.json.parent.mkdir(parents=True, exist_ok=True)
             args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
@@ -186,6 +188,16 @@ def _copies(data: FaceData, root: Path) -> NDArray[np.bool_]:
     return overlapping(np.asarray(data.faces), np.asarray(load_data("fer2013", root, "train").faces))
 
 
+def _keep_others(path: Path, document: dict[str, Any]) -> None:
+    """Models measured into the same file before stay, if it is about the same faces: one can be added or redone."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if all(before[key] == document[key] for key in ("labels", "split", "faces_not_found", "overlap", "versions")):
+            document["models"] = before["models"] | document["models"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # no such file yet, or another one: it is written anew
+
+
 def _document(
     args: argparse.Namespace,
     analyzer: Analyzer,
@@ -193,10 +205,9 @@ def _document(
     reports: dict[str, EvaluationReport],
     missed: int,
 ) -> dict[str, Any]:
-    models: Sequence[str] = [*reports]
     return {
         "command": f"python -m fer_models evaluate --data DIR --labels {args.labels} --split {args.split} "
-        f"--models {' '.join(models)} --json FILE",
+        f"--json {args.json.name}",
         "labels": args.labels,
         "split": data.split,
         "views": 1,
