@@ -83,7 +83,10 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
     "resnet50": {
         "two-cores": Recipe(
             *("resnet50", "fer2013"),
-            (Stage(48, 3, strength=0.3), Stage(48, 6, peak=0.7), Stage(112, 5, 0.3, 0.6, strength=0.4)),
+            (
+                *(Stage(48, 3, strength=0.3), Stage(48, 6, peak=0.7)),
+                *(Stage(112, 5, 0.3, 0.6, 0.4), Stage(112, 4, 0.3, 0.4, 0.4)),
+            ),
             optimizer="adamw",
             lr=1e-3,
             weight_decay=0.05,
@@ -95,27 +98,27 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
     },
     "eac_resnet50": {
         "two-cores": Recipe(
-            *("resnet50", "ferplus", (Stage(112, 1, 0.5),), "eac"),
+            *("resnet50", "ferplus", (Stage(112, 3, 0.15, strength=0.5),), "eac"),
             soft=True,
             batch=64,
             optimizer="adamw",
-            lr=2e-4,
+            lr=3e-4,
             weight_decay=0.05,
             average=0.98,
-            ramp=0.2,
+            ramp=0.3,
             augmentation=_EAC_AUGMENTATION,
             start="resnet50",
         ),
     },
     "eac_mobilenet_v2": {
         "two-cores": Recipe(
-            *("mobilenet_v2", "ferplus", (Stage(64, 2), Stage(112, 1, 0.4, 0.5)), "eac"),
+            *("mobilenet_v2", "ferplus", (Stage(64, 2, strength=0.5), Stage(112, 2, 0.2, 0.5, 0.5)), "eac"),
             soft=True,
             batch=64,
             optimizer="adamw",
             lr=1e-3,
             weight_decay=1e-2,
-            ramp=0.2,
+            ramp=0.5,
             precision="fp32",
             augmentation=_EAC_AUGMENTATION,
             start="imagenet",
