@@ -46,7 +46,7 @@ def test_the_four_models_are_there_with_their_cards() -> None:
         assert sha256_of(path) == card.sha256
         assert path.stat().st_size < 50_000_000
         assert set(card.labels) == set(EXPRESSIONS)
-        assert card.input.size == 112
+        assert card.input.size == card.recipe["settings"]["stages"][-1]["size"]
         assert card.misuse and card.intended_use and card.training_data and card.licence == "MIT"
 
 

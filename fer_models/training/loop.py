@@ -248,13 +248,16 @@ class Trainer:
         return self.recipe.seed * 100_003 + epoch
 
     def _batches_in(self, stage: Stage, faces: int) -> int:
-        return max(1, round(faces * stage.share) // self.recipe.batch)
+        return max(1, round(faces * stage.share) // self._batch(stage))
+
+    def _batch(self, stage: Stage) -> int:
+        return stage.batch or self.recipe.batch
 
     def _batches(self, stage: Stage, faces: int) -> Iterator[Tensor]:
         """Rows of each step for this process; every process draws the same order and takes its part."""
         order = torch.randperm(faces, generator=torch.Generator().manual_seed(self._seed(self.epoch)))
         for index in range(self._batches_in(stage, faces)):
-            rows = order[index * self.recipe.batch : (index + 1) * self.recipe.batch]
+            rows = order[index * self._batch(stage) : (index + 1) * self._batch(stage)]
             yield rows[self.rank :: self.processes]
 
 

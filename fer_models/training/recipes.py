@@ -18,6 +18,7 @@ class Stage:
         peak: of the recipe's learning rate that this stage climbs to.
         strength: what the recipe's augmentation is multiplied by; a deep network without pretraining learns nothing
             from faces varied at full strength at first.
+        batch: faces a step, if not the recipe's.
     """
 
     size: int
@@ -25,6 +26,7 @@ class Stage:
     share: float = 1.0
     peak: float = 1.0
     strength: float = 1.0
+    batch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
             *("resnet50", "fer2013"),
             (
                 *(Stage(48, 3, strength=0.3), Stage(48, 6, peak=0.7)),
-                *(Stage(112, 5, 0.3, 0.6, 0.4), Stage(112, 4, 0.3, 0.4, 0.4)),
+                *(Stage(112, 5, 0.3, 0.6, 0.4), Stage(112, 4, 0.27, 0.4, 0.4, batch=32)),
             ),
             optimizer="adamw",
             lr=1e-3,
@@ -94,7 +96,11 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
         ),
     },
     "vgg16": {
-        "two-cores": Recipe("vgg16", "fer2013", (Stage(48, 9), Stage(112, 2, 0.25, 0.3)), smoothing=0.05),
+        "two-cores": Recipe(
+            *("vgg16", "fer2013"),
+            (Stage(48, 9), Stage(112, 2, 0.25, 0.3), Stage(64, 1, 1.0, 0.3, 0.6, batch=64)),
+            smoothing=0.05,
+        ),
     },
     "eac_resnet50": {
         "two-cores": Recipe(
