@@ -72,7 +72,8 @@ def test_the_whole_picture_as_one_face(analyzer: Analyzer) -> None:
     assert first.face.landmarks is None and first.face.score == 1
     np.testing.assert_array_equal(first.face.box, [0, 0, 48, 48])
     (direct,) = analyzer.classifiers["resnet50"].predict([first.crop])
-    np.testing.assert_allclose(first.predictions["resnet50"].logits, direct.logits, atol=1e-5)
+    # Sums of a batch of two and of one are rounded differently.
+    np.testing.assert_allclose(first.predictions["resnet50"].logits, direct.logits, atol=1e-4)
 
 
 def test_only_some_models_and_features_on_request(analyzer: Analyzer, picture: Picture) -> None:

@@ -79,9 +79,8 @@ class RawGradCAM(GradCAM):  # type: ignore[misc]
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_maps_equal_the_grad_cam_librarys_up_to_a_constant(architecture: str) -> None:
     network = random_network(architecture, 7, seed=5)
-    card = ModelCard(
-        architecture, architecture, architecture, EXPRESSIONS, InputSpec(size=112), "none", "none", "MIT", 1, ""
-    )
+    spec = InputSpec(size=224 if architecture in ("resnet50_caffe", "mobilenet_v2_stride32") else 112)  # 7x7 maps
+    card = ModelCard(architecture, architecture, architecture, EXPRESSIONS, spec, "none", "none", "MIT", 1, "")
     classifier = Classifier(card, network, torch.device("cpu"))
     crop = np.random.default_rng(1).integers(0, 256, (14, 14, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     (answer,) = classifier.predict([crop], features=True)
@@ -99,4 +98,4 @@ def test_maps_equal_the_grad_cam_librarys_up_to_a_constant(architecture: str) ->
             if positive.any():
                 peak = np.unravel_index(maps[name].positive.argmax(), (7, 7))
                 assert positive[peak] == pytest.approx(positive.max())
-            assert scaled.shape == (1, 112, 112)
+            assert scaled.shape == (1, spec.size, spec.size)
