@@ -88,6 +88,7 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
             (
                 *(Stage(48, 3, strength=0.3), Stage(48, 6, peak=0.7)),
                 *(Stage(112, 5, 0.3, 0.6, 0.4), Stage(112, 4, 0.27, 0.4, 0.4, batch=32)),
+                Stage(112, 1, 0.35, 0.2, 0.4, batch=32),
             ),
             optimizer="adamw",
             lr=1e-3,
