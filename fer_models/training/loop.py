@@ -224,16 +224,17 @@ class Trainer:
         )
 
     def _set_schedule(self, stage: Stage, count: int) -> None:
-        """Within each stage a linear warm-up and a cosine to zero; EAC's weight ramps up once, in the first stage."""
+        """Within each stage a linear warm-up and a cosine to zero; EAC's weight ramps up once, where it first counts."""
         total, warm = stage.epochs * count, self.recipe.warmup
         done = self.step / total
         cosine = 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm)))
         self.lr = self.recipe.lr * stage.peak * (min(1.0, (self.step + 1) / (warm * total)) if done < warm else cosine)
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr
-        if isinstance(self.task, EACTask) and self.recipe.ramp:
-            first = stage is self.schedule[0]
-            self.task.ramp = min(1.0, done / self.recipe.ramp) if first else 1.0
+        if isinstance(self.task, EACTask):
+            first = stage is next((each for each in self.schedule if each.consistency), None)
+            ramp = min(1.0, self.step / (self.recipe.ramp * total)) if first and self.recipe.ramp else 1.0
+            self.task.ramp = stage.consistency * ramp
 
     def _blend(self, averaged: Sequence[Tensor], current: Sequence[Tensor], _: Tensor | int) -> None:
         """Moving average whose memory grows with the stage, so that its first steps do not linger."""

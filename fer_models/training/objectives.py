@@ -86,6 +86,9 @@ class EACTask(nn.Module):
     def forward(self, inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """As `CrossEntropyTask.forward`. Class weights are detached in the maps, as in the authors' code."""
         first = erase(inputs, self.erasing, generator)
+        if not self.ramp:
+            logits = self.network(first)
+            return F.cross_entropy(logits.float(), targets, label_smoothing=self.smoothing), logits
         mirrored = self.view == "mirrored"
         second = first.flip(-1) if mirrored else erase(inputs.flip(-1), self.erasing, generator)
         weight = self.network.fc.weight.detach()

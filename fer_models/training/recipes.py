@@ -19,6 +19,7 @@ class Stage:
         strength: what the recipe's augmentation is multiplied by; a deep network without pretraining learns nothing
             from faces varied at full strength at first.
         batch: faces a step, if not the recipe's.
+        consistency: of EAC's lambda; at 0 the second view is not computed, at half the time.
     """
 
     size: int
@@ -27,6 +28,7 @@ class Stage:
     peak: float = 1.0
     strength: float = 1.0
     batch: int | None = None
+    consistency: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Recipe:
         average: decay of the moving average of the weights.
         precision: "bf16" autocast or "fp32".
         consistency: EAC's lambda.
-        ramp: share of the first stage's steps over which lambda climbs from 0.
+        ramp: share of the steps of the first stage with consistency over which lambda climbs from 0.
         view: EAC's second view, "mirrored" or "independent".
         augmentation: of the training faces.
         start: weights to begin with: None, "imagenet" (MobileNetV2 only), or the name of a trained model.
@@ -88,7 +90,7 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
             (
                 *(Stage(48, 3, strength=0.3), Stage(48, 6, peak=0.7)),
                 *(Stage(112, 5, 0.3, 0.6, 0.4), Stage(112, 4, 0.27, 0.4, 0.4, batch=32)),
-                Stage(112, 1, 0.35, 0.2, 0.4, batch=32),
+                *(Stage(64, 12, 1.0, 0.8, 0.5, batch=64), Stage(112, 3, 0.5, 0.4, 0.5, batch=32)),
             ),
             optimizer="adamw",
             lr=1e-3,
@@ -105,13 +107,17 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
     },
     "eac_resnet50": {
         "two-cores": Recipe(
-            *("resnet50", "ferplus", (Stage(112, 3, 0.15, strength=0.5),), "eac"),
+            *("resnet50", "ferplus"),
+            (
+                *(Stage(64, 6, strength=0.5, consistency=0), Stage(64, 4, peak=0.7, strength=0.5)),
+                Stage(112, 2, 0.5, peak=0.5, strength=0.5, batch=32),
+            ),
+            "eac",
             soft=True,
             batch=64,
             optimizer="adamw",
-            lr=3e-4,
+            lr=5e-4,
             weight_decay=0.05,
-            average=0.98,
             ramp=0.3,
             augmentation=_EAC_AUGMENTATION,
             start="resnet50",
