@@ -24,12 +24,14 @@ class ModelCard:
         training_data: which pictures, with provenance and licence.
         licence: of the weights.
         parameters: how many numbers the network has.
+        multiply_adds: of one forward pass of one face; 0 if not counted.
         sha256: of the weight file.
         temperature: what logits are divided by before the softmax; fitted on the validation split.
         intended_use: what it is for.
         misuse: what it must not be used for.
         recipe: how it was trained: every setting, and the command.
-        metrics: measured results, as `evaluate` wrote them.
+        metrics: measured results, as `evaluate` and `calibrate` wrote them.
+        weaknesses: what it is known to get wrong, in words.
     """
 
     name: str
@@ -47,6 +49,8 @@ class ModelCard:
     misuse: str = ""
     recipe: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    multiply_adds: int = 0
+    weaknesses: str = ""
 
 
 def read_card(path: Path, base: ModelCard | None = None) -> ModelCard:

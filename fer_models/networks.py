@@ -12,6 +12,7 @@ from typing import Final
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from fer_models.errors import UnknownNameError
 
@@ -38,6 +39,14 @@ class PooledClassifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, S, S) float32 to logits (N, C)."""
         return self.forward_head(self.forward_features(x))
+
+
+def multiply_adds(network: PooledClassifier, size: int) -> int:
+    """Multiplications with addition in one forward pass of one face of `size` px: convolutions and the linear head."""
+    device = network.fc.weight.device
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        network.eval()(torch.zeros(1, 3, size, size, device=device))
+    return counter.get_total_flops() // 2  # it counts a multiplication and an addition as two
 
 
 def class_maps(features: Tensor, weight: Tensor) -> Tensor:

@@ -16,12 +16,12 @@ UI = {"gradio", "plotly"}
 LAYERS = [
     {"errors", "onnx_graph"},
     {"expressions", "images", "preprocessing", "results"},
-    {"networks", "faces", "cards"},
+    {"networks", "faces", "cards", "ensemble", "metrics"},
     {"checkpoints"},
     {"foreign"},
     {"classifier"},
     {"analyzer", "schema"},
-    {"video"},
+    {"readings", "video"},
     {"commands", "training"},
     {"__main__"},
 ]

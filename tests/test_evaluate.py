@@ -9,11 +9,14 @@ import torch
 from numpy.typing import NDArray
 
 from fer_models.analyzer import Analyzer
+from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.images import read_image
+from fer_models.metrics import measure
 from fer_models.preprocessing import InputSpec
+from fer_models.readings import Readings, load_readings
 from fer_models.training.data import FaceData
-from fer_models.training.evaluate import measure, read_faces
+from fer_models.training.evaluate import read_faces
 
 ANGER, FEAR, HAPPINESS = (EXPRESSIONS.index(name) for name in ("anger", "fear", "happiness"))
 
@@ -59,7 +62,53 @@ def test_models_can_be_measured_into_one_file_one_after_the_other(weights_dir: P
     words = ["evaluate", "--data", str(tmp_path), "--labels", "folder", "--weights", str(weights_dir)]
     for name in ("vgg16", "resnet50"):
         assert main([*words, "--json", str(report), "--device", "cpu", "--models", name]) == 0
-    assert set(json.loads(report.read_text())["models"]) == {"vgg16", "resnet50"}
+    document = json.loads(report.read_text())
+    assert list(document["models"]) == ["resnet50", "vgg16"]  # the project's order
+    readings = load_readings(tmp_path / "report.npz")
+    mean = (readings.probabilities("resnet50") + readings.probabilities("vgg16")) / 2
+    assert document["ensemble"]["members"] == ["resnet50", "vgg16"]
+    assert document["ensemble"]["accuracy"] == measure(readings.targets, mean).accuracy
+    for name in ("resnet50", "vgg16"):
+        expected = measure(readings.targets, readings.probabilities(name))
+        assert document["models"][name]["accuracy"] == expected.accuracy
+        before = measure(readings.targets, readings.probabilities(name, calibrated=False))
+        told = document["models"][name]["before_temperature"]["negative_log_likelihood"]
+        assert told == before.negative_log_likelihood != expected.negative_log_likelihood
+
+
+def test_figures_go_onto_the_cards(weights_dir: Path, tmp_path: Path) -> None:
+    """Also how much a forward pass costs: MobileNetV2 at 64 px, whose last strides are 1."""
+    import shutil
+
+    from PIL import Image
+
+    from fer_models.__main__ import main
+    from fer_models.cards import read_card
+
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    for suffix in ("json", "safetensors"):
+        shutil.copy(weights_dir / f"vgg16.{suffix}", weights)
+    (tmp_path / "data" / "fear").mkdir(parents=True)
+    Image.fromarray(np.zeros((48, 48), np.uint8)).save(tmp_path / "data" / "fear" / "a.png")
+    words = ["evaluate", "--data", str(tmp_path / "data"), "--labels", "folder", "--weights", str(weights)]
+    assert main([*words, "--device", "cpu", "--cards"]) == 0
+    card = read_card(weights / "vgg16.json")
+    assert card.metrics["folder_test"]["count"] == 1
+    assert card.metrics["folder_test"]["recall"]["anger"] is None
+    assert 25_000_000 < card.multiply_adds < 45_000_000
+
+
+def test_readings_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    with pytest.raises(FerError, match="holds no readings"):
+        load_readings(path)
+    path.write_bytes(b"PK nothing")
+    with pytest.raises(FerError, match="holds no readings"):
+        load_readings(path)
+    np.savez(path, rows=np.array([{}], dtype=object))
+    with pytest.raises(FerError, match="holds no readings"):
+        load_readings(path)
 
 
 def test_evaluation_and_app_feed_the_same_tensors(tmp_path: Path) -> None:
@@ -79,19 +128,22 @@ def test_evaluation_and_app_feed_the_same_tensors(tmp_path: Path) -> None:
 def test_read_faces_joins_by_name_and_reads_cut_outs_whole(analyzer: Analyzer) -> None:
     faces = np.random.default_rng(1).integers(0, 256, (3, 48, 48), np.uint8)
     data = FaceData("fer2013", "test", faces, np.zeros(3, np.int64), np.arange(3))
-    probabilities, missed = read_faces(analyzer, data)
+    logits, missed = read_faces(analyzer, data)
     assert missed == 0
+    temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
+    readings = Readings(data.rows, data.targets, np.zeros(3, bool), logits, temperatures)
     for name, classifier in analyzer.classifiers.items():
         expected = classifier.predict(list(faces))
         for row, prediction in enumerate(expected):
             for column, label in enumerate(EXPRESSIONS):
-                assert probabilities[name][row, column] == pytest.approx(prediction.probability(label), abs=1e-5)
+                value = readings.probabilities(name)[row, column]
+                assert value == pytest.approx(prediction.probability(label), abs=1e-5)
 
 
 def test_photos_count_their_largest_face_and_missed_ones_are_told(analyzer: Analyzer) -> None:
     generator = np.random.default_rng(2)
     photos = [generator.integers(0, 256, shape, np.uint8) for shape in ((120, 210, 3), (90, 60, 3))]
     data = FaceData("folder", "test", photos, np.zeros(2, np.int64), np.arange(2))
-    probabilities, missed = read_faces(analyzer, data, "detect")
+    logits, missed = read_faces(analyzer, data, "detect")
     assert missed == 1  # the fake detector sees nothing below 100 px
-    assert all(np.allclose(values.sum(1), 1, atol=1e-5) for values in probabilities.values())
+    assert all(np.isfinite(values).all() for values in logits.values())

@@ -4,20 +4,24 @@ import argparse
 import json
 import platform
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, f1_score, recall_score
 from tqdm import tqdm
 
 from fer_models import __version__
 from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer
+from fer_models.cards import ModelCard, read_card, write_card
+from fer_models.ensemble import ENSEMBLE
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
+from fer_models.metrics import EvaluationReport, measure
+from fer_models.networks import multiply_adds
+from fer_models.readings import Readings, load_readings, save_readings
 from fer_models.results import FaceAnalysis
 from fer_models.training.data import SOURCES, FaceData, load_data
 from fer_models.training.overlap import THRESHOLD, overlapping
@@ -29,63 +33,10 @@ _CHUNK: Final = 64
 _CUT_OUT: Final = 112
 
 
-@dataclass(frozen=True)
-class EvaluationReport:
-    """One model's measured figures on one set of faces.
-
-    Attributes:
-        count: faces measured.
-        accuracy: share of faces whose most probable expression is their label, in [0, 1].
-        macro_f1: mean F1 of the expressions that occur in truth or predictions (scikit-learn).
-        recall: by expression, share of its faces found; None where the set has none.
-        expected_calibration_error: mean gap of confidence and accuracy over 15 equal bins (Guo et al., ICML 2017).
-        negative_log_likelihood: mean of -log of the label's probability, in nats.
-        labels: order of the confusion matrix's rows and columns.
-        confusion: (C, C) counts; rows are the truth.
-    """
-
-    count: int
-    accuracy: float
-    macro_f1: float
-    recall: dict[str, float | None]
-    expected_calibration_error: float
-    negative_log_likelihood: float
-    labels: tuple[str, ...] = EXPRESSIONS
-    confusion: list[list[int]] = field(default_factory=list)
-
-
-def measure(targets: NDArray[np.int64], probabilities: NDArray[np.float32]) -> EvaluationReport:
-    """The figures of one model.
-
-    Args:
-        targets: (N,) int64, indices into `EXPRESSIONS`; N at least 1.
-        probabilities: (N, 7) float32, columns in the order of `EXPRESSIONS`.
-    """
-    chosen = probabilities.argmax(1)
-    confidence = probabilities.max(1)
-    right = chosen == targets
-    classes = np.arange(len(EXPRESSIONS))
-    counts = np.bincount(targets, minlength=len(EXPRESSIONS))
-    recalls = recall_score(targets, chosen, labels=classes, average=None, zero_division=0.0)
-    bins = np.minimum((confidence * 15).astype(int), 14)
-    gaps = [abs(right[bins == i].mean() - confidence[bins == i].mean()) * (bins == i).mean() for i in np.unique(bins)]
-    of_label = probabilities[np.arange(len(targets)), targets]
-    present = np.union1d(targets, chosen)
-    return EvaluationReport(
-        count=len(targets),
-        accuracy=float(right.mean()),
-        macro_f1=float(f1_score(targets, chosen, labels=present, average="macro", zero_division=0.0)),
-        recall={name: float(recalls[i]) if counts[i] else None for i, name in enumerate(EXPRESSIONS)},
-        expected_calibration_error=float(sum(gaps)),
-        negative_log_likelihood=float(-np.log(np.maximum(of_label, 1e-12)).mean()),
-        confusion=confusion_matrix(targets, chosen, labels=classes).tolist(),
-    )
-
-
 def read_faces(
     analyzer: Analyzer, data: FaceData, reading: Reading = "auto"
 ) -> tuple[dict[str, NDArray[np.float32]], int]:
-    """Every model's probabilities for every face.
+    """Every model's logits for every face.
 
     Args:
         analyzer: the loaded models.
@@ -93,10 +44,11 @@ def read_faces(
         reading: "whole" reads each picture as one face, "detect" looks for the face, "auto" decides by the picture.
 
     Returns:
-        By model, (N, 7) float32 in the order of `EXPRESSIONS` (0 for an expression the model does not know); and the
-        number of pictures in which a face was looked for and none was found.
+        By model, (N, 7) float32 before the temperature, in the order of `EXPRESSIONS` (-inf for an expression the model
+        does not know); and the number of pictures in which a face was looked for and none was found.
     """
-    probabilities = {name: np.zeros((len(data), len(EXPRESSIONS)), np.float32) for name in analyzer.classifiers}
+    shape = (len(data), len(EXPRESSIONS))
+    logits = {name: np.full(shape, -np.inf, np.float32) for name in analyzer.classifiers}
     missed = 0
     for start in tqdm(range(0, len(data), _CHUNK), unit=f"x{_CHUNK} faces", file=sys.stderr, disable=None):
         rows = range(start, min(start + _CHUNK, len(data)))
@@ -114,10 +66,10 @@ def read_faces(
             best[whole[analysis.image]] = analysis
         for row, analysis in best.items():
             for name, prediction in analysis.predictions.items():
-                for label, probability in zip(prediction.labels, prediction.probabilities, strict=True):
+                for label, logit in zip(prediction.labels, prediction.logits, strict=True):
                     if label in EXPRESSIONS:
-                        probabilities[name][row, EXPRESSIONS.index(label)] = probability
-    return probabilities, missed
+                        logits[name][row, EXPRESSIONS.index(label)] = logit
+    return logits, missed
 
 
 def _rgb(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -144,41 +96,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the figures to this file, beside other models' there"
     )
+    parser.add_argument("--cards", action="store_true", help="also write the headline figures onto the models' cards")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder of cards and weights")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print a table, and write the JSON file.
+    """Measure, print a table, and write the JSON file and the readings beside it.
 
     Raises:
-        FerError: data or models are unusable, or the file cannot be written.
+        FerError: data or models are unusable, or a file cannot be written.
     """
     data = load_data(args.labels, args.data, args.split)
     analyzer = load_analyzer(args.models, device=args.device, weights=args.weights)
-    probabilities, missed = read_faces(analyzer, data, args.faces)
-    reports = {name: measure(data.targets, values) for name, values in probabilities.items()}
-    copies = _copies(data, args.data)
-    rest = {name: measure(data.targets[~copies], values[~copies]) for name, values in probabilities.items()}
-    for name, report in reports.items():
+    logits, missed = read_faces(analyzer, data, args.faces)
+    temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
+    readings = Readings(data.rows, data.targets, _copies(data, args.data), logits, temperatures)
+    _print(readings, missed)
+    document = _document(args, analyzer, data, readings, missed)
+    if args.json:
+        _write(args.json, document, readings)
+    if args.cards:
+        for name in readings.logits:
+            path = args.weights / f"{name}.json"
+            card = _with_figures(read_card(path), data, document["models"][name])
+            network = analyzer.classifiers[name].network
+            write_card(replace(card, multiply_adds=multiply_adds(network, card.input.size)), path)
+    return 0
+
+
+def _print(readings: Readings, missed: int) -> None:
+    values = {name: readings.probabilities(name) for name in readings.logits}
+    if len(values) > 1:
+        values[ENSEMBLE] = readings.ensemble()
+    kept = ~readings.copies
+    for name, probabilities in values.items():
+        report = measure(readings.targets, probabilities)
         line = f"{name:24} accuracy {report.accuracy:7.2%}  macro-F1 {report.macro_f1:.4f}  faces {report.count}"
-        print(line + (f"  without training copies {rest[name].accuracy:7.2%}" if copies.any() else ""))
+        if not kept.all():
+            line += f"  without training copies {measure(readings.targets[kept], probabilities[kept]).accuracy:7.2%}"
+        print(line)
     if missed:
         print(f"no face was found in {missed} pictures; they were read whole")
-    if args.json:
-        document = _document(args, analyzer, data, reports, missed)
-        document["overlap"] = {"correlation_above": THRESHOLD, "rows": data.rows[copies].tolist()}
-        if copies.any():
-            for name, report in rest.items():
-                kept = {"count": report.count, "accuracy": report.accuracy, "macro_f1": report.macro_f1}
-                document["models"][name]["without_overlap"] = kept
-        _keep_others(args.json, document)
-        try:
-            args.json.parent.mkdir(parents=True, exist_ok=True)
-            args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise FerError(f"Cannot write {args.json}: {error.strerror}.") from error
-    return 0
 
 
 def _copies(data: FaceData, root: Path) -> NDArray[np.bool_]:
@@ -188,42 +147,96 @@ def _copies(data: FaceData, root: Path) -> NDArray[np.bool_]:
     return overlapping(np.asarray(data.faces), np.asarray(load_data("fer2013", root, "train").faces))
 
 
-def _keep_others(path: Path, document: dict[str, Any]) -> None:
-    """Models measured into the same file before stay, if it is about the same faces: one can be added or redone."""
+def _write(path: Path, document: dict[str, Any], readings: Readings) -> None:
+    """Write the figures, and the readings beside them; models measured into the same files before stay.
+
+    They stay only if they were measured on the same faces with the same versions: one can be added or redone.
+    """
+    beside = path.with_suffix(".npz")
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
-        if all(before[key] == document[key] for key in ("labels", "split", "faces_not_found", "overlap", "versions")):
-            document["models"] = before["models"] | document["models"]
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # no such file yet, or another one: it is written anew
+        earlier = load_readings(beside)
+        same = ("labels", "split", "faces_not_found", "overlap", "versions")
+        if all(before[key] == document[key] for key in same) and earlier.same_faces(readings):
+            readings = earlier.joined(readings)
+            models = before["models"] | document["models"]
+            document["models"] = {name: models[name] for name in readings.logits}
+    except (OSError, ValueError, KeyError, TypeError, FerError):
+        pass  # no such files yet, or others: they are written anew
+    if len(readings.logits) > 1:
+        document["ensemble"] = {"members": [*readings.logits], **_figures(readings, readings.ensemble())}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_readings(readings, beside)
+        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise FerError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def _figures(readings: Readings, probabilities: NDArray[np.float32]) -> dict[str, Any]:
+    """The figures on all faces, and the headline on those without a copy in the training split."""
+    figures: dict[str, Any] = asdict(measure(readings.targets, probabilities))
+    kept = ~readings.copies
+    if not kept.all() and kept.any():
+        report = measure(readings.targets[kept], probabilities[kept])
+        figures["without_overlap"] = {
+            "count": report.count,
+            "accuracy": report.accuracy,
+            "macro_f1": report.macro_f1,
+        }
+    return figures
 
 
 def _document(
-    args: argparse.Namespace,
-    analyzer: Analyzer,
-    data: FaceData,
-    reports: dict[str, EvaluationReport],
-    missed: int,
+    args: argparse.Namespace, analyzer: Analyzer, data: FaceData, readings: Readings, missed: int
 ) -> dict[str, Any]:
+    models = {}
+    for name in readings.logits:
+        card = analyzer.classifiers[name].card
+        raw = measure(readings.targets, readings.probabilities(name, calibrated=False))
+        models[name] = _figures(readings, readings.probabilities(name)) | {
+            "temperature": card.temperature,
+            "before_temperature": _calibration(raw),
+            "training_labels": card.training_labels,
+            "sha256": card.sha256,
+        }
+    file = f" --json {args.json.name}" if args.json else ""
     return {
-        "command": f"python -m fer_models evaluate --data DIR --labels {args.labels} --split {args.split} "
-        f"--json {args.json.name}",
+        "command": f"python -m fer_models evaluate --data DIR --labels {args.labels} --split {args.split}{file}",
         "labels": args.labels,
         "split": data.split,
         "views": 1,
         "faces_not_found": missed,
+        "overlap": {"correlation_above": THRESHOLD, "rows": data.rows[readings.copies].tolist()},
         "versions": {
             "fer_models": __version__,
             "torch": torch.__version__,
             "numpy": np.__version__,
             "python": platform.python_version(),
         },
-        "models": {
-            name: {
-                **asdict(report),
-                "training_labels": analyzer.classifiers[name].card.training_labels,
-                "sha256": analyzer.classifiers[name].card.sha256,
-            }
-            for name, report in reports.items()
-        },
+        "models": models,
     }
+
+
+def _calibration(report: EvaluationReport) -> dict[str, float]:
+    return {
+        "expected_calibration_error": report.expected_calibration_error,
+        "negative_log_likelihood": report.negative_log_likelihood,
+    }
+
+
+def _with_figures(card: ModelCard, data: FaceData, figures: dict[str, Any]) -> ModelCard:
+    """The card with one label set's headline figures beside others'; its weaknesses are those on its own label set."""
+    keys = ("count", "accuracy", "macro_f1", "recall", "expected_calibration_error", "negative_log_likelihood")
+    kept = {key: figures[key] for key in (*keys, "before_temperature", "without_overlap") if key in figures}
+    card = replace(card, metrics={**card.metrics, f"{data.source}_{data.split}": kept})
+    own = card.recipe.get("settings", {}).get("labels")
+    return replace(card, weaknesses=_weaknesses(kept["recall"])) if own == data.source else card
+
+
+def _weaknesses(recall: dict[str, float | None]) -> str:
+    """Which expressions a model misses more often than it finds them, the worst first."""
+    missed = sorted((found, name) for name, found in recall.items() if found is not None and found < 0.5)
+    if not missed:
+        return "It finds at least half of the test faces of every expression."
+    return "Of the test faces it finds only: " + ", ".join(f"{name} {found:.0%}" for found, name in missed) + "."

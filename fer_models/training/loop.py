@@ -224,7 +224,7 @@ class Trainer:
         )
 
     def _set_schedule(self, stage: Stage, count: int) -> None:
-        """Within each stage a linear warm-up and a cosine to zero; EAC's weight ramps up once, where it first counts."""
+        """Within each stage a linear warm-up and a cosine to zero; EAC's weight ramps up where it first counts."""
         total, warm = stage.epochs * count, self.recipe.warmup
         done = self.step / total
         cosine = 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm)))

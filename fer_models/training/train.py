@@ -14,7 +14,7 @@ from fer_models.checkpoints import save_weights
 from fer_models.classifier import find_device
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
-from fer_models.networks import build_network
+from fer_models.networks import build_network, multiply_adds
 from fer_models.preprocessing import InputSpec
 from fer_models.training.data import FaceData, load_data
 from fer_models.training.loop import Trainer
@@ -132,6 +132,7 @@ def _export(trainer: Trainer, args: argparse.Namespace, data: FaceData) -> None:
         training_data=_PICTURES[data.source],
         licence="MIT",
         parameters=sum(parameter.numel() for parameter in network.parameters()),
+        multiply_adds=multiply_adds(network, recipe.stages[-1].size),
         sha256=sha256,
         intended_use=INTENDED_USE,
         misuse=MISUSE,

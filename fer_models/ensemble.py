@@ -1,0 +1,59 @@
+"""The ensemble: the mean of what the models say, each after its own temperature."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_models.expressions import in_display_order
+from fer_models.results import Prediction
+
+#: What commands, files and the page call it.
+ENSEMBLE: Final = "ensemble"
+ENSEMBLE_TITLE: Final = "Ensemble"
+
+
+def mean_probabilities(probabilities: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The unweighted mean of calibrated models (deep ensembles: Lakshminarayanan et al., NeurIPS 2017, section 2.4).
+
+    Args:
+        probabilities: one array a model, all of one shape (..., C), columns in the same order.
+
+    Returns:
+        (..., C) float32; a distribution if each model's is one.
+    """
+    return np.asarray(np.mean(np.stack(probabilities), axis=0), np.float32)
+
+
+def ensemble(predictions: Mapping[str, Prediction]) -> Prediction:
+    """What several models say about one face together.
+
+    Models are joined by the expressions' names; a model gives no probability to an expression it does not know.
+
+    Args:
+        predictions: of one face, by model name; at least one.
+
+    Returns:
+        A prediction without features, since a mean of models has no attention of its own. Its logits are the logarithms
+        of the mean probabilities, its latency is the sum of the models'.
+
+    Raises:
+        ValueError: there are no predictions.
+    """
+    if not predictions:
+        raise ValueError("An ensemble needs at least one prediction.")
+    labels = tuple(in_display_order({label for prediction in predictions.values() for label in prediction.labels}))
+    rows = [
+        np.array([each.probability(label) if label in each.labels else 0 for label in labels], np.float32)
+        for each in predictions.values()
+    ]
+    mean = mean_probabilities(rows)
+    return Prediction(
+        model=ENSEMBLE,
+        labels=labels,
+        logits=np.log(np.maximum(mean, np.finfo(np.float32).tiny)),
+        probabilities=mean,
+        temperature=1.0,
+        latency_ms=sum(each.latency_ms for each in predictions.values()),
+    )
