@@ -7,6 +7,7 @@ from typing import Final
 import plotly.graph_objects as go
 
 from dashboard.theme import FONT_STACK
+from fer_models.ensemble import ENSEMBLE
 from fer_models.expressions import EXPRESSIONS, in_display_order
 from fer_models.results import Prediction
 
@@ -32,15 +33,17 @@ STYLES: Final = (
     ModelStyle("#D89000", "."),
     ModelStyle("#6A3FE0", "x"),
     ModelStyle("#009988", "-"),
+    ModelStyle("#808080", "+"),
 )
 #: The project's models look the same whichever of them are loaded.
-_FIXED: Final = {"resnet50": 0, "vgg16": 1, "eac_resnet50": 2, "eac_mobilenet_v2": 3}
+_FIXED: Final = {"resnet50": 0, "vgg16": 1, "eac_resnet50": 2, "eac_mobilenet_v2": 3, ENSEMBLE: 5}
 
 
 def model_styles(names: Iterable[str]) -> dict[str, ModelStyle]:
     """A style for each model by name; other models than the project's four take what is left, in their order."""
     names = list(names)
-    free = [index for index in range(len(STYLES)) if index not in {_FIXED.get(name) for name in names}]
+    taken_already = {_FIXED.get(name) for name in [*names, ENSEMBLE]}
+    free = [index for index in range(len(STYLES)) if index not in taken_already]
     others = [name for name in names if name not in _FIXED]
     taken = {name: free[position % len(free)] if free else position for position, name in enumerate(others)}
     return {name: STYLES[(_FIXED | taken)[name] % len(STYLES)] for name in names}

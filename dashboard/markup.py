@@ -14,6 +14,8 @@ from dashboard.figures import ModelStyle, model_styles
 from dashboard.reading import FaceReading, Reading, agreement_sentence
 from explain.overlay import draw_map, shared_peak
 from fer_models.cards import ModelCard
+from fer_models.ensemble import ENSEMBLE, ENSEMBLE_TITLE, ensemble
+from fer_models.results import Prediction
 
 #: The choice that shows, for each model, the map of its own most probable expression.
 OWN: Final = "own"
@@ -37,8 +39,8 @@ class Shown:
 
     @property
     def titles(self) -> dict[str, str]:
-        """What people read, by model name."""
-        return {name: card.title for name, card in self.cards.items()}
+        """What people read, by model name; the ensemble's too."""
+        return {name: card.title for name, card in self.cards.items()} | {ENSEMBLE: ENSEMBLE_TITLE}
 
     @property
     def training(self) -> dict[str, str]:
@@ -47,8 +49,8 @@ class Shown:
 
 
 def shown(cards: Mapping[str, ModelCard]) -> Shown:
-    """Cards by model name, with each model's style."""
-    return Shown(cards, model_styles(cards))
+    """Cards by model name, with the style of each model and of the ensemble."""
+    return Shown(cards, model_styles([*cards, ENSEMBLE]))
 
 
 def data_uri(image: NDArray[np.uint8], quality: int = 88) -> str:
@@ -81,15 +83,27 @@ def picture(reading: Reading) -> str:
     )
 
 
+def with_ensemble(face: FaceReading, names: Sequence[str]) -> dict[str, Prediction]:
+    """The chosen predictions of a face, by model name, the mean of the models last if it is chosen.
+
+    Args:
+        face: the face.
+        names: of models; `ENSEMBLE` among them counts where at least two models are.
+    """
+    models = {name: face.predictions[name] for name in names if name != ENSEMBLE}
+    return models | {ENSEMBLE: ensemble(models)} if ENSEMBLE in names and len(models) > 1 else models
+
+
 def verdict(reading: Reading, index: int, names: Sequence[str], shown: Shown) -> str:
     """The chosen face and where the chosen models agree or disagree about it; the chart's key."""
     face = reading.faces[index]
-    predictions = {name: face.predictions[name] for name in names}
+    every = with_ensemble(face, names)
+    predictions = {name: prediction for name, prediction in every.items() if name != ENSEMBLE}
     sentence = agreement_sentence(predictions, shown.titles, shown.training)
     where = f"Face {index + 1} of {len(reading.faces)}" if len(reading.faces) > 1 else "The face"
     if face.face.landmarks is None:
         where = "The whole picture as one face"
-    key = "".join(f"<li>{swatch(shown.styles[name])}{escape(shown.cards[name].title)}</li>" for name in names)
+    key = "".join(f"<li>{swatch(shown.styles[name])}{escape(shown.titles[name])}</li>" for name in every)
     return (
         f'<div class="fer-verdict" data-face-shown="{index}"><img src="{data_uri(face.crop)}" width="84" height="84" '
         f'alt="The aligned face, as every model was given it"><div><p class="fer-eyebrow">{escape(where)}</p>'
@@ -102,17 +116,21 @@ def columns(face: FaceReading, names: Sequence[str], expression: str, shown: Sho
 
     Args:
         face: the face.
-        names: of the models, in the order of the columns.
+        names: of the models, in the order of the columns; perhaps `ENSEMBLE`.
         expression: whose map is shown; `OWN` means each model's own most probable one.
         shown: cards and styles.
     """
-    cells = "".join(_column(face, name, expression, shown) for name in names)
+    predictions = with_ensemble(face, names)
+    cells = "".join(
+        _ensemble_column(face, predictions, shown) if name == ENSEMBLE else _column(face, name, expression, shown)
+        for name in predictions
+    )
     legend = (
         '<div class="fer-legend"><span>No evidence <i></i> Strongest evidence</span><span>Each map is '
         "scaled to the strongest evidence its model finds for any expression in this face: a pale map means little."
         "</span></div>"
     )
-    return f'<div class="fer-grid" data-models="{len(names)}">{cells}</div>{legend if names else ""}'
+    return f'<div class="fer-grid" data-models="{len(predictions)}">{cells}</div>{legend if predictions else ""}'
 
 
 def examples(pictures: Sequence[tuple[str, NDArray[np.uint8]]]) -> str:
@@ -129,7 +147,7 @@ def examples(pictures: Sequence[tuple[str, NDArray[np.uint8]]]) -> str:
 
 
 def _column(face: FaceReading, name: str, expression: str, shown: Shown) -> str:
-    card, style, prediction = shown.cards[name], shown.styles[name], face.predictions[name]
+    card, prediction = shown.cards[name], face.predictions[name]
     target = prediction.label if expression == OWN else expression
     maps = face.maps[name]
     if target in maps:
@@ -139,19 +157,52 @@ def _column(face: FaceReading, name: str, expression: str, shown: Shown) -> str:
     else:
         image, caption = face.crop, f"This model does not know {target}"
         alt = caption
+    facts = {"Trained on": card.training_labels, **_measured(card)}
+    return _card(name, prediction, image, (alt, caption), facts, shown)
+
+
+def _ensemble_column(face: FaceReading, predictions: Mapping[str, Prediction], shown: Shown) -> str:
+    """The mean of the shown models: an answer, and no map, since it has no attention of its own."""
+    members = [shown.titles[name] for name in predictions if name != ENSEMBLE]
+    texts = ("The aligned face", "A mean of models looks nowhere itself")
+    facts = {"Mean of": ", ".join(members)}
+    return _card(ENSEMBLE, predictions[ENSEMBLE], face.crop, texts, facts, shown)
+
+
+def _card(
+    name: str,
+    prediction: Prediction,
+    image: NDArray[np.uint8],
+    texts: tuple[str, str],
+    facts: Mapping[str, str],
+    shown: Shown,
+) -> str:
+    """One column: picture with its alternative text and caption, answer, facts."""
+    style, (alt, caption) = shown.styles[name], texts
+    told = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in facts.items())
     return (
         f'<article class="fer-card" data-model="{escape(name)}">'
-        f'<header>{swatch(style)}<span>{escape(card.title)}</span></header><figure class="fer-map">'
+        f'<header>{swatch(style)}<span>{escape(shown.titles[name])}</span></header><figure class="fer-map">'
         f'<img src="{data_uri(image)}" width="320" height="320" '
         f'alt="{escape(alt)}"><figcaption>{escape(caption)}</figcaption></figure><div class="fer-body">'
         '<div class="fer-top">'
         f'<span class="fer-label">{escape(prediction.label.capitalize())}</span>'
         f'<span class="fer-confidence">{percent(prediction.confidence)}</span></div>'
         f'<div class="fer-bar"><i style="width:{100 * prediction.confidence:.1f}%;background:{style.colour}"></i></div>'
-        f"<dl><dt>Trained on</dt><dd>{escape(card.training_labels)}</dd>"
-        f'<dt>Time</dt><dd title="{escape(prediction.LATENCY_COVERS)}">{prediction.latency_ms:.0f} ms</dd></dl>'
-        "</div></article>"
+        f'<dl>{told}<dt>Time</dt><dd title="{escape(prediction.LATENCY_COVERS)}">{prediction.latency_ms:.0f} ms</dd>'
+        "</dl></div></article>"
     )
+
+
+def _measured(card: ModelCard) -> dict[str, str]:
+    """How good the model is known to be on its own label set, and at what it is weak, as its card tells."""
+    labels = card.recipe.get("settings", {}).get("labels")
+    figures = card.metrics.get(f"{labels}_test")
+    if not figures:
+        return {}
+    weak = [name for name, recall in figures["recall"].items() if recall is not None and recall < 0.5]
+    told = {"Right on": f"{100 * figures['accuracy']:.1f}\u00a0% of its label set\u2019s test faces"}
+    return told | ({"Misses most": ", ".join(weak)} if weak else {})
 
 
 def swatch(style: ModelStyle) -> str:

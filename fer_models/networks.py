@@ -46,7 +46,7 @@ def multiply_adds(network: PooledClassifier, size: int) -> int:
     device = network.fc.weight.device
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network.eval()(torch.zeros(1, 3, size, size, device=device))
-    return counter.get_total_flops() // 2  # it counts a multiplication and an addition as two
+    return int(counter.get_total_flops()) // 2  # it counts a multiplication and an addition as two
 
 
 def class_maps(features: Tensor, weight: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ def test_models_can_be_measured_into_one_file_one_after_the_other(weights_dir: P
     document = json.loads(report.read_text())
     assert list(document["models"]) == ["resnet50", "vgg16"]  # the project's order
     readings = load_readings(tmp_path / "report.npz")
-    mean = (readings.probabilities("resnet50") + readings.probabilities("vgg16")) / 2
+    mean = ((readings.probabilities("resnet50") + readings.probabilities("vgg16")) / 2).astype(np.float32)
     assert document["ensemble"]["members"] == ["resnet50", "vgg16"]
     assert document["ensemble"]["accuracy"] == measure(readings.targets, mean).accuracy
     for name in ("resnet50", "vgg16"):

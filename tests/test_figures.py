@@ -15,6 +15,7 @@ from dashboard.figures import STYLES, compare_figure, model_styles
 from dashboard.reading import MAX_FACES, agreement_sentence, load_examples, read_faces
 from dashboard.theme import CSS, FOOTER, HEADER
 from fer_models.analyzer import MODELS, Analyzer
+from fer_models.ensemble import ENSEMBLE
 from fer_models.expressions import EXPRESSIONS
 from fer_models.results import Prediction
 
@@ -169,6 +170,30 @@ def test_columns_show_each_models_own_or_the_chosen_map(analyzer: Analyzer, pict
     assert len(set(re.findall(r'src="([^"]+)"', own + fear))) > 4
     assert "does not know contempt" in markup.columns(face, MODELS[:1], "contempt", shown)
     assert markup.columns(face, [], "fear", shown).count("<article") == 0
+
+
+def test_the_mean_is_of_the_shown_models_and_needs_two(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
+    shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
+    face = read_faces(analyzer, picture).faces[0]
+    both = markup.columns(face, ["vgg16", "eac_resnet50", ENSEMBLE], markup.OWN, shown)
+    assert both.count("<article") == 3 and "VGG16, EAC_RESNET50" in both
+    mean = markup.with_ensemble(face, ["vgg16", "eac_resnet50", ENSEMBLE])[ENSEMBLE]
+    pair = [face.predictions[name].probability("fear") for name in ("vgg16", "eac_resnet50")]
+    assert mean.probability("fear") == pytest.approx(sum(pair) / 2, abs=1e-6)
+    assert list(markup.with_ensemble(face, ["vgg16", ENSEMBLE])) == ["vgg16"]
+    assert list(markup.with_ensemble(face, ["vgg16", "eac_resnet50"])) == ["vgg16", "eac_resnet50"]
+
+
+def test_columns_tell_how_good_a_model_is_and_where_it_is_weak(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
+    recall = {"anger": 0.49, "fear": 0.5, "disgust": None, "happiness": 0.9}
+    card = replace(
+        analyzer.classifiers["vgg16"].card,
+        recipe={"settings": {"labels": "fer2013"}},
+        metrics={"fer2013_test": {"accuracy": 0.6604, "recall": recall}},
+    )
+    page = markup.columns(read_faces(analyzer, picture).faces[0], ["vgg16"], markup.OWN, markup.shown({"vgg16": card}))
+    assert "66.0\u00a0%" in page
+    assert "<dt>Misses most</dt><dd>anger</dd>" in page
 
 
 def test_texts_are_escaped(

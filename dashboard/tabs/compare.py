@@ -11,6 +11,7 @@ from dashboard import markup
 from dashboard.figures import compare_figure
 from dashboard.reading import Reading, as_whole, load_examples, read_faces
 from fer_models.analyzer import Analyzer
+from fer_models.ensemble import ENSEMBLE
 from fer_models.errors import FerError, ImageError
 from fer_models.expressions import in_display_order
 from fer_models.images import read_image
@@ -61,6 +62,8 @@ class CompareTab:
 
     def _lay_out(self) -> None:
         cards = self.shown.cards
+        #: Every model, and their mean where there is more than one.
+        self.columns_offered = [*cards, *([ENSEMBLE] if len(cards) > 1 else [])]
         expressions = in_display_order({label for card in cards.values() for label in card.labels})
         self.notice = gr.HTML(visible=False, elem_id="compare-notice")
         with gr.Row(elem_classes="fer-actions"):
@@ -103,8 +106,8 @@ class CompareTab:
                 elem_id="compare-expression",
             )
             self.models = gr.CheckboxGroup(
-                [(card.title, name) for name, card in cards.items()],
-                value=list(cards),
+                [(self.shown.titles[name], name) for name in self.columns_offered],
+                value=self.columns_offered,
                 label="Models",
                 elem_id="compare-models",
             )
@@ -155,7 +158,7 @@ class CompareTab:
             **{part: None for part in (self.image, self.chart, self.reading)},
             self.index: 0,
             self.expression: markup.OWN,
-            self.models: list(self.shown.cards),
+            self.models: self.columns_offered,
         }
 
     def busy(self) -> Updates:
@@ -183,7 +186,7 @@ class CompareTab:
             self.index: 0,
         }
         if found:
-            parts = self.show_face(reading, 0, list(self.shown.cards), markup.OWN)
+            parts = self.show_face(reading, 0, self.columns_offered, markup.OWN)
             updates |= dict(zip((self.verdict, self.chart, self.columns), parts, strict=True))
         return updates
 
@@ -228,7 +231,7 @@ class CompareTab:
             return markup.message(_FORGOTTEN), None, ""
         face = reading.faces[index]
         chosen = self._chosen(names)
-        predictions = {name: face.predictions[name] for name in chosen}
+        predictions = markup.with_ensemble(face, chosen)
         figure = compare_figure(predictions, self.shown.titles, self.shown.styles, legend=False)
         columns = markup.columns(face, chosen, expression, self.shown)
         return markup.verdict(reading, index, chosen, self.shown), figure, columns
@@ -255,8 +258,8 @@ class CompareTab:
             raise gr.Error(_UNEXPECTED, print_exception=False) from None
 
     def _chosen(self, names: Sequence[str]) -> list[str]:
-        """The ticked models in the order of the columns."""
-        return [name for name in self.shown.cards if name in names]
+        """The ticked models in the order of the columns, and perhaps their mean."""
+        return [name for name in self.columns_offered if name in names]
 
 
 def uploaded_path(payload: Mapping[str, Any] | None, folder: str) -> Path:
