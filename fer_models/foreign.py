@@ -30,7 +30,7 @@ from fer_models.cards import ModelCard, read_card
 from fer_models.checkpoints import describe_misfits, fill_network
 from fer_models.errors import CardError, WeightsError
 from fer_models.networks import ARCHITECTURES, PooledClassifier, build_network
-from fer_models.preprocessing import InputSpec
+from fer_models.preprocessing import imagenet_input
 
 #: Suffixes of files that can be models, the first found wins.
 MODEL_SUFFIXES: Final = (".pth", ".pt")
@@ -39,7 +39,7 @@ START_SUFFIXES: Final = (*MODEL_SUFFIXES, ".pkl")
 #: Logits of the EAC authors' networks: RAF-DB's labels 1 to 7 (Li et al., CVPR 2017).
 RAFDB_ORDER: Final = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 #: What the EAC authors' code feeds its networks (src/main.py, eval_transforms).
-EAC_INPUT: Final = InputSpec(224, "rgb", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), source_size=None)
+EAC_INPUT: Final = imagenet_input(224)
 
 #: Architectures that `features.*` may be, by the strides of the system that wrote them.
 _CANDIDATES: Final = ("resnet50_caffe", "mobilenet_v2_stride32")

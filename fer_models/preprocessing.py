@@ -85,6 +85,11 @@ class InputSpec:
         return torch.cat([self.prepare(as_tensor(crop)) for crop in crops])
 
 
+def imagenet_input(size: int) -> InputSpec:
+    """Colour pictures of their own sharpness, normalised as networks trained on ImageNet are fed."""
+    return InputSpec(size, "rgb", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), source_size=None)
+
+
 def as_tensor(crop: NDArray[np.uint8]) -> Tensor:
     """One crop, (S, S, 3) or (S, S) uint8, as a (1, 3 or 1, S, S) uint8 tensor.
 

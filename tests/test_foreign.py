@@ -390,7 +390,7 @@ def test_training_begins_with_an_eac_checkpoint(tmp_path: Path) -> None:
     words += ["--init", str(tmp_path / "eac.pth"), "--stages", "32x1", "--batch", "4", "--device", "cpu"]
     assert main([*words, "--threads", "1"]) == 0
     card = read_card(tmp_path / "run" / "eac_mobilenet_v2.json")
-    assert card.architecture == "mobilenet_v2"
+    assert card.architecture == "mobilenet_v2_stride32"
     assert card.recipe["settings"]["start"] == str(tmp_path / "eac.pth")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from fer_models.__main__ import main
@@ -24,7 +25,7 @@ from fer_models.training.recipes import RECIPES, Recipe, Stage, find_recipe
 from fer_models.training.start import start_from
 
 RECIPE = replace(
-    find_recipe("eac_mobilenet_v2", "two-cores"),
+    find_recipe("eac_mobilenet_v2", "final"),
     stages=(Stage(32, 1), Stage(40, 2, share=0.5, peak=0.5)),
     batch=8,
     start=None,
@@ -189,6 +190,51 @@ def test_wrong_settings_are_one_line(words: list[str], tmp_path: Path, capsys: p
 def test_every_recipe_is_sound() -> None:
     for model, recipes in RECIPES.items():
         for recipe in recipes.values():
-            assert recipe.objective == ("eac" if model.startswith("eac") else "cross_entropy")
-            assert recipe.stages[-1].size in (64, 112)  # 4x4 or 7x7 attention maps
+            consistent = recipe.objective == "eac" and recipe.consistency > 0
+            assert consistent == model.startswith("eac")
+            strides_32 = recipe.architecture in ("resnet50_caffe", "mobilenet_v2_stride32")
+            assert recipe.stages[-1].size in ((224,) if strides_32 else (64, 112))  # 7x7 attention maps, or 4x4
             assert all(0 < stage.share <= 1 and stage.epochs > 0 for stage in recipe.stages)
+
+
+def test_the_matched_baseline_differs_in_the_consistency_loss_alone() -> None:
+    recipe = find_recipe("eac_resnet50", "final")
+    assert find_recipe("plain_resnet50", "final") == replace(recipe, consistency=0.0)
+    assert recipe.consistency == 5
+
+
+def test_the_whole_path_on_a_folder_in_rafdbs_layout(tmp_path: Path) -> None:
+    """Its recipe is taken without being named: colour, 224 px unless told otherwise, the paper's lambda."""
+    root = tmp_path / "rafdb"
+    generator = np.random.default_rng(0)
+    (root / "EmoLabel").mkdir(parents=True)
+    (root / "Image" / "aligned").mkdir(parents=True)
+    lines, noisy = [], []
+    for split, count in (("train", 80), ("test", 10)):
+        for index in range(count):
+            label = index % 2  # happiness is red, surprise is blue, both as bright
+            pixels = np.full((100, 100, 3), 40, np.uint8)
+            pixels[..., 0 if label else 2] = generator.integers(180, 250)
+            name = f"{split}_{index:05d}"
+            Image.fromarray(pixels).save(root / "Image" / "aligned" / f"{name}_aligned.jpg")
+            lines.append(f"{name}.jpg {4 if label else 1}")
+            noisy.append(f"{name}.jpg {7 if split == 'train' and index < 8 else 4 if label else 1}")
+    (root / "EmoLabel" / "list_patition_label.txt").write_text("\n".join(lines) + "\n")
+    (root / "EmoLabel" / "noise01.txt").write_text("\n".join(noisy) + "\n")
+    out = tmp_path / "run"
+    words = ["train", "eac_mobilenet_v2", "--data", str(root), "--labels", "rafdb", "--labels-file", "noise01.txt"]
+    words += ["--out", str(out), "--init", "none", "--stages", "32x3", "--batch", "8", "--device", "cpu"]
+    assert main(words) == 0
+    card = read_card(out / "eac_mobilenet_v2.json")
+    assert card.training_labels == "RAF-DB"
+    assert (card.input.mode, card.input.size, card.input.source_size) == ("rgb", 32, None)
+    assert "--recipe rafdb" in card.recipe["command"] and card.recipe["training_faces"] == 72
+    assert card.recipe["settings"]["consistency"] == 5
+    report = tmp_path / "report.json"
+    words = ["evaluate", "--data", str(root), "--labels", "rafdb", "--weights", str(out), "--device", "cpu"]
+    words += ["--models", "eac_mobilenet_v2"]
+    assert main([*words, "--json", str(report)]) == 0
+    measured = json.loads(report.read_text())["models"]["eac_mobilenet_v2"]
+    assert measured["count"] == 10
+    assert measured["recall"]["happiness"] is not None and measured["recall"]["surprise"] is not None
+    assert measured["recall"]["neutral"] is None  # the noise is in the training list alone

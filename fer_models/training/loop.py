@@ -18,7 +18,6 @@ from tqdm import tqdm
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.networks import PooledClassifier
-from fer_models.preprocessing import InputSpec
 from fer_models.training.augment import geometry, light
 from fer_models.training.data import FaceData
 from fer_models.training.objectives import CrossEntropyTask, EACTask
@@ -46,7 +45,7 @@ class Trainer:
         self.step_module: nn.Module = nn.parallel.DistributedDataParallel(self.task) if parallel else self.task
         self.optimizer = self._optimizer()
         self.generator = torch.Generator(device)
-        self.spec = InputSpec()
+        self.spec = recipe.input(recipe.stages[-1].size)
         self.epoch, self.batch_index, self.step = 0, 0, 0  # steps are counted within a stage
         self.lr = 0.0
         self.totals = [0.0, 0.0, 0.0]  # loss sum, correct, faces of the running epoch
@@ -132,7 +131,7 @@ class Trainer:
     def _validate(self, size: int, data: FaceData) -> float:
         """Accuracy of the averaged weights, on unaugmented faces at the stage's size."""
         self.average.eval()
-        spec = InputSpec(size=size)
+        spec = self.recipe.input(size)
         right = 0
         for start in range(0, len(data), 64):
             inputs = spec.transform(list(data.faces[start : start + 64])).to(self.device)

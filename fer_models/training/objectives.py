@@ -86,7 +86,7 @@ class EACTask(nn.Module):
     def forward(self, inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """As `CrossEntropyTask.forward`. Class weights are detached in the maps, as in the authors' code."""
         first = erase(inputs, self.erasing, generator)
-        if not self.ramp:
+        if not self.ramp * self.weight:
             logits = self.network(first)
             return F.cross_entropy(logits.float(), targets, label_smoothing=self.smoothing), logits
         mirrored = self.view == "mirrored"

@@ -15,7 +15,6 @@ from fer_models.classifier import find_device
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.networks import build_network, multiply_adds
-from fer_models.preprocessing import InputSpec
 from fer_models.training.data import FaceData, load_data
 from fer_models.training.loop import Trainer
 from fer_models.training.recipes import RECIPES, TITLES, Recipe, Stage, find_recipe
@@ -46,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with the dataset's files")
     parser.add_argument("--labels", choices=[*LABEL_SETS], help="label set, if not the recipe's")
     parser.add_argument("--labels-file", help="RAF-DB: another list in EmoLabel/, such as noise01.txt")
-    parser.add_argument("--recipe", default="two-cores", help="which settings (default: %(default)s)")
+    parser.add_argument("--recipe", help="which settings (default: final, or rafdb with --labels rafdb)")
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/MODEL)")
     parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
     parser.add_argument("--init", help="weights to begin with, if not the recipe's: a model's name or a file")
@@ -65,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.threads:
         torch.set_num_threads(args.threads)
+    args.recipe = args.recipe or ("rafdb" if args.labels == "rafdb" and "rafdb" in RECIPES[args.model] else "final")
     recipe = _adjusted(find_recipe(args.model, args.recipe), args)
     out = args.out or Path("runs") / args.model
     out.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ def _export(trainer: Trainer, args: argparse.Namespace, data: FaceData) -> None:
         title=TITLES[args.model],
         architecture=recipe.architecture,
         labels=EXPRESSIONS,
-        input=InputSpec(size=recipe.stages[-1].size),
+        input=recipe.input(recipe.stages[-1].size),
         training_labels=LABEL_SETS[data.source],
         training_data=_PICTURES[data.source],
         licence="MIT",
