@@ -16,7 +16,7 @@ UI = {"gradio", "plotly"}
 LAYERS = [
     {"errors", "onnx_graph"},
     {"expressions", "images", "preprocessing", "results"},
-    {"networks", "faces", "cards", "ensemble", "metrics"},
+    {"networks", "faces", "cards", "ensemble", "metrics", "comparison"},
     {"checkpoints"},
     {"foreign"},
     {"classifier"},
