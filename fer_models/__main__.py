@@ -15,6 +15,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "predict": ("fer_models.commands.predict", "read the faces in pictures with every model"),
     "evaluate": ("fer_models.training.evaluate", "measure models on a labelled test set"),
     "train": ("fer_models.training.train", "train a model"),
+    "robustness": ("fer_models.training.robustness", "measure how accuracy falls as faces get worse"),
     "leaderboard": ("fer_models.commands.leaderboard", "compare what evaluate measured, for the dashboard"),
     "calibrate": ("fer_models.training.calibrate", "fit each model's temperature on its validation split"),
 }

@@ -1,0 +1,111 @@
+"""`python -m fer_models robustness`: how accuracy falls as faces get worse."""
+
+import argparse
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fer_models import __version__
+from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer
+from fer_models.ensemble import ENSEMBLE
+from fer_models.errors import FerError
+from fer_models.readings import Readings
+from fer_models.training.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from fer_models.training.data import SOURCES, FaceData, load_data
+from fer_models.training.evaluate import read_faces
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of the command."""
+    parser.add_argument("--data", type=Path, required=True, help="folder with the dataset's files")
+    parser.add_argument("--labels", choices=SOURCES, required=True, help="label set")
+    parser.add_argument("--split", default="test", help="train, validation, test, or as in the dataset: PrivateTest")
+    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
+    parser.add_argument("--count", type=int, default=500, help="faces, drawn by the seed (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw and the corruptions (default: %(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder of cards and weights")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print a table, and write the JSON file.
+
+    Raises:
+        FerError: data or models are unusable, or the file cannot be written.
+    """
+    if args.count < 1:
+        raise FerError(f"--count {args.count}: at least one face is needed.")
+    data = load_data(args.labels, args.data, args.split)
+    order = np.random.default_rng(args.seed).permutation(len(data))
+    data = data.take(np.sort(order[: args.count]))
+    analyzer = load_analyzer(args.models, device=args.device, weights=args.weights)
+    clean, curves = measure_corrupted(analyzer, data, args.seed)
+    document = {
+        "command": f"python -m fer_models robustness --data DIR --labels {args.labels} --split {args.split} "
+        f"--count {args.count} --seed {args.seed}" + (f" --json {args.json.name}" if args.json else ""),
+        "labels": args.labels,
+        "split": data.split,
+        "count": len(data),
+        "seed": args.seed,
+        "strengths": STRENGTHS,
+        "versions": {
+            "fer_models": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "sha256": {name: model.card.sha256 for name, model in analyzer.classifiers.items()},
+        "clean": clean,
+        "corrupted": curves,
+    }
+    for name, accuracy in clean.items():
+        mean = np.mean([curves[kind][name] for kind in curves])
+        print(f"{name:24} clean {accuracy:7.2%}  corrupted, mean {mean:7.2%}")
+    if args.json:
+        try:
+            args.json.parent.mkdir(parents=True, exist_ok=True)
+            args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise FerError(f"Cannot write {args.json}: {error.strerror}.") from error
+    return 0
+
+
+def measure_corrupted(
+    analyzer: Analyzer, data: FaceData, seed: int
+) -> tuple[dict[str, float], dict[str, dict[str, list[float]]]]:
+    """Accuracy of every model and of their mean on clean and on corrupted faces.
+
+    Args:
+        analyzer: the loaded models.
+        data: aligned faces.
+        seed: each kind and strength draws anew from it, so that one can be measured without the others.
+
+    Returns:
+        Accuracy by model; and by kind and model, one accuracy a strength.
+    """
+    clean = _accuracy(analyzer, data)
+    curves: dict[str, dict[str, list[float]]] = {}
+    for number, kind in enumerate(CORRUPTIONS):
+        curves[kind] = {name: [] for name in clean}
+        for strength in STRENGTHS:
+            generator = np.random.default_rng([seed, number, strength])
+            faces = [corrupt(face, kind, strength, generator) for face in data.faces]
+            worse = FaceData(data.source, data.split, faces, data.targets, data.rows)
+            for name, accuracy in _accuracy(analyzer, worse).items():
+                curves[kind][name].append(accuracy)
+    return clean, curves
+
+
+def _accuracy(analyzer: Analyzer, data: FaceData) -> dict[str, float]:
+    logits, _ = read_faces(analyzer, data, "whole")
+    temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
+    readings = Readings(data.rows, data.targets, np.zeros(len(data), bool), logits, temperatures)
+    probabilities: dict[str, Any] = {name: readings.probabilities(name) for name in logits}
+    if len(logits) > 1:
+        probabilities[ENSEMBLE] = readings.ensemble()
+    return {name: float((values.argmax(1) == data.targets).mean()) for name, values in probabilities.items()}
