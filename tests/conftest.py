@@ -122,3 +122,21 @@ def fer2013(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fer2013")
     subprocess.run([sys.executable, str(unpack), str(folder)], check=True, capture_output=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """FER2013 and FER+ in their layouts: anger is a dark face, happiness a bright one."""
+    folder = tmp_path_factory.mktemp("synthetic")
+    generator = np.random.default_rng(0)
+    rows, votes = [], []
+    for usage, count in (("Training", 160), ("PublicTest", 12), ("PrivateTest", 12)):
+        for index in range(count):
+            label = index % 2
+            pixels = generator.integers(0, 60, 2304) + 180 * label
+            rows.append(f"{3 * label},{' '.join(map(str, pixels))},{usage}")
+            votes.append(f"{usage},f.png," + ("0,9,0,0,0,0,0,0,0,0" if label else "0,0,0,0,9,0,0,0,0,0"))
+    (folder / "fer2013.csv").write_text("emotion,pixels,Usage\n" + "\n".join(rows) + "\n")
+    header = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
+    (folder / "fer2013new.csv").write_text(header + "\n".join(votes) + "\n")
+    return folder

@@ -28,9 +28,9 @@ def _noise(face: Picture, strength: int, generator: np.random.Generator) -> Pict
 
 
 def _jpeg(face: Picture, strength: int, _: np.random.Generator) -> Picture:
-    _, code = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, _QUALITIES[strength - 1]])
-    grey = face.ndim == 2
-    return _bytes(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR))
+    code = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, _QUALITIES[strength - 1]])[1]
+    decoded = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE if face.ndim == 2 else cv2.IMREAD_COLOR)
+    return np.asarray(decoded, np.uint8)
 
 
 def _low_light(face: Picture, strength: int, generator: np.random.Generator) -> Picture:
