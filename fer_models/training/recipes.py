@@ -94,8 +94,8 @@ _EAC_AUGMENTATION: Final = Augmentation(rotation=10, shift=0.06, scale=0.1, brig
 _EAC_RESNET50: Final = Recipe(
     *("resnet50", "ferplus"),
     (
-        *(Stage(64, 6, strength=0.5, consistency=0), Stage(64, 4, peak=0.7, strength=0.5)),
-        Stage(112, 2, 0.5, peak=0.5, strength=0.5, batch=32),
+        *(Stage(64, 6, strength=0.5, consistency=0), Stage(64, 2, peak=0.7, strength=0.5)),
+        Stage(112, 2, 0.4, peak=0.5, strength=0.5, batch=32),
     ),
     "eac",
     soft=True,
@@ -129,7 +129,7 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
             (
                 *(Stage(48, 3, strength=0.3), Stage(48, 6, peak=0.7)),
                 *(Stage(112, 5, 0.3, 0.6, 0.4), Stage(112, 4, 0.27, 0.4, 0.4, batch=32)),
-                *(Stage(64, 12, 1.0, 0.8, 0.5, batch=64), Stage(112, 3, 0.5, 0.4, 0.5, batch=32)),
+                *(Stage(64, 9, 1.0, 0.8, 0.5, batch=64), Stage(112, 2, 0.5, 0.4, 0.5, batch=32)),
             ),
             optimizer="adamw",
             lr=1e-3,
