@@ -16,12 +16,12 @@ UI = {"gradio", "plotly"}
 LAYERS = [
     {"errors", "onnx_graph"},
     {"expressions", "images", "preprocessing", "results"},
-    {"networks", "faces", "cards"},
-    {"checkpoints"},
+    {"networks", "faces", "cards", "sources", "table"},
+    {"checkpoints", "journal", "labelled"},
     {"foreign"},
     {"classifier"},
     {"analyzer", "schema"},
-    {"video"},
+    {"video", "batch"},
     {"commands", "training"},
     {"__main__"},
 ]
