@@ -124,7 +124,7 @@ def test_a_finished_output_is_not_overwritten_unless_asked(
 def stopped_after(count: int, command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Run the command until so many files are in the journal, as Ctrl-C would end it."""
     add = Journal.add
-    done = []
+    done: list[str] = []
 
     def counted(self: Journal, file: PictureFile, rows: Any) -> None:
         if len(done) == count:

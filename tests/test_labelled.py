@@ -66,7 +66,7 @@ def test_labels_that_cannot_be_used_are_told(tmp_path: Path, content: bytes | No
 
 
 def test_metrics_by_hand() -> None:
-    rows = [
+    rows: list[Row] = [
         row("1", "happiness", {"m": ("happiness", 0.9)}),
         row("2", "happiness", {"m": ("happiness", 0.9)}),
         row("3", "happiness", {"m": ("fear", 0.9)}),

@@ -39,8 +39,8 @@ def reasons(path: Path, limits: ZipLimits | None = None) -> dict[str, str]:
     return found
 
 
-def pack(path: Path, entries: dict[str, bytes], **options: int) -> Path:
-    with zipfile.ZipFile(path, "w", **options) as archive:  # type: ignore[arg-type]
+def pack(path: Path, entries: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as archive:
         for name, content in entries.items():
             archive.writestr(name, content)
     return path
