@@ -11,7 +11,7 @@ from fer_models.labelled import SURE, Metrics
 from fer_models.table import column
 
 #: Faces in a gallery at most: the page stays quick.
-MAX_CARDS: Final = 48
+MAX_CARDS: Final = 24
 
 INTRODUCTION: Final = (
     '<p class="fer-hint">Read a whole folder of pictures: one table for all faces, and the faces on which the models '
@@ -64,7 +64,7 @@ def summary(reading: BatchReading) -> str:
         notes += f" {_plural(reading.left_out, 'other file')} in the zip left out."
     text = ", ".join(parts) + "." + said
     note = f'<p class="fer-hint">{escape(notes.strip())}</p>' if notes else ""
-    return f'<div class="fer-panel"><p class="fer-lead">{escape(text)}</p>{note}</div>'
+    return f'<p class="fer-lead">{escape(text)}</p>{note}'
 
 
 def key(models: Sequence[str], shown: Shown) -> str:
@@ -95,7 +95,7 @@ def likely_wrong(reading: BatchReading, shown: Shown) -> str:
     if not wrong:
         return f'<p class="fer-hint">None: there is no labelled face on which {rule}.</p>'
     cards = "".join(
-        f'<figure class="fer-face">{_image(reading, places[item.file])}<figcaption><b>{escape(item.file)}</b>'
+        f'<figure class="fer-face">{_image(reading, places[item.file])}<figcaption>{_name(item.file)}'
         f"<span>Labelled {escape(item.given)}</span><span>All models: {escape(item.answer)} "
         f"({percent(item.confidence)})</span></figcaption></figure>"
         for item in wrong[:MAX_CARDS]
@@ -169,10 +169,15 @@ def _card(reading: BatchReading, index: int, shown: Shown) -> str:
     label = f"<span>Labelled {escape(str(row['label']))}</span>" if row.get("label") else ""
     return (
         f'<figure class="fer-face" data-row="{index}">{_image(reading, index)}<figcaption>'
-        f'<b title="{escape(str(row["file"]))}">{escape(str(row["file"]))}</b>'
-        f"<span>Face {row['face']}, disagreement {float(row['disagreement'] or 0):.2f}</span>{label}"
+        f"{_name(str(row['file']))}<span>Face {row['face']}</span>"
+        f"<span>Disagreement {float(row['disagreement'] or 0):.2f}</span>{label}"
         f"<ul>{answers}</ul></figcaption></figure>"
     )
+
+
+def _name(file: str) -> str:
+    """A file's name without its folders, which are in the tooltip."""
+    return f'<b title="{escape(file)}">{escape(file.rsplit("/", 1)[-1])}</b>'
 
 
 def _image(reading: BatchReading, index: int) -> str:

@@ -114,7 +114,7 @@ def read_batch(
 
     yield reading()
     # Small batches: the page shows often how far it is, and Cancel need not wait for many faces.
-    results = analyze_files(analyzer, pictures.files, models=list(known), batch=16, whole_if_none=whole_if_none)
+    results = analyze_files(analyzer, pictures.files, models=list(known), batch=8, whole_if_none=whole_if_none)
     with closing(results):
         for result in results:
             room = MAX_FACES - sum(thumb is not None for thumb in thumbs)

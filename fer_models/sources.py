@@ -104,12 +104,19 @@ def list_files(named: Iterable[tuple[str, Path]]) -> Pictures:
         named: what each file is called, and where it lies.
     """
     taken: set[str] = set()
-    return Pictures(
-        tuple(
-            PictureFile(_own(printable(name), taken), _stamp(path), partial(read_image, path)) for name, path in named
-        ),
-        0,
-    )
+    files = [
+        PictureFile(_own(printable(name), taken), _stamp(path), partial(_read_given, path)) for name, path in named
+    ]
+    return Pictures(tuple(files), 0)
+
+
+def _read_given(path: Path) -> NDArray[np.uint8]:
+    """As bytes, so that no message calls the picture by a path its user never saw."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        raise ImageError("The picture is not there any more, or may not be read.") from None
+    return read_image(content)
 
 
 def printable(name: str) -> str:

@@ -120,6 +120,15 @@ def test_given_files_get_names_of_their_own(tmp_path: Path) -> None:
     assert shown == ["b.png", "a.png", "b.png (2)", "b.png (2) (2)", "b.png (3)"]
 
 
+def test_messages_do_not_tell_where_given_files_lie(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"no picture")
+    for place in ("secret", "gone"):
+        (file,) = list_files([("a.png", tmp_path / place)]).files
+        with pytest.raises(ImageError, match="The picture") as caught:
+            file.read()
+        assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("kind", ["missing", "empty folder", "no picture", "no zip", "cut zip", "empty zip"])
 def test_what_holds_no_picture_is_told(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "source"

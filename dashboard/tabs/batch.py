@@ -92,12 +92,12 @@ class BatchTab:
         self.reading = gr.State(None, time_to_live=_FORGET)
 
     def _lay_out_results(self) -> None:
-        self.summary = gr.HTML(elem_id="batch-summary")
-        with gr.Row(elem_classes="fer-actions"):
-            self.downloads = {
-                kind: gr.Button(f"Download {kind}", elem_id=f"batch-{kind.lower()}") for kind in _DOWNLOADS
-            }
-            self.file = gr.DownloadButton(visible="hidden", elem_id="batch-file")
+        with gr.Column(elem_classes="fer-panel"):
+            self.summary = gr.HTML(elem_id="batch-summary")
+            gr.HTML('<p class="fer-hint">Download every row with every probability:</p>')
+            with gr.Row(elem_classes="fer-actions"):
+                self.downloads = {kind: gr.Button(kind, elem_id=f"batch-{kind.lower()}") for kind in _DOWNLOADS}
+                self.file = gr.DownloadButton(visible="hidden", elem_id="batch-file")
         with gr.Column(elem_classes="fer-panel"):
             gr.HTML('<h2 class="fer-title">What each model says how often</h2>')
             self.key = gr.HTML()
@@ -150,14 +150,11 @@ class BatchTab:
         )
         self.stop.click(self.finished, self.reading, everything, cancels=[run], queue=False, **hidden)
         self.clear.click(self.idle, outputs=everything, queue=False, **hidden)
-        gr.on(
-            [self.text.input, self.show.input, self.expression.input],
-            self.filtered,
-            [self.reading, *filters],
-            [self.table, self.gallery],
-            trigger_mode="always_last",
-            **hidden,
-        )
+        # Every change is answered, one after the other: with fewer answers a quick second change can be lost.
+        narrow: dict[str, Any] = {"fn": self.filtered, "inputs": [self.reading, *filters]}
+        narrow |= {"outputs": [self.table, self.gallery], "trigger_mode": "multiple", **hidden}
+        for event in (self.text.input, self.show.input, self.expression.input):
+            event(**narrow, concurrency_id="batch-filter")
         for kind, button in self.downloads.items():
             button.click(self._download(kind), self.reading, self.file, **hidden)
         self.file.change(None, js=_FETCH, api_visibility="private")
@@ -290,7 +287,7 @@ class BatchTab:
         indices = chosen_rows(reading, text, show, expression)
         headings, cells = shown_table(reading, indices, self.shown.titles)
         table = gr.update(
-            value={"headers": headings, "data": cells or [[""] * len(headings)]},
+            value={"headers": headings, "data": cells},
             datatype=["number" if name in {"Face", "Agreement", "Disagreement"} else "str" for name in headings],
             column_widths=[_width(name) for name in headings],
         )
@@ -327,7 +324,7 @@ def _too_many(count: int) -> str:
 
 
 def _width(heading: str) -> str:
-    return {"File": "220px", "Face": "80px", "Note": "320px"}.get(heading, "150px")
+    return {"File": "220px", "Face": "80px", "Note": "320px"}.get(heading, "165px")
 
 
 def build(analyzer: Analyzer) -> BatchTab:
