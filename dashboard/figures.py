@@ -67,15 +67,40 @@ def compare_figure(
         legend: whether the chart names its models; the page does so itself, with room to wrap.
     """
     known = {label for prediction in predictions.values() for label in prediction.labels}
-    shown = in_display_order(known | set(EXPRESSIONS))
+    values = {
+        name: {label: 100 * prediction.probability(label) for label in prediction.labels}
+        for name, prediction in predictions.items()
+    }
+    return expression_bars(values, known, titles, styles, hover="%{y:.1f} %", legend=legend)
+
+
+def expression_bars(
+    values: Mapping[str, Mapping[str, float]],
+    known: Iterable[str],
+    titles: Mapping[str, str],
+    styles: Mapping[str, ModelStyle],
+    *,
+    hover: str,
+    legend: bool = False,
+) -> go.Figure:
+    """A group of bars for each expression in the vocabulary's order, one bar a model; on a scale of percent.
+
+    Args:
+        values: the bars' heights by model name and expression; one that is missing has no bar.
+        known: expressions beyond the vocabulary that are shown, too.
+        titles: what people read, by model name.
+        styles: by model name.
+        hover: Plotly's template of a bar's value.
+        legend: whether the chart names its models.
+    """
+    shown = in_display_order({*known, *EXPRESSIONS})
     figure = go.Figure(layout=_layout(), layout_showlegend=legend)
-    for name, prediction in predictions.items():
+    for name, heights in values.items():
         style = styles[name]
-        values = [100 * prediction.probability(label) if label in prediction.labels else None for label in shown]
         figure.add_bar(
             name=titles[name],
             x=[label.capitalize() for label in shown],
-            y=values,
+            y=[heights.get(label) for label in shown],
             marker={
                 "color": style.colour,
                 "pattern": {
@@ -87,7 +112,7 @@ def compare_figure(
                 },
                 "line": {"width": 0},
             },
-            hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b><extra></extra>",
+            hovertemplate=f"%{{fullData.name}}: <b>{hover}</b><extra></extra>",
         )
     return figure
 

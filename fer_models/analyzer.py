@@ -14,7 +14,7 @@ from fer_models.errors import CardError, UnknownNameError, WeightsError
 from fer_models.faces import CenterFace, FaceDetector, align, whole_picture
 from fer_models.foreign import foreign_file, foreign_files
 from fer_models.images import as_image
-from fer_models.results import FaceAnalysis
+from fer_models.results import Face, FaceAnalysis
 
 #: Where the cards and weights are: beside the package.
 WEIGHTS: Final = Path(__file__).resolve().parents[1] / "weights"
@@ -61,12 +61,48 @@ class Analyzer:
             ImageError: a picture has another shape or dtype.
             UnknownNameError: a model that is not loaded.
         """
+        self._chosen(models)  # a wrong name is told before any work
+        found = [
+            (index, face, crop)
+            for index, image in enumerate(images)
+            for face, crop in self.find(as_image(image), whole=whole)
+        ]
+        return self.read(found, features=features, models=models)
+
+    def find(self, image: NDArray[np.uint8], *, whole: bool = False) -> list[tuple[Face, NDArray[np.uint8]]]:
+        """Every face of one picture with its aligned crop: the first half of `analyze`, without any model.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            whole: take the picture as one face instead of looking for faces.
+
+        Returns:
+            Faces in the detector's order, each with a crop (S, S, 3) uint8 RGB.
+
+        Raises:
+            ImageError: the picture has another shape or dtype.
+        """
+        faces = [whole_picture(image)] if whole else self.detector.detect(image)
+        return [(face, align(image, face)) for face in faces]
+
+    def read(
+        self,
+        found: Sequence[tuple[int, Face, NDArray[np.uint8]]],
+        *,
+        features: bool = False,
+        models: Sequence[str] | None = None,
+    ) -> list[FaceAnalysis]:
+        """Let every model read faces that `find` has found, of one picture or of many: the second half of `analyze`.
+
+        Args:
+            found: the picture's index, the face and its crop, as each record of the result shall have them.
+            features: keep the last feature maps on each prediction.
+            models: only these; None means all that are loaded.
+
+        Raises:
+            UnknownNameError: a model that is not loaded.
+        """
         chosen = self._chosen(models)
-        found = []
-        for index, image in enumerate(images):
-            pixels = as_image(image)
-            faces = [whole_picture(pixels)] if whole else self.detector.detect(pixels)
-            found += [(index, face, align(pixels, face)) for face in faces]
         crops = [crop for _, _, crop in found]
         predictions = {name: self.classifiers[name].predict(crops, features=features) for name in chosen}
         return [

@@ -15,6 +15,10 @@ class DatasetError(FerError):
     """A dataset file is missing or malformed. The message names file, row and the expected shape."""
 
 
+class BatchError(FerError):
+    """A batch cannot be read or written: its folder or zip, its journal, its output."""
+
+
 class WeightsError(FerError):
     """A weight file is missing, altered, or does not fit its model card."""
 

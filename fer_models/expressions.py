@@ -25,8 +25,11 @@ COLOURS: Final[dict[str, str]] = {
 _ALIASES: Final[dict[str, str]] = {
     "angry": "anger",
     "disgusted": "disgust",
+    "afraid": "fear",
     "fearful": "fear",
+    "scared": "fear",
     "happy": "happiness",
+    "joy": "happiness",
     "sad": "sadness",
     "surprised": "surprise",
 }

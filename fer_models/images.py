@@ -18,6 +18,11 @@ MAX_PIXELS: Final = 64_000_000
 #: Smallest side in pixels: below this no expression can be read, even if the face fills the picture.
 MIN_SIDE: Final = 16
 
+#: How the files of those formats are called: what is taken for a picture in a folder or a zip.
+SUFFIXES: Final = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
+)
+
 #: The decoders that are tried; Pillow knows 40 more, rarely used and rarely tested against hostile files.
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
 _ADVICE: Final = "Use a JPEG, PNG, WebP, AVIF, BMP, GIF or TIFF picture."

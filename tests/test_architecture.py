@@ -16,12 +16,12 @@ UI = {"gradio", "plotly"}
 LAYERS = [
     {"errors", "onnx_graph"},
     {"expressions", "images", "preprocessing", "results"},
-    {"networks", "faces", "cards", "ensemble", "metrics", "comparison"},
-    {"checkpoints"},
+    {"networks", "faces", "cards", "ensemble", "metrics", "comparison", "sources", "table"},
+    {"checkpoints", "journal", "labelled"},
     {"foreign"},
     {"classifier"},
     {"analyzer", "schema"},
-    {"readings", "video"},
+    {"readings", "video", "batch"},
     {"commands", "training"},
     {"__main__"},
 ]

@@ -6,10 +6,8 @@ import numpy as np
 
 from fer_models.errors import DatasetError, UnknownNameError
 from fer_models.expressions import EXPRESSIONS, expression
-from fer_models.images import read_image
+from fer_models.images import SUFFIXES, read_image
 from fer_models.training.data import SPLITS, FaceData, in_split
-
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"}
 
 
 def load_folder(root: Path, split: str, seed: int = 0) -> FaceData:
@@ -34,10 +32,10 @@ def load_folder(root: Path, split: str, seed: int = 0) -> FaceData:
             target = EXPRESSIONS.index(expression(folder.name))
         except UnknownNameError as error:
             raise DatasetError(f"{folder}: the folder's name is no expression. {error}") from None
-        pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES)
+        pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
         files += [(path, target) for path in pictures]
     if not files:
-        raise DatasetError(f"{base}: the class folders hold no picture ({', '.join(sorted(_SUFFIXES))}).")
+        raise DatasetError(f"{base}: the class folders hold no picture ({', '.join(sorted(SUFFIXES))}).")
     if shared:
         files = [files[index] for index in np.flatnonzero(in_split(len(files), ours, seed))]
         if not files:

@@ -1,0 +1,115 @@
+"""Rows of a batch as a table: its columns, and files of it that programs and spreadsheets read safely."""
+
+import csv
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from fer_models.errors import BatchError
+from fer_models.expressions import EXPRESSIONS, in_display_order
+
+Cell: TypeAlias = str | int | float | None
+#: One row by column; a column that is missing is empty.
+Row: TypeAlias = dict[str, Cell]
+
+#: The columns before the models' own, with their pandas types. Boxes are in source pixels.
+FIRST: Final[dict[str, str]] = {
+    "file": "string",
+    "label": "string",
+    "face": "Int64",
+    "x1": "float64",
+    "y1": "float64",
+    "x2": "float64",
+    "y2": "float64",
+    "score": "float64",
+    "agreement": "float64",
+    "disagreement": "float64",
+    "reason": "string",
+}
+#: What a table can be written as, by the file's suffix.
+SUFFIXES: Final = (".csv", ".parquet")
+
+
+def column(model: str, what: str) -> str:
+    """The column of a model's "label", "confidence" or the probability of an expression."""
+    return f"{model}_{what}"
+
+
+def table_columns(models: Mapping[str, Sequence[str]], *, labelled: bool = False) -> dict[str, str]:
+    """All columns in order, with their pandas types.
+
+    Args:
+        models: each model's expressions, by its name.
+        labelled: with the given label of each file.
+    """
+    columns = {name: kind for name, kind in FIRST.items() if labelled or name != "label"}
+    for model, labels in models.items():
+        columns[column(model, "label")] = "string"
+        columns[column(model, "confidence")] = "float64"
+        columns |= {column(model, name): "float64" for name in in_display_order({*EXPRESSIONS, *labels})}
+    return columns
+
+
+def to_frame(rows: Iterable[Row], columns: Mapping[str, str]) -> Any:
+    """Rows as a pandas DataFrame with exactly these columns and types; what a row lacks is missing, never 0."""
+    import pandas
+
+    return pandas.DataFrame(list(rows), columns=list(columns)).astype(dict(columns))
+
+
+def guard(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: a ' goes before one that begins like one (OWASP, CSV injection).
+
+    Spreadsheets run a cell that begins with = + - or @, also after spaces; so "=cmd()" becomes "'=cmd()".
+    """
+    return f"'{text}" if text.lstrip()[:1] in {"=", "+", "-", "@"} or text[:1] in {"\t", "\r", "\n"} else text
+
+
+def csv_text(frame: Any) -> str:
+    """A table as CSV for spreadsheets: texts guarded (see `guard`) and quoted, so that no separator splits them."""
+    safe = frame.copy()
+    for name, kind in frame.dtypes.items():
+        if str(kind) == "string":
+            safe[name] = safe[name].map(guard, na_action="ignore")
+    safe.columns = [guard(str(name)) for name in safe.columns]
+    return str(safe.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n"))
+
+
+def check_output(path: Path) -> None:
+    """Tell at once what would keep a table from being written in the end.
+
+    Raises:
+        BatchError: an unknown suffix, or a folder that is missing or may not be written to.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise BatchError(f"Cannot write {path}: the output must end in {' or '.join(SUFFIXES)}.")
+    if path.is_dir():
+        raise BatchError(f"Cannot write {path}: it is a folder.")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise BatchError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def write_table(frame: Any, path: Path) -> None:
+    """Write a table as its file's suffix says: CSV in UTF-8 or Parquet. The file is there whole or not at all.
+
+    Raises:
+        BatchError: it cannot be written.
+    """
+    # In the same folder, so that the file can be put in its place in one step.
+    part = path.with_name(f".{path.name}.part")
+    try:
+        if path.suffix.lower() == ".csv":
+            part.write_text(csv_text(frame), encoding="utf-8", newline="")
+        else:
+            frame.to_parquet(part, index=False)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise BatchError(f"Cannot write {path}: {error.strerror}.") from error
