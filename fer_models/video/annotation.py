@@ -61,7 +61,7 @@ class Annotation:
         """
         width, height = size
         self._line = max(2, round(max(size) / 420))
-        text = int(np.clip(height / 34, 13, 40))
+        text = int(np.clip(height / (34 if len(analysis.faces) <= 2 else 44), 13, 40))
         order = sorted(range(len(analysis.faces)), key=lambda index: -_area(analysis.faces[index]))
         self._boxes: list[_Box] = []
         for index in order:
@@ -70,7 +70,7 @@ class Annotation:
             x1, y1, x2, y2 = np.clip(box, self._line, np.maximum(limits, self._line)).astype(int).tolist()
             self._boxes.append((x1, y1, x2, y2))
         self._stamps: list[_Stamp] = []
-        taken = list(self._boxes)
+        taken = self._boxes * 4  # a hidden face is worse than hidden words
         for rank, index in enumerate(order):
             face = analysis.faces[index] if rank < MOST_PANELS else None
             panel = _panel(analysis.numbers[index], face, text, titles, colours or {})
@@ -239,8 +239,9 @@ def _place(box: _Box, size: tuple[int, int], picture: tuple[int, int], taken: li
     """The corner beside a box, inside the picture, where a panel hides the least of what is `taken`."""
     (x1, y1, x2, y2), (wide, tall), (width, height) = box, size, picture
     gap = 6
-    corners = [(x2 + gap, y1), (x1 - gap - wide, y1), (x1, y2 + gap), (x1, y1 - gap - tall), (x1, y1)]
-    inside = [(min(max(x, 0), width - wide), min(max(y, 0), height - tall)) for x, y in corners]
+    beside = [(x, y) for x in (x2 + gap, x1 - gap - wide) for y in (y1, y2 - tall)]
+    above = [(x, y) for y in (y2 + gap, y1 - gap - tall) for x in (x1, x2 - wide)]
+    inside = [(min(max(x, 0), width - wide), min(max(y, 0), height - tall)) for x, y in [*beside, *above, (x1, y1)]]
 
     def hidden(corner: tuple[int, int]) -> int:
         x, y = corner

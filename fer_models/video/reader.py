@@ -173,7 +173,7 @@ class VideoReader:
 
     def image(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """A decoded frame as (H, W, 3) uint8 RGB of the size in `info`."""
-        matrix = _display_matrix(frame)
+        matrix = self._matrix
         size = (self.info.height, self.info.width) if _swaps(matrix) else (self.info.width, self.info.height)
         pixels: Any = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
         return np.ascontiguousarray(_upright(pixels, matrix))
@@ -197,7 +197,9 @@ class VideoReader:
         if first is None:
             raise VideoError(f"{self._name} has no frame that can be decoded. {_DAMAGED}")
         width, height = _square(first.width, first.height, self._stream.sample_aspect_ratio)
-        if _swaps(_display_matrix(first)):
+        # Of the first frame only: looking at a frame's side data keeps it alive until the next garbage collection.
+        self._matrix = _display_matrix(first)
+        if _swaps(self._matrix):
             width, height = height, width
         rate = float(self._stream.average_rate or 0)
         return VideoInfo(width, height, self._declared, rate or None, self.audio is not None)
@@ -353,6 +355,9 @@ def _video_stream(container: av.container.InputContainer, name: str) -> av.Video
         raise VideoError(
             f"{name} has frames of {width} x {height} px; the largest are 4096 x 2304. Save a smaller copy."
         )
+    if not min(context.width, context.height):
+        # FFmpeg learns some sizes from the first frame only, and `max_pixels` kept it from decoding that.
+        raise VideoError(f"{name} does not tell how large its frames are, or they are larger than 4096 x 2304 px.")
     if min(width, height) < MIN_SIDE:
         raise VideoError(f"{name} has frames of {width} x {height} px: too small, a side needs {MIN_SIDE} at least.")
     return stream
