@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import app
-from dashboard.tabs.compare import EXAMPLES, uploaded_path
+from dashboard.tabs.compare import EXAMPLES
+from dashboard.tabs.uploads import uploaded_path
 from fer_models.__main__ import main as command
 from fer_models.analyzer import MODELS, Analyzer, load_analyzer
 from fer_models.errors import ImageError, WeightsError

@@ -232,7 +232,7 @@ def test_closing_in_the_middle_leaves_playable_files(fake: ByGrey, clip: Path, t
     running = run_video(cast(Analyzer, fake), clip, tmp_path, rate=10)
     for _ in range(8):
         next(running)
-    running.close()  # type: ignore[attr-defined]
+    running.close()
     times, _, _, _ = probe(tmp_path / VIDEO)
     assert times == pytest.approx([index / 10 for index in range(7)], abs=1e-3)
     assert len((tmp_path / LINES).read_text().splitlines()) == 8

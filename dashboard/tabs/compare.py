@@ -10,8 +10,9 @@ import gradio as gr
 from dashboard import markup
 from dashboard.figures import compare_figure
 from dashboard.reading import Reading, as_whole, load_examples, read_faces
+from dashboard.tabs.uploads import uploaded_path
 from fer_models.analyzer import Analyzer
-from fer_models.errors import FerError, ImageError
+from fer_models.errors import FerError
 from fer_models.expressions import in_display_order
 from fer_models.images import read_image
 from fer_models.schema import to_json
@@ -257,23 +258,6 @@ class CompareTab:
     def _chosen(self, names: Sequence[str]) -> list[str]:
         """The ticked models in the order of the columns."""
         return [name for name in self.shown.cards if name in names]
-
-
-def uploaded_path(payload: Mapping[str, Any] | None, folder: str) -> Path:
-    """Where an upload lies.
-
-    Args:
-        payload: what the browser or a client sent; not to be trusted.
-        folder: where Gradio puts uploads.
-
-    Raises:
-        ImageError: nothing was sent as a file.
-    """
-    path = Path((payload or {}).get("path") or "")
-    # Gradio checks only payloads with a certain mark, so that a client could name any file of this machine.
-    if not path.resolve().is_relative_to(Path(folder).resolve()) or not path.is_file():
-        raise ImageError("No picture was sent. Send one picture as a file.")
-    return path
 
 
 def build(analyzer: Analyzer, examples: Path = EXAMPLES) -> CompareTab:

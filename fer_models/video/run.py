@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ def run_video(
     annotate: bool = True,
     colours: Mapping[str, str] | None = None,
     stopped: Callable[[], bool] = lambda: False,
-) -> Iterator[VideoRun]:
+) -> Generator[VideoRun]:
     """Analyse a video and write everything about it; yields after each analysed frame and once at the end.
 
     Whatever ends it, be it an error, the files are finished and hold what was done until then. A summary is written at
