@@ -113,7 +113,7 @@ def _style(figure: go.Figure, height: int, rows: int, end_s: float) -> None:
     figure.update_xaxes(automargin=True, title={"text": "Time in the video", "standoff": 6}, row=rows, col=1)
     figure.update_yaxes(
         range=[0, 100], tickvals=[0, 50, 100], fixedrange=True, automargin=True, gridcolor=grid, zeroline=False,
-        ticksuffix=" %",
+        ticks="",
     )  # fmt: skip
     figure.update_yaxes(range=[0, 1], showticklabels=False, showgrid=False, row=rows, col=1)
 
@@ -129,7 +129,7 @@ def _ticks(end_s: float) -> list[float]:
     """About six round times from 0 to the end."""
     steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600)
     step = next((step for step in steps if end_s / step <= 6), 1200)
-    return [round(step * index, 1) for index in range(int(end_s / step) + 1)]
+    return [round(step * index, 1) for index in range(int(end_s / step + 0.05) + 1)]
 
 
 def _thinned(

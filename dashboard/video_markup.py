@@ -79,10 +79,16 @@ def player(session: VideoSession) -> str:
     )
 
 
+def listed(session: VideoSession) -> list[Mapping[str, Any]]:
+    """The `MAX_FACES` faces of the summary that were seen longest, by number."""
+    faces = sorted((session.summary or {}).get("faces", ()), key=lambda face: -face["seconds"])
+    return sorted(faces[:MAX_FACES], key=lambda face: int(face["face"]))
+
+
 def summary(session: VideoSession, shown: Shown) -> str:
     """Who was seen for how long and what the models said, in words and as a table."""
     facts = session.summary or {}
-    faces, notes = session.faces(), list(facts.get("notes", ()))
+    faces, notes = facts.get("faces", ()), list(facts.get("notes", ()))
     if session.timeline and session.timeline.full:
         notes.append("There are more faces than the chart shows; the files have all of them.")
     warnings = "".join(f'<p class="fer-note">{escape(note)}</p>' for note in notes)
@@ -90,7 +96,7 @@ def summary(session: VideoSession, shown: Shown) -> str:
         return f'<div class="fer-panel">{warnings}<p class="fer-sentence">No face was found in this video.</p></div>'
     names = facts["analysis"]["models"]
     head = "".join(f"<th>{swatch(shown.styles[name])} {escape(shown.cards[name].title)}</th>" for name in names)
-    rows = "".join(_row(face, names) for face in faces[:MAX_FACES])
+    rows = "".join(_row(face, names, shown.titles) for face in listed(session))
     more = len(faces) - MAX_FACES
     rest = f'<p class="fer-hint">And {more} more, seen for shorter; the files have all.</p>' if more > 0 else ""
     split = "<th>Not all agree</th>" if len(names) > 1 else ""
@@ -129,16 +135,24 @@ def moment(
     )
 
 
-def _row(face: Mapping[str, Any], names: Sequence[str]) -> str:
-    cells = "".join(f"<td>{_top(face['models'].get(name, {}))}</td>" for name in names)
-    split = f"<td>{percent(face['disagreement']) if face['disagreement'] else '–'}</td>" if len(names) > 1 else ""
-    seen = f"{face['seconds']:.1f} s<br><span>{clock(face['first_s'])} to {clock(face['last_s'])}</span>"
-    return f"<tr><th>{face['face']}</th><td>{seen}</td>{cells}{split}</tr>"
+def _row(face: Mapping[str, Any], names: Sequence[str], titles: Mapping[str, str]) -> str:
+    # On a narrow screen each cell stands on a line of its own, with its heading before it.
+    cells = "".join(
+        f'<td data-head="{escape(titles[name])}">{_top(face["models"].get(name, {}))}</td>' for name in names
+    )
+    split = f'<td data-head="Not all agree">{_share(face["disagreement"])}</td>' if len(names) > 1 else ""
+    seen = f"{face['seconds']:.1f} s <span>{clock(face['first_s'])} to {clock(face['last_s'])}</span>"
+    return f'<tr><th data-head="Face">{face["face"]}</th><td data-head="Seen">{seen}</td>{cells}{split}</tr>'
 
 
 def _top(shares: Mapping[str, float]) -> str:
     ranked = sorted(shares.items(), key=lambda share: -share[1])[:2]
-    return "<br>".join(f"{escape(label.capitalize())} {percent(share)}" for label, share in ranked)
+    return ", ".join(f"{escape(label.capitalize())}\u00a0{_share(share)}" for label, share in ranked)
+
+
+def _share(share: float) -> str:
+    """A share of time: unlike a probability it can be all or nothing."""
+    return f"{100 * share:.0f}\u00a0%" if share in (0, 1) else percent(share)
 
 
 def _sentence(facts: Mapping[str, Any], faces: Sequence[Mapping[str, Any]]) -> str:

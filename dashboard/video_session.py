@@ -125,10 +125,6 @@ class VideoSession:
         """Delete the upload: the annotated video is all that is shown later."""
         self.source.unlink(missing_ok=True)
 
-    def faces(self) -> list[dict[str, Any]]:
-        """The summary's faces, those seen longest first."""
-        return sorted((self.summary or {}).get("faces", ()), key=lambda face: -face["seconds"])
-
 
 def _link(source: Path, target: Path) -> None:
     try:

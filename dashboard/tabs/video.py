@@ -90,15 +90,12 @@ class VideoTab:
             with gr.Row(elem_classes="fer-actions"):
                 self.go = gr.Button("Analyse the video", variant="primary", elem_id="video-go")
         with gr.Column(visible=False, elem_id="video-results") as self.results:
-            with gr.Row():
-                with gr.Column(scale=6, min_width=300):
-                    self.player = gr.HTML(elem_id="video-player")
-                with gr.Column(scale=6, min_width=300):
-                    self.summary = gr.HTML(elem_id="video-summary")
+            self.player = gr.HTML(elem_id="video-player")
+            self.summary = gr.HTML(elem_id="video-summary")
             with gr.Column(elem_classes="fer-panel") as self.over_time:
                 gr.HTML(
-                    '<h2 class="fer-title">Over time</h2><p class="fer-hint">What each model says about one face. '
-                    "Click in the chart, or move the slider, to see that frame.</p>"
+                    '<h2 class="fer-title">Over time</h2><p class="fer-hint">What each model says about one face: its '
+                    "probabilities in %, stacked. Click in the chart, or move the slider, to see that frame.</p>"
                 )
                 self.face = gr.Radio([], label="Face", elem_id="video-face")
                 self.key = gr.HTML(elem_id="video-key")
@@ -171,7 +168,7 @@ class VideoTab:
 
     def done(self, session: VideoSession) -> Updates:
         """Everything about the video, the face seen longest chosen."""
-        numbers = [face["face"] for face in session.faces()[: video_markup.MAX_FACES]]
+        faces = video_markup.listed(session)
         end_s = float((session.summary or {})["analysis"]["seconds"])
         updates = {
             self.notice: gr.update(value="", visible=False),
@@ -180,16 +177,16 @@ class VideoTab:
             self.results: gr.update(visible=True),
             self.player: video_markup.player(session),
             self.summary: video_markup.summary(session, self.shown),
-            self.over_time: gr.update(visible=bool(numbers)),
+            self.over_time: gr.update(visible=bool(faces)),
             self.session: session,
         }
-        if numbers and session.timeline is not None:
-            start_s = next(face["first_s"] for face in session.faces())
-            chart, moment = self.show_face(session, numbers[0], start_s)
+        if faces and session.timeline is not None:
+            longest = max(faces, key=lambda face: face["seconds"])
+            number, start_s = longest["face"], longest["first_s"]
+            chart, moment = self.show_face(session, number, start_s)
+            choices = [(f"Face {face['face']}", face["face"]) for face in faces]
             updates |= {
-                self.face: gr.update(
-                    choices=[(f"Face {n}", n) for n in numbers], value=numbers[0], visible=len(numbers) > 1
-                ),
+                self.face: gr.update(choices=choices, value=number, visible=len(faces) > 1),
                 self.key: video_markup.key(session.timeline.expressions),
                 self.at: gr.update(maximum=max(round(end_s, 1), 0.1), value=round(start_s, 1)),
                 self.timeline: chart,

@@ -243,8 +243,8 @@ class VideoReader:
                         f"Only the first {_minutes(self.end_s / 60)} were read: the video goes on longer."
                     )
                     return
-                yield Decoded(last, frame)
                 self.end_s = last + step
+                yield Decoded(last, frame)
         self._note_damage()
 
     def _note_damage(self) -> None:

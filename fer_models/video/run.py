@@ -115,7 +115,7 @@ def run_video(
                 run.complete = True
             end_s = reader.end_s
             if run.frame and not run.complete:  # the reader may be a few frames ahead
-                end_s = min(run.frame.time_s + 1 / rate, end_s)
+                end_s = min(run.frame.time_s + 1 / rate, max(run.info.duration_s or 0, end_s))
             summary.finish(end_s)
             notes = list(reader.notes)
             if video:
