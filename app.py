@@ -14,7 +14,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr  # noqa: E402
 
-from dashboard.tabs import batch, compare  # noqa: E402
+from dashboard.tabs import batch, compare, video  # noqa: E402
 from dashboard.theme import CSS, FOOTER, HEADER, THEME, THEME_VALUES, TITLE  # noqa: E402
 from fer_models.analyzer import Analyzer, load_analyzer  # noqa: E402
 from fer_models.errors import FerError  # noqa: E402
@@ -23,7 +23,8 @@ from fer_models.errors import FerError  # noqa: E402
 _DELETE_CACHE: Final = (60, 300)
 #: Requests that may wait; later ones are told that the queue is full.
 _QUEUE: Final = 64
-_MAX_UPLOAD: Final = "64mb"
+#: Of one file; videos are the largest.
+_MAX_UPLOAD: Final = "200mb"
 
 
 def build_app(analyzer: Analyzer) -> gr.Blocks:
@@ -36,6 +37,8 @@ def build_app(analyzer: Analyzer) -> gr.Blocks:
                 compare.build(analyzer)
             with gr.Tab("Batch", id="batch"):
                 batch.build(analyzer)
+            with gr.Tab("Video", id="video"):
+                video.build(analyzer)
         gr.HTML(FOOTER)
     page.queue(max_size=_QUEUE)
     return page

@@ -46,5 +46,6 @@ FOOTER: Final = """
 <footer class="fer-footer"><p><strong>What this can and cannot tell.</strong> The models name the expression a face
 shows in one picture. An expression is not an emotion: it does not tell what a person feels, intends or is like. The
 models err, and more often for some groups of people than for others. Do not use them for decisions about people.</p>
-<p>Pictures are read on the machine that runs this page and are deleted a few minutes later.</p></footer>
+<p>Pictures are read on the machine that runs this page and are deleted a few minutes later; videos and what was made of
+them when you try another one, or after an hour without a change.</p></footer>
 """

@@ -14,6 +14,7 @@ from fer_models.errors import FerError
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "predict": ("fer_models.commands.predict", "read the faces in pictures with every model"),
     "batch": ("fer_models.commands.batch", "read every face in a folder or zip of pictures into one table"),
+    "video": ("fer_models.commands.video", "read the faces in a video with every model"),
     "evaluate": ("fer_models.training.evaluate", "measure models on a labelled test set"),
     "train": ("fer_models.training.train", "train a model"),
     "robustness": ("fer_models.training.robustness", "measure how accuracy falls as faces get worse"),

@@ -11,6 +11,10 @@ class ImageError(FerError):
     """A picture cannot be used: unreadable, empty, too large, or of an unexpected shape."""
 
 
+class VideoError(FerError):
+    """A video cannot be used: no video, damaged, too long or too large; or one cannot be written."""
+
+
 class DatasetError(FerError):
     """A dataset file is missing or malformed. The message names file, row and the expected shape."""
 

@@ -1,4 +1,4 @@
-"""The one JSON schema of the `predict` command and the `/compare` endpoint."""
+"""The one JSON schema of a face, for the `predict` and `video` commands and the `/compare` endpoint."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,15 +25,16 @@ def to_json(image: NDArray[np.uint8], analyses: Sequence[FaceAnalysis]) -> dict[
         analyses: the faces of this picture alone, in order.
     """
     height, width = image.shape[:2]
-    faces = [
-        {
-            "box": [round(float(side), 2) for side in analysis.face.box],
-            "score": float(analysis.face.score),
-            "models": {name: _model(prediction) for name, prediction in analysis.predictions.items()},
-        }
-        for analysis in analyses
-    ]
-    return {"image": {"width": int(width), "height": int(height)}, "faces": faces}
+    return {"image": {"width": int(width), "height": int(height)}, "faces": [face_to_json(face) for face in analyses]}
+
+
+def face_to_json(analysis: FaceAnalysis) -> dict[str, Any]:
+    """One entry of "faces" in `to_json`."""
+    return {
+        "box": [round(float(side), 2) for side in analysis.face.box],
+        "score": float(analysis.face.score),
+        "models": {name: _model(prediction) for name, prediction in analysis.predictions.items()},
+    }
 
 
 def _model(prediction: Prediction) -> dict[str, Any]:

@@ -16,7 +16,7 @@ UI = {"gradio", "plotly"}
 LAYERS = [
     {"errors", "onnx_graph"},
     {"expressions", "images", "preprocessing", "results"},
-    {"networks", "faces", "cards", "ensemble", "metrics", "comparison", "sources", "table"},
+    {"networks", "faces", "cards", "ensemble", "metrics", "comparison", "sources", "table", "tracking"},
     {"checkpoints", "journal", "labelled"},
     {"foreign"},
     {"classifier"},

@@ -1,0 +1,1 @@
+"""Videos: read, analysed frame by frame, written with what the models say."""

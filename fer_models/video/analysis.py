@@ -1,0 +1,154 @@
+"""What every model says about every face of a video, and for how long."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final
+
+from fer_models.analyzer import Analyzer
+from fer_models.expressions import in_display_order
+from fer_models.results import FaceAnalysis
+from fer_models.tracking import Tracker
+from fer_models.video.reader import VideoReader
+
+#: Frames read together: a batch of faces costs less a face; more frames would cost memory.
+BATCH: Final = 4
+#: Pixels of the frames read together, so that large ones do not add up: four of 1080p, one of 4K.
+_BATCH_PIXELS: Final = 4 * 1920 * 1080
+
+
+@dataclass(frozen=True, eq=False)
+class FrameAnalysis:
+    """One analysed frame.
+
+    Attributes:
+        time_s: seconds since the video's start.
+        numbers: of the faces, the same person's the same through the video as far as `Tracker` can tell.
+        faces: in the same order; `image` means nothing here.
+    """
+
+    time_s: float
+    numbers: tuple[int, ...]
+    faces: tuple[FaceAnalysis, ...]
+
+
+def analyze_video(
+    analyzer: Analyzer,
+    reader: VideoReader,
+    *,
+    rate: float | None = 5.0,
+    models: Sequence[str] | None = None,
+    batch: int = BATCH,
+    tracker: Tracker | None = None,
+) -> Iterator[FrameAnalysis]:
+    """Read the frames of a video in order, a few at a time, in constant memory.
+
+    Args:
+        analyzer: finds and reads the faces.
+        reader: from which nothing was taken yet.
+        rate: frames a second to analyse; None means all.
+        models: only these; None means all that are loaded.
+        batch: frames handed to the analyzer together; fewer if they are larger than 1080p.
+        tracker: numbers the faces; None means a new one.
+
+    Raises:
+        UnknownNameError: a model that is not loaded.
+        ValueError: the rate or the batch is not positive.
+    """
+    if batch < 1 or not (rate is None or rate > 0):
+        raise ValueError(f"Expected a positive rate and batch; got {rate} and {batch}.")
+    tracker = tracker or Tracker()
+    batch = max(1, min(batch, _BATCH_PIXELS // (reader.info.width * reader.info.height)))
+    frames = reader.frames(rate)
+    while taken := list(islice(frames, batch)):
+        found: list[list[FaceAnalysis]] = [[] for _ in taken]
+        for face in analyzer.analyze([frame.image for frame in taken], models=models):
+            found[face.image].append(face)
+        times = [frame.time_s for frame in taken]
+        taken.clear()  # whoever handles a record must not keep the pictures alive
+        for time_s, faces in zip(times, found, strict=True):
+            yield FrameAnalysis(time_s, tuple(tracker.update(faces, time_s)), tuple(faces))
+
+
+@dataclass
+class _Shares:
+    """Of one face: seconds seen, seconds not all models agreed, seconds of each expression by model."""
+
+    first_s: float
+    last_s: float = 0.0
+    seconds: float = 0.0
+    split_s: float = 0.0
+    labels: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+class Summary:
+    """For how long each face showed which expression according to each model.
+
+    Each analysed frame stands for the time until the next one. Memory grows with the number of faces only.
+    """
+
+    def __init__(self) -> None:
+        """Nothing seen yet."""
+        self.frames = 0
+        self.analysed_s = 0.0
+        self._faces: dict[int, _Shares] = {}
+        self._last: tuple[float, list[tuple[int, dict[str, str]]]] | None = None
+
+    def add(self, frame: FrameAnalysis) -> None:
+        """Take the next frame."""
+        self.finish(frame.time_s)
+        self.frames += 1
+        labels = [{name: said.label for name, said in face.predictions.items()} for face in frame.faces]
+        self._last = (frame.time_s, list(zip(frame.numbers, labels, strict=True)))
+
+    def finish(self, end_s: float) -> None:
+        """Let the last frame stand until `end_s`."""
+        if self._last is None:
+            return
+        start_s, faces = self._last
+        self._last = None
+        seconds = max(end_s - start_s, 0.0)
+        self.analysed_s += seconds
+        for number, labels in faces:
+            shares = self._faces.setdefault(number, _Shares(start_s))
+            shares.last_s = start_s + seconds
+            shares.seconds += seconds
+            shares.split_s += seconds * (len(set(labels.values())) > 1)
+            for name, label in labels.items():
+                model = shares.labels.setdefault(name, {})
+                model[label] = model.get(label, 0.0) + seconds
+
+    def faces(self) -> list[dict[str, Any]]:
+        """One entry a face in the order of their numbers, ready for `json.dumps`.
+
+            {"face": NUMBER, "first_s", "last_s", "seconds", "disagreement",
+             "models": {NAME: {EXPRESSION: share of the face's time}}}
+
+        `disagreement` is the share of the face's time in which not all models said the same. Expressions that a model
+        never said are left out; its shares sum to 1.
+        """
+        return [
+            {
+                "face": number,
+                "first_s": round(shares.first_s, 3),
+                "last_s": round(shares.last_s, 3),
+                "seconds": round(shares.seconds, 3),
+                "disagreement": _share(shares.split_s, shares.seconds),
+                "models": {name: _ordered(labels, shares.seconds) for name, labels in shares.labels.items()},
+            }
+            for number, shares in sorted(self._faces.items())
+        ]
+
+
+def _ordered(labels: Mapping[str, float], seconds: float) -> dict[str, float]:
+    return {label: _share(labels[label], seconds) for label in in_display_order(labels)}
+
+
+def _share(part: float, whole: float) -> float:
+    return round(part / whole, 4) if whole > 0 else 0.0
+
+
+def total_disagreement(faces: Sequence[Mapping[str, Any]]) -> float | None:
+    """Share of the time of all faces of `Summary.faces` in which not all models agreed; None without a face."""
+    seconds = sum(face["seconds"] for face in faces)
+    return _share(sum(face["disagreement"] * face["seconds"] for face in faces), seconds) if seconds else None
