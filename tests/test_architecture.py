@@ -16,7 +16,7 @@ UI = {"gradio", "plotly"}
 LAYERS = [
     {"errors", "onnx_graph"},
     {"expressions", "images", "preprocessing", "results"},
-    {"networks", "faces", "cards"},
+    {"networks", "faces", "cards", "tracking"},
     {"checkpoints"},
     {"foreign"},
     {"classifier"},
