@@ -21,7 +21,7 @@ LAYERS = [
     {"foreign"},
     {"classifier"},
     {"analyzer", "schema"},
-    {"video"},
+    {"live", "video"},
     {"commands", "training"},
     {"__main__"},
 ]
