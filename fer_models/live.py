@@ -180,10 +180,17 @@ class LiveSession:
         chosen: number of the face the viewer looks at; None before the first face.
         time_s: of the last frame.
         meter: how fast frames are read.
+        ended: the camera was stopped or the page closed: a frame that is still being read is not to be shown.
     """
 
     def __init__(self) -> None:
         """Start without a past."""
+        self.ended = False
+        self.clear()
+
+    def end(self) -> None:
+        """Forget everything, for good."""
+        self.ended = True
         self.clear()
 
     def clear(self) -> None:

@@ -97,7 +97,7 @@ class Tracker:
         if not tracks or not len(boxes):
             return {}
         alike = looks @ np.array([track.look for track in tracks]).T
-        blank = ~looks.any(1)[:, None] | np.array([not track.look.any() for track in tracks])
+        blank = np.logical_or.outer(~looks.any(1), [not track.look.any() for track in tracks])
         alike = np.where(blank, _UNLIKE, alike)
         overlap, apart = _places(boxes, np.array([track.box for track in tracks]))
         recent = np.array(

@@ -103,3 +103,7 @@ def test_choosing_and_forgetting(analyzer: Analyzer, picture: NDArray[np.uint8])
     view, panel, charts, state = tab.forget(session)
     assert "Start the camera" in view and panel == charts == "" and state is None
     assert session.faces == () and session.remembered() == 0
+    # A frame that was still being read when the camera was stopped leaves nothing either.
+    view, panel, charts, state = tab.read(MODELS, live.OFF, 0, session, sent(frame=data_uri(picture), number=2))
+    assert "data:image" not in view and panel == charts == "" and state is None
+    assert session.faces == () and session.remembered() == 0

@@ -28,7 +28,8 @@ def yellow(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Centre (x, y) of what is drawn, on continuous coordinates."""
     strength = np.clip(image[..., 1].astype(int) - image[..., 2], 0, None).astype(np.float64) ** 2
     rows, columns = np.indices(strength.shape)
-    return np.array([(strength * (columns + 0.5)).sum(), (strength * (rows + 0.5)).sum()]) / strength.sum()
+    x, y = (float((strength * (places + 0.5)).sum() / strength.sum()) for places in (columns, rows))
+    return np.array([x, y])
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.4, -1.2])

@@ -145,6 +145,8 @@ class LiveTab:
         except Exception:  # whatever it is, the viewer gets words and the next frame is read
             _log.exception("reading a frame failed")
             return live_markup.problem(_UNEXPECTED, _number(data)), gr.skip(), gr.skip(), gr.skip()
+        if session.ended:  # while this frame was read
+            return self.forget(session)
         charts: Any = gr.skip()
         # Charts are large and change slowly.
         if fresh or session.chosen != looked_at or time_s // _CHART_S != before // _CHART_S:
@@ -215,9 +217,9 @@ class LiveTab:
         )
 
     def forget(self, session: LiveSession | None) -> tuple[Any, ...]:
-        """The camera was stopped."""
+        """The camera was stopped: nothing of it stays."""
         if session is not None:
-            session.clear()
+            session.end()
         return live_markup.idle(), "", "", None
 
     def forget_closed(self, request: gr.Request) -> None:
@@ -227,7 +229,7 @@ class LiveTab:
             return
         session = held.state_data.pop(self.session._id, None)
         if session is not None:
-            session.clear()
+            session.end()
         for part in (self.view, self.panel, self.charts):
             held.config_values.pop(part._id, None)
 
