@@ -14,7 +14,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr  # noqa: E402
 
-from dashboard.tabs import batch, compare, video  # noqa: E402
+from dashboard.tabs import batch, compare, live, video  # noqa: E402
 from dashboard.theme import CSS, FOOTER, HEADER, THEME, THEME_VALUES, TITLE  # noqa: E402
 from fer_models.analyzer import Analyzer, load_analyzer  # noqa: E402
 from fer_models.errors import FerError  # noqa: E402
@@ -35,10 +35,12 @@ def build_app(analyzer: Analyzer) -> gr.Blocks:
         with gr.Tabs():
             with gr.Tab("Compare", id="compare"):
                 compare.build(analyzer)
-            with gr.Tab("Batch", id="batch"):
-                batch.build(analyzer)
+            with gr.Tab("Live", id="live"):
+                live.build(analyzer, page)
             with gr.Tab("Video", id="video"):
                 video.build(analyzer)
+            with gr.Tab("Batch", id="batch"):
+                batch.build(analyzer)
         gr.HTML(FOOTER)
     page.queue(max_size=_QUEUE)
     return page

@@ -27,14 +27,16 @@ THEME_VALUES: Final[dict[str, str]] = {
     "block_title_text_weight": "600",
     "block_title_text_color": "#18181b",
     "block_title_text_color_dark": "#f4f4f5",
+    "block_info_text_color": "#5b5b66",
+    "block_info_text_color_dark": "#a9a9b4",
     "checkbox_label_padding": "7px 12px",
     "button_large_padding": "9px 18px",
     "button_large_text_size": "15px",
     "button_large_radius": "10px",
 }
 
-#: The page's style sheet.
-CSS: Final = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+#: The page's style sheet: what every tab shares, then what only one has.
+CSS: Final = "\n".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("style.css", "live.css"))
 
 TITLE: Final = "Facial expressions: models compared"
 HEADER: Final = """

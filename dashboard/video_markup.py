@@ -102,7 +102,7 @@ def summary(session: VideoSession, shown: Shown) -> str:
     split = "<th>Not all agree</th>" if len(names) > 1 else ""
     return (
         f'<div class="fer-panel">{warnings}<p class="fer-sentence">{escape(_sentence(facts, faces))}</p>'
-        f'<div class="fer-scroll"><table class="fer-table"><thead><tr><th>Face</th><th>Seen</th>{head}{split}'
+        f'<div class="fer-scroll"><table class="fer-spans"><thead><tr><th>Face</th><th>Seen</th>{head}{split}'
         f'</tr></thead><tbody>{rows}</tbody></table></div>{rest}<p class="fer-hint">Each cell: the expressions a model '
         "gave most, with their share of the time the face was seen.</p></div>"
     )

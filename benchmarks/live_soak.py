@@ -1,0 +1,186 @@
+"""Viewers with a fake camera on the Live tab for some minutes: frames per second, delay and memory, as JSON.
+
+    python -m benchmarks.live_soak --viewers 2 --minutes 5 --out runs/live_soak.json
+
+Starts the app itself, or measures one that runs with --url (then without its memory). Needs chromium and Playwright.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import mean, median
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from fer_models.images import read_image
+
+_ROOT: Final = Path(__file__).resolve().parents[1]
+#: What Chromium needs to run without a screen and with a film in place of a camera.
+CHROMIUM: Final = (
+    "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
+    "--use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
+)
+_READY_S: Final = 120
+_EVERY_S: Final = 2.0
+
+
+def write_mjpeg(path: Path, pictures: list[Path], *, frames: int = 30, size: tuple[int, int] = (640, 480)) -> None:
+    """A film for Chromium's fake camera, which repeats it: each picture for some frames, swaying from side to side.
+
+    Args:
+        path: to be written, ending in .mjpeg: JPEG files one after the other.
+        pictures: shown in their order on grey, as large as they fit.
+        frames: of each picture; the camera shows about 30 a second.
+        size: width and height in px.
+    """
+    width, height = size
+    with path.open("wb") as film:
+        for picture in pictures:
+            image = read_image(picture)
+            scale = min(width / image.shape[1], height / image.shape[0])
+            small = cv2.resize(image, (round(image.shape[1] * scale), round(image.shape[0] * scale)))
+            canvas = np.full((height, width, 3), 96, np.uint8)
+            top, left = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
+            canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
+            for index in range(frames):
+                moved = np.roll(canvas, round(10 * np.sin(2 * np.pi * index / frames)), 1)
+                film.write(cv2.imencode(".jpg", moved[..., ::-1])[1].tobytes())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and write.
+
+    Returns:
+        The exit code: 0, or 1 if no frame arrived.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.live_soak", description=__doc__.split("\n")[0])
+    parser.add_argument("--viewers", type=int, default=2, help="pages at the same time (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=5.0, help="after a warm-up of 15 s (default: %(default)s)")
+    parser.add_argument("--url", help="of an app that runs; without it one is started")
+    parser.add_argument(
+        "--picture", type=Path, default=_ROOT / "examples" / "astronaut.jpg", help="what the camera sees"
+    )
+    parser.add_argument("--out", type=Path, help="JSON file (default: the terminal)")
+    args = parser.parse_args(arguments)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        film = folder / "camera.mjpeg"
+        write_mjpeg(film, [args.picture])
+        url, pid = (args.url, None) if args.url else stack.enter_context(_app(folder))
+        result = _measure(url, pid, film, args.viewers, args.minutes)
+    text = json.dumps(
+        {"viewers": args.viewers, "minutes": args.minutes, "picture": args.picture.name, **result}, indent=1
+    )
+    if args.out:
+        args.out.write_text(text + "\n", encoding="utf-8")
+    else:
+        print(text)
+    return 0 if result["frames_per_second"] else 1
+
+
+def _measure(url: str, pid: int | None, film: Path, viewers: int, minutes: float) -> dict[str, Any]:
+    from playwright.sync_api import sync_playwright
+
+    memory = {"start": _rss(pid)}
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            args=[*CHROMIUM.split(), f"--use-file-for-fake-video-capture={film}"],
+        )
+        pages = []
+        for _ in range(viewers):
+            page = browser.new_context().new_page()
+            page.set_default_timeout(_READY_S * 1000)
+            page.goto(url)
+            page.get_by_role("tab", name="Live").click()
+            page.get_by_role("button", name="Start camera").click()
+            page.wait_for_selector("#live-view img")
+            # Each frame that is shown is noted in the page itself: nothing is missed between two looks at it.
+            page.evaluate("window.shown = []; addEventListener('fer-live-shown', () => shown.push(performance.now()))")
+            pages.append(page)
+        pages[0].wait_for_timeout(15_000)
+        memory["after_warm_up"] = _rss(pid)
+        for page in pages:
+            page.evaluate("shown.length = 0")
+        began = time.monotonic()
+        delays: list[list[float]] = [[] for _ in pages]
+        stages: list[dict[str, float]] = []
+        while time.monotonic() - began < 60 * minutes:
+            pages[0].wait_for_timeout(1000 * _EVERY_S)
+            for page, seen in zip(pages, delays, strict=True):
+                figures = page.evaluate(
+                    "Object.fromEntries([...document.querySelectorAll('#live-view [data-stage]')]"
+                    ".map(b => [b.dataset.stage, b.textContent]))"
+                )
+                numbers = {
+                    name: float(found[0]) for name, text in figures.items() if (found := re.findall(r"[\d.]+", text))
+                }
+                seen += [numbers["delay"]] if "delay" in numbers else []
+                stages.append(numbers)
+        elapsed = time.monotonic() - began
+        frames = [len(page.evaluate("shown")) for page in pages]
+        gaps = [page.evaluate("Math.max(...shown.slice(1).map((t, i) => t - shown[i]), 0)") for page in pages]
+        memory["end"] = _rss(pid)
+        browser.close()
+    names = list(dict.fromkeys(name for figures in stages for name in figures if name not in ("fps", "delay")))
+    return {
+        "frames_per_second": [round(count / elapsed, 2) for count in frames],
+        "delay_ms": [{"median": round(median(d)), "max": round(max(d))} if d else None for d in delays],
+        "longest_gap_ms": [round(gap) for gap in gaps],
+        "stages_ms": {name: round(mean(f[name] for f in stages if name in f), 1) for name in names},
+        "server_rss_mb": memory,
+    }
+
+
+@contextmanager
+def _app(folder: Path) -> Iterator[tuple[str, int]]:
+    """The app on a free port: its address and process number."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = folder / "app.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, str(_ROOT / "app.py"), "--port", str(port)],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=_ROOT,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+    try:
+        for _ in range(2 * _READY_S):
+            if "Ctrl-C" in log.read_text() or process.poll() is not None:
+                break
+            time.sleep(0.5)
+        if process.poll() is not None:
+            sys.exit(f"The app did not start: {log.read_text()}")
+        yield f"http://127.0.0.1:{port}/", process.pid
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+def _rss(pid: int | None) -> float | None:
+    """Resident memory in MB, where /proc tells it."""
+    status = Path(f"/proc/{pid}/status")
+    if pid is None or not status.is_file():
+        return None
+    found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text())
+    return round(int(found.group(1)) / 1024, 1) if found else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+// The camera of the Live tab. Runs once, as the body of a function (element, trigger, ...), when its gr.HTML appears.
+// At most one frame is on its way: the next is taken when the answer to the last one is on the screen. So frames that
+// come faster than they are read are never taken, and what is shown is never older than one round trip.
+const find = (selector) => element.querySelector(selector);
+const video = find('video');
+const alertBox = find('.fer-message');
+const stateText = find('.fer-live-state');
+const buttons = Object.fromEntries(['start', 'pause', 'stop'].map((name) => [name, find(`[data-do=${name}]`)]));
+const canvas = document.createElement('canvas');
+const LONGEST = 640;
+const LEAST_MS = 50;
+const PATIENCE_MS = 5000;
+
+let stream = null;
+let running = false;
+let byHiding = false;
+let number = 0;
+let shownNumber = 0;
+let takenAt = -Infinity;
+let delay = null;
+let timer = null;
+
+const WORDS = {
+  off: 'The camera is off.',
+  asking: 'Waiting for the browser’s permission …',
+  live: 'Live: frames are sent, read and forgotten.',
+  slow: 'Waiting for the server. Others may be using it; the newest frame is read when it is your turn.',
+  paused: 'Paused: the camera is on, but nothing is sent.',
+  hidden: 'Paused while this page is not in view: the camera is on, but nothing is sent.',
+};
+
+function show(state) {
+  stateText.textContent = WORDS[state];
+  element.dataset.state = state;
+  buttons.start.hidden = stream !== null;
+  buttons.pause.hidden = buttons.stop.hidden = stream === null;
+  buttons.pause.textContent = running ? 'Pause' : 'Go on';
+}
+
+function complain(text) {
+  alertBox.textContent = text;
+  alertBox.hidden = !text;
+}
+
+function unsupported() {
+  if (navigator.mediaDevices?.getUserMedia) return '';
+  if (window.isSecureContext) return 'This browser gives pages no camera. Open the page in a current Chrome, Edge, Firefox or Safari.';
+  const port = location.port || '80';
+  return `There is no camera here, because this page came over plain http from ${location.hostname}: browsers give the `
+    + 'camera only to pages over https or from this same computer. Either open it on the computer that runs it, as '
+    + `http://localhost:${port}; or forward the port with "ssh -L ${port}:localhost:${port} ${location.hostname}" and `
+    + `open http://localhost:${port} here; or start the app with --share, which gives an https link. Photos can be read `
+    + 'in the Compare tab as they are.';
+}
+
+function reason(error) {
+  const instead = ' Without a camera, photos can be read in the Compare tab.';
+  if (error.name === 'NotAllowedError' || error.name === 'SecurityError') {
+    return 'The browser does not let this page use the camera. Click the camera or lock sign beside the address, allow '
+      + 'the camera, then start again.' + instead;
+  }
+  if (error.name === 'NotFoundError' || error.name === 'OverconstrainedError') {
+    return 'No camera was found. Connect one, then start again.' + instead;
+  }
+  if (error.name === 'NotReadableError' || error.name === 'AbortError') {
+    return 'The camera could not be started; another program may be using it. Close that one, then start again.' + instead;
+  }
+  return 'The camera could not be started (' + error.name + ').' + instead;
+}
+
+async function start() {
+  complain(unsupported());
+  if (!alertBox.hidden) return;
+  buttons.start.disabled = true;
+  show('asking');
+  try {
+    const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: 'user' };
+    const given = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+    if (!element.isConnected) { given.getTracks().forEach((track) => track.stop()); return; }
+    stream = given;
+    video.srcObject = stream;
+    stream.getVideoTracks()[0].addEventListener('ended', () => {
+      stop();
+      complain('The camera was disconnected. Connect it, then start again.');
+    });
+    await video.play();
+    go();
+  } catch (error) {
+    stop();
+    complain(reason(error));
+  } finally {
+    buttons.start.disabled = false;
+  }
+}
+
+function go() {
+  if (running || stream === null) return;
+  running = true;
+  show('live');
+  take();
+}
+
+function pause(state) {
+  if (!running) return;
+  running = false;
+  clearTimeout(timer);
+  trigger('close_stream');
+  show(state);
+}
+
+function stop() {
+  pause('off');
+  stream?.getTracks().forEach((track) => track.stop());
+  const used = stream !== null;
+  stream = video.srcObject = null;
+  delay = null;
+  show('off');
+  if (used) trigger('clear');
+}
+
+function take() {
+  clearTimeout(timer);
+  if (!running) return;
+  const [width, height] = [video.videoWidth, video.videoHeight];
+  if (!width || !height) { timer = setTimeout(take, LEAST_MS); return; }
+  const scale = Math.min(1, LONGEST / Math.max(width, height));
+  [canvas.width, canvas.height] = [Math.round(width * scale), Math.round(height * scale)];
+  const context = canvas.getContext('2d');
+  context.setTransform(-1, 0, 0, 1, canvas.width, 0);  // as in a mirror
+  context.drawImage(video, 0, 0, canvas.width, canvas.height);
+  takenAt = performance.now();
+  number += 1;
+  trigger('stream', { frame: canvas.toDataURL('image/jpeg', 0.85), number, delay });
+  timer = setTimeout(() => { if (running) show('slow'); take(); }, PATIENCE_MS);
+}
+
+// The view tells which frame it shows.
+window.addEventListener('fer-live-shown', (event) => {
+  if (event.detail !== number || event.detail === shownNumber || !running) return;
+  shownNumber = event.detail;
+  delay = performance.now() - takenAt;
+  if (element.dataset.state !== 'live') show('live');
+  clearTimeout(timer);
+  timer = setTimeout(take, Math.max(0, LEAST_MS - delay));
+});
+
+function inView() {
+  return document.visibilityState === 'visible' && element.offsetParent !== null;
+}
+
+function follow() {
+  if (running && !inView()) {
+    byHiding = true;
+    pause('hidden');
+  } else if (byHiding && inView()) {
+    byHiding = false;
+    go();
+  }
+}
+document.addEventListener('visibilitychange', follow);
+new ResizeObserver(follow).observe(element);  // another tab of the page: the size becomes 0
+
+buttons.start.addEventListener('click', start);
+buttons.pause.addEventListener('click', () => {
+  byHiding = false;
+  if (running) pause('paused'); else go();
+});
+buttons.stop.addEventListener('click', () => { byHiding = false; stop(); });
+show('off');
+complain(unsupported());
