@@ -14,7 +14,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr  # noqa: E402
 
-from dashboard.tabs import compare  # noqa: E402
+from dashboard.tabs import attention, compare  # noqa: E402
 from dashboard.theme import CSS, FOOTER, HEADER, THEME, THEME_VALUES, TITLE  # noqa: E402
 from fer_models.analyzer import Analyzer, load_analyzer  # noqa: E402
 from fer_models.errors import FerError  # noqa: E402
@@ -31,8 +31,12 @@ def build_app(analyzer: Analyzer) -> gr.Blocks:
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
         gr.HTML(HEADER)
-        with gr.Tabs(), gr.Tab("Compare", id="compare"):
-            compare.build(analyzer)
+        with gr.Tabs() as tabs:
+            with gr.Tab("Compare", id="compare"):
+                first = compare.build(analyzer)
+            with gr.Tab("Attention", id=attention.TAB):
+                lab = attention.build(analyzer)
+        lab.opened_from(first.lab, first.reading, first.index, tabs)
         gr.HTML(FOOTER)
     page.queue(max_size=_QUEUE)
     return page

@@ -1,0 +1,279 @@
+"""The attention lab's results as HTML: pictures are data URIs, every text is escaped. No Gradio here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.markup import Shown, data_uri, percent, swatch
+from dashboard.reading import FaceReading
+from explain.attention import Explanation
+from explain.colours import css_gradient, diverging, sequential
+from explain.consistency import FlipConsistency
+from explain.methods import METHODS
+from explain.overlay import difference, draw_cells, draw_difference, draw_map, shared_peak
+
+#: Side in px of the pictures in a grid and of enlarged ones.
+_SMALL, _LARGE = 168, 420
+
+
+@dataclass(frozen=True)
+class Look:
+    """How maps are drawn.
+
+    Attributes:
+        colours: a key of `explain.colours.SEQUENTIAL`.
+        opacity: of the strongest evidence, in [0, 1].
+        shared: one colour scale for all models; else one for each.
+    """
+
+    colours: str = "viridis"
+    opacity: float = 0.75
+    shared: bool = True
+
+
+def face_card(face: FaceReading, where: str, sentence: str) -> str:
+    """The face that the lab works on."""
+    return (
+        f'<div class="fer-panel"><div class="fer-verdict"><img src="{data_uri(face.crop)}" width="84" height="84" '
+        f'alt="The aligned face, as every model was given it"><div><p class="fer-eyebrow">{escape(where)}</p>'
+        f'<p class="fer-sentence" aria-live="polite">{escape(sentence)}</p></div></div></div>'
+    )
+
+
+def scale_of(face: FaceReading, name: str, look: Look) -> float:
+    """The raw value drawn strongest: the largest of all models' maps, or of one model's."""
+    chosen = face.maps.values() if look.shared else (face.maps[name],)
+    return shared_peak(one for maps in chosen for one in maps.values())
+
+
+def grid(face: FaceReading, expressions: Sequence[str], look: Look, shown: Shown) -> str:
+    """Models x expressions of native maps; each cell is a button with data-model and data-expression."""
+    names = [name for name in shown.cards if name in face.maps]
+    head = "".join(f'<th scope="col">{escape(one.capitalize())}</th>' for one in expressions)
+    rows = "".join(
+        f'<tr><th scope="row"><span class="fer-lab-model">{swatch(shown.styles[name])}'
+        f"<span>{escape(shown.cards[name].title)}</span></span></th>"
+        f"{''.join(_cell(face, name, one, look, shown) for one in expressions)}</tr>"
+        for name in names
+    )
+    top = scale_of(face, names[0], look)
+    ends = ("No evidence", f"{number(top)}, the strongest of all models" if look.shared else "Strongest of each model")
+    return (
+        '<div class="fer-panel"><div class="fer-lab-scroll" tabindex="0" role="region" aria-label="Maps of all models">'
+        '<table class="fer-lab-grid">'
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"{legend(ends, sequential(look.colours))}</div>"
+    )
+
+
+def _cell(face: FaceReading, name: str, expression: str, look: Look, shown: Shown) -> str:
+    maps, prediction = face.maps[name], face.predictions[name]
+    if expression not in maps:
+        return '<td class="fer-lab-none">not known</td>'
+    one = maps[expression]
+    image = draw_map(
+        face.crop, one, peak=scale_of(face, name, look), side=_SMALL, opacity=look.opacity, colours=look.colours
+    )
+    chance = percent(prediction.probability(expression))
+    mark = " data-answer" if expression == prediction.label else ""
+    label = f"{shown.cards[name].title}, {expression}: peak {number(one.peak)}, probability {chance}. Enlarge"
+    return (
+        f'<td{mark}><button type="button" data-model="{escape(name)}" data-expression="{escape(expression)}" '
+        f'aria-label="{escape(label)}"><img src="{data_uri(image, 82)}" alt=""></button>'
+        f'<span class="fer-lab-peak">{number(one.peak)}</span><span class="fer-lab-chance">{chance}</span></td>'
+    )
+
+
+def enlarged(face: FaceReading, name: str, expression: str, look: Look, shown: Shown) -> str:
+    """One map, large: on the face, and alone cell by cell; in words and numbers."""
+    one, prediction, title = face.maps[name][expression], face.predictions[name], shown.cards[name].title
+    peak = scale_of(face, name, look)
+    drawn = draw_map(face.crop, one, peak=peak, side=_LARGE, opacity=look.opacity, colours=look.colours)
+    cells = draw_cells(one, _LARGE, peak=peak, colours=look.colours)
+    height, width = one.heat.shape
+    against = float(-np.minimum(one.heat, 0).sum() / max(np.abs(one.heat).sum(), 1e-12))
+    text = (
+        f"{title} gives {expression} a probability of {percent(prediction.probability(expression))}. Its strongest "
+        f"spot adds {number(one.peak)}; the strongest spot in this colour scale {number(peak)}. "
+        f"{percent(against)} of what its {height} x {width} cells say about {expression} speaks against it; that part "
+        "is not drawn."
+    )
+    return (
+        f'<div class="fer-panel" data-enlarged="{escape(name)}-{escape(expression)}">'
+        f'<p class="fer-lab-heading">{swatch(shown.styles[name])}<span>{escape(title)}: evidence for '
+        f"{escape(expression)}</span></p>"
+        f'<div class="fer-lab-pair">{figure(drawn, "On the face")}{figure(cells, "Cell by cell")}</div>'
+        f'<p class="fer-hint" aria-live="polite">{escape(text)}</p></div>'
+    )
+
+
+def difference_panel(face: FaceReading, first: str, second: str, expression: str, look: Look, shown: Shown) -> str:
+    """Where one model looks more than another, and both maps beside it."""
+    missing = [name for name in (first, second) if expression not in face.maps[name]]
+    if missing:
+        return f'<p class="fer-hint">{escape(shown.cards[missing[0]].title)} does not know {escape(expression)}.</p>'
+    # Each map as a share of its own model's strongest spot: models scale their logits differently.
+    peaks = [shared_peak(face.maps[name].values()) for name in (first, second)]
+    maps = [face.maps[name][expression] for name in (first, second)]
+    values = difference(maps[0], maps[1], peaks[0], peaks[1])
+    titles = [shown.cards[name].title for name in (first, second)]
+    drawn = [
+        draw_map(face.crop, one, peak=peak, side=320, opacity=look.opacity, colours=look.colours)
+        for one, peak in zip(maps, peaks, strict=True)
+    ]
+    pictures = (
+        figure(drawn[0], titles[0])
+        + figure(draw_difference(face.crop, values, side=320, opacity=look.opacity), "Difference")
+        + figure(drawn[1], titles[1])
+    )
+    share = float(np.abs(values).mean())
+    if first == second:
+        text = "This is one and the same model: choose two."
+    else:
+        text = (
+            f"Orange: {titles[0]} finds more evidence for {expression} there; blue: {titles[1]} does. Each map counts "
+            f"as a share of its model's strongest spot. On average they differ by {percent(share)} of that."
+        )
+    ends = (f"{titles[1]} more", f"{titles[0]} more")
+    return (
+        f'<div class="fer-panel"><div class="fer-lab-pair fer-lab-three">{pictures}</div>'
+        f'{legend(ends, diverging())}<p class="fer-hint">{escape(text)}</p></div>'
+    )
+
+
+def method_facts(method: str) -> str:
+    """What a method does, how slow it is and what its numbers mean."""
+    facts = METHODS[method]
+    speed = {
+        "at once": "Comes with the model's answer.",
+        "fast": "Takes less than a second a model.",
+        "slow": "Takes seconds a model.",
+        "very slow": "Takes up to a minute a model.",
+    }[facts.speed]
+    target = "" if facts.uses_target else " The map is the same for every expression."
+    return f'<p class="fer-hint">{escape(facts.idea)} {speed} Its numbers: {escape(facts.scale)}.{target}</p>'
+
+
+def method_cards(
+    face: FaceReading,
+    results: Mapping[str, Explanation | str],
+    waiting: Sequence[str],
+    look: Look,
+    shown: Shown,
+) -> str:
+    """One card a model: its map by the chosen method, or why there is none.
+
+    Args:
+        face: the face.
+        results: by model name; a text is a message.
+        waiting: models whose map is still to come.
+        look: how maps are drawn. Raw scales differ between methods' models, so each has its own colour scale.
+        shown: cards and styles.
+    """
+    cells = "".join(_method_card(face, name, one, look, shown) for name, one in results.items())
+    cells += "".join(
+        f'<article class="fer-card" data-waiting="{escape(name)}"><header>{swatch(shown.styles[name])}'
+        f"<span>{escape(shown.cards[name].title)}</span></header>"
+        '<div class="fer-body"><p class="fer-hint">Waiting …</p></div></article>'
+        for name in waiting
+    )
+    ends = ("No evidence", "Strongest spot of each map")
+    return f'<div class="fer-grid">{cells}</div>{legend(ends, sequential(look.colours))}'
+
+
+def _method_card(face: FaceReading, name: str, one: Explanation | str, look: Look, shown: Shown) -> str:
+    head = (
+        f'<article class="fer-card" data-model="{escape(name)}"><header>{swatch(shown.styles[name])}'
+        f"<span>{escape(shown.cards[name].title)}</span></header>"
+    )
+    if isinstance(one, str):
+        return f'{head}<div class="fer-body"><p class="fer-hint">{escape(one)}</p></div></article>'
+    drawn = draw_map(face.crop, one, side=320, opacity=look.opacity, colours=look.colours)
+    height, width = one.heat.shape
+    cost = "" if one.cost_ms is None else f"<dt>Cost</dt><dd>{one.cost_ms:,.0f} ms</dd>"
+    chance = percent(face.predictions[name].probability(one.expression))
+    return (
+        f'{head}<figure class="fer-map"><img src="{data_uri(drawn)}" width="320" height="320" alt="Where '
+        f'{escape(shown.cards[name].title)} looks for {escape(one.expression)}"><figcaption>'
+        f"{escape(one.expression.capitalize())} ({chance})</figcaption></figure>"
+        f'<div class="fer-body"><dl>{cost}<dt>Peak</dt><dd>{number(one.peak)}</dd>'
+        f"<dt>Cells</dt><dd>{height} x {width}</dd></dl></div></article>"
+    )
+
+
+def mirror_cards(
+    face: FaceReading, results: Mapping[str, FlipConsistency], expression: str | None, look: Look, shown: Shown
+) -> str:
+    """One panel a model: the map of the face, that of its mirror image flipped back, and the difference.
+
+    Args:
+        face: the face.
+        results: by model name.
+        expression: whose maps are shown; None means each model's own most probable one.
+        look: how maps are drawn.
+        shown: cards and styles.
+    """
+    panels = "".join(_mirror_panel(face, one, expression, look, shown) for one in results.values())
+    return panels + legend(("Only in the mirror image", "Only in the face"), diverging())
+
+
+def _mirror_panel(face: FaceReading, one: FlipConsistency, expression: str | None, look: Look, shown: Shown) -> str:
+    card, target = shown.cards[one.model], expression or face.predictions[one.model].label
+    head = f'<p class="fer-lab-heading">{swatch(shown.styles[one.model])}<span>{escape(card.title)}</span></p>'
+    if target not in one.labels:
+        return f'<div class="fer-panel">{head}<p class="fer-hint">This model does not know {escape(target)}.</p></div>'
+    index = one.labels.index(target)
+    maps = [Explanation(one.model, "native", target, heat) for heat in (one.maps[index], one.mirrored[index])]
+    peak = shared_peak(maps)
+    drawn = [
+        draw_map(face.crop, each, peak=peak, side=260, opacity=look.opacity, colours=look.colours) for each in maps
+    ]
+    values = difference(maps[0], maps[1], peak, peak)
+    pictures = (
+        figure(drawn[0], "The face")
+        + figure(drawn[1], "Its mirror image, flipped back")
+        + figure(draw_difference(face.crop, values, side=260, opacity=look.opacity), "Difference")
+    )
+    return (
+        f'<div class="fer-panel" data-mirror="{escape(one.model)}">{head}'
+        f'<div class="fer-lab-pair fer-lab-three">{pictures}</div><dl class="fer-lab-numbers">'
+        f"<div><dt>Correlation</dt><dd>{one.correlation:.2f}</dd></div>"
+        f"<div><dt>EAC’s loss</dt><dd>{number(one.loss)}</dd></div></dl>"
+        f'<p class="fer-hint">{escape(mirror_sentence(card.title, one))}</p></div>'
+    )
+
+
+def mirror_sentence(title: str, one: FlipConsistency) -> str:
+    """What the two numbers mean for one model, in one sentence."""
+    if one.correlation > 0.9:
+        found = "looks at the same places in the mirror image"
+    elif one.correlation > 0.6:
+        found = "looks at roughly the same places in the mirror image"
+    else:
+        found = "looks at other places in the mirror image: its map is no firm ground for a reason"
+    return f"{title} {found} (1 would be perfect agreement, 0 none)."
+
+
+def legend(ends: tuple[str, str], table: NDArray[np.uint8]) -> str:
+    """A colour scale with the words for its ends."""
+    return (
+        f'<div class="fer-lab-legend"><span>{escape(ends[0])}</span><i style="background:{css_gradient(table)}"></i>'
+        f"<span>{escape(ends[1])}</span></div>"
+    )
+
+
+def figure(image: NDArray[np.uint8], caption: str) -> str:
+    """A picture (S, S, 3) uint8 RGB with its caption."""
+    return (
+        f'<figure class="fer-lab-figure"><img src="{data_uri(image)}" width="{image.shape[1]}" '
+        f'height="{image.shape[0]}" alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
+    )
+
+
+def number(value: float) -> str:
+    """A raw value as people read it: three digits, a true minus sign."""
+    text = f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
+    return text.replace("-", "\u2212") if float(text) else "0"
