@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Final
+from uuid import uuid4
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,11 +15,16 @@ from dashboard.reading import FaceReading
 from explain.attention import Explanation
 from explain.colours import css_gradient, diverging, sequential
 from explain.consistency import FlipConsistency
+from explain.faithfulness import Faithfulness
 from explain.methods import METHODS
 from explain.overlay import difference, draw_cells, draw_difference, draw_map, shared_peak
+from fer_models.results import Prediction
 
 #: Side in px of the pictures in a grid and of enlarged ones.
 _SMALL, _LARGE = 168, 420
+#: Cells a side of the grid that is painted on.
+BRUSH: Final = 28
+_ROAD: Final = "ROAD (above 0: the map’s order helps)"
 
 
 @dataclass(frozen=True)
@@ -277,3 +285,112 @@ def number(value: float) -> str:
     """A raw value as people read it: three digits, a true minus sign."""
     text = f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
     return text.replace("-", "\u2212") if float(text) else "0"
+
+
+def brush(face: FaceReading) -> str:
+    """The face under a canvas to paint on. Every call gives other text, so that setting it wipes the canvas."""
+    return (
+        f'<div class="fer-brush" data-round="{uuid4().hex}"><img src="{data_uri(face.crop)}" alt="The face">'
+        f'<canvas width="{BRUSH}" height="{BRUSH}" role="img" aria-label="Paint here to cover a part of the face; the '
+        'boxes beside do the same by name"></canvas></div>'
+    )
+
+
+def covered_cards(
+    face: FaceReading,
+    covered: NDArray[np.uint8],
+    after: Mapping[str, tuple[Prediction, Mapping[str, Explanation]]],
+    look: Look,
+    shown: Shown,
+) -> str:
+    """One card a model: what it says of the covered face and where it looks then, beside what it said before.
+
+    Args:
+        face: as it was before.
+        covered: (S, S, 3) uint8 RGB, the covered face.
+        after: by model name, the new prediction and maps.
+        look: how maps are drawn; each model's scale stays that of the bare face.
+        shown: cards and styles.
+    """
+    cells = "".join(_covered_card(face, covered, name, *now, look, shown) for name, now in after.items())
+    note = "Colours as strong as on the bare face: what turns pale has lost evidence."
+    return f'<div class="fer-grid">{cells}</div><p class="fer-hint fer-lab-note">{escape(note)}</p>'
+
+
+def _covered_card(
+    face: FaceReading,
+    covered: NDArray[np.uint8],
+    name: str,
+    now: Prediction,
+    maps: Mapping[str, Explanation],
+    look: Look,
+    shown: Shown,
+) -> str:
+    before, card, style = face.predictions[name], shown.cards[name], shown.styles[name]
+    peak = shared_peak(face.maps[name].values())
+    drawn = draw_map(covered, maps[now.label], peak=peak, side=320, opacity=look.opacity, colours=look.colours)
+    kept = now.probability(before.label)
+    if now.label == before.label:
+        text = f"Still {now.label}"
+    else:
+        text = f"Now {now.label} ({percent(now.confidence)}) instead of {before.label}"
+    bars = "".join(
+        f'<div class="fer-bar"><i style="width:{100 * share:.1f}%;background:{style.colour};opacity:{fade}"></i></div>'
+        for share, fade in ((before.confidence, 0.45), (kept, 1))
+    )
+    return (
+        f'<article class="fer-card" data-model="{escape(name)}"><header>{swatch(style)}'
+        f'<span>{escape(card.title)}</span></header><figure class="fer-map">'
+        f'<img src="{data_uri(drawn)}" width="320" height="320" alt="Where '
+        f'{escape(card.title)} finds evidence for {escape(now.label)} in the covered face"><figcaption>Evidence for '
+        f'{escape(now.label)}</figcaption></figure><div class="fer-body"><div class="fer-top">'
+        f'<span class="fer-lab-before">{escape(before.label.capitalize())}</span><span class="fer-confidence">'
+        f"{percent(before.confidence)} → {percent(kept)}</span></div>{bars}"
+        f'<p class="fer-hint">{escape(text)}.</p></div></article>'
+    )
+
+
+def trust_card(one: Faithfulness, method: str, shown: Shown) -> str:
+    """What the test of one model's map found: areas beside those of maps that know nothing, ROAD, and a sentence.
+
+    Args:
+        one: what was measured.
+        method: the method's title.
+        shown: cards and styles.
+    """
+    rows = "".join(
+        f'<tr{mark}><th scope="row">{title}</th><td>{each.deletion_area:.2f}</td>'
+        f"<td>{each.insertion_area:.2f}</td></tr>"
+        for title, each, mark in (
+            ("This map", one.map, ' class="fer-lab-own"'),
+            ("A random map", one.random, ""),
+            ("A blob in the middle", one.blob, ""),
+        )
+    )
+    road = ""
+    if one.road is not None:
+        helps = f"{one.road.combined:+.2f}".replace("-", "\u2212")
+        road = f'<dl class="fer-lab-numbers"><div><dt>{_ROAD}</dt><dd>{helps}</dd></div></dl>'
+    return (
+        f'<div class="fer-panel" data-trust="{escape(one.model)}"><p class="fer-lab-heading">'
+        f"{swatch(shown.styles[one.model])}<span>{escape(shown.cards[one.model].title)}: {escape(one.target)}, "
+        f'{escape(method)}</span></p><table class="fer-lab-table"><thead><tr><td></td><th scope="col">Hidden first<br>'
+        f'<small>low is good</small></th><th scope="col">Shown first<br><small>high is good</small></th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>{road}"
+        f'<p class="fer-hint">{escape(one.sentence)}</p></div>'
+    )
+
+
+def parts(face: FaceReading, masks: Mapping[str, NDArray[np.bool_]]) -> str:
+    """The face with its parts outlined."""
+    side = 260
+    scale = side / face.crop.shape[0]
+    image = cv2.resize(face.crop, (side, side), interpolation=cv2.INTER_CUBIC)
+    for name, mask in masks.items():
+        if name == "background":
+            continue
+        large = cv2.resize(mask.astype(np.uint8), None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
+        outlines, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(image, outlines, -1, (24, 24, 27), 3, cv2.LINE_AA)
+        cv2.drawContours(image, outlines, -1, (255, 255, 255), 1, cv2.LINE_AA)
+    return figure(np.asarray(image, np.uint8), "Brows, eyes, nose, cheeks and mouth, from five landmarks")

@@ -9,9 +9,13 @@ import gradio as gr
 
 from dashboard import attention_markup, markup
 from dashboard.reading import FaceReading, Reading, agreement_sentence, as_whole, load_examples, read_faces
+from dashboard.tabs.attention_erase import EraseSection
+from dashboard.tabs.attention_export import ExportSection
 from dashboard.tabs.attention_maps import MapsSection
 from dashboard.tabs.attention_methods import MethodsSection
 from dashboard.tabs.attention_mirror import MirrorSection
+from dashboard.tabs.attention_regions import RegionsSection
+from dashboard.tabs.attention_trust import TrustSection
 from dashboard.tabs.clicks import CHOOSE_EXAMPLE, CHOOSE_FACE
 from dashboard.tabs.compare import EXAMPLES
 from dashboard.tabs.uploads import uploaded_path
@@ -78,19 +82,34 @@ class AttentionTab:
                     self.methods = MethodsSection(self.analyzer, self.shown, expressions)
                 with gr.Tab("Mirror test"):
                     self.mirror = MirrorSection(self.analyzer, self.shown, expressions)
+                with gr.Tab("Erase"):
+                    self.erase = EraseSection(self.analyzer, self.shown)
+                with gr.Tab("Can it be trusted?"):
+                    self.trust = TrustSection(self.analyzer, self.shown)
+                with gr.Tab("Parts of the face"):
+                    self.regions = RegionsSection(self.shown, expressions)
+                with gr.Tab("Export"):
+                    self.export = ExportSection(self.analyzer, self.shown)
         self.reading = gr.State(None, time_to_live=_FORGET)
         self.face = gr.State(None, time_to_live=_FORGET)
 
     def _connect(self) -> None:
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        sections = [*self.maps.outputs, *self.methods.outputs, *self.mirror.outputs]
-        self.one_face = [self.card, self.face, *sections]
+        outputs = [
+            *(*self.maps.outputs, *self.methods.outputs, *self.mirror.outputs, *self.erase.outputs),
+            *(*self.trust.outputs, *self.regions.outputs, *self.export.outputs),
+        ]
+        self.one_face = [self.card, self.face, *outputs]
         stages = [self.notice, self.start, self.lab, self.picture, self.image, self.whole, self.clear, self.reading]
         self.everything = [*stages, *self.one_face]
         self.controls = [self.maps.first, self.maps.second, *self.maps.look]
         self.maps.connect(self.face)
         running = self.methods.connect(self.face, self.maps.look)
         running += self.mirror.connect(self.face, self.maps.look)
+        running += self.erase.connect(self.face, self.maps.look)
+        running += self.trust.connect(self.face)
+        self.regions.connect(self.face)
+        self.export.connect(self.face, self.trust.found)
         reads = {"outputs": self.everything, "concurrency_limit": _AT_ONCE, "concurrency_id": "compare", **hidden}
         sent = self.image.input(self.read_upload, [self.image, *self.controls], preprocess=False, **reads)
         tried = self.gallery.select(self.read_example, self.controls, **reads)
@@ -151,8 +170,7 @@ class AttentionTab:
             self.picture: gr.update(value="", visible=False),
             **{part: None for part in (self.image, self.reading, self.face)},
             **{part: "" for part in (self.card, self.maps.grid, self.maps.large, self.maps.difference)},
-            **self.methods.fresh(),
-            **self.mirror.fresh(),
+            **self._fresh(None),
         }
 
     def busy(self) -> Updates:
@@ -193,8 +211,18 @@ class AttentionTab:
             self.card: attention_markup.face_card(face, where, sentence),
             self.face: face,
             **self.maps.fresh(face, *controls),
+            **self._fresh(face),
+        }
+
+    def _fresh(self, face: FaceReading | None) -> Updates:
+        """Every section but the maps, for another face or none."""
+        return {
             **self.methods.fresh(),
             **self.mirror.fresh(),
+            **self.erase.fresh(face),
+            **self.trust.fresh(),
+            **self.regions.fresh(face),
+            **self.export.fresh(),
         }
 
     # What the user can do.
