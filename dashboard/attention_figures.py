@@ -22,6 +22,7 @@ _REGIONS: Final = {
     "background": ("#9A9AA3", "x"),
 }
 _GRID: Final = "rgba(128,128,128,0.25)"
+_TITLE: Final = {"size": 13}
 #: The judged map, and what it is judged against.
 _LINES: Final = {"map": "solid", "random": "dot", "blob": "dash"}
 _LINE_NAMES: Final = {"map": "This map", "random": "A random map", "blob": "A blob in the middle"}
@@ -48,7 +49,13 @@ def regions_figure(shares: Mapping[str, Mapping[str, float]], areas: Mapping[str
             hovertemplate="%{y}: %{fullData.name} <b>%{x:.0f} %</b><extra></extra>",
         )
     figure.update_layout(barmode="stack", bargap=0.35, legend_traceorder="normal")
-    figure.update_xaxes(range=[0, 100], title_text="Share of the evidence (%)", gridcolor=_GRID, zeroline=False)
+    figure.update_xaxes(
+        range=[0, 100],
+        title={"text": "Share of the evidence (%)", "font": _TITLE, "standoff": 8},
+        dtick=20,
+        gridcolor=_GRID,
+        zeroline=False,
+    )
     figure.update_yaxes(showgrid=False)
     return figure
 
@@ -74,7 +81,11 @@ def effects_figure(
             hovertemplate="%{fullData.name}: %{customdata[0]:.0f} % → <b>%{customdata[1]:.0f} %</b><extra></extra>",
         )
     figure.update_layout(barmode="group", bargap=0.22, bargroupgap=0.06, hovermode="x unified")
-    figure.update_yaxes(title_text="Change in confidence (points)", gridcolor=_GRID, zerolinecolor="#8a8a94")
+    figure.update_yaxes(
+        title={"text": "Change in confidence (points)", "font": _TITLE, "standoff": 8},
+        gridcolor=_GRID,
+        zerolinecolor="#8a8a94",
+    )
     figure.update_xaxes(showgrid=False)
     return figure
 
@@ -86,7 +97,7 @@ def curves_figure(one: Faithfulness, style: ModelStyle) -> go.Figure:
         one: what was measured.
         style: of the model.
     """
-    figure = go.Figure(layout=_layout(250))
+    figure = go.Figure(layout=_layout(330))
     curves = {"map": one.map, "random": one.random, "blob": one.blob}
     for side, kind in (("", "deletion"), ("2", "insertion")):
         for key, each in curves.items():
@@ -109,9 +120,9 @@ def curves_figure(one: Faithfulness, style: ModelStyle) -> go.Figure:
             )
     axis = {"range": [0, 100], "fixedrange": True, "gridcolor": _GRID, "zeroline": False, "tickvals": [0, 50, 100]}
     figure.update_layout(
-        xaxis=axis | {"domain": [0, 0.46], "title": {"text": "Hidden (%)", "standoff": 6}},
-        xaxis2=axis | {"domain": [0.54, 1], "title": {"text": "Shown (%)", "standoff": 6}},
-        yaxis=axis | {"title": {"text": "Confidence (%)", "standoff": 6}},
+        xaxis=axis | {"domain": [0, 0.46], "title": {"text": "Hidden (%)", "font": _TITLE, "standoff": 6}},
+        xaxis2=axis | {"domain": [0.54, 1], "title": {"text": "Shown (%)", "font": _TITLE, "standoff": 6}},
+        yaxis=axis | {"automargin": True, "title": {"text": "Confidence (%)", "font": _TITLE, "standoff": 12}},
         yaxis2=axis | {"anchor": "x2", "showticklabels": False},
     )
     return figure
@@ -135,7 +146,7 @@ def _layout(height: int) -> go.Layout:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": FONT_STACK, "size": 13, "color": "#71717a"},
-        margin={"l": 8, "r": 8, "t": 8, "b": 8, "autoexpand": True},
+        margin={"l": 8, "r": 18, "t": 8, "b": 12, "autoexpand": True},
         legend={
             "orientation": "h",
             "x": 0,

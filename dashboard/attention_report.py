@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from html import escape
 from typing import Final
 
@@ -74,12 +75,10 @@ def report(
 
 def face_json(face: FaceReading, analyzer: Analyzer) -> str:
     """The raw native maps of every model and expression, as `explain.record` writes them, without any picture."""
-    models = {
-        name: model_record(
-            analyzer.classifiers[name], face.predictions[name], {one: maps[one] for one in in_display_order(maps)}
-        )
-        for name, maps in face.maps.items()
-    }
+    models = {}
+    for name, maps in face.maps.items():
+        native = {one: replace(maps[one], method="native") for one in in_display_order(maps)}
+        models[name] = model_record(analyzer.classifiers[name], face.predictions[name], native)
     return json.dumps({"versions": versions(), "models": models}, allow_nan=False)
 
 

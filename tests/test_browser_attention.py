@@ -1,5 +1,6 @@
 """The Attention tab driven in headless Chromium."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,82 @@ def test_another_face_another_picture_no_face_and_a_bad_file(page: Page, photos:
     page.locator("#attention-whole").click()
     expect(page.locator(".fer-lab-grid img")).to_have_count(28)
     expect(page.locator("#attention-face .fer-eyebrow")).to_have_text("The whole picture as one face")
+
+
+@at_both_widths
+def test_parts_are_erased_by_name_and_by_hand(page: Page, photos: dict[str, Path]) -> None:
+    upload(page, photos["two"])
+    section(page, "Erase")
+    page.get_by_role("checkbox", name="Mouth").click()
+    cards = page.locator("#attention-erase-results .fer-card")
+    expect(cards).to_have_count(4)
+    expect(cards.first).to_contain_text("→")
+    by_name = str(cards.locator("img").first.get_attribute("src"))
+    canvas = page.locator(".fer-brush canvas")
+    box = canvas.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.3)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.3, steps=8)
+    page.mouse.up()
+    expect(cards.locator("img").first).not_to_have_attribute("src", by_name)
+    page.locator("#attention-uncover").click()
+    expect(cards).to_have_count(0)
+    expect(page.get_by_role("checkbox", name="Mouth")).not_to_be_checked()
+    painted = "canvas => canvas.getContext('2d').getImageData(0, 0, 28, 28).data.some(value => value)"
+    assert not page.locator(".fer-brush canvas").evaluate(painted)
+
+    page.locator("#attention-each").click()
+    chart = page.locator("#attention-erase-chart .js-plotly-plot .bars .point path")
+    expect(chart).to_have_count(4 * 5)
+    page.locator("#attention-spots").click()
+    expect(page.locator("#attention-sensitivity .fer-card img")).to_have_count(4)
+
+
+def test_maps_are_put_to_the_test_and_go_into_the_report(page: Page, photos: dict[str, Path], tmp_path: Path) -> None:
+    upload(page, photos["two"])
+    section(page, "Can it be trusted")
+    page.locator("#attention-trust-start").click()
+    expect(page.locator("[data-trust]")).to_have_count(4)
+    for card in page.locator("[data-trust]").all():
+        expect(card).to_contain_text("A random map")
+        expect(card).to_contain_text("ROAD")
+        expect(card).to_contain_text("Hiding what the map marks")
+    expect(page.locator("#attention-sections .js-plotly-plot .scatterlayer .trace")).to_have_count(4 * 6)
+    expect(page.locator("#attention-trust-cancel")).to_be_hidden()
+
+    section(page, "Export")
+    page.get_by_role("button", name="Make the files").click()
+    links = page.locator("#attention-export-files a")
+    expect(links).to_have_count(2)
+    saved = []
+    for link in links.all():
+        with page.expect_download() as download:
+            link.click()
+        saved.append(tmp_path / download.value.suggested_filename)
+        download.value.save_as(saved[-1])
+    report, maps = (path.read_text(encoding="utf-8") for path in saved)
+    assert [path.name for path in saved] == ["attention-report.html", "attention-maps.json"]
+    assert report.count("<polyline") == 4 * 6 and report.count("<img") == 1 + 28
+    assert "<script" not in report and "http" not in report
+    assert list(json.loads(maps)["models"]) == list(MODELS)
+    page.locator("#attention-without-face input").click()
+    expect(links).to_have_count(0)
+    page.get_by_role("button", name="Make the files").click()
+    with page.expect_download() as download:
+        links.first.click()
+    download.value.save_as(saved[0])
+    assert saved[0].read_text(encoding="utf-8").count("<img") == 28
+
+
+@at_both_widths
+def test_parts_of_the_face_are_bars(page: Page, photos: dict[str, Path]) -> None:
+    upload(page, photos["two"])
+    section(page, "Parts of the face")
+    bars = page.locator("#attention-regions-chart .js-plotly-plot .bars .point path")
+    expect(bars).to_have_count(5 * 6)
+    area = page.locator("#attention-regions-chart .nsewdrag").first.bounding_box()
+    assert area is not None and area["height"] > 100
+    wide = bars.first.get_attribute("d")
+    page.locator("#attention-regions-expression").get_by_role("radio", name="Fear").click()
+    expect(bars.first).not_to_have_attribute("d", str(wide))
