@@ -14,7 +14,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr  # noqa: E402
 
-from dashboard.tabs import batch, compare, live, video  # noqa: E402
+from dashboard.tabs import attention, batch, compare, live, video  # noqa: E402
 from dashboard.theme import CSS, FOOTER, HEADER, THEME, THEME_VALUES, TITLE  # noqa: E402
 from fer_models.analyzer import Analyzer, load_analyzer  # noqa: E402
 from fer_models.errors import FerError  # noqa: E402
@@ -32,15 +32,18 @@ def build_app(analyzer: Analyzer) -> gr.Blocks:
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
         gr.HTML(HEADER)
-        with gr.Tabs():
+        with gr.Tabs() as tabs:
             with gr.Tab("Compare", id="compare"):
-                compare.build(analyzer)
+                first = compare.build(analyzer)
+            with gr.Tab("Attention", id=attention.TAB):
+                lab = attention.build(analyzer)
             with gr.Tab("Live", id="live"):
                 live.build(analyzer, page)
             with gr.Tab("Video", id="video"):
                 video.build(analyzer)
             with gr.Tab("Batch", id="batch"):
                 batch.build(analyzer)
+        lab.opened_from(first.lab, first.reading, first.index, tabs)
         gr.HTML(FOOTER)
     page.queue(max_size=_QUEUE)
     return page

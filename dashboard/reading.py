@@ -34,12 +34,14 @@ class FaceReading:
     Attributes:
         face: where it is.
         crop: (S, S, 3) uint8 RGB, S at most `CROP_SIDE`: what the models were given, but sharper.
+        given: (S, S, 3) uint8 RGB: what the models were given, S at most `CROP_SIDE`.
         predictions: by model name, without features.
         maps: by model name and expression.
     """
 
     face: Face
     crop: NDArray[np.uint8]
+    given: NDArray[np.uint8]
     predictions: Mapping[str, Prediction]
     maps: Mapping[str, Mapping[str, Explanation]]
 
@@ -73,12 +75,17 @@ def face_reading(
         analysis: made with features=True.
         weights: (C, K) of each model's head, by name.
     """
-    crop = align(image, analysis.face, CROP_SIDE)
-    if crop.shape[0] > CROP_SIDE:
-        crop = np.asarray(cv2.resize(crop, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    crop, given = _bounded(align(image, analysis.face, CROP_SIDE)), _bounded(analysis.crop)
     maps = {name: attention(prediction, weights[name]) for name, prediction in analysis.predictions.items()}
     small = {name: replace(prediction, features=None) for name, prediction in analysis.predictions.items()}
-    return FaceReading(analysis.face, crop, small, maps)
+    return FaceReading(analysis.face, crop, given, small, maps)
+
+
+def _bounded(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A crop of at most `CROP_SIDE` px a side: that of a whole picture has any size."""
+    if crop.shape[0] <= CROP_SIDE:
+        return crop
+    return np.asarray(cv2.resize(crop, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def read_faces(analyzer: Analyzer, image: NDArray[np.uint8]) -> Reading:

@@ -21,17 +21,24 @@ class Explanation:
         model: the model's name.
         method: how the map was made, such as "attention".
         expression: the target: which expression's evidence the map shows.
-        heat: (h, w) float32, raw and signed: what each cell adds to the logit (times h w); negative speaks against.
+        heat: (h, w) float32, raw and signed: for "attention" what each cell adds to the logit (times h w), negative
+            speaks against; for other methods on a scale of their own (`explain.gradcam.Method.scale`).
+        layer: the layer the map was made at, as `fer_models.networks.STAGES` names it; None: the last one.
+        smooth: how it was smoothed, as `explain.gradcam.SMOOTHING` names it; None: not at all.
+        cost_ms: what it took to make this map; None where it came with the prediction.
     """
 
     model: str
     method: str
     expression: str
     heat: NDArray[np.float32]
+    layer: str | None = None
+    smooth: str | None = None
+    cost_ms: float | None = None
 
     @property
     def peak(self) -> float:
-        """The largest raw value, in the logit's units: maps scaled for drawing look alike, their peaks do not."""
+        """The largest raw value, on the scale of `heat`: maps scaled for drawing look alike, their peaks do not."""
         return float(self.heat.max())
 
     @property

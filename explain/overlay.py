@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explain.attention import Explanation
+from explain.colours import diverging, sequential
 
 #: Below this a raw map counts as blank: dividing by it would show rounding errors as evidence.
 BLANK: Final = 1e-6
@@ -44,11 +45,11 @@ def draw_map(
     peak: float | None = None,
     side: int | None = None,
     opacity: float = 0.75,
+    colours: str = "viridis",
 ) -> NDArray[np.uint8]:
-    """Draw positive evidence on a crop: clear where there is none, from blue through green to yellow where it is most.
+    """Draw positive evidence on a crop: clear where there is none, in the lightest colour where it is most.
 
-    The colour map is viridis, whose lightness rises evenly and which stays readable without colour vision. The crop
-    turns grey, so that no colour of the face can be taken for evidence.
+    The crop turns grey, so that no colour of the face can be taken for evidence.
 
     Args:
         crop: (S, S, 3) uint8 RGB.
@@ -57,20 +58,87 @@ def draw_map(
             looks as weak as it is.
         side: of the result in px; None keeps the crop's.
         opacity: of the strongest evidence, in [0, 1].
+        colours: a key of `explain.colours.SEQUENTIAL`.
+
+    Returns:
+        (side, side, 3) uint8 RGB.
+
+    Raises:
+        UnknownNameError: no such colour map.
+    """
+    side = side or crop.shape[0]
+    # Cubic interpolation overshoots beside steep cells, hence the clip.
+    heat = cv2.resize(scaled(explanation, peak), (side, side), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    return _blended(crop, sequential(colours)[np.rint(heat * 255).astype(int)], opacity * np.sqrt(heat))
+
+
+def draw_cells(
+    explanation: Explanation, side: int, *, peak: float | None = None, colours: str = "viridis"
+) -> NDArray[np.uint8]:
+    """Draw the map alone, every cell a square as it is, without smoothing and without the face.
+
+    Args:
+        explanation: with heat (h, w).
+        side: of the result in px.
+        peak: the raw value drawn strongest; None means this map's own largest value.
+        colours: a key of `explain.colours.SEQUENTIAL`.
+
+    Returns:
+        (side, side, 3) uint8 RGB.
+
+    Raises:
+        UnknownNameError: no such colour map.
+    """
+    heat = cv2.resize(scaled(explanation, peak), (side, side), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(sequential(colours)[np.rint(heat * 255).astype(int)])
+
+
+def difference(
+    first: Explanation, second: Explanation, peak: float | None = None, other: float | None = None
+) -> NDArray[np.float32]:
+    """Where one map shows more positive evidence than another, each as a share of its peak.
+
+    Args:
+        first: with heat (h, w).
+        second: with heat of any size; the smaller of both is enlarged.
+        peak: the raw value of the first that counts as 1; None means its own largest value.
+        other: the same for the second.
+
+    Returns:
+        (h, w) float32 in [-1, 1]: positive where the first has more.
+    """
+    maps = scaled(first, peak), scaled(second, other)
+    height, width = (max(one.shape[axis] for one in maps) for axis in (0, 1))
+    large = [cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR) for one in maps]
+    return np.asarray(large[0] - large[1], np.float32)
+
+
+def draw_difference(
+    crop: NDArray[np.uint8], values: NDArray[np.float32], *, side: int | None = None, opacity: float = 0.75
+) -> NDArray[np.uint8]:
+    """Draw signed values on a crop: orange where they are positive, blue where negative, clear at 0.
+
+    Args:
+        crop: (S, S, 3) uint8 RGB.
+        values: (h, w) float32; -1 and 1 are drawn strongest, what is beyond alike.
+        side: of the result in px; None keeps the crop's.
+        opacity: of the strongest values, in [0, 1].
 
     Returns:
         (side, side, 3) uint8 RGB.
     """
-    if side is not None and side != crop.shape[0]:
+    side = side or crop.shape[0]
+    smooth = cv2.resize(values, (side, side), interpolation=cv2.INTER_CUBIC).clip(-1, 1)
+    return _blended(crop, diverging()[np.rint(smooth * 127 + 127).astype(int)], opacity * np.sqrt(np.abs(smooth)))
+
+
+def _blended(crop: NDArray[np.uint8], colours: NDArray[np.uint8], opacity: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Lay colours (side, side, 3) on a crop that turns grey, with an opacity (side, side) in [0, 1]."""
+    side = len(colours)
+    if crop.shape[0] != side:
         crop = _resized(crop, (side, side))
-    height, width = crop.shape[:2]
-    # Cubic interpolation overshoots beside steep cells, hence the clip.
-    heat = cv2.resize(scaled(explanation, peak), (width, height), interpolation=cv2.INTER_CUBIC)
-    heat = np.clip(heat, 0, 1)
-    colours = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)[..., ::-1]
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
-    alpha = (opacity * np.sqrt(heat))[..., None]
-    blended: NDArray[np.uint8] = np.rint(grey * (1 - alpha) + colours * alpha).astype(np.uint8)
+    blended: NDArray[np.uint8] = np.rint(grey + (colours - grey) * opacity[..., None]).astype(np.uint8)
     return blended
 
 

@@ -13,6 +13,7 @@ from fer_models.errors import FerError
 #: Command -> the module that has its `add_arguments(parser)` and `run(args) -> exit code`, and what it does.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "predict": ("fer_models.commands.predict", "read the faces in pictures with every model"),
+    "explain": ("explain.command", "show where models look in a face, as pictures and as numbers"),
     "batch": ("fer_models.commands.batch", "read every face in a folder or zip of pictures into one table"),
     "video": ("fer_models.commands.video", "read the faces in a video with every model"),
     "evaluate": ("fer_models.training.evaluate", "measure models on a labelled test set"),

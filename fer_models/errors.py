@@ -31,6 +31,10 @@ class CardError(FerError):
     """A model card is missing or malformed."""
 
 
+class ExplanationError(FerError):
+    """A map cannot be made: the method is not installed, does not take an option, or gives nothing to look at."""
+
+
 class UnknownNameError(FerError):
     """A model, expression, method or device was named that does not exist here."""
 

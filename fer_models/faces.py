@@ -151,7 +151,7 @@ def align(image: NDArray[np.uint8], face: Face, size: int = CROP_SIZE) -> NDArra
     as_image(image)
     if face.landmarks is None:
         return _square(image, face.box)
-    to_crop = similarity(face.landmarks, TEMPLATE.astype(np.float64) * size)
+    to_crop = crop_transform(face.landmarks, size)
     # One sample a pixel would alias where a large face is shrunk: take n x n samples a pixel and average them.
     samples = max(1, math.ceil(1 / math.hypot(to_crop[0, 0], to_crop[1, 0]) - 1e-6))
     turn = np.linalg.inv(to_crop[:, :2])
@@ -166,6 +166,22 @@ def align(image: NDArray[np.uint8], face: Face, size: int = CROP_SIZE) -> NDArra
     if samples > 1:
         crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(crop, np.uint8)
+
+
+def crop_transform(landmarks: NDArray[Any], size: int = CROP_SIZE) -> NDArray[np.float64]:
+    """The similarity transform by which `align` brings a picture's points to a crop's.
+
+    Args:
+        landmarks: (5, 2) xy in the picture, in the order of `Face.landmarks`.
+        size: side of the crop in pixels.
+
+    Returns:
+        (2, 3) float64, to be multiplied with (x, y, 1).
+
+    Raises:
+        ImageError: the landmarks all coincide.
+    """
+    return similarity(landmarks, TEMPLATE.astype(np.float64) * size)
 
 
 def similarity(points: NDArray[Any], targets: NDArray[Any]) -> NDArray[np.float64]:

@@ -114,6 +114,16 @@ ARCHITECTURES: Final[dict[str, Callable[[int], PooledClassifier]]] = {
     "mobilenet_v2_stride32": _mobilenet_v2_stride32,
 }
 
+#: How many of the features' layers make up each of the last four stages, by name; the last one gives the maps that the
+#: head pools. Each ends where the maps' number or size changes next, after a block's last addition or activation.
+STAGES: Final[dict[str, dict[str, int]]] = {
+    "resnet50": {"stage1": 5, "stage2": 6, "stage3": 7, "stage4": 8},
+    "vgg16": {"stage1": 13, "stage2": 23, "stage3": 33, "stage4": 43},
+    "mobilenet_v2": {"stage1": 7, "stage2": 14, "stage3": 18, "stage4": 19},
+    "resnet50_caffe": {"stage1": 5, "stage2": 6, "stage3": 7, "stage4": 8},
+    "mobilenet_v2_stride32": {"stage1": 7, "stage2": 14, "stage3": 18, "stage4": 19},
+}
+
 
 def build_network(architecture: str, classes: int) -> PooledClassifier:
     """An untrained network in training mode.

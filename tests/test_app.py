@@ -110,17 +110,20 @@ def test_compare_refuses_a_decompression_bomb(client: Client, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("extra", [{}, {"meta": {"_type": "gradio.FileData"}}, {"url": str(FACE)}])
-def test_compare_reads_no_file_that_was_not_uploaded(server: str, extra: dict[str, Any]) -> None:
-    call = f"{server}gradio_api/call/compare"
-    event = httpx.post(call, json={"data": [{"path": str(FACE), **extra}]}).json()["event_id"]
+@pytest.mark.parametrize(("name", "more"), [("compare", []), ("explain", ["all", "native", "own"])])
+def test_endpoints_read_no_file_that_was_not_uploaded(
+    server: str, extra: dict[str, Any], name: str, more: list[str]
+) -> None:
+    call = f"{server}gradio_api/call/{name}"
+    event = httpx.post(call, json={"data": [{"path": str(FACE), **extra}, *more]}).json()["event_id"]
     answer = httpx.get(f"{call}/{event}", timeout=30).text
     assert "event: error" in answer and "complete" not in answer and "Traceback" not in answer
 
 
-def test_only_compare_is_an_endpoint(client: Client, server: str) -> None:
+def test_only_what_is_meant_to_be_is_an_endpoint(client: Client, server: str) -> None:
     info = client.view_api(return_format="dict", print_info=False)
     assert isinstance(info, dict)
-    assert list(info["named_endpoints"]) == ["/compare"] and not info["unnamed_endpoints"]
+    assert list(info["named_endpoints"]) == ["/compare", "/explain"] and not info["unnamed_endpoints"]
     assert httpx.get(f"{server}monitoring/summary").status_code != 200
 
 
@@ -227,3 +230,36 @@ def test_a_public_link_that_fails_is_told_and_the_app_runs_on(
     assert app.main(["--share"]) == 0
     out = capsys.readouterr().out
     assert "Open http://127.0.0.1:7860 in a browser" in out and "No public link could be opened" in out
+
+
+@pytest.mark.parametrize(("model", "target"), [("all", "own"), ("vgg16", "fear")])
+def test_explain_and_the_command_give_the_same_maps(
+    client: Client, weights_dir: Path, tmp_path: Path, model: str, target: str
+) -> None:
+    arguments = ["explain", str(FACE), "--target", target, "--method", "gradcam", "--out", str(tmp_path)]
+    arguments += [] if model == "all" else ["--model", model]
+    assert command([*arguments, "--device", "cpu", "--weights", str(weights_dir)]) == 0
+    written = json.loads((tmp_path / "explanation.json").read_text())
+    assert written.pop("file") == "astronaut.jpg"
+    result = client.predict(image=handle_file(FACE), model=model, method="gradcam", target=target, api_name="/explain")
+    for document in (written, result):
+        for record in document["models"].values():
+            for one in record["maps"].values():
+                assert one.pop("cost_ms") > 0
+                one.pop("overlay", None)
+                one.pop("cells", None)
+    assert result == written
+    assert list(result["models"]) == (list(MODELS) if model == "all" else [model])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "alexnet"}, "Unknown model"),
+        ({"method": "guess"}, "Unknown method"),
+        ({"target": "bored"}, "Unknown expression"),
+    ],
+)
+def test_explain_tells_what_is_wrong(client: Client, options: dict[str, str], message: str) -> None:
+    with pytest.raises(Exception, match=message):
+        client.predict(image=handle_file(FACE), **options, api_name="/explain")

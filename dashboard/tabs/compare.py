@@ -10,6 +10,7 @@ import gradio as gr
 from dashboard import markup
 from dashboard.figures import compare_figure
 from dashboard.reading import Reading, as_whole, load_examples, read_faces
+from dashboard.tabs.clicks import CHOOSE_EXAMPLE, CHOOSE_FACE
 from dashboard.tabs.uploads import uploaded_path
 from fer_models.analyzer import Analyzer
 from fer_models.ensemble import ENSEMBLE
@@ -28,24 +29,6 @@ _FORGET: Final = 3600
 _FORGOTTEN: Final = "This picture was forgotten after an hour without a change. Try it again."
 #: Pictures read at the same time; each model still works on one batch at a time.
 _AT_ONCE: Final = 4
-
-# The highlight moves in the browser at once; the server only learns which face to show.
-_CHOOSE_FACE: Final = """
-element.addEventListener('click', (event) => {
-  const face = event.target.closest('[data-face]')?.dataset.face;
-  if (face === undefined) return;
-  for (const button of element.querySelectorAll('[data-face]')) {
-    button.setAttribute('aria-pressed', String(button.dataset.face === face));
-  }
-  trigger('select', {index: Number(face)});
-});
-"""
-_CHOOSE_EXAMPLE: Final = """
-element.addEventListener('click', (event) => {
-  const example = event.target.closest('[data-example]')?.dataset.example;
-  if (example !== undefined) trigger('select', {index: Number(example)});
-});
-"""
 
 Updates: TypeAlias = dict[Any, Any]
 
@@ -86,14 +69,15 @@ class CompareTab:
             )
             thumbs = [(example.title, example.thumbnail) for example in self.examples]
             self.gallery = gr.HTML(
-                markup.examples(thumbs), visible=bool(thumbs), js_on_load=_CHOOSE_EXAMPLE, elem_id="compare-examples"
+                markup.examples(thumbs), visible=bool(thumbs), js_on_load=CHOOSE_EXAMPLE, elem_id="compare-examples"
             )
         with gr.Row(visible=False, elem_id="compare-results") as self.results:
             with gr.Column(scale=5, min_width=300):
-                self.picture = gr.HTML(js_on_load=_CHOOSE_FACE, elem_id="compare-picture")
+                self.picture = gr.HTML(js_on_load=CHOOSE_FACE, elem_id="compare-picture")
             with gr.Column(scale=6, min_width=300, elem_classes="fer-panel") as self.report:
                 self.verdict = gr.HTML(elem_id="compare-verdict")
                 self.chart = gr.Plot(show_label=False, container=False, elem_classes="fer-chart")
+                self.lab = gr.Button("Open in the attention lab", size="sm", elem_id="compare-lab")
         with gr.Column(visible=False, elem_id="compare-maps") as self.maps:
             gr.HTML(
                 '<h2 class="fer-title">Where each model looked</h2><p class="fer-hint">What each model says, and '

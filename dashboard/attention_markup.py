@@ -1,0 +1,396 @@
+"""The attention lab's results as HTML: pictures are data URIs, every text is escaped. No Gradio here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+from uuid import uuid4
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.markup import Shown, data_uri, percent, swatch
+from dashboard.reading import FaceReading
+from explain.attention import Explanation
+from explain.colours import css_gradient, diverging, sequential
+from explain.consistency import FlipConsistency
+from explain.faithfulness import Faithfulness
+from explain.methods import METHODS
+from explain.overlay import difference, draw_cells, draw_difference, draw_map, shared_peak
+from fer_models.results import Prediction
+
+#: Side in px of the pictures in a grid and of enlarged ones.
+_SMALL, _LARGE = 168, 420
+#: Cells a side of the grid that is painted on.
+BRUSH: Final = 28
+_ROAD: Final = "ROAD (above 0: the map’s order helps)"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How maps are drawn.
+
+    Attributes:
+        colours: a key of `explain.colours.SEQUENTIAL`.
+        opacity: of the strongest evidence, in [0, 1].
+        shared: one colour scale for all models; else one for each.
+    """
+
+    colours: str = "viridis"
+    opacity: float = 0.75
+    shared: bool = True
+
+
+def face_card(face: FaceReading, where: str, sentence: str) -> str:
+    """The face that the lab works on."""
+    return (
+        f'<div class="fer-panel"><div class="fer-verdict"><img src="{data_uri(face.crop)}" width="84" height="84" '
+        f'alt="The aligned face, as every model was given it"><div><p class="fer-eyebrow">{escape(where)}</p>'
+        f'<p class="fer-sentence" aria-live="polite">{escape(sentence)}</p></div></div></div>'
+    )
+
+
+def scale_of(face: FaceReading, name: str, look: Look) -> float:
+    """The raw value drawn strongest: the largest of all models' maps, or of one model's."""
+    chosen = face.maps.values() if look.shared else (face.maps[name],)
+    return shared_peak(one for maps in chosen for one in maps.values())
+
+
+def grid(face: FaceReading, expressions: Sequence[str], look: Look, shown: Shown) -> str:
+    """Models x expressions of native maps; each cell is a button with data-model and data-expression."""
+    names = [name for name in shown.cards if name in face.maps]
+    head = "".join(f'<th scope="col">{escape(one.capitalize())}</th>' for one in expressions)
+    rows = "".join(
+        f'<tr><th scope="row"><span class="fer-lab-model">{swatch(shown.styles[name])}'
+        f"<span>{escape(shown.cards[name].title)}</span></span></th>"
+        f"{''.join(_cell(face, name, one, look, shown) for one in expressions)}</tr>"
+        for name in names
+    )
+    top = scale_of(face, names[0], look)
+    ends = ("No evidence", f"{number(top)}, the strongest of all models" if look.shared else "Strongest of each model")
+    return (
+        '<div class="fer-panel"><div class="fer-lab-scroll" tabindex="0" role="region" aria-label="Maps of all models">'
+        '<table class="fer-lab-grid">'
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"{legend(ends, sequential(look.colours))}</div>"
+    )
+
+
+def _cell(face: FaceReading, name: str, expression: str, look: Look, shown: Shown) -> str:
+    maps, prediction = face.maps[name], face.predictions[name]
+    if expression not in maps:
+        return '<td class="fer-lab-none">not known</td>'
+    one = maps[expression]
+    image = draw_map(
+        face.crop, one, peak=scale_of(face, name, look), side=_SMALL, opacity=look.opacity, colours=look.colours
+    )
+    chance = percent(prediction.probability(expression))
+    mark = " data-answer" if expression == prediction.label else ""
+    label = f"{shown.cards[name].title}, {expression}: peak {number(one.peak)}, probability {chance}. Enlarge"
+    return (
+        f'<td{mark}><button type="button" data-model="{escape(name)}" data-expression="{escape(expression)}" '
+        f'aria-label="{escape(label)}"><img src="{data_uri(image, 82)}" alt=""></button>'
+        f'<span class="fer-lab-peak">{number(one.peak)}</span><span class="fer-lab-chance">{chance}</span></td>'
+    )
+
+
+def enlarged(face: FaceReading, name: str, expression: str, look: Look, shown: Shown) -> str:
+    """One map, large: on the face, and alone cell by cell; in words and numbers."""
+    one, prediction, title = face.maps[name][expression], face.predictions[name], shown.cards[name].title
+    peak = scale_of(face, name, look)
+    drawn = draw_map(face.crop, one, peak=peak, side=_LARGE, opacity=look.opacity, colours=look.colours)
+    cells = draw_cells(one, _LARGE, peak=peak, colours=look.colours)
+    height, width = one.heat.shape
+    against = float(-np.minimum(one.heat, 0).sum() / max(np.abs(one.heat).sum(), 1e-12))
+    text = (
+        f"{title} gives {expression} a probability of {percent(prediction.probability(expression))}. Its strongest "
+        f"spot adds {number(one.peak)}; the strongest spot in this colour scale {number(peak)}. "
+        f"{percent(against)} of what its {height} x {width} cells say about {expression} speaks against it; that part "
+        "is not drawn."
+    )
+    return (
+        f'<div class="fer-panel" data-enlarged="{escape(name)}-{escape(expression)}">'
+        f'<p class="fer-lab-heading">{swatch(shown.styles[name])}<span>{escape(title)}: evidence for '
+        f"{escape(expression)}</span></p>"
+        f'<div class="fer-lab-pair">{figure(drawn, "On the face")}{figure(cells, "Cell by cell")}</div>'
+        f'<p class="fer-hint" aria-live="polite">{escape(text)}</p></div>'
+    )
+
+
+def difference_panel(face: FaceReading, first: str, second: str, expression: str, look: Look, shown: Shown) -> str:
+    """Where one model looks more than another, and both maps beside it."""
+    missing = [name for name in (first, second) if expression not in face.maps[name]]
+    if missing:
+        return f'<p class="fer-hint">{escape(shown.cards[missing[0]].title)} does not know {escape(expression)}.</p>'
+    # Each map as a share of its own model's strongest spot: models scale their logits differently.
+    peaks = [shared_peak(face.maps[name].values()) for name in (first, second)]
+    maps = [face.maps[name][expression] for name in (first, second)]
+    values = difference(maps[0], maps[1], peaks[0], peaks[1])
+    titles = [shown.cards[name].title for name in (first, second)]
+    drawn = [
+        draw_map(face.crop, one, peak=peak, side=320, opacity=look.opacity, colours=look.colours)
+        for one, peak in zip(maps, peaks, strict=True)
+    ]
+    pictures = (
+        figure(drawn[0], titles[0])
+        + figure(draw_difference(face.crop, values, side=320, opacity=look.opacity), "Difference")
+        + figure(drawn[1], titles[1])
+    )
+    share = float(np.abs(values).mean())
+    if first == second:
+        text = "This is one and the same model: choose two."
+    else:
+        text = (
+            f"Orange: {titles[0]} finds more evidence for {expression} there; blue: {titles[1]} does. Each map counts "
+            f"as a share of its model's strongest spot. On average they differ by {percent(share)} of that."
+        )
+    ends = (f"{titles[1]} more", f"{titles[0]} more")
+    return (
+        f'<div class="fer-panel"><div class="fer-lab-pair fer-lab-three">{pictures}</div>'
+        f'{legend(ends, diverging())}<p class="fer-hint">{escape(text)}</p></div>'
+    )
+
+
+def method_facts(method: str) -> str:
+    """What a method does, how slow it is and what its numbers mean."""
+    facts = METHODS[method]
+    speed = {
+        "at once": "Comes with the model's answer.",
+        "fast": "Takes less than a second a model.",
+        "slow": "Takes seconds a model.",
+        "very slow": "Takes up to a minute a model.",
+    }[facts.speed]
+    target = "" if facts.uses_target else " The map is the same for every expression."
+    return f'<p class="fer-hint">{escape(facts.idea)} {speed} Its numbers: {escape(facts.scale)}.{target}</p>'
+
+
+def method_cards(
+    face: FaceReading,
+    results: Mapping[str, Explanation | str],
+    waiting: Sequence[str],
+    look: Look,
+    shown: Shown,
+) -> str:
+    """One card a model: its map by the chosen method, or why there is none.
+
+    Args:
+        face: the face.
+        results: by model name; a text is a message.
+        waiting: models whose map is still to come.
+        look: how maps are drawn. Raw scales differ between methods' models, so each has its own colour scale.
+        shown: cards and styles.
+    """
+    cells = "".join(_method_card(face, name, one, look, shown) for name, one in results.items())
+    cells += "".join(
+        f'<article class="fer-card" data-waiting="{escape(name)}"><header>{swatch(shown.styles[name])}'
+        f"<span>{escape(shown.cards[name].title)}</span></header>"
+        '<div class="fer-body"><p class="fer-hint">Waiting …</p></div></article>'
+        for name in waiting
+    )
+    ends = ("No evidence", "Strongest spot of each map")
+    return f'<div class="fer-grid">{cells}</div>{legend(ends, sequential(look.colours))}'
+
+
+def _method_card(face: FaceReading, name: str, one: Explanation | str, look: Look, shown: Shown) -> str:
+    head = (
+        f'<article class="fer-card" data-model="{escape(name)}"><header>{swatch(shown.styles[name])}'
+        f"<span>{escape(shown.cards[name].title)}</span></header>"
+    )
+    if isinstance(one, str):
+        return f'{head}<div class="fer-body"><p class="fer-hint">{escape(one)}</p></div></article>'
+    drawn = draw_map(face.crop, one, side=320, opacity=look.opacity, colours=look.colours)
+    height, width = one.heat.shape
+    cost = "" if one.cost_ms is None else f"<dt>Cost</dt><dd>{one.cost_ms:,.0f} ms</dd>"
+    chance = percent(face.predictions[name].probability(one.expression))
+    return (
+        f'{head}<figure class="fer-map"><img src="{data_uri(drawn)}" width="320" height="320" alt="Where '
+        f'{escape(shown.cards[name].title)} looks for {escape(one.expression)}"><figcaption>'
+        f"{escape(one.expression.capitalize())} ({chance})</figcaption></figure>"
+        f'<div class="fer-body"><dl>{cost}<dt>Peak</dt><dd>{number(one.peak)}</dd>'
+        f"<dt>Cells</dt><dd>{height} x {width}</dd></dl></div></article>"
+    )
+
+
+def mirror_cards(
+    face: FaceReading, results: Mapping[str, FlipConsistency], expression: str | None, look: Look, shown: Shown
+) -> str:
+    """One panel a model: the map of the face, that of its mirror image flipped back, and the difference.
+
+    Args:
+        face: the face.
+        results: by model name.
+        expression: whose maps are shown; None means each model's own most probable one.
+        look: how maps are drawn.
+        shown: cards and styles.
+    """
+    panels = "".join(_mirror_panel(face, one, expression, look, shown) for one in results.values())
+    return panels + legend(("Only in the mirror image", "Only in the face"), diverging())
+
+
+def _mirror_panel(face: FaceReading, one: FlipConsistency, expression: str | None, look: Look, shown: Shown) -> str:
+    card, target = shown.cards[one.model], expression or face.predictions[one.model].label
+    head = f'<p class="fer-lab-heading">{swatch(shown.styles[one.model])}<span>{escape(card.title)}</span></p>'
+    if target not in one.labels:
+        return f'<div class="fer-panel">{head}<p class="fer-hint">This model does not know {escape(target)}.</p></div>'
+    index = one.labels.index(target)
+    maps = [Explanation(one.model, "native", target, heat) for heat in (one.maps[index], one.mirrored[index])]
+    peak = shared_peak(maps)
+    drawn = [
+        draw_map(face.crop, each, peak=peak, side=260, opacity=look.opacity, colours=look.colours) for each in maps
+    ]
+    values = difference(maps[0], maps[1], peak, peak)
+    pictures = (
+        figure(drawn[0], "The face")
+        + figure(drawn[1], "Its mirror image, flipped back")
+        + figure(draw_difference(face.crop, values, side=260, opacity=look.opacity), "Difference")
+    )
+    return (
+        f'<div class="fer-panel" data-mirror="{escape(one.model)}">{head}'
+        f'<div class="fer-lab-pair fer-lab-three">{pictures}</div><dl class="fer-lab-numbers">'
+        f"<div><dt>Correlation</dt><dd>{one.correlation:.2f}</dd></div>"
+        f"<div><dt>EAC’s loss</dt><dd>{number(one.loss)}</dd></div></dl>"
+        f'<p class="fer-hint">{escape(mirror_sentence(card.title, one))}</p></div>'
+    )
+
+
+def mirror_sentence(title: str, one: FlipConsistency) -> str:
+    """What the two numbers mean for one model, in one sentence."""
+    if one.correlation > 0.9:
+        found = "looks at the same places in the mirror image"
+    elif one.correlation > 0.6:
+        found = "looks at roughly the same places in the mirror image"
+    else:
+        found = "looks at other places in the mirror image: its map is no firm ground for a reason"
+    return f"{title} {found} (1 would be perfect agreement, 0 none)."
+
+
+def legend(ends: tuple[str, str], table: NDArray[np.uint8]) -> str:
+    """A colour scale with the words for its ends."""
+    return (
+        f'<div class="fer-lab-legend"><span>{escape(ends[0])}</span><i style="background:{css_gradient(table)}"></i>'
+        f"<span>{escape(ends[1])}</span></div>"
+    )
+
+
+def figure(image: NDArray[np.uint8], caption: str) -> str:
+    """A picture (S, S, 3) uint8 RGB with its caption."""
+    return (
+        f'<figure class="fer-lab-figure"><img src="{data_uri(image)}" width="{image.shape[1]}" '
+        f'height="{image.shape[0]}" alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
+    )
+
+
+def number(value: float) -> str:
+    """A raw value as people read it: three digits, a true minus sign."""
+    text = f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
+    return text.replace("-", "\u2212") if float(text) else "0"
+
+
+def brush(face: FaceReading) -> str:
+    """The face under a canvas to paint on. Every call gives other text, so that setting it wipes the canvas."""
+    return (
+        f'<div class="fer-brush" data-round="{uuid4().hex}"><img src="{data_uri(face.crop)}" alt="The face">'
+        f'<canvas width="{BRUSH}" height="{BRUSH}" role="img" aria-label="Paint here to cover a part of the face; the '
+        'boxes beside do the same by name"></canvas></div>'
+    )
+
+
+def covered_cards(
+    face: FaceReading,
+    covered: NDArray[np.uint8],
+    after: Mapping[str, tuple[Prediction, Mapping[str, Explanation]]],
+    look: Look,
+    shown: Shown,
+) -> str:
+    """One card a model: what it says of the covered face and where it looks then, beside what it said before.
+
+    Args:
+        face: as it was before.
+        covered: (S, S, 3) uint8 RGB, the covered face.
+        after: by model name, the new prediction and maps.
+        look: how maps are drawn; each model's scale stays that of the bare face.
+        shown: cards and styles.
+    """
+    cells = "".join(_covered_card(face, covered, name, *now, look, shown) for name, now in after.items())
+    note = "Colours as strong as on the bare face: what turns pale has lost evidence."
+    return f'<div class="fer-grid">{cells}</div><p class="fer-hint fer-lab-note">{escape(note)}</p>'
+
+
+def _covered_card(
+    face: FaceReading,
+    covered: NDArray[np.uint8],
+    name: str,
+    now: Prediction,
+    maps: Mapping[str, Explanation],
+    look: Look,
+    shown: Shown,
+) -> str:
+    before, card, style = face.predictions[name], shown.cards[name], shown.styles[name]
+    peak = shared_peak(face.maps[name].values())
+    drawn = draw_map(covered, maps[now.label], peak=peak, side=320, opacity=look.opacity, colours=look.colours)
+    kept = now.probability(before.label)
+    if now.label == before.label:
+        text = f"Still {now.label}"
+    else:
+        text = f"Now {now.label} ({percent(now.confidence)}) instead of {before.label}"
+    bars = "".join(
+        f'<div class="fer-bar"><i style="width:{100 * share:.1f}%;background:{style.colour};opacity:{fade}"></i></div>'
+        for share, fade in ((before.confidence, 0.45), (kept, 1))
+    )
+    return (
+        f'<article class="fer-card" data-model="{escape(name)}"><header>{swatch(style)}'
+        f'<span>{escape(card.title)}</span></header><figure class="fer-map">'
+        f'<img src="{data_uri(drawn)}" width="320" height="320" alt="Where '
+        f'{escape(card.title)} finds evidence for {escape(now.label)} in the covered face"><figcaption>Evidence for '
+        f'{escape(now.label)}</figcaption></figure><div class="fer-body"><div class="fer-top">'
+        f'<span class="fer-lab-before">{escape(before.label.capitalize())}</span><span class="fer-confidence">'
+        f"{percent(before.confidence)} → {percent(kept)}</span></div>{bars}"
+        f'<p class="fer-hint">{escape(text)}.</p></div></article>'
+    )
+
+
+def trust_card(one: Faithfulness, method: str, shown: Shown) -> str:
+    """What the test of one model's map found: areas beside those of maps that know nothing, ROAD, and a sentence.
+
+    Args:
+        one: what was measured.
+        method: the method's title.
+        shown: cards and styles.
+    """
+    rows = "".join(
+        f'<tr{mark}><th scope="row">{title}</th><td>{each.deletion_area:.2f}</td>'
+        f"<td>{each.insertion_area:.2f}</td></tr>"
+        for title, each, mark in (
+            ("This map", one.map, ' class="fer-lab-own"'),
+            ("A random map", one.random, ""),
+            ("A blob in the middle", one.blob, ""),
+        )
+    )
+    road = ""
+    if one.road is not None:
+        helps = f"{one.road.combined:+.2f}".replace("-", "\u2212")
+        road = f'<dl class="fer-lab-numbers"><div><dt>{_ROAD}</dt><dd>{helps}</dd></div></dl>'
+    return (
+        f'<div class="fer-panel" data-trust="{escape(one.model)}"><p class="fer-lab-heading">'
+        f"{swatch(shown.styles[one.model])}<span>{escape(shown.cards[one.model].title)}: {escape(one.target)}, "
+        f'{escape(method)}</span></p><table class="fer-lab-table"><thead><tr><td></td><th scope="col">Hidden first<br>'
+        f'<small>low is good</small></th><th scope="col">Shown first<br><small>high is good</small></th></tr></thead>'
+        f"<tbody>{rows}</tbody></table>{road}"
+        f'<p class="fer-hint">{escape(one.sentence)}</p></div>'
+    )
+
+
+def parts(face: FaceReading, masks: Mapping[str, NDArray[np.bool_]]) -> str:
+    """The face with its parts outlined."""
+    side = 260
+    scale = side / face.crop.shape[0]
+    image = cv2.resize(face.crop, (side, side), interpolation=cv2.INTER_CUBIC)
+    for name, mask in masks.items():
+        if name == "background":
+            continue
+        large = cv2.resize(mask.astype(np.uint8), None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
+        outlines, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(image, outlines, -1, (24, 24, 27), 3, cv2.LINE_AA)
+        cv2.drawContours(image, outlines, -1, (255, 255, 255), 1, cv2.LINE_AA)
+    return figure(np.asarray(image, np.uint8), "Brows, eyes, nose, cheeks and mouth, from five landmarks")

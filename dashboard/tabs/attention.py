@@ -1,0 +1,311 @@
+"""The Attention tab: where the models look in one face, and whether that can be trusted. And the endpoint /explain."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import gradio as gr
+
+from dashboard import attention_markup, markup
+from dashboard.reading import FaceReading, Reading, agreement_sentence, as_whole, load_examples, read_faces
+from dashboard.tabs.attention_erase import EraseSection
+from dashboard.tabs.attention_export import ExportSection
+from dashboard.tabs.attention_maps import MapsSection
+from dashboard.tabs.attention_methods import MethodsSection
+from dashboard.tabs.attention_mirror import MirrorSection
+from dashboard.tabs.attention_regions import RegionsSection
+from dashboard.tabs.attention_trust import TrustSection
+from dashboard.tabs.clicks import CHOOSE_EXAMPLE, CHOOSE_FACE
+from dashboard.tabs.compare import EXAMPLES
+from dashboard.tabs.uploads import uploaded_path
+from explain.record import ALL, OWN, explain_picture, to_json
+from fer_models.analyzer import Analyzer
+from fer_models.errors import FerError
+from fer_models.expressions import in_display_order
+from fer_models.images import read_image
+
+_log = logging.getLogger(__name__)
+
+#: The id of the tab, to open it from others.
+TAB: Final = "attention"
+_UNEXPECTED: Final = "Something went wrong while reading this picture. Try again, or try another picture."
+_FORGET: Final = 3600
+_FORGOTTEN: Final = "This picture was forgotten after an hour without a change. Try it again."
+_AT_ONCE: Final = 4
+
+Updates: TypeAlias = dict[Any, Any]
+
+
+class AttentionTab:
+    """The components of one page and what each callback does to them. Nothing of any session is kept here."""
+
+    def __init__(self, analyzer: Analyzer, examples: Path) -> None:
+        """Lay the tab out inside the current `gr.Blocks` and connect it."""
+        self.analyzer = analyzer
+        self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
+        self.examples = load_examples(examples)
+        self._lay_out()
+        self._connect()
+
+    def _lay_out(self) -> None:
+        labels = {label for card in self.shown.cards.values() for label in card.labels}
+        expressions = in_display_order(labels)
+        self.notice = gr.HTML(visible=False, elem_id="attention-notice")
+        with gr.Row(elem_classes="fer-actions"):
+            self.whole = gr.Button(
+                "Read the whole picture as one face", variant="primary", visible=False, elem_id="attention-whole"
+            )
+            self.clear = gr.Button("Try another picture", visible=False, elem_id="attention-clear")
+        with gr.Column(elem_id="attention-start") as self.start:
+            self.image = gr.Image(
+                type="filepath",
+                image_mode=None,
+                sources=["upload", "clipboard", "webcam"],
+                show_label=False,
+                buttons=[],
+                height=320,
+                placeholder="Drop a photo here, or click to choose one",
+                elem_id="attention-image",
+            )
+            thumbs = [(example.title, example.thumbnail) for example in self.examples]
+            self.gallery = gr.HTML(
+                markup.examples(thumbs), visible=bool(thumbs), js_on_load=CHOOSE_EXAMPLE, elem_id="attention-examples"
+            )
+        self.picture = gr.HTML(visible=False, js_on_load=CHOOSE_FACE, elem_id="attention-picture")
+        with gr.Column(visible=False, elem_id="attention-lab") as self.lab:
+            self.card = gr.HTML(elem_id="attention-face")
+            with gr.Tabs(elem_id="attention-sections"):
+                with gr.Tab("Maps"):
+                    self.maps = MapsSection(self.shown, expressions)
+                with gr.Tab("Methods"):
+                    self.methods = MethodsSection(self.analyzer, self.shown, expressions)
+                with gr.Tab("Mirror test"):
+                    self.mirror = MirrorSection(self.analyzer, self.shown, expressions)
+                with gr.Tab("Erase"):
+                    self.erase = EraseSection(self.analyzer, self.shown)
+                with gr.Tab("Can it be trusted?"):
+                    self.trust = TrustSection(self.analyzer, self.shown)
+                with gr.Tab("Parts of the face"):
+                    self.regions = RegionsSection(self.shown, expressions)
+                with gr.Tab("Export"):
+                    self.export = ExportSection(self.analyzer, self.shown)
+        self.reading = gr.State(None, time_to_live=_FORGET)
+        self.face = gr.State(None, time_to_live=_FORGET)
+
+    def _connect(self) -> None:
+        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        outputs = [
+            *(*self.maps.outputs, *self.methods.outputs, *self.mirror.outputs, *self.erase.outputs),
+            *(*self.trust.outputs, *self.regions.outputs, *self.export.outputs),
+        ]
+        self.one_face = [self.card, self.face, *outputs]
+        stages = [self.notice, self.start, self.lab, self.picture, self.image, self.whole, self.clear, self.reading]
+        self.everything = [*stages, *self.one_face]
+        self.controls = [self.maps.first, self.maps.second, *self.maps.look]
+        self.maps.connect(self.face)
+        running = self.methods.connect(self.face, self.maps.look)
+        running += self.mirror.connect(self.face, self.maps.look)
+        running += self.erase.connect(self.face, self.maps.look)
+        running += self.trust.connect(self.face)
+        self.regions.connect(self.face)
+        self.export.connect(self.face, self.trust.found)
+        reads = {"outputs": self.everything, "concurrency_limit": _AT_ONCE, "concurrency_id": "compare", **hidden}
+        sent = self.image.input(self.read_upload, [self.image, *self.controls], preprocess=False, **reads)
+        tried = self.gallery.select(self.read_example, self.controls, **reads)
+        stops = {"cancels": [sent, tried, *running], **hidden}
+        self.clear.click(self.idle, outputs=self.everything, queue=False, **stops)
+        self.whole.click(self.read_whole, [self.reading, *self.controls], self.everything, **hidden)
+        chosen = [self.reading, *self.controls]
+        self.picture.select(self.choose_face, chosen, self.one_face, cancels=running, **hidden)
+        self.running = running
+        self._connect_endpoint()
+
+    def opened_from(self, button: gr.Button, reading: gr.State, index: gr.State, tabs: gr.Tabs) -> None:
+        """Let a button of another tab hand over a face.
+
+        Args:
+            button: opens this tab.
+            reading: holds a `Reading` or None.
+            index: holds the index of the chosen face.
+            tabs: which this tab is one of, with the id `TAB`.
+        """
+
+        def hand_over(reading: Reading | None, index: int, *controls: Any) -> Updates:
+            return {tabs: gr.Tabs(selected=TAB), **self.hand_over(reading, index, *controls)}
+
+        inputs = [reading, index, *self.controls]
+        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        button.click(hand_over, inputs, [tabs, *self.everything], cancels=self.running, **hidden)
+
+    def _connect_endpoint(self) -> None:
+        """/explain needs components for its types; nobody sees them."""
+        with gr.Row(visible=False):
+            image, answer, button = gr.Image(type="filepath", label="Image"), gr.JSON(label="Maps"), gr.Button()
+            model = gr.Textbox(ALL, label="Model")
+            method = gr.Textbox("native", label="Method")
+            target = gr.Textbox(OWN, label="Target")
+
+        def explain(
+            image: Mapping[str, Any] | None, model: str = ALL, method: str = "native", target: str = OWN
+        ) -> dict[str, Any]:
+            """Where models look in the largest face of one picture, as raw maps.
+
+            model: a name or "all"; method: such as "native" or "gradcam"; target: an expression, "own" or "all".
+            """
+            return self.explain(image, model, method, target)
+
+        limits: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "attention"}
+        sends = [image, model, method, target]
+        button.click(explain, sends, answer, api_name="explain", preprocess=False, **limits)
+
+    # What the page can look like. Each is the one renderer of its state.
+
+    def idle(self, text: str = "") -> Updates:
+        """Ready for a picture, everything else forgotten; with a message if the last one could not be read."""
+        return {
+            self.notice: gr.update(value=markup.message(text), visible=bool(text)),
+            self.start: gr.update(visible=True),
+            **{part: gr.update(visible=False) for part in (self.whole, self.clear, self.lab)},
+            self.picture: gr.update(value="", visible=False),
+            **{part: None for part in (self.image, self.reading, self.face)},
+            **{part: "" for part in (self.card, self.maps.grid, self.maps.large, self.maps.difference)},
+            **self._fresh(None),
+        }
+
+    def busy(self) -> Updates:
+        """A picture is being read."""
+        return {
+            self.notice: gr.update(value=markup.busy("Looking for faces and reading them …"), visible=True),
+            self.start: gr.update(visible=False),
+            self.clear: gr.update(value="Cancel", visible=True),
+        }
+
+    def done(self, reading: Reading, *controls: Any) -> Updates:
+        """The faces of a picture, the first one chosen; or the offer to read the whole picture as one face."""
+        found = bool(reading.faces)
+        updates = {
+            self.notice: gr.update(value="" if found else markup.message(markup.NO_FACE), visible=not found),
+            self.whole: gr.update(visible=not found),
+            self.clear: gr.update(value="Try another picture", visible=True),
+            self.start: gr.update(visible=False),
+            self.image: None,
+            self.lab: gr.update(visible=found),
+            self.picture: gr.update(value=markup.picture(reading), visible=not found or len(reading.faces) > 1),
+            self.reading: reading,
+        }
+        return updates | (self.show_face(reading, 0, *controls) if found else {})
+
+    def show_face(self, reading: Reading, index: int, *controls: Any) -> Updates:
+        """One face of a picture."""
+        face = reading.faces[index]
+        where = f"Face {index + 1} of {len(reading.faces)}" if len(reading.faces) > 1 else "The face"
+        if face.face.landmarks is None:
+            where = "The whole picture as one face"
+        return self.show(face, where, *controls)
+
+    def show(self, face: FaceReading, where: str, *controls: Any) -> Updates:
+        """One face in every section."""
+        sentence = agreement_sentence(face.predictions, self.shown.titles, self.shown.training)
+        return {
+            self.card: attention_markup.face_card(face, where, sentence),
+            self.face: face,
+            **self.maps.fresh(face, *controls),
+            **self._fresh(face),
+        }
+
+    def _fresh(self, face: FaceReading | None) -> Updates:
+        """Every section but the maps, for another face or none."""
+        return {
+            **self.methods.fresh(),
+            **self.mirror.fresh(),
+            **self.erase.fresh(face),
+            **self.trust.fresh(),
+            **self.regions.fresh(face),
+            **self.export.fresh(),
+        }
+
+    # What the user can do.
+
+    def read_upload(self, payload: Mapping[str, Any] | None, *controls: Any) -> Iterator[Updates]:
+        """Read an upload, a pasted picture or a snapshot."""
+        if payload is None:
+            yield self.idle()
+            return
+        yield from self._read(lambda: uploaded_path(payload, self.image.GRADIO_CACHE), *controls)
+
+    def read_example(
+        self, first: str, second: str, scale: str, colours: str, opacity: float, event: gr.EventData
+    ) -> Iterator[Updates]:
+        """Read the example that was clicked."""
+        index = int(event._data["index"])
+        yield from self._read(lambda: self.examples[index].path, first, second, scale, colours, opacity)
+
+    def _read(self, source: Callable[[], Path], *controls: Any) -> Iterator[Updates]:
+        yield self.busy()
+        try:
+            yield self.done(read_faces(self.analyzer, read_image(source())), *controls)
+        except FerError as error:
+            yield self.idle(str(error))
+        except Exception:  # whatever it is, the user gets words and not a stack trace
+            _log.exception("reading a picture failed")
+            yield self.idle(_UNEXPECTED)
+
+    def read_whole(self, reading: Reading | None, *controls: Any) -> Updates:
+        """Show the picture without faces as one face."""
+        return self.idle(_FORGOTTEN) if reading is None else self.done(as_whole(reading), *controls)
+
+    def choose_face(
+        self,
+        reading: Reading | None,
+        first: str,
+        second: str,
+        scale: str,
+        colours: str,
+        opacity: float,
+        event: gr.EventData,
+    ) -> Updates:
+        """Show another face of the same picture."""
+        index = int(event._data["index"])
+        if reading is None or not 0 <= index < len(reading.faces):
+            return {self.card: markup.message(_FORGOTTEN)}
+        return self.show_face(reading, index, first, second, scale, colours, opacity)
+
+    def hand_over(self, reading: Reading | None, index: int, *controls: Any) -> Updates:
+        """Show a face of another tab: the face alone, not its picture."""
+        if reading is None or not 0 <= index < len(reading.faces):
+            return self.idle(_FORGOTTEN)
+        return {
+            **self.idle(),
+            self.start: gr.update(visible=False),
+            self.clear: gr.update(value="Try another picture", visible=True),
+            self.lab: gr.update(visible=True),
+            **self.show(reading.faces[index], "The face from the comparison", *controls),
+        }
+
+    def explain(self, payload: Mapping[str, Any] | None, model: str, method: str, target: str) -> dict[str, Any]:
+        """The endpoint: an upload in, the JSON of `explain.record` out.
+
+        Raises:
+            gr.Error: the picture cannot be used or a name is unknown; its message says why.
+        """
+        try:
+            image = read_image(uploaded_path(payload, self.image.GRADIO_CACHE))
+            models = None if model == ALL else [model]
+            explained = explain_picture(self.analyzer, image, models=models, method=method, target=target)
+            return to_json(explained, image, self.analyzer)
+        except FerError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        except Exception:
+            _log.exception("/explain failed")
+            raise gr.Error(_UNEXPECTED, print_exception=False) from None
+
+
+def build(analyzer: Analyzer, examples: Path = EXAMPLES) -> AttentionTab:
+    """Build the tab inside the current `gr.Blocks`.
+
+    Args:
+        analyzer: shared by all sessions.
+        examples: folder of example pictures; may be empty or missing.
+    """
+    return AttentionTab(analyzer, examples)

@@ -1,0 +1,68 @@
+"""Section of the attention lab: a report and the raw numbers, to keep."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+import gradio as gr
+
+from dashboard.attention_report import download_link, face_json, report
+from dashboard.markup import Shown, message
+from dashboard.reading import FaceReading
+from explain.consistency import flip_consistency
+from explain.faithfulness import Faithfulness
+from fer_models.analyzer import Analyzer
+
+_log = logging.getLogger(__name__)
+_UNEXPECTED: Final = "The files could not be made. Try it again, or try another picture."
+
+
+class ExportSection:
+    """The files. They are part of the page, nothing is written to this machine's disk; nothing is kept here."""
+
+    def __init__(self, analyzer: Analyzer, shown: Shown) -> None:
+        """Lay the section out inside the current `gr.Blocks`."""
+        self.analyzer = analyzer
+        self.shown = shown
+        gr.HTML(
+            '<p class="fer-hint">A report as one HTML file that any browser opens without a network: maps, '
+            "confidences, the mirror test, the curves of “Can it be trusted?” if you ran that, versions and the "
+            "models’ hashes. And the raw maps as JSON. Each chart on this page has a camera symbol that saves it as a "
+            "picture.</p>"
+        )
+        self.without = gr.Checkbox(label="Leave the face out: maps alone", elem_id="attention-without-face")
+        with gr.Row(elem_classes="fer-actions"):
+            self.make = gr.Button("Make the files", variant="primary", elem_id="attention-export-make")
+        self.files = gr.HTML(elem_id="attention-export-files")
+        self.outputs = [self.files]
+
+    def connect(self, face: gr.State, trust: gr.State) -> None:
+        """Connect the section to the lab's face and to the curves, if there are any."""
+        self.make.click(
+            self.run,
+            [face, trust, self.without],
+            self.files,
+            api_visibility="private",
+            concurrency_limit=2,
+            concurrency_id="attention",
+        )
+        self.without.input(lambda: "", outputs=self.files, api_visibility="private", show_progress="hidden")
+
+    def fresh(self) -> dict[Any, Any]:
+        """The section for another face."""
+        return {self.files: ""}
+
+    def run(self, face: FaceReading | None, trust: Mapping[str, Faithfulness] | None, without: bool) -> str:
+        """Both files as links of the page."""
+        if face is None:
+            return ""
+        try:
+            mirror = {name: flip_consistency(self.analyzer.classifiers[name], face.given) for name in face.predictions}
+            html = report(face, self.shown, mirror, trust or {}, with_face=not without)
+            json = face_json(face, self.analyzer)
+        except Exception:  # whatever it is, the user gets words and not a stack trace
+            _log.exception("making a report failed")
+            return message(_UNEXPECTED)
+        links = download_link("Report (HTML)", "attention-report.html", "text/html", html)
+        links += download_link("Raw maps (JSON)", "attention-maps.json", "application/json", json)
+        return f'<div class="fer-lab-files">{links}</div>'

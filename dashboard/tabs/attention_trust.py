@@ -1,0 +1,118 @@
+"""Section of the attention lab: do the maps tell what the models rely on?"""
+
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final
+
+import gradio as gr
+
+from dashboard import attention_markup as markup
+from dashboard.attention_figures import curves_figure
+from dashboard.markup import Shown, busy, message
+from dashboard.reading import FaceReading
+from dashboard.work import watched
+from explain.faithfulness import Faithfulness, judge
+from explain.gradcam import explain
+from explain.methods import METHODS
+from fer_models.analyzer import Analyzer
+from fer_models.errors import FerError
+
+_log = logging.getLogger(__name__)
+_UNEXPECTED: Final = "The test failed. Try it again, or try another method."
+
+
+class TrustSection:
+    """The honesty card. Nothing of any session is kept here."""
+
+    def __init__(self, analyzer: Analyzer, shown: Shown) -> None:
+        """Lay the section out inside the current `gr.Blocks`."""
+        self.analyzer = analyzer
+        self.shown = shown
+        names = [name for name, facts in METHODS.items() if facts.available and facts.speed in ("at once", "fast")]
+        gr.HTML(
+            '<p class="fer-hint">A colourful map proves nothing. Here each map is put to the test: the spots it marks '
+            "are hidden first, and shown first. A good map makes the confidence fall fast when its spots are hidden "
+            "and rise fast when they are shown; faster than a random map, and faster than a blob in the middle of the "
+            "face, which knows nothing but where faces are. It takes some seconds a model.</p>"
+        )
+        self.method = gr.Dropdown(
+            [(METHODS[name].title, name) for name in names],
+            value="native",
+            label="Maps made by",
+            elem_id="attention-trust-method",
+        )
+        with gr.Row(elem_classes="fer-actions"):
+            self.start = gr.Button("Test the maps", variant="primary", elem_id="attention-trust-start")
+            self.cancel = gr.Button("Cancel", visible=False, elem_id="attention-trust-cancel")
+        self.notice = gr.HTML(visible=False, elem_id="attention-trust-notice")
+        self.cards: dict[str, tuple[gr.HTML, gr.Plot]] = {}
+        for name in shown.cards:
+            with gr.Row():
+                with gr.Column(scale=2, min_width=300):
+                    card = gr.HTML(elem_id=f"attention-trust-{len(self.cards)}")
+                with gr.Column(scale=3, min_width=300):
+                    chart = gr.Plot(show_label=False, visible=False, elem_classes=["fer-chart", "fer-lab-chart"])
+            self.cards[name] = card, chart
+        self.found = gr.State(None, time_to_live=3600)
+        parts = [part for pair in self.cards.values() for part in pair]
+        self.outputs = [self.notice, self.cancel, self.found, *parts]
+
+    def connect(self, face: gr.State) -> list[Any]:
+        """Connect the section to the lab's face; returns the events that another face cancels."""
+        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        limits: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "attention"}
+        work = self.start.click(self.run, [face, self.method], self.outputs, **limits, **hidden)
+        self.cancel.click(self.idle, outputs=[self.notice, self.cancel], cancels=[work], queue=False, **hidden)
+        return [work]
+
+    def fresh(self) -> dict[Any, Any]:
+        """The section for another face."""
+        return {
+            **self.idle(),
+            self.found: None,
+            **{card: "" for card, _ in self.cards.values()},
+            **{chart: gr.update(value=None, visible=False) for _, chart in self.cards.values()},
+        }
+
+    def idle(self, text: str = "") -> dict[Any, Any]:
+        """No test is running."""
+        return {
+            self.notice: gr.update(value=message(text), visible=bool(text)),
+            self.cancel: gr.update(visible=False),
+        }
+
+    def run(self, face: FaceReading | None, method: str) -> Iterator[dict[Any, Any]]:
+        """Test one model after the other, and show each as soon as it is there."""
+        yield self.fresh()
+        if face is None:
+            return
+        found: dict[str, Faithfulness] = {}
+        try:
+            for number, name in enumerate(face.predictions):
+                title = self.shown.cards[name].title
+                text = f"Testing {title} ({number + 1} of {len(face.predictions)}) …"
+                for _, one in watched(partial(self._one, face, name, method)):
+                    if one is None:
+                        yield {
+                            self.notice: gr.update(value=busy(text), visible=True),
+                            self.cancel: gr.update(visible=True),
+                        }
+                        continue
+                    found[name] = one
+                    card, chart = self.cards[name]
+                    yield {
+                        card: markup.trust_card(one, METHODS[method].title, self.shown),
+                        chart: gr.update(value=curves_figure(one, self.shown.styles[name]), visible=True),
+                    }
+            yield {**self.idle(), self.found: found}
+        except FerError as error:
+            yield self.idle(str(error))
+        except Exception:  # whatever it is, the user gets words and not a stack trace
+            _log.exception("testing maps failed")
+            yield self.idle(_UNEXPECTED)
+
+    def _one(self, face: FaceReading, name: str, method: str, report: Callable[[float], None]) -> Faithfulness:
+        classifier, target = self.analyzer.classifiers[name], face.predictions[name].label
+        one = explain(classifier, face.given, target, method, progress=report)
+        return judge(classifier, face.given, target, one.heat)

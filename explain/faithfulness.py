@@ -1,0 +1,264 @@
+"""Whether a map tells what a model relies on: deletion and insertion curves, judged against maps that know nothing.
+
+Deletion and insertion (Petsiuk et al., BMVC 2018, RISE, section 4.3): cover a face's pixels in the order of the map, or
+uncover them, and follow the probability of the expression. The areas depend on the model and the face more than on the
+map, so an area alone says little: here the same is done with random maps and with a blob in the middle of the crop,
+where faces are. A map that is no better than the blob may know no more than that.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explain.occlusion import Fill, Predictor, filled, target_probabilities
+from explain.regions import resized
+from explain.road import PERCENTAGES, Road, road
+from fer_models.classifier import Classifier
+
+Curve = NDArray[np.float64]
+
+#: Random maps whose curves are averaged.
+RANDOM_MAPS: Final = 3
+#: Areas closer than this are called equal in words.
+MARGIN: Final = 0.01
+#: Standard deviation of the blob, as a fraction of the side.
+_BLOB: Final = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """One map's curves.
+
+    Attributes:
+        deletion: (steps + 1,) float64, as `deletion` gives it.
+        insertion: (steps + 1,) float64, as `insertion` gives it.
+    """
+
+    deletion: Curve
+    insertion: Curve
+
+    @cached_property
+    def deletion_area(self) -> float:
+        """Area under the deletion curve; low for a good map."""
+        return area(self.deletion)
+
+    @cached_property
+    def insertion_area(self) -> float:
+        """Area under the insertion curve; high for a good map."""
+        return area(self.insertion)
+
+
+@dataclass(frozen=True, eq=False)
+class Faithfulness:
+    """How well one map tells what one model relies on for one expression on one face.
+
+    Attributes:
+        model: the model's name.
+        target: the expression.
+        map: the curves of the judged map.
+        random: the mean curves of `RANDOM_MAPS` random maps of the same shape; their areas are the mean areas.
+        blob: the curves of a blob in the middle of the crop.
+        road: of the judged map; None if it was not asked for.
+    """
+
+    model: str
+    target: str
+    map: Curves
+    random: Curves
+    blob: Curves
+    road: Road | None
+
+    @property
+    def sentence(self) -> str:
+        """The verdict on this face in plain words, with the areas."""
+        hiding = _verdict(
+            "Hiding what the map marks lowers the confidence",
+            -self.map.deletion_area,
+            -self.random.deletion_area,
+            -self.blob.deletion_area,
+        )
+        showing = _verdict(
+            "Showing only what it marks raises the confidence",
+            self.map.insertion_area,
+            self.random.insertion_area,
+            self.blob.insertion_area,
+        )
+        return f"{hiding} {showing}"
+
+
+def ranking(heat: NDArray[np.float32], side: int) -> NDArray[np.float64]:
+    """The rank of every pixel of a crop by a map's evidence: 0 is the most relevant one.
+
+    The map is enlarged linearly. It is taken with its sign, so that what speaks against the expression comes last;
+    values that are not finite count as 0. Equal pixels, such as the zeros of a map after a ReLU, come in a random but
+    fixed order: in rows from the top, they would draw a bar across the forehead first.
+
+    Args:
+        heat: (h, w).
+        side: of the crop in px.
+
+    Returns:
+        (side, side) float64 holding each of 0 to side * side - 1 once.
+    """
+    values = resized(np.nan_to_num(heat.astype(np.float64), nan=0, posinf=0, neginf=0), side).ravel()
+    order = np.lexsort((np.random.default_rng(0).permutation(values.size), -values))
+    ranks = np.empty(values.size)
+    ranks[order] = np.arange(values.size)
+    return ranks.reshape(side, side)
+
+
+def deletion(
+    classifier: Predictor,
+    crop: NDArray[np.uint8],
+    target: str,
+    heat: NDArray[np.float32],
+    steps: int = 16,
+    fill: Fill = "mean",
+) -> Curve:
+    """An expression's probability while the pixels that a map marks are covered, the most relevant first.
+
+    Args:
+        classifier: the model.
+        crop: (S, S, 3) RGB or (S, S) grey, uint8.
+        target: the expression.
+        heat: (h, w), the map.
+        steps: how many equal steps it takes to cover all pixels.
+        fill: what with; the crop's mean colour unless told otherwise.
+
+    Returns:
+        (steps + 1,) float64: entry i has the share i / steps of the pixels covered, so the first is the face itself.
+
+    Raises:
+        ValueError: steps is below 1.
+        ImageError: the crop is not a square uint8 picture.
+        UnknownNameError: the model does not know the expression, or no such fill.
+    """
+    return target_probabilities(classifier, _deleted(crop, heat, steps, fill), target)
+
+
+def insertion(
+    classifier: Predictor,
+    crop: NDArray[np.uint8],
+    target: str,
+    heat: NDArray[np.float32],
+    steps: int = 16,
+    fill: Fill = "blur",
+) -> Curve:
+    """An expression's probability while a covered crop's pixels are uncovered, the most relevant first.
+
+    It starts from the blurred crop, as in the paper, unless told otherwise: pieces of a face on a flat patch have
+    outlines of their own.
+
+    Args:
+        classifier: the model.
+        crop: (S, S, 3) RGB or (S, S) grey, uint8.
+        target: the expression.
+        heat: (h, w), the map.
+        steps: how many equal steps it takes to uncover all pixels.
+        fill: what the crop is covered with at the start.
+
+    Returns:
+        (steps + 1,) float64: entry i has the share i / steps of the pixels uncovered, so the last is the face itself.
+
+    Raises:
+        ValueError: steps is below 1.
+        ImageError: the crop is not a square uint8 picture.
+        UnknownNameError: the model does not know the expression, or no such fill.
+    """
+    return target_probabilities(classifier, _inserted(crop, heat, steps, fill), target)
+
+
+def area(curve: Curve) -> float:
+    """Area under a curve over shares 0 to 1 in equal steps, by trapezoids: about its mean probability, in [0, 1]."""
+    return float(np.trapezoid(curve, dx=1 / (len(curve) - 1)))
+
+
+def random_map(shape: tuple[int, int], seed: int) -> NDArray[np.float32]:
+    """(h, w) float32 of independent values in [0, 1): a map of the same coarseness that knows nothing."""
+    return np.random.default_rng(seed).random(shape, np.float32)
+
+
+def centre_blob(shape: tuple[int, int]) -> NDArray[np.float32]:
+    """(h, w) float32: a round blob in the middle, 1 at its peak, falling off as a Gaussian: "look at the face"."""
+    y, x = (((np.arange(count) + 0.5) / count - 0.5) / _BLOB for count in shape)
+    return np.exp(-(y[:, None] ** 2 + x[None] ** 2) / 2).astype(np.float32)
+
+
+def judge(
+    classifier: Classifier,
+    crop: NDArray[np.uint8],
+    target: str,
+    heat: NDArray[np.float32],
+    *,
+    steps: int = 16,
+    seed: int = 0,
+    percentages: Sequence[int] = PERCENTAGES,
+) -> Faithfulness:
+    """Judge one map on one face: deletion, insertion and ROAD, beside random maps and a blob.
+
+    It takes about 2 * (RANDOM_MAPS + 2) * (steps + 1) predictions, in batches, and ROAD some seconds.
+
+    Args:
+        classifier: the model.
+        crop: (S, S, 3) RGB or (S, S) grey, uint8.
+        target: the expression.
+        heat: (h, w), the map; any method's.
+        steps: of the curves.
+        seed: of the random maps and of ROAD's noise.
+        percentages: of the pixels that ROAD removes; empty leaves ROAD out.
+
+    Raises:
+        ValueError: steps is below 1.
+        ImageError: the crop is not a square uint8 picture.
+        UnknownNameError: the model does not know the expression.
+    """
+    shape = (heat.shape[0], heat.shape[1])
+    noise = [random_map(shape, seed + number) for number in range(RANDOM_MAPS)]
+    pictures = []
+    for one in (heat, *noise, centre_blob(shape)):
+        pictures += _deleted(crop, one, steps, "mean") + _inserted(crop, one, steps, "blur")
+    curves = target_probabilities(classifier, pictures, target).reshape(-1, 2, steps + 1)
+    size = classifier.card.input.size
+    return Faithfulness(
+        model=classifier.name,
+        target=target,
+        map=Curves(*curves[0]),
+        random=Curves(*curves[1:-1].mean(0)),
+        blob=Curves(*curves[-1]),
+        road=road(classifier, crop, target, -ranking(heat, size), percentages, seed) if percentages else None,
+    )
+
+
+def _deleted(crop: NDArray[np.uint8], heat: NDArray[np.float32], steps: int, fill: Fill) -> list[NDArray[np.uint8]]:
+    return _blends(crop, filled(crop, fill), heat, steps)
+
+
+def _inserted(crop: NDArray[np.uint8], heat: NDArray[np.float32], steps: int, fill: Fill) -> list[NDArray[np.uint8]]:
+    return _blends(filled(crop, fill), crop, heat, steps)
+
+
+def _blends(
+    first: NDArray[np.uint8], second: NDArray[np.uint8], heat: NDArray[np.float32], steps: int
+) -> list[NDArray[np.uint8]]:
+    """From the first picture to the second in steps + 1 pictures, the most relevant pixels first."""
+    if steps < 1:
+        raise ValueError(f"Expected at least 1 step; got {steps}.")
+    ranks = ranking(heat, first.shape[0])
+    if first.ndim == 3:
+        ranks = ranks[..., None]
+    limits = [round(ranks.size * step / steps) for step in range(steps + 1)]
+    return [np.where(ranks < limit, second, first) for limit in limits]
+
+
+def _verdict(what: str, own: float, random: float, blob: float) -> str:
+    """How a map compares with a random one and with the blob; larger is better, the sign of an area is not shown."""
+    beats_random, beats_blob = (own - other > MARGIN for other in (random, blob))
+    speed = {True: "faster", False: "no faster"}
+    first = f"{speed[beats_random]} than a random map (area {abs(own):.2f} against {abs(random):.2f})"
+    joint = "and" if beats_random == beats_blob else "but"
+    second = f"{speed[beats_blob]} than a blob in the middle ({abs(blob):.2f})"
+    return f"{what} {first} {joint} {second}."

@@ -1,0 +1,115 @@
+"""METHODS: the ways of making maps, as data. Asking which are available loads the grad-cam library, nothing else."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final
+
+#: The layer whose maps the head pools: what is explained unless another one is named.
+LAST: Final = "stage4"
+#: The library's smoothing: "aug" averages the maps of six altered copies of the face (mirrored or not, contrast times
+#: 0.9, 1 or 1.1); "eigen" keeps the first principal component of the channels' contributions.
+SMOOTHING: Final = ("aug", "eigen", "aug+eigen")
+_AUG: Final = ("aug",)
+
+_LOGIT: Final = "evidence for the expression's logit"
+_OWN: Final = "a scale of its own"
+_RELATIVE: Final = "relative only: compare places, not strengths"
+
+
+@dataclass(frozen=True)
+class Method:
+    """Facts about one way of making maps.
+
+    Attributes:
+        title: what people read.
+        idea: how it works, in one plain sentence.
+        library_name: its class in the grad-cam library; None for the native map.
+        speed: "at once", "fast" (under a second), "slow" (seconds) or "very slow" (up to a minute), for one face and
+            one model on a CPU.
+        scale: what the raw values mean.
+        smoothing: which of `SMOOTHING` it takes.
+        uses_target: whether the map depends on the expression.
+        layers: whether it takes a layer.
+    """
+
+    title: str
+    idea: str
+    library_name: str | None
+    speed: str
+    scale: str = _OWN
+    smoothing: tuple[str, ...] = SMOOTHING
+    uses_target: bool = True
+    layers: bool = True
+
+    @property
+    def available(self) -> bool:
+        """Whether the installed grad-cam has it."""
+        return self.library_name is None or hasattr(import_module("pytorch_grad_cam"), self.library_name)
+
+
+#: Every method by name, in the order a reader should meet them.
+METHODS: Final = MappingProxyType(
+    {
+        "native": Method(
+            "Native (class attention map)",
+            "The head's weights times the last feature maps: exactly what was added up to the model's answer.",
+            None,
+            "at once",
+            _LOGIT,
+            (),
+            layers=False,
+        ),
+        "gradcam": Method("Grad-CAM", "Weighs each feature map by its average gradient.", "GradCAM", "fast", _LOGIT),
+        "gradcam++": Method(
+            "Grad-CAM++",
+            "Like Grad-CAM, but small strong spots count as much as large ones.",
+            "GradCAMPlusPlus",
+            "fast",
+        ),
+        "hirescam": Method(
+            "HiResCAM", "Multiplies features by their gradients cell by cell.", "HiResCAM", "fast", _LOGIT, _AUG
+        ),
+        "xgradcam": Method("XGrad-CAM", "Grad-CAM with gradients weighed by the features.", "XGradCAM", "fast"),
+        "layercam": Method(
+            "Layer-CAM", "Counts only cells whose gradient is positive; good at earlier layers.", "LayerCAM", "fast"
+        ),
+        "eigengradcam": Method(
+            "Eigen-Grad-CAM",
+            "The main pattern in features times gradients; its sign is arbitrary.",
+            "EigenGradCAM",
+            "fast",
+            smoothing=_AUG,
+        ),
+        "eigencam": Method(
+            "Eigen-CAM",
+            "The main pattern in the features, whatever the expression; its sign is arbitrary.",
+            "EigenCAM",
+            "fast",
+            smoothing=_AUG,
+            uses_target=False,
+        ),
+        "refinecam": Method(
+            "RefineCAM",
+            "The product of Grad-CAM++ maps of this layer and all earlier ones.",
+            "RefineCAM",
+            "fast",
+            _RELATIVE,
+            ("eigen",),
+        ),
+        "fullgrad": Method(
+            "FullGrad",
+            "Adds up gradients of every layer's bias; shows edges of the face.",
+            "FullGrad",
+            "slow",
+            _RELATIVE,
+            layers=False,
+        ),
+        "ablationcam": Method(
+            "Ablation-CAM", "Switches each feature map off and sees how the answer drops.", "AblationCAM", "slow"
+        ),
+        "scorecam": Method(
+            "Score-CAM", "Shows the model the face through each feature map as a mask.", "ScoreCAM", "very slow"
+        ),
+    }
+)
