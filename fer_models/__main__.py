@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "leaderboard": ("fer_models.commands.leaderboard", "compare what evaluate measured, for the dashboard"),
     "study": ("fer_models.training.study", "train plain and EAC networks on noisy labels and compare them"),
     "calibrate": ("fer_models.training.calibrate", "fit each model's temperature on its validation split"),
+    "attention": ("explain.commands.attention", "measure where models look on a labelled test set, and how reliably"),
 }
 
 
