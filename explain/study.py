@@ -146,7 +146,7 @@ def mean_faces(crops: Sequence[NDArray[np.uint8]], labels: Sequence[str]) -> dic
     found = {}
     for name, group in groups.items():
         if len(group) >= LEAST_FACES:
-            mean = np.mean(np.stack(group), axis=0, dtype=np.float64)
+            mean: NDArray[np.float64] = np.asarray(np.mean(np.stack(group), axis=0, dtype=np.float64))
             small = cv2.resize(mean, (MEAN_SIDE, MEAN_SIDE), interpolation=cv2.INTER_AREA)
             found[name] = {"count": len(group), "pixels": np.rint(small).astype(int).tolist()}
     return found

@@ -28,7 +28,7 @@ class Halves(torch.nn.Module):
         self.right = right
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        left, right = x[:, :1].split(x.shape[-1] // 2, dim=3)
+        left, right = torch.split(x[:, :1], x.shape[-1] // 2, dim=3)
         return torch.cat([left.mean((2, 3), keepdim=True), self.right * right.mean((2, 3), keepdim=True)], 3)
 
 

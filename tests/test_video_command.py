@@ -90,7 +90,7 @@ def test_a_rate_must_be_above_0(clip: Path, flags: list[str], rate: str) -> None
 def test_ctrl_c_keeps_what_is_done(
     clip: Path, flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = fer_models.video.run.analyze_video
+    real = fer_models.video.analysis.analyze_video
 
     def interrupted(*args: Any, **options: Any) -> Any:
         for number, frame in enumerate(real(*args, **options)):
