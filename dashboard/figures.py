@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import plotly.graph_objects as go
 
@@ -65,7 +65,8 @@ def compare_figure(
     """
     known = {label for prediction in predictions.values() for label in prediction.labels}
     shown = in_display_order(known | set(EXPRESSIONS))
-    figure = go.Figure(layout=_layout(), layout_showlegend=legend)
+    figure = go.Figure(layout=base_layout("Probability (%)"), layout_showlegend=legend)
+    figure.update_yaxes(range=[0, 100], tickvals=[0, 25, 50, 75, 100])
     for name, prediction in predictions.items():
         style = styles[name]
         values = [100 * prediction.probability(label) if label in prediction.labels else None for label in shown]
@@ -73,24 +74,33 @@ def compare_figure(
             name=titles[name],
             x=[label.capitalize() for label in shown],
             y=values,
-            marker={
-                "color": style.colour,
-                "pattern": {
-                    "shape": style.pattern,
-                    "fillmode": "overlay",
-                    "fgcolor": "rgba(255,255,255,0.75)",
-                    "size": 6,
-                    "solidity": 0.3,
-                },
-                "line": {"width": 0},
-            },
+            marker=marker(style),
             hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b><extra></extra>",
         )
     return figure
 
 
-def _layout() -> go.Layout:
-    """Transparent, so that the page's light or dark surface shows; the style sheet colours texts and lines."""
+def marker(style: ModelStyle) -> dict[str, Any]:
+    """A model's bars as Plotly's marker: its colour under its pattern."""
+    return {
+        "color": style.colour,
+        "pattern": {
+            "shape": style.pattern,
+            "fillmode": "overlay",
+            "fgcolor": "rgba(255,255,255,0.75)",
+            "size": 6,
+            "solidity": 0.3,
+        },
+        "line": {"width": 0},
+    }
+
+
+def base_layout(title: str) -> go.Layout:
+    """What all charts share. Transparent, so that the page's light or dark surface shows; the style sheet colours it.
+
+    Args:
+        title: of the y axis.
+    """
     grid = "rgba(128,128,128,0.25)"
     font = {"family": FONT_STACK, "size": 13, "color": "#71717a"}
     return go.Layout(
@@ -117,9 +127,7 @@ def _layout() -> go.Layout:
         # Fixed axes: on a phone a swipe over the chart scrolls the page instead of zooming by accident.
         xaxis={"fixedrange": True, "automargin": True, "autotickangles": [0, 45, 90], "ticks": "", "showgrid": False},
         yaxis={
-            "title": {"text": "Probability (%)", "standoff": 8},
-            "range": [0, 100],
-            "tickvals": [0, 25, 50, 75, 100],
+            "title": {"text": title, "standoff": 8},
             "fixedrange": True,
             "automargin": True,
             "gridcolor": grid,

@@ -179,4 +179,4 @@ def sensitivity_map(
             picture[rows, columns] = cover[rows, columns]
             covered.append(picture)
     probabilities = target_probabilities(classifier, [crop, *covered], target)
-    return (probabilities[0] - probabilities[1:]).reshape(cells, cells).astype(np.float32)
+    return np.asarray((probabilities[0] - probabilities[1:]).reshape(cells, cells), np.float32)

@@ -17,6 +17,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "evaluate": ("fer_models.training.evaluate", "measure models on a labelled test set"),
     "train": ("fer_models.training.train", "train a model"),
     "calibrate": ("fer_models.training.calibrate", "fit each model's temperature on its validation split"),
+    "attention": ("explain.commands.attention", "measure where models look on a labelled test set, and how reliably"),
 }
 
 

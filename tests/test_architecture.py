@@ -74,8 +74,18 @@ def test_only_app_imports_the_dashboard() -> None:
 
 
 def test_only_commands_import_training() -> None:
-    outside = [path for path in sources("fer_models", "explain", "dashboard") if "training" not in path.parts]
+    """Training itself, and the commands of `explain`: those read labelled faces."""
+    inside = {*sources("fer_models/training"), *sources("explain/commands")}
+    outside = [path for path in sources("fer_models", "explain", "dashboard") if path not in inside]
     check([path for path in [*outside, ROOT / "app.py"] if path.exists()], {"fer_models.training"})
+
+
+def test_only_the_entry_point_knows_the_commands_of_explain() -> None:
+    """`fer_models.__main__` names them in a string and so imports them only when they are asked for."""
+    commands = sources("explain/commands")
+    check(
+        [path for path in sources("fer_models", "explain", "dashboard") if path not in commands], {"explain.commands"}
+    )
 
 
 def test_arrows_inside_fer_models_point_down() -> None:

@@ -116,8 +116,8 @@ def test_baselines() -> None:
 
 
 def judged(own: tuple[float, float], noise: tuple[float, float], blob: tuple[float, float]) -> Faithfulness:
-    curves = [Curves(*(np.full(3, value) for value in pair)) for pair in (own, noise, blob)]
-    return Faithfulness("tiny", "fear", *curves, None)
+    first, second, third = (Curves(*(np.full(3, value) for value in pair)) for pair in (own, noise, blob))
+    return Faithfulness("tiny", "fear", first, second, third, None)
 
 
 @pytest.mark.parametrize(
@@ -151,11 +151,16 @@ def test_a_judgement_holds_what_the_single_functions_give(analyzer: Analyzer) ->
     heat = attention(answer, classifier.class_weights)[answer.label].heat
     result = judge(classifier, crop, answer.label, heat, steps=4, seed=5, percentages=[50])
     assert (result.model, result.target) == (classifier.name, answer.label)
-    near = {"rtol": 1e-3, "atol": 1e-4}
-    np.testing.assert_allclose(result.map.deletion, deletion(classifier, crop, answer.label, heat, 4), **near)
-    np.testing.assert_allclose(result.map.insertion, insertion(classifier, crop, answer.label, heat, 4), **near)
+    np.testing.assert_allclose(
+        result.map.deletion, deletion(classifier, crop, answer.label, heat, 4), rtol=1e-3, atol=1e-4
+    )
+    np.testing.assert_allclose(
+        result.map.insertion, insertion(classifier, crop, answer.label, heat, 4), rtol=1e-3, atol=1e-4
+    )
     blob = centre_blob((heat.shape[0], heat.shape[1]))
-    np.testing.assert_allclose(result.blob.deletion, deletion(classifier, crop, answer.label, blob, 4), **near)
+    np.testing.assert_allclose(
+        result.blob.deletion, deletion(classifier, crop, answer.label, blob, 4), rtol=1e-3, atol=1e-4
+    )
     maps = [random_map((heat.shape[0], heat.shape[1]), 5 + number) for number in range(RANDOM_MAPS)]
     areas = [area(insertion(classifier, crop, answer.label, one, 4)) for one in maps]
     assert result.random.insertion_area == pytest.approx(np.mean(areas), rel=1e-3)
@@ -193,7 +198,7 @@ def test_road_removes_what_the_map_marks(bright_left: Classifier) -> None:
     assert result.percentages == (50, 25)
     # Half of the pixels, all of the left half, take the value of the black right half beside them: -1.
     assert result.most_first[0] == pytest.approx(1 / (1 + np.exp(2)), abs=0.01)
-    assert result.least_first == (pytest.approx(before, abs=0.01), pytest.approx(before, abs=0.01))
+    assert list(result.least_first) == pytest.approx([before, before], abs=0.01)
     # A scattered half of the left half is filled from its bright neighbours: nothing is lost that could be guessed.
     assert result.most_first[1] == pytest.approx(before, abs=0.05)
     assert result.combined == pytest.approx(np.subtract(result.least_first, result.most_first).mean() / 2)

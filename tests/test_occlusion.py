@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from explain.occlusion import RegionEffects, filled, occlude, region_effects, sensitivity_map, target_probabilities
+from explain.occlusion import filled, occlude, region_effects, sensitivity_map, target_probabilities
 from fer_models.analyzer import Analyzer
 from fer_models.errors import ImageError, UnknownNameError
 from fer_models.results import Prediction
@@ -76,7 +76,8 @@ def test_region_effects_by_hand_in_one_batch() -> None:
     model = Weighing([[0, 0], [0.01, 0]])  # looks at the lower left pixel only
     masks = {"left": LEFT, "right": ~LEFT, "none": np.zeros((2, 2), bool)}
     effects = region_effects(model, CROP, masks, "fear")
-    assert effects == RegionEffects("fear", pytest.approx(0.8), pytest.approx({"left": 0.6, "right": 0.8, "none": 0.8}))
+    assert effects.target == "fear" and effects.before == pytest.approx(0.8)
+    assert effects.after == pytest.approx({"left": 0.6, "right": 0.8, "none": 0.8})
     assert effects.drops == pytest.approx({"left": 0.2, "right": 0, "none": 0})
     assert region_effects(model, CROP, masks, "anger").drops["left"] == pytest.approx(-0.2)
     assert region_effects(model, CROP, masks, "fear", "grey").after["left"] == pytest.approx(1.28)
@@ -91,7 +92,7 @@ def test_sensitivity_by_hand() -> None:
     model = Weighing(weights)
     # Windows as large as their step tile the crop; only the upper right one covers the pixel that counts: 1 -> 0.5.
     tiles = sensitivity_map(model, crop, "fear", window=2, stride=2)
-    np.testing.assert_allclose(tiles, [[0, 0.5], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(tiles, np.array([[0, 0.5], [0, 0]]), atol=1e-6)
     assert tiles.dtype == np.float32 and model.batches == [5]
     # Windows of 2 px around single pixels reach one pixel up and left: rows 0 and 1 and column 3 hold the pixel.
     fine = sensitivity_map(model, crop, "fear", window=2, stride=1)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from explain.regions import REGIONS, area_shares, attention_shares, crop_landmarks, region_masks
 from fer_models.errors import ImageError
-from fer_models.faces import TEMPLATE, Face, align
+from fer_models.faces import TEMPLATE, align
+from fer_models.results import Face
 
 SIDE = 96
 POINTS = TEMPLATE * np.float32(SIDE)
@@ -69,8 +70,8 @@ def places(degrees: float) -> dict[str, list[NDArray[np.float32]]]:
         "cheeks": [(24, 55), (72, 55)],
         "background": [(48, 8), (48, 94), (3, 50), (93, 50)],
     }
-    return {name: [turned(np.array([point], np.float32), degrees)[0] for point in points]
-            for name, points in found.items()}  # fmt: skip
+    corners = {name: np.array(points, np.float32) for name, points in found.items()}
+    return {name: list(turned(points, degrees)) for name, points in corners.items()}
 
 
 @pytest.mark.parametrize("degrees", [0, 15, -25])

@@ -1,0 +1,155 @@
+"""`python -m fer_models attention`: measure where models look on labelled faces, and how reliably."""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from explain.regions import area_shares, region_masks
+from explain.study import WHAT, mean_faces, study
+from fer_models import __version__
+from fer_models.analyzer import WEIGHTS, load_analyzer
+from fer_models.classifier import Classifier
+from fer_models.errors import FerError
+from fer_models.expressions import EXPRESSIONS
+from fer_models.faces import TEMPLATE
+from fer_models.training.data import FaceData, load_data
+
+#: Label sets whose pictures are all cut-out faces of one size with their landmarks on the template.
+_LABELS: Final = ("fer2013", "ferplus")
+_SIDE: Final = 224  # px; the areas of the regions are measured at this side
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of the command."""
+    parser.add_argument("--data", type=Path, required=True, help="folder with the dataset's files")
+    parser.add_argument("--labels", choices=_LABELS, required=True, help="label set")
+    parser.add_argument("--split", default="test", help="train, validation, test, or as in the dataset: PrivateTest")
+    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
+    parser.add_argument("--faces", type=_count, default=300, metavar="N", help="how many faces (default: %(default)s)")
+    parser.add_argument(
+        "--judged", type=_count, default=60, metavar="N", help="how many of them for deletion and insertion; slow"
+    )
+    parser.add_argument("--steps", type=_count, default=16, metavar="N", help="of those curves (default: %(default)s)")
+    parser.add_argument("--road", action="store_true", help="also ROAD for those faces; slower still")
+    parser.add_argument("--seed", type=int, default=0, help="which faces, and all chance (default: %(default)s)")
+    parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="write the figures to this file")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder of cards and weights")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print a table, and write the JSON file.
+
+    Raises:
+        FerError: data or models are unusable, or the file cannot be written.
+    """
+    data = load_data(args.labels, args.data, args.split)
+    # In random order: the judged ones, which come first, are as random a choice as all of them.
+    data = data.take(np.random.default_rng(args.seed).permutation(len(data))[: args.faces])
+    crops, labels = list(data.faces), [EXPRESSIONS[target] for target in data.targets]
+    classifiers = load_analyzer(args.models, device=args.device, weights=args.weights).classifiers
+    _check_writable(args.json)
+    judged = min(args.judged, len(data))
+    figures = {}
+    with tqdm(total=len(classifiers) * (len(data) + judged), file=sys.stderr, disable=None) as bar:
+        for name, classifier in classifiers.items():
+            bar.set_description(name)
+            figures[name] = study(
+                classifier,
+                crops,
+                labels,
+                judged=judged,
+                steps=args.steps,
+                seed=args.seed,
+                road=args.road,
+                progress=bar.update,
+            )
+    for name, model in figures.items():
+        print(_line(name, model))
+    document = _document(args, data, classifiers, figures) | {"mean_faces": mean_faces(crops, labels)}
+    args.json.write_text(json.dumps(document, allow_nan=False) + "\n", encoding="utf-8")
+    return 0
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _check_writable(path: Path) -> None:
+    """Before the work, not after it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a", encoding="utf-8").close()
+    except OSError as error:
+        raise FerError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def _document(
+    args: argparse.Namespace,
+    data: FaceData,
+    classifiers: Mapping[str, Classifier],
+    figures: Mapping[str, dict[str, Any]],
+) -> dict[str, Any]:
+    models = f" --models {' '.join(args.models)}" if args.models else ""
+    counts = np.bincount(data.targets, minlength=len(EXPRESSIONS)).tolist()
+    return {
+        "command": f"python -m fer_models attention --data DIR --labels {args.labels} --split {args.split}{models} "
+        f"--faces {args.faces} --judged {args.judged} --steps {args.steps}{' --road' if args.road else ''} "
+        f"--seed {args.seed} --json {args.json.name}",
+        "commit": _commit(),
+        "versions": {
+            "fer_models": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            **{name: version(name) for name in ("numpy", "scipy", "opencv-python", "grad-cam")},
+        },
+        "labels": data.source,
+        "split": data.split,
+        "seed": args.seed,
+        "faces": len(data),
+        "counts": dict(zip(EXPRESSIONS, counts, strict=True)),
+        "what": WHAT,
+        "areas": area_shares(region_masks(TEMPLATE * np.float32(_SIDE), _SIDE)),
+        "models": {
+            name: {
+                "title": classifiers[name].card.title,
+                "training_labels": classifiers[name].card.training_labels,
+                "sha256": classifiers[name].card.sha256,
+                **model,
+            }
+            for name, model in figures.items()
+        },
+    }
+
+
+def _commit() -> str | None:
+    """The commit of this code, "-dirty" if files were changed since; None outside of a repository."""
+    words = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        result = subprocess.run(words, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return result.stdout.strip()
+
+
+def _line(name: str, model: Mapping[str, Any]) -> str:
+    consistency, faithfulness = model["consistency"], model["faithfulness"]
+    areas = {kind: [faithfulness[kind][of]["mean"] for of in ("map", "random", "blob")]
+             for kind in ("deletion", "insertion")}  # fmt: skip
+    parts = "  ".join(f"{kind} {a:.3f} (random {b:.3f}, blob {c:.3f})" for kind, (a, b, c) in areas.items())
+    return (
+        f"{name:24} flip: relative loss {consistency['relative_loss']['mean']:.4f}, "
+        f"correlation {consistency['correlation']['mean']:.4f}  {parts}"
+    )
