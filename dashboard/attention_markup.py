@@ -288,7 +288,7 @@ def number(value: float) -> str:
 
 
 def brush(face: FaceReading) -> str:
-    """The face under a canvas to paint on. Every call gives other text, so that setting it wipes the canvas."""
+    """The face under a canvas to paint on. Each call gives another text, so that setting it wipes the canvas."""
     return (
         f'<div class="fer-brush" data-round="{uuid4().hex}"><img src="{data_uri(face.crop)}" alt="The face">'
         f'<canvas width="{BRUSH}" height="{BRUSH}" role="img" aria-label="Paint here to cover a part of the face; the '

@@ -258,6 +258,7 @@ def test_explain_and_the_command_give_the_same_maps(
         ({"model": "alexnet"}, "Unknown model"),
         ({"method": "guess"}, "Unknown method"),
         ({"target": "bored"}, "Unknown expression"),
+        ({"target": "all", "method": "scorecam"}, "too slow for every expression here"),
     ],
 )
 def test_explain_tells_what_is_wrong(client: Client, options: dict[str, str], message: str) -> None:

@@ -195,8 +195,8 @@ def test_parts_are_erased_by_name_and_by_hand(page: Page, photos: dict[str, Path
     page.locator("#attention-uncover").click()
     expect(cards).to_have_count(0)
     expect(page.get_by_role("checkbox", name="Mouth")).not_to_be_checked()
-    painted = "canvas => canvas.getContext('2d').getImageData(0, 0, 28, 28).data.some(value => value)"
-    assert not page.locator(".fer-brush canvas").evaluate(painted)
+    bare = "!document.querySelector('.fer-brush canvas').getContext('2d').getImageData(0, 0, 28, 28).data.some(Boolean)"
+    page.wait_for_function(bare)
 
     page.locator("#attention-each").click()
     chart = page.locator("#attention-erase-chart .js-plotly-plot .bars .point path")

@@ -76,7 +76,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iter
     errors: list[str] = []
     context = browser.new_context(viewport={"width": width, "height": 900})
     tab = context.new_page()
-    tab.set_default_timeout(30_000)
+    tab.set_default_timeout(60_000)
     tab.on(
         "request", lambda sent: None if sent.url.startswith((address, "data:", "blob:")) else outside.append(sent.url)
     )

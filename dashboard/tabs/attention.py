@@ -19,9 +19,10 @@ from dashboard.tabs.attention_trust import TrustSection
 from dashboard.tabs.clicks import CHOOSE_EXAMPLE, CHOOSE_FACE
 from dashboard.tabs.compare import EXAMPLES
 from dashboard.tabs.uploads import uploaded_path
+from explain.methods import METHODS
 from explain.record import ALL, OWN, explain_picture, to_json
 from fer_models.analyzer import Analyzer
-from fer_models.errors import FerError
+from fer_models.errors import ExplanationError, FerError
 from fer_models.expressions import in_display_order
 from fer_models.images import read_image
 
@@ -291,6 +292,8 @@ class AttentionTab:
         """
         try:
             image = read_image(uploaded_path(payload, self.image.GRADIO_CACHE))
+            if target == ALL and method in METHODS and METHODS[method].speed == "very slow":
+                raise ExplanationError(f"{METHODS[method].title} is too slow for every expression here: name one.")
             models = None if model == ALL else [model]
             explained = explain_picture(self.analyzer, image, models=models, method=method, target=target)
             return to_json(explained, image, self.analyzer)

@@ -59,6 +59,11 @@ const lift = (event) => {{
   for (let i = 3; i < pixels.length; i += 4) cells += pixels[i] ? '1' : '0';
   trigger('select', {{cells}});
 }};
+// The page patches what is there instead of replacing it: strokes stay unless they are wiped.
+watch('value', () => {{
+  const canvas = element.querySelector('canvas');
+  if (canvas) canvas.getContext('2d').clearRect(0, 0, SIDE, SIDE);
+}});
 element.addEventListener('pointerup', lift);
 element.addEventListener('pointercancel', lift);
 """

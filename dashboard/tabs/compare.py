@@ -77,7 +77,8 @@ class CompareTab:
             with gr.Column(scale=6, min_width=300, elem_classes="fer-panel") as self.report:
                 self.verdict = gr.HTML(elem_id="compare-verdict")
                 self.chart = gr.Plot(show_label=False, container=False, elem_classes="fer-chart")
-                self.lab = gr.Button("Open in the attention lab", size="sm", elem_id="compare-lab")
+                with gr.Row(elem_classes="fer-actions"):
+                    self.lab = gr.Button("Open in the attention lab", size="md", elem_id="compare-lab")
         with gr.Column(visible=False, elem_id="compare-maps") as self.maps:
             gr.HTML(
                 '<h2 class="fer-title">Where each model looked</h2><p class="fer-hint">What each model says, and '
