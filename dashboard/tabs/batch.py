@@ -150,11 +150,11 @@ class BatchTab:
         )
         self.stop.click(self.finished, self.reading, everything, cancels=[run], queue=False, **hidden)
         self.clear.click(self.idle, outputs=everything, queue=False, **hidden)
-        # Every change is answered, one after the other: with fewer answers a quick second change can be lost.
         narrow: dict[str, Any] = {"fn": self.filtered, "inputs": [self.reading, *filters]}
-        narrow |= {"outputs": [self.table, self.gallery], "trigger_mode": "multiple", **hidden}
-        for event in (self.text.input, self.show.input, self.expression.input):
-            event(**narrow, concurrency_id="batch-filter")
+        narrow |= {"outputs": [self.table, self.gallery], "trigger_mode": "always_last", **hidden}
+        # Not text.input: after a reset to the text it has already, Gradio takes the next input for its own.
+        for event in (self.text.change, self.show.input, self.expression.input):
+            event(**narrow)
         for kind, button in self.downloads.items():
             button.click(self._download(kind), self.reading, self.file, **hidden)
         self.file.change(None, js=_FETCH, api_visibility="private")
