@@ -16,7 +16,7 @@ let running = false;
 let byHiding = false;
 let number = 0;
 let shownNumber = 0;
-let takenAt = -Infinity;
+const takenAt = new Map();  // frame -> ms
 let delay = null;
 let timer = null;
 
@@ -24,7 +24,7 @@ const WORDS = {
   off: 'The camera is off.',
   asking: 'Waiting for the browser’s permission …',
   live: 'Live: frames are sent, read and forgotten.',
-  slow: 'Waiting for the server. Others may be using it; the newest frame is read when it is your turn.',
+  slow: 'Waiting for the server, which is slow or busy with others. It reads the newest frame as soon as it can.',
   paused: 'Paused: the camera is on, but nothing is sent.',
   hidden: 'Paused while this page is not in view: the camera is on, but nothing is sent.',
 };
@@ -96,6 +96,7 @@ async function start() {
 function go() {
   if (running || stream === null) return;
   running = true;
+  takenAt.clear();
   show('live');
   take();
 }
@@ -128,17 +129,19 @@ function take() {
   const context = canvas.getContext('2d');
   context.setTransform(-1, 0, 0, 1, canvas.width, 0);  // as in a mirror
   context.drawImage(video, 0, 0, canvas.width, canvas.height);
-  takenAt = performance.now();
   number += 1;
+  takenAt.set(number, performance.now());
   trigger('stream', { frame: canvas.toDataURL('image/jpeg', 0.85), number, delay });
   timer = setTimeout(() => { if (running) show('slow'); take(); }, PATIENCE_MS);
 }
 
 // The view tells which frame it shows.
 window.addEventListener('fer-live-shown', (event) => {
-  if (event.detail !== number || event.detail === shownNumber || !running) return;
+  if (event.detail <= shownNumber || !takenAt.has(event.detail) || !running) return;
   shownNumber = event.detail;
-  delay = performance.now() - takenAt;
+  delay = performance.now() - takenAt.get(shownNumber);
+  for (const old of [...takenAt.keys()]) if (old <= shownNumber) takenAt.delete(old);
+  if (takenAt.size) return;  // impatience sent a newer frame: its answer comes next
   if (element.dataset.state !== 'live') show('live');
   clearTimeout(timer);
   timer = setTimeout(take, Math.max(0, LEAST_MS - delay));

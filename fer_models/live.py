@@ -117,7 +117,10 @@ class Stopwatch:
 
 
 class Meter:
-    """Frames per second and mean times of the last two seconds: single frames' figures change too fast to be read."""
+    """Frames per second and mean times of the last two seconds: single frames' figures change too fast to be read.
+
+    Where frames take longer than that, of the last two frames.
+    """
 
     def __init__(self) -> None:
         """Start empty."""
@@ -126,7 +129,7 @@ class Meter:
     def add(self, time_s: float, figures: Mapping[str, float]) -> None:
         """Count a frame with its figures by name, such as ms by stage."""
         self._frames.append((time_s, figures))
-        while self._frames[0][0] < time_s - _METER_S:
+        while len(self._frames) > 2 and self._frames[0][0] < time_s - _METER_S:
             self._frames.popleft()
 
     @property

@@ -23,10 +23,10 @@ from fer_models.live import LiveFace, LiveSession, Stopwatch
 
 _log = logging.getLogger(__name__)
 
-#: Viewers read at the same time. They take turns frame by frame, so each of two gets half the frames per second.
+#: Viewers read at the same time. They take turns frame by frame, so each of two gets half the frames per second; one
+#: more than these waits until a page is closed, paused or out of view. No time limit hands places on: Gradio loses the
+#: frame that is sent while one runs out, and every viewer's picture would stand still for seconds.
 VIEWERS: Final = 8
-#: Seconds of reading after which a viewer lets one who waits go first; nobody notices while nobody waits.
-TURN_S: Final = 30
 #: Seconds after which an idle session is forgotten; a closed page's is at once.
 FORGET_S: Final = 3600
 #: No overlay.
@@ -113,7 +113,6 @@ class LiveTab:
             [*parts, self.session],
             concurrency_limit=VIEWERS,
             concurrency_id="live",
-            time_limit=TURN_S,
             stream_every=0.05,
             **hidden,
         )
