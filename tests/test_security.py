@@ -107,7 +107,6 @@ def test_components_that_decode_for_themselves_are_no_way_round(analyzer: Analyz
 
     def page() -> gr.Blocks:
         with gr.Blocks(analytics_enabled=False) as blocks:
-            gr.api(lambda x: x, api_name="unused") if False else None
             file, text, button = gr.File(), gr.Textbox(), gr.Button()
             button.click(lambda path: Path(path).read_text(), file, text, api_name="read")
         return blocks
