@@ -108,7 +108,6 @@ def _run(options: argparse.Namespace, uploads: Path, metrics: Metrics) -> int:
             options.share,
             options.root_path,
             accounts,
-            options.mcp,
         )
         server = Server(mount(page, launch_settings(), settings, health, metrics), page, health)
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)

@@ -16,6 +16,9 @@ from dashboard.server.metrics import MeasuredAnalyzer, Metrics
 from dashboard.server.serve import Server, Settings, bind, mount
 from fer_models.analyzer import Analyzer
 
+#: One client for all: each new one reads the machine's certificates anew, which takes longer than most requests.
+HTTP = httpx.Client(verify=False, timeout=60)
+
 
 @dataclass(frozen=True)
 class Running:
@@ -67,10 +70,10 @@ def serving(analyzer: Analyzer, page: Any = None, **settings: Any) -> Iterator[R
 def send(url: str, *files: tuple[str, bytes], **options: Any) -> httpx.Response:
     """Upload files by name and content."""
     parts = [("files", (name, content, "application/octet-stream")) for name, content in files]
-    return httpx.post(f"{url}gradio_api/upload", files=parts, timeout=60, **options)
+    return HTTP.post(f"{url}gradio_api/upload", files=parts, **options)
 
 
-def call(url: str, endpoint: str, data: list[Any], client: Any = httpx) -> tuple[int, str]:
+def call(url: str, endpoint: str, data: list[Any], client: httpx.Client = HTTP) -> tuple[int, str]:
     """Call an endpoint as curl does.
 
     Returns:

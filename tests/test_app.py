@@ -166,7 +166,7 @@ def test_help_explains_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert documented == {
         *("--host", "--port", "--share", "--models", "--device", "--auth", "--auth-file", "--hash-password"),
         *("--max-upload-mb", "--upload-lifetime", "--queue-size", "--concurrency", "--rate-limit"),
-        *("--trusted-proxies", "--root-path", "--metrics-port", "--mcp", "--log-level"),
+        *("--trusted-proxies", "--root-path", "--metrics-port", "--log-level"),
     }
     assert text.count("default") >= 4
 
@@ -268,7 +268,6 @@ def test_a_missing_account_file_is_told_before_the_models_are_loaded(
     "arguments",
     [
         ["--auth", "a:b", "--auth-file", "c"],
-        ["--auth", "a:b", "--mcp"],
         ["--root-path", "faces"],
         ["--max-upload-mb", "0"],
         ["--rate-limit", "-1"],

@@ -21,7 +21,7 @@ import pytest
 from gradio_client import Client, handle_file
 from numpy.typing import NDArray
 from PIL import Image
-from serving import Running, call, mounted, send, serving
+from serving import HTTP, Running, call, mounted, send, serving
 from test_app import free_port
 
 import app
@@ -48,7 +48,7 @@ def photo(picture: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-def compare(running: Running, photo: bytes, client: Any = httpx) -> str:
+def compare(running: Running, photo: bytes, client: httpx.Client = HTTP) -> str:
     path = client.post(f"{running.url}gradio_api/upload", files={"files": ("a.png", photo)}, timeout=60).json()[0]
     return call(running.url, "compare", [{"path": path}], client)[1]
 
@@ -61,7 +61,7 @@ def value(running: Running, name: str, **labels: str) -> float:
 
 
 def test_it_lives_and_is_ready(running: Running) -> None:
-    answers = [httpx.get(f"{running.url}{path}", timeout=60) for path in ("healthz", "readyz")]
+    answers = [HTTP.get(f"{running.url}{path}", timeout=60) for path in ("healthz", "readyz")]
     assert [(answer.status_code, answer.json()) for answer in answers] == [
         (200, {"alive": True}),
         (200, {"ready": True}),
@@ -128,7 +128,7 @@ def test_measuring_changes_no_answer(analyzer: Analyzer, picture: NDArray[np.uin
 
 
 def test_figures_are_not_on_the_public_port(running: Running) -> None:
-    assert httpx.get(f"{running.url}metrics").status_code == 404
+    assert HTTP.get(f"{running.url}metrics").status_code == 404
 
 
 # Logs.
@@ -170,16 +170,16 @@ def locked(analyzer: Analyzer) -> Iterator[Running]:
 
 def test_without_the_password_there_is_nothing_but_health(locked: Running, photo: bytes) -> None:
     url = locked.url
-    assert '"auth_required":true' in httpx.get(url, timeout=60).text
-    assert "compare-image" not in httpx.get(url).text  # Gradio tells the endpoints' names, but no component
+    assert '"auth_required":true' in HTTP.get(url, timeout=60).text
+    assert "compare-image" not in HTTP.get(url).text  # Gradio tells the endpoints' names, but no component
     for path in ("config", "gradio_api/info", "gradio_api/queue/status", "gradio_api/file=/etc/hostname"):
-        assert httpx.get(url + path).status_code == 401, path
+        assert HTTP.get(url + path).status_code == 401, path
     assert send(url, ("a.png", photo)).status_code == 401
     assert not list(locked.uploads.rglob("*.png"))
     for path in ("call/compare", "run/compare", "api/compare", "queue/join", "call/v2/compare"):
         body = {"data": [None], "session_hash": "x", "fn_index": 0}
-        assert httpx.post(f"{url}gradio_api/{path}", json=body).status_code == 401, path
-    assert httpx.get(f"{url}healthz").status_code == httpx.get(f"{url}readyz", timeout=60).status_code == 200
+        assert HTTP.post(f"{url}gradio_api/{path}", json=body).status_code == 401, path
+    assert HTTP.get(f"{url}healthz").status_code == HTTP.get(f"{url}readyz", timeout=60).status_code == 200
 
 
 def test_the_password_opens_it(locked: Running, photo: bytes, tmp_path: Path) -> None:
@@ -203,12 +203,12 @@ def test_a_visitor_who_asks_too_often_is_told(analyzer: Analyzer, photo: bytes) 
         assert call(running.url, "compare", [None])[0] == 200
         status, text = call(running.url, "compare", [None])
         assert status == 429 and "Too many requests" in text
-        assert httpx.get(running.url, timeout=60).status_code == 200
+        assert HTTP.get(running.url, timeout=60).status_code == 200
 
 
 def test_nobody_goes_round_the_queue(running: Running, photo: bytes) -> None:
     path = send(running.url, ("a.png", photo)).json()[0]
-    answer = httpx.post(f"{running.url}gradio_api/run/compare", json={"data": [{"path": path}]}, timeout=60)
+    answer = HTTP.post(f"{running.url}gradio_api/run/compare", json={"data": [{"path": path}]}, timeout=60)
     assert answer.status_code == 404 and "queue" in answer.text
 
 
@@ -239,7 +239,7 @@ def test_settings_reach_gradio(analyzer: Analyzer, tmp_path: Path, monkeypatch: 
 def test_a_proxy_can_serve_it_under_a_path(analyzer: Analyzer) -> None:
     with serving(analyzer, root_path="/faces", trusted_proxies=1) as running:
         headers = {"x-forwarded-host": "example.org", "x-forwarded-proto": "https"}
-        config = httpx.get(f"{running.url}config", headers=headers, timeout=60).json()
+        config = HTTP.get(f"{running.url}config", headers=headers, timeout=60).json()
         assert config["root"] == "https://example.org/faces"
 
 
@@ -323,7 +323,7 @@ def wait_until_alive(process: subprocess.Popen[str], url: str) -> None:
     for _ in range(1200):
         assert process.poll() is None, process.communicate()
         try:
-            httpx.get(f"{url}healthz")
+            HTTP.get(f"{url}healthz")
             return
         except httpx.TransportError:
             time.sleep(0.1)
@@ -337,13 +337,13 @@ def test_sigterm_finishes_what_runs_and_ends_with_0(weights_dir: Path, photo: by
     process = start(weights_dir, tmp_path, *arguments)
     try:
         wait_until_alive(process, url)
-        assert "fer_process_resident_memory_bytes" in httpx.get(f"http://127.0.0.1:{metrics}/metrics").text
+        assert "fer_process_resident_memory_bytes" in HTTP.get(f"http://127.0.0.1:{metrics}/metrics").text
         path = send(url, ("anna.png", photo)).json()[0]
         assert Path(path).is_relative_to(tmp_path)
-        event = httpx.post(f"{url}gradio_api/call/compare", json={"data": [{"path": path}]}, timeout=60).json()
+        event = HTTP.post(f"{url}gradio_api/call/compare", json={"data": [{"path": path}]}, timeout=60).json()
         with (
-            httpx.stream("GET", f"{url}gradio_api/heartbeat/somebody", timeout=60),  # a page that is open
-            httpx.stream("GET", f"{url}gradio_api/call/compare/{event['event_id']}", timeout=60) as answer,
+            HTTP.stream("GET", f"{url}gradio_api/heartbeat/somebody", timeout=60),  # a page that is open
+            HTTP.stream("GET", f"{url}gradio_api/call/compare/{event['event_id']}", timeout=60) as answer,
         ):
             stopped = time.monotonic()
             process.send_signal(signal.SIGTERM)

@@ -38,7 +38,6 @@ _HEAVY: Final = {
     f"{_API}/call/": "work",
     f"{_API}/run/": "work",
     f"{_API}/api/": "work",
-    f"{_API}/mcp": "mcp",
     "/login": "login",
 }
 #: Logins a minute from one address, whatever the limit on others: passwords are not to be guessed.

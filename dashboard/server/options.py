@@ -78,7 +78,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add("--root-path", default="", metavar="/PATH", help="where a proxy serves it, which it strips (default: /)")
     add("--metrics-port", type=_port, metavar="PORT", help="figures for Prometheus on 127.0.0.1:PORT (default: none)")
-    add("--mcp", action="store_true", help="also offer the models as MCP tools; needs: pip install 'gradio[mcp]'")
     add(
         "--log-level",
         choices=("info", "warning", "error"),
@@ -88,8 +87,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.auth and options.auth_file:
         parser.error("--auth and --auth-file cannot both be given")
-    if options.mcp and (options.auth or options.auth_file):
-        parser.error("--mcp cannot ask for a password: leave out --mcp, or --auth and --auth-file")
     if options.root_path and not options.root_path.startswith(("/", "http://", "https://")):
         parser.error(f"--root-path {options.root_path!r} does not begin with /")
     return options

@@ -50,7 +50,6 @@ class Settings:
         shared: whether a public link ends in a tunnel on this machine.
         root_path: where a proxy serves the app.
         accounts: hash by user, or None: no login.
-        mcp: whether endpoints are MCP tools, too.
     """
 
     uploads: Path
@@ -63,7 +62,6 @@ class Settings:
     shared: bool = False
     root_path: str = ""
     accounts: Mapping[str, str] | None = None
-    mcp: bool = False
 
 
 def mount(page: gr.Blocks, looks: Mapping[str, Any], settings: Settings, health: Health, metrics: Metrics) -> FastAPI:
@@ -93,7 +91,7 @@ def mount(page: gr.Blocks, looks: Mapping[str, Any], settings: Settings, health:
     )
     max_upload = settings.max_upload_mb * 1_000_000
     mounted: dict[str, Any] = {name: value for name, value in looks.items() if name not in _NOT_MOUNTED}
-    mounted |= {"max_file_size": max_upload, "mcp_server": settings.mcp}
+    mounted |= {"max_file_size": max_upload, "mcp_server": False}
     if settings.accounts is not None:
         mounted["auth"] = checker(settings.accounts)
     if settings.root_path:
