@@ -1,12 +1,13 @@
 """The page: loads the models, builds the tabs, serves them. `python app.py --help` lists what can be set."""
 
 import argparse
+import contextlib
 import os
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 # Before Gradio is imported: it looks for news and counts starts otherwise.
@@ -14,6 +15,14 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr  # noqa: E402
 
+from dashboard.server.accounts import print_account, read_accounts  # noqa: E402
+from dashboard.server.folder import upload_folder  # noqa: E402
+from dashboard.server.health import Health  # noqa: E402
+from dashboard.server.logs import json_logs  # noqa: E402
+from dashboard.server.metrics import MeasuredAnalyzer, Metrics  # noqa: E402
+from dashboard.server.options import parse  # noqa: E402
+from dashboard.server.serve import Server, Settings, bind, mount  # noqa: E402
+from dashboard.server.share import NO_PASSWORD, PublicLink  # noqa: E402
 from dashboard.tabs import attention, batch, compare, live, video  # noqa: E402
 from dashboard.theme import CSS, FOOTER, HEADER, THEME, THEME_VALUES, TITLE  # noqa: E402
 from fer_models.analyzer import Analyzer, load_analyzer  # noqa: E402
@@ -66,78 +75,75 @@ def launch_settings() -> dict[str, Any]:
     }
 
 
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="app.py", description="Compare facial expression recognition models side by side in the browser."
-    )
-    add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on, 0.0.0.0 for all (default: %(default)s)")
-    add("--port", type=_port, default=7860, help="port to listen on, 1 to 65535 (default: %(default)s)")
-    add("--share", action="store_true", help="also open a public link through Gradio's servers")
-    add("--models", nargs="+", metavar="NAME", help="load only these models, in this order (default: all in weights/)")
-    add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)")
-    return parser.parse_args(arguments)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Load, build and serve until Ctrl-C.
+    """Load, build and serve until Ctrl-C or SIGTERM.
 
     Returns:
         The exit code: 0, or 2 if the app cannot start.
     """
     options = parse(arguments)
-    with tempfile.TemporaryDirectory(prefix="fer-compare-") as uploads:
-        # Uploads lie in a folder of this run, which goes when the run ends.
-        os.environ["GRADIO_TEMP_DIR"] = uploads
-        # Being stopped by the system ends like Ctrl-C, or the uploads would stay.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if options.hash_password is not None:
+        return print_account(options.hash_password)
+    # Being stopped by the system ends like Ctrl-C, or the uploads would stay.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    metrics = Metrics()
+    try:
+        with upload_folder() as uploads, json_logs(options.log_level, metrics.error):
+            return _run(options, uploads, metrics)
+    except FerError as error:
+        print(f"app.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Stopped.", flush=True)
+        return 0
+
+
+def _run(options: argparse.Namespace, uploads: Path, metrics: Metrics) -> int:
+    accounts = read_accounts(options.auth, options.auth_file)
+    with contextlib.closing(_listen(options.host, options.port)) as listener:
+        if options.metrics_port is not None:
+            _listen("127.0.0.1", options.metrics_port).close()
+            metrics.serve(options.metrics_port)
+        _say("Loading the models ...")
+        analyzer = MeasuredAnalyzer(load_analyzer(options.models, device=options.device), metrics)
+        health = Health(analyzer)
+        page = build_app(analyzer)
+        settings = Settings(
+            uploads,
+            options.upload_lifetime,
+            options.max_upload_mb,
+            options.queue_size,
+            options.concurrency,
+            options.rate_limit,
+            options.trusted_proxies,
+            options.share,
+            options.root_path,
+            accounts,
+        )
+        server = Server(mount(page, launch_settings(), settings, health, metrics), page, health)
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
+        _say(f"Open http://{host}:{options.port} in a browser. Ctrl-C stops the app.")
+        link = PublicLink(options.port, uploads, _say, host.strip("[]")) if options.share else None
+        if link is not None:
+            _say("Opening a public link ..." + ("" if accounts else f"\n{NO_PASSWORD}"))
+            link.open()
         try:
-            _check_free(options.host, options.port)
-            print("Loading the models ...", flush=True)
-            page = build_app(load_analyzer(options.models, device=options.device))
-            if options.share:
-                print("Opening a public link ...", flush=True)
-            _, url, public = page.launch(
-                server_name=options.host,
-                server_port=options.port,
-                share=options.share,
-                prevent_thread_lock=True,
-                **launch_settings(),
-            )
-        except FerError as error:
-            return _fail(str(error))
-        except OSError as error:
-            return _fail(
-                f"Cannot listen on {options.host}, port {options.port}: {error}. Try another --port or --host."
-            )
-        print(f"Open {url.rstrip('/')} in a browser. Ctrl-C stops the app.", flush=True)
-        if public:
-            print(f"Public link, for anyone who has it: {public}", flush=True)
-        elif options.share:
-            print("No public link could be opened; is there internet access? The local one works.", flush=True)
-        page.block_thread()
+            server.run([listener])
+        finally:
+            if link is not None:
+                link.close()
     return 0
 
 
-def _port(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
-    return int(text)
-
-
-def _check_free(host: str, port: int) -> None:
-    """Raise OSError if the port is taken: better before the models are loaded than after."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _listen(host: str, port: int) -> socket.socket:
     try:
-        socket.create_server((host, port), family=family).close()
+        return bind(host, port)
     except OSError as error:
-        raise OSError(error.strerror or str(error)) from error
+        raise FerError(f"Cannot listen on {host}, port {port}: {error}. Try another --port or --host.") from error
 
 
-def _fail(text: str) -> int:
-    print(f"app.py: {text}", file=sys.stderr)
-    return 2
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """The app's flags, its start, and /compare through a real client."""
 
 import json
+import re
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import app
+from dashboard.server.share import LinkError
 from dashboard.tabs.compare import EXAMPLES
 from dashboard.tabs.uploads import uploaded_path
 from fer_models.__main__ import main as command
@@ -163,8 +166,12 @@ def test_help_explains_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
         app.parse(["--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for flag in ("--host", "--port", "--share", "--models", "--device"):
-        assert flag in text
+    documented = set(re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE))
+    assert documented == {
+        *("--host", "--port", "--share", "--models", "--device", "--auth", "--auth-file", "--hash-password"),
+        *("--max-upload-mb", "--upload-lifetime", "--queue-size", "--concurrency", "--rate-limit"),
+        *("--trusted-proxies", "--root-path", "--metrics-port", "--log-level"),
+    }
     assert text.count("default") >= 4
 
 
@@ -221,15 +228,61 @@ def test_a_taken_port_is_told(started: None, capsys: pytest.CaptureFixture[str])
 def test_a_public_link_that_fails_is_told_and_the_app_runs_on(
     started: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def launch(*_: Any, share: bool, **settings: Any) -> tuple[None, str, None]:
-        assert share and not settings["run_history"] and not settings["enable_monitoring"]
-        return None, "http://127.0.0.1:7860/", None
+    port = free_port()
+    servers: list[app.Server] = []
+    alive: list[Any] = []
 
-    monkeypatch.setattr("gradio.Blocks.launch", launch)
-    monkeypatch.setattr("gradio.Blocks.block_thread", lambda _: None)
-    assert app.main(["--share"]) == 0
+    class Kept(app.Server):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            servers.append(self)
+
+    def fail(host: str, linked: int, _: Path) -> str:
+        assert (host, linked) == ("127.0.0.1", port)
+        while not servers[0].started:
+            time.sleep(0.02)
+        raise LinkError("share.example cannot be reached.")
+
+    def say(text: str) -> None:
+        print(text)
+        if "No public link" in text:
+            alive.append(httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=60).json())
+            servers[0].should_exit = True
+
+    monkeypatch.setattr("dashboard.server.share.make_link", fail)
+    monkeypatch.setattr("app._say", say)
+    monkeypatch.setattr("app.Server", Kept)
+    assert app.main(["--share", "--port", str(port)]) == 0
+    assert alive == [{"alive": True}]
     out = capsys.readouterr().out
-    assert "Open http://127.0.0.1:7860 in a browser" in out and "No public link could be opened" in out
+    assert f"Open http://127.0.0.1:{port} in a browser" in out
+    assert "No public link could be opened: share.example cannot be reached." in out
+    assert "--host 0.0.0.0" in out and "--auth USER:PASSWORD" in out
+
+
+def test_a_missing_account_file_is_told_before_the_models_are_loaded(
+    started: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.main(["--auth-file", "/no/such/file"]) == 2
+    output = capsys.readouterr()
+    assert "Cannot read the account file" in output.err and "Loading" not in output.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--auth", "a:b", "--auth-file", "c"],
+        ["--root-path", "faces"],
+        ["--max-upload-mb", "0"],
+        ["--rate-limit", "-1"],
+        ["--concurrency", "two"],
+    ],
+)
+def test_flags_that_cannot_be_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        app.parse(arguments)
+    assert stop.value.code == 2
+    assert arguments[0] in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("model", "target"), [("all", "own"), ("vgg16", "fear")])

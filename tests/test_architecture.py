@@ -61,11 +61,24 @@ def test_explain_knows_no_ui() -> None:
     check(sources("explain"), UI | {"dashboard", "app", "benchmarks", "tests"})
 
 
-def test_only_app_and_tabs_import_gradio() -> None:
-    tabs = sources("dashboard/tabs")
-    check(
-        [path for path in sources("dashboard", "explain", "fer_models", "benchmarks") if path not in tabs], {"gradio"}
-    )
+#: Besides app.py and the tabs: what mounts the page and what opens Gradio's tunnel. The rest of the server needs none.
+GRADIO = {ROOT / "dashboard" / "server" / name for name in ("serve.py", "share.py")}
+
+
+def test_only_app_tabs_and_what_serves_them_import_gradio() -> None:
+    allowed = GRADIO | set(sources("dashboard/tabs"))
+    everything = sources("dashboard", "explain", "fer_models", "benchmarks")
+    check([path for path in everything if path not in allowed], {"gradio"})
+
+
+def test_the_server_knows_no_tabs_and_no_other_part_knows_the_server() -> None:
+    server = sources("dashboard/server")
+    check(server, {f"dashboard.{name}" for name in ("tabs", "figures", "markup", "reading", "theme")} | {"explain"})
+    check([path for path in sources("dashboard") if path not in server], {"dashboard.server"})
+
+
+def test_app_stays_a_page_long() -> None:
+    assert len((ROOT / "app.py").read_text(encoding="utf-8").splitlines()) <= 150
 
 
 def test_only_app_imports_the_dashboard() -> None:

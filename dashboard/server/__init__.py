@@ -1,0 +1,1 @@
+"""Everything between the page and strangers: flags, passwords, limits, health, figures, logs, the public link."""

@@ -1,0 +1,107 @@
+"""The command line of app.py. No Gradio here, so that --help and --hash-password answer at once."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Final
+
+_EPILOG: Final = """
+passwords:
+  app.py --hash-password anna >> accounts.txt     asks for the password, writes a line without it
+  app.py --auth-file accounts.txt                 one such line an account
+
+behind a reverse proxy, the addresses of visitors are only known if it is told how many proxies stand before it:
+  app.py --host 0.0.0.0 --trusted-proxies 1 --root-path /faces
+
+addresses that need no password: /healthz (the process lives), /readyz (the models answer)
+"""
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; `None` means the process's own.
+
+    Raises:
+        SystemExit: 0 after --help, 2 if the arguments cannot be.
+    """
+    parser = argparse.ArgumentParser(
+        prog="app.py",
+        description="Compare facial expression recognition models side by side in the browser.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on, 0.0.0.0 for all (default: %(default)s)")
+    add("--port", type=_port, default=7860, help="port to listen on, 1 to 65535 (default: %(default)s)")
+    add("--share", action="store_true", help="also open a public link through Gradio's servers, for up to a week")
+    add("--models", nargs="+", metavar="NAME", help="load only these models, in this order (default: all in weights/)")
+    add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)")
+
+    access = parser.add_argument_group("who may use it")
+    add = access.add_argument
+    add("--auth", metavar="USER:PASSWORD", help="ask for this name and password (others on this machine can see it)")
+    add("--auth-file", metavar="FILE", help="ask for a name and password of this file, one USER:HASH a line")
+    add("--hash-password", metavar="USER", help="ask for a password, print the line for --auth-file, and stop")
+
+    limits = parser.add_argument_group("limits")
+    add = limits.add_argument
+    whole = _whole(1)
+    add("--max-upload-mb", type=whole, default=64, metavar="N", help="largest upload in MB (default: %(default)s)")
+    add(
+        "--upload-lifetime",
+        type=whole,
+        default=300,
+        metavar="SECONDS",
+        help="uploads are deleted when they are older (default: %(default)s)",
+    )
+    add("--queue-size", type=whole, default=64, metavar="N", help="requests that may wait (default: %(default)s)")
+    add(
+        "--concurrency",
+        type=whole,
+        metavar="N",
+        help="at most N at once of each kind of work (default: as each tab says)",
+    )
+    add(
+        "--rate-limit",
+        type=_whole(0),
+        default=120,
+        metavar="N",
+        help="uploads and requests for work a minute from one address; 0: no limit (default: %(default)s)",
+    )
+
+    serving = parser.add_argument_group("behind a proxy, and for operators")
+    add = serving.add_argument
+    add(
+        "--trusted-proxies",
+        type=_whole(0),
+        default=0,
+        metavar="N",
+        help="how many proxies before it add to X-Forwarded-For; 0: believe no such header (default: %(default)s)",
+    )
+    add("--root-path", default="", metavar="/PATH", help="where a proxy serves it, which it strips (default: /)")
+    add("--metrics-port", type=_port, metavar="PORT", help="figures for Prometheus on 127.0.0.1:PORT (default: none)")
+    add(
+        "--log-level",
+        choices=("info", "warning", "error"),
+        default="warning",
+        help="JSON lines on the standard error; info: one a request for work (default: %(default)s)",
+    )
+    options = parser.parse_args(arguments)
+    if options.auth and options.auth_file:
+        parser.error("--auth and --auth-file cannot both be given")
+    if options.root_path and not options.root_path.startswith(("/", "http://", "https://")):
+        parser.error(f"--root-path {options.root_path!r} does not begin with /")
+    return options
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
+    return int(text)
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def whole(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= 1_000_000:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to 1,000,000")
+        return int(text)
+
+    return whole

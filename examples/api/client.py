@@ -1,0 +1,19 @@
+"""Ask a running app from Python: python examples/api/client.py http://127.0.0.1:7860 PICTURE [USER PASSWORD]."""
+
+import sys
+
+from gradio_client import Client, handle_file
+
+
+def main(url: str, picture: str, *account: str) -> None:
+    """Print every face's box and what each model says about it."""
+    client = Client(url, auth=(account[0], account[1]) if account else None, verbose=False)
+    result = client.predict(handle_file(picture), api_name="/compare")
+    for number, face in enumerate(result["faces"], 1):
+        print(f"face {number} at {[round(value) for value in face['box']]}")
+        for name, model in face["models"].items():
+            print(f"  {name}: {model['label']} {model['probabilities'][model['label']]:.0%}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
