@@ -39,7 +39,9 @@ class LabelSet:
     @property
     def evaluate(self) -> str:
         """The command that measures the models on it."""
-        return f"python -m fer_models evaluate --data DIR --labels {self.labels} --json weights/results/{self.file}.json"
+        return (
+            f"python -m fer_models evaluate --data DIR --labels {self.labels} --json weights/results/{self.file}.json"
+        )
 
     @property
     def robustness(self) -> str:
@@ -381,9 +383,7 @@ def _stale(name: str, sha256: object, cards: Mapping[str, ModelCard], commands: 
 
 
 def _sets(document: Any, cards: Mapping[str, ModelCard]) -> dict[str, FaceSet]:
-    return {
-        name: _set(told, LABEL_SETS[name], cards) for name, told in document["sets"].items() if name in LABEL_SETS
-    }
+    return {name: _set(told, LABEL_SETS[name], cards) for name, told in document["sets"].items() if name in LABEL_SETS}
 
 
 def _set(told: Any, label_set: LabelSet, cards: Mapping[str, ModelCard]) -> FaceSet:

@@ -21,7 +21,7 @@ LAYERS = [
     {"foreign"},
     {"classifier"},
     {"analyzer", "schema"},
-    {"readings", "video"},
+    {"readings", "timing", "video"},
     {"commands", "training"},
     {"__main__"},
 ]
