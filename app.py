@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 # Before Gradio is imported: it looks for news and counts starts otherwise.
@@ -14,9 +15,9 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr  # noqa: E402
 
-from dashboard.tabs import compare  # noqa: E402
+from dashboard.tabs import compare, leaderboard  # noqa: E402
 from dashboard.theme import CSS, FOOTER, HEADER, THEME, THEME_VALUES, TITLE  # noqa: E402
-from fer_models.analyzer import Analyzer, load_analyzer  # noqa: E402
+from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer  # noqa: E402
 from fer_models.errors import FerError  # noqa: E402
 
 #: Every 60 s, uploads older than 300 s are deleted; what is left goes when the server stops.
@@ -26,13 +27,21 @@ _QUEUE: Final = 64
 _MAX_UPLOAD: Final = "64mb"
 
 
-def build_app(analyzer: Analyzer) -> gr.Blocks:
-    """The page around an analyzer. Launch it with `launch_settings()`."""
+def build_app(analyzer: Analyzer, weights: Path = WEIGHTS) -> gr.Blocks:
+    """The page around an analyzer. Launch it with `launch_settings()`.
+
+    Args:
+        analyzer: the loaded models.
+        weights: folder of the cards and results that the leaderboard shows.
+    """
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
         gr.HTML(HEADER)
-        with gr.Tabs(), gr.Tab("Compare", id="compare"):
-            compare.build(analyzer)
+        with gr.Tabs():
+            with gr.Tab("Compare", id="compare"):
+                compare.build(analyzer)
+            with gr.Tab("Leaderboard", id="leaderboard") as opened:
+                leaderboard.build(analyzer, opened, weights)
         gr.HTML(FOOTER)
     page.queue(max_size=_QUEUE)
     return page

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import plotly.graph_objects as go
 
@@ -68,7 +68,7 @@ def compare_figure(
     """
     known = {label for prediction in predictions.values() for label in prediction.labels}
     shown = in_display_order(known | set(EXPRESSIONS))
-    figure = go.Figure(layout=_layout(), layout_showlegend=legend)
+    figure = go.Figure(layout=base_layout(), layout_showlegend=legend)
     for name, prediction in predictions.items():
         style = styles[name]
         values = [100 * prediction.probability(label) if label in prediction.labels else None for label in shown]
@@ -76,24 +76,32 @@ def compare_figure(
             name=titles[name],
             x=[label.capitalize() for label in shown],
             y=values,
-            marker={
-                "color": style.colour,
-                "pattern": {
-                    "shape": style.pattern,
-                    "fillmode": "overlay",
-                    "fgcolor": "rgba(255,255,255,0.75)",
-                    "size": 6,
-                    "solidity": 0.3,
-                },
-                "line": {"width": 0},
-            },
+            marker=bar_marker(style),
             hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b><extra></extra>",
         )
     return figure
 
 
-def _layout() -> go.Layout:
-    """Transparent, so that the page's light or dark surface shows; the style sheet colours texts and lines."""
+def bar_marker(style: ModelStyle) -> dict[str, Any]:
+    """A model's bars: its colour under its pattern."""
+    return {
+        "color": style.colour,
+        "pattern": {
+            "shape": style.pattern,
+            "fillmode": "overlay",
+            "fgcolor": "rgba(255,255,255,0.75)",
+            "size": 6,
+            "solidity": 0.3,
+        },
+        "line": {"width": 0},
+    }
+
+
+def base_layout() -> go.Layout:
+    """What all charts share.
+
+    Transparent, so that the page's light or dark surface shows; the style sheet colours texts and lines.
+    """
     grid = "rgba(128,128,128,0.25)"
     font = {"family": FONT_STACK, "size": 13, "color": "#71717a"}
     return go.Layout(

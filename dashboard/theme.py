@@ -34,7 +34,9 @@ THEME_VALUES: Final[dict[str, str]] = {
 }
 
 #: The page's style sheet.
-CSS: Final = Path(__file__).with_name("style.css").read_text(encoding="utf-8")
+CSS: Final = "".join(
+    Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("style.css", "leaderboard.css")
+)
 
 TITLE: Final = "Facial expressions: models compared"
 HEADER: Final = """
