@@ -23,9 +23,9 @@ from dashboard.server.metrics import MeasuredAnalyzer, Metrics  # noqa: E402
 from dashboard.server.options import parse  # noqa: E402
 from dashboard.server.serve import Server, Settings, bind, mount  # noqa: E402
 from dashboard.server.share import NO_PASSWORD, PublicLink  # noqa: E402
-from dashboard.tabs import attention, batch, compare, live, video  # noqa: E402
+from dashboard.tabs import attention, batch, compare, leaderboard, live, video  # noqa: E402
 from dashboard.theme import CSS, FOOTER, HEADER, THEME, THEME_VALUES, TITLE  # noqa: E402
-from fer_models.analyzer import Analyzer, load_analyzer  # noqa: E402
+from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer  # noqa: E402
 from fer_models.errors import FerError  # noqa: E402
 
 #: Every 60 s, uploads older than 300 s are deleted; what is left goes when the server stops.
@@ -36,8 +36,13 @@ _QUEUE: Final = 64
 _MAX_UPLOAD: Final = "200mb"
 
 
-def build_app(analyzer: Analyzer) -> gr.Blocks:
-    """The page around an analyzer. Launch it with `launch_settings()`."""
+def build_app(analyzer: Analyzer, weights: Path = WEIGHTS) -> gr.Blocks:
+    """The page around an analyzer. Launch it with `launch_settings()`.
+
+    Args:
+        analyzer: the loaded models.
+        weights: folder of the cards and results that the leaderboard shows.
+    """
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
         gr.HTML(HEADER)
@@ -52,6 +57,8 @@ def build_app(analyzer: Analyzer) -> gr.Blocks:
                 video.build(analyzer)
             with gr.Tab("Batch", id="batch"):
                 batch.build(analyzer)
+            with gr.Tab("Leaderboard", id="leaderboard") as opened:
+                leaderboard.build(analyzer, opened, weights)
         lab.opened_from(first.lab, first.reading, first.index, tabs)
         gr.HTML(FOOTER)
     page.queue(max_size=_QUEUE)

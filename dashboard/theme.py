@@ -35,7 +35,7 @@ THEME_VALUES: Final[dict[str, str]] = {
     "button_large_radius": "10px",
 }
 
-_SHEETS: Final = ("style.css", "attention.css", "live.css", "video.css", "batch.css")
+_SHEETS: Final = ("style.css", "attention.css", "live.css", "video.css", "batch.css", "leaderboard.css")
 #: The page's style sheet: what every tab shares, then what only one has.
 CSS: Final = "\n".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _SHEETS)
 

@@ -20,6 +20,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "train": ("fer_models.training.train", "train a model"),
     "robustness": ("fer_models.training.robustness", "measure how accuracy falls as faces get worse"),
     "leaderboard": ("fer_models.commands.leaderboard", "compare what evaluate measured, for the dashboard"),
+    "fairness": ("fer_models.training.fairness", "measure whether models err more often for some groups of people"),
+    "report": ("dashboard.report", "write the leaderboard as one HTML file that needs nothing else"),
     "study": ("fer_models.training.study", "train plain and EAC networks on noisy labels and compare them"),
     "calibrate": ("fer_models.training.calibrate", "fit each model's temperature on its validation split"),
     "attention": ("explain.commands.attention", "measure where models look on a labelled test set, and how reliably"),

@@ -18,7 +18,7 @@ COVERAGES: Final = tuple(round(0.05 * step, 2) for step in range(1, 21))
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and its 95 % bootstrap interval, all in [0, 1].
+    """A figure and its 95 % bootstrap interval; all in [0, 1], or in [-1, 1] for a difference.
 
     Attributes:
         value: on all faces.
@@ -50,6 +50,31 @@ def share_with_interval(right: NDArray[np.bool_], *, seed: int = 0) -> Interval:
         rng=np.random.default_rng(seed),
     )
     return Interval(share, float(result.confidence_interval.low), float(result.confidence_interval.high))
+
+
+def gap_with_interval(first: NDArray[np.bool_], second: NDArray[np.bool_], *, seed: int = 0) -> Interval:
+    """How much larger one share of true entries is than another's, of other faces; both are resampled.
+
+    Args:
+        first: (N,) bool, N at least 1.
+        second: (M,) bool, M at least 1.
+        seed: of the resampling.
+
+    Returns:
+        The difference, first minus second, in [-1, 1], with its percentile bootstrap interval.
+    """
+    gap = float(first.mean() - second.mean())
+    if len(np.unique(first)) < 2 and len(np.unique(second)) < 2:  # every resample is the same
+        return Interval(gap, gap, gap)
+    result = bootstrap(
+        (first.astype(np.float64), second.astype(np.float64)),
+        lambda one, other, axis: one.mean(axis=axis) - other.mean(axis=axis),
+        n_resamples=_RESAMPLES,
+        method="percentile",
+        batch=100,
+        rng=np.random.default_rng(seed),
+    )
+    return Interval(gap, float(result.confidence_interval.low), float(result.confidence_interval.high))
 
 
 @dataclass(frozen=True)

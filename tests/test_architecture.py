@@ -21,7 +21,7 @@ LAYERS = [
     {"foreign"},
     {"classifier"},
     {"analyzer", "schema"},
-    {"readings", "video", "batch", "live"},
+    {"readings", "timing", "video", "batch", "live"},
     {"commands", "training"},
     {"__main__"},
 ]

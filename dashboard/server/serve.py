@@ -54,7 +54,7 @@ class Settings:
 
     uploads: Path
     upload_lifetime: float = 300
-    max_upload_mb: int = 64
+    max_upload_mb: int = 200
     queue_size: int = 64
     concurrency: int | None = None
     rate_limit: int = 120

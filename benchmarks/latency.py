@@ -1,0 +1,118 @@
+"""Measure how long each model takes for one face and in batches, and how much memory a process with it needs.
+
+python -m benchmarks.latency [--repeats N] [--batches N] [--threads N] [--json FILE]
+
+Times cover preprocessing and the network, not face detection. Every model is timed once a round, in an order drawn
+anew, after a warm-up. Peak memory is that of a process of its own which loads the model and reads one batch.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from fer_models import __version__
+from fer_models.analyzer import WEIGHTS, available_models
+from fer_models.classifier import load_classifier
+from fer_models.timing import BATCH, Progress, time_models
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Of `--peak`: no model at all, only the libraries.
+NOTHING = "nothing"
+
+
+def peak_memory_mb(name: str, weights: Path, device: str) -> float:
+    """Largest resident size in MB of a process that loads this model, or `NOTHING`, and reads one batch."""
+    words = [sys.executable, "-m", "benchmarks.latency", "--peak", name, "--weights", str(weights), "--device", device]
+    told = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True)
+    return float(told.stdout)
+
+
+def _tell_peak(name: str, weights: Path, device: str) -> None:
+    if name != NOTHING:
+        load_classifier(name, weights, device).predict([np.zeros((96, 96, 3), np.uint8)] * BATCH)
+    print(_peak_mb())
+
+
+def _peak_mb() -> float:
+    """Largest resident size of this process so far in MB."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # Linux: getrusage would tell the parent's size where that is larger
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 2**10
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS tells bytes, others kB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def measure(weights: Path, device: str, repeats: int, batches: int) -> dict[str, Any]:
+    """Every model's figures, and the settings they were measured with."""
+    classifiers = [load_classifier(name, weights, device) for name in available_models(weights)]
+    progress = Progress(0, {})
+    with tqdm(total=100, file=sys.stderr, disable=None) as bar:
+        for progress in time_models(classifiers, repeats=repeats, batches=batches):
+            bar.update(round(100 * progress.share) - bar.n)
+    models = {
+        model.name: {
+            "sha256": model.card.sha256,
+            **asdict(progress.timings[model.name]),
+            "peak_memory_mb": peak_memory_mb(model.name, weights, device),
+        }
+        for model in classifiers
+    }
+    return {
+        "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}",
+        "device": str(classifiers[0].device),
+        "threads": torch.get_num_threads(),
+        "dtype": "float32",
+        "batch": BATCH,
+        "repeats": repeats,
+        "batches": batches,
+        "versions": {
+            "fer_models": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "memory_without_a_model_mb": peak_memory_mb(NOTHING, weights, device),
+        "models": models,
+    }
+
+
+def main() -> None:
+    """Measure, print, and write the file."""
+    parser = argparse.ArgumentParser(description="How long each model takes, and how much memory.")
+    parser.add_argument("--repeats", type=int, default=100, help="rounds of one face alone (default: %(default)s)")
+    parser.add_argument("--batches", type=int, default=20, help=f"rounds of {BATCH} faces (default: %(default)s)")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder of cards and weights")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--peak", metavar="NAME", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if args.peak:
+        _tell_peak(args.peak, args.weights, args.device)
+        return
+    if min(args.repeats, args.batches) < 1:
+        parser.error("--repeats and --batches must be at least 1")
+    result = {"command": f"python -m benchmarks.latency --repeats {args.repeats} --batches {args.batches}"}
+    result |= measure(args.weights, args.device, args.repeats, args.batches)
+    text = json.dumps(result, indent=1)
+    print(text)
+    if args.json:
+        args.json.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+// Clicks inside `element`, the leaderboard's HTML: save a chart, choose a panel, read a cell. Used by the tab and the report.
+element.addEventListener('click', (event) => {
+  const save = event.target.closest('[data-save]');
+  // In the report a chart stands in the section of its button, in the tab in an element of its own.
+  const name = save?.dataset.chart;
+  const chart = save && (save.closest('section[data-report]') ?? document).querySelector(
+    `[data-drawn="${name}"] .js-plotly-plot, #board-${name} .js-plotly-plot`
+  );
+  if (chart) {
+    const layout = {...chart.layout, paper_bgcolor: '#ffffff', plot_bgcolor: '#ffffff', updatemenus: []};
+    layout.margin = {...layout.margin, l: 24, r: 24, t: 24, b: 24};
+    window.Plotly.downloadImage(
+      {data: chart.data, layout},
+      {format: save.dataset.save, filename: save.dataset.name, width: 960, height: chart.clientHeight, scale: 2}
+    );
+  }
+  const pick = event.target.closest('[data-pick]');
+  if (pick) {
+    const picker = pick.closest('.fer-picker');
+    for (const button of picker.querySelectorAll('[data-pick]')) {
+      button.setAttribute('aria-pressed', String(button === pick));
+    }
+    for (const panel of picker.querySelectorAll('[data-panel]')) {
+      panel.hidden = panel.dataset.panel !== pick.dataset.pick;
+    }
+  }
+  const cell = event.target.closest('[data-says]');
+  if (cell) {
+    const panel = cell.closest('[data-panel]');
+    for (const other of panel.querySelectorAll('[data-says]')) {
+      other.setAttribute('aria-pressed', String(other === cell));
+    }
+    panel.querySelector('.fer-says').textContent = cell.dataset.says;
+  }
+});
