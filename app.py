@@ -23,7 +23,7 @@ from dashboard.server.metrics import MeasuredAnalyzer, Metrics  # noqa: E402
 from dashboard.server.options import parse  # noqa: E402
 from dashboard.server.serve import Server, Settings, bind, mount  # noqa: E402
 from dashboard.server.share import NO_PASSWORD, PublicLink  # noqa: E402
-from dashboard.tabs import attention, batch, compare, leaderboard, live, video  # noqa: E402
+from dashboard.tabs import page as tabs  # noqa: E402
 from dashboard.theme import CSS, FOOTER, HEADER, THEME, THEME_VALUES, TITLE  # noqa: E402
 from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer  # noqa: E402
 from fer_models.errors import FerError  # noqa: E402
@@ -46,20 +46,7 @@ def build_app(analyzer: Analyzer, weights: Path = WEIGHTS) -> gr.Blocks:
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
         gr.HTML(HEADER)
-        with gr.Tabs() as tabs:
-            with gr.Tab("Compare", id="compare"):
-                first = compare.build(analyzer)
-            with gr.Tab("Attention", id=attention.TAB):
-                lab = attention.build(analyzer)
-            with gr.Tab("Live", id="live"):
-                live.build(analyzer, page)
-            with gr.Tab("Video", id="video"):
-                video.build(analyzer)
-            with gr.Tab("Batch", id="batch"):
-                batch.build(analyzer)
-            with gr.Tab("Leaderboard", id="leaderboard") as opened:
-                leaderboard.build(analyzer, opened, weights)
-        lab.opened_from(first.lab, first.reading, first.index, tabs)
+        tabs.build(analyzer, page, weights)
         gr.HTML(FOOTER)
     page.queue(max_size=_QUEUE)
     return page
