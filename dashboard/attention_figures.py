@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from dashboard.figures import ModelStyle
 from dashboard.theme import FONT_STACK
@@ -90,41 +91,54 @@ def effects_figure(
     return figure
 
 
-def curves_figure(one: Faithfulness, style: ModelStyle) -> go.Figure:
-    """Deletion on the left, insertion on the right: confidence in % over the share of pixels, for a map and two others.
+def curves_figure(
+    found: Mapping[str, Faithfulness], titles: Mapping[str, str], styles: Mapping[str, ModelStyle]
+) -> go.Figure:
+    """A row a model: deletion left, insertion right; confidence in % over the share of pixels, for its map and others.
 
     Args:
-        one: what was measured.
-        style: of the model.
+        found: what was measured, by model name.
+        titles: what people read, by model name.
+        styles: by model name.
     """
-    figure = go.Figure(layout=_layout(330))
-    curves = {"map": one.map, "random": one.random, "blob": one.blob}
-    for side, kind in (("", "deletion"), ("2", "insertion")):
-        for key, each in curves.items():
-            values = each.deletion if kind == "deletion" else each.insertion
-            figure.add_scatter(
-                name=_LINE_NAMES[key],
-                legendgroup=key,
-                showlegend=kind == "deletion",
-                x=np.linspace(0, 100, len(values)).tolist(),
-                y=(100 * values).tolist(),
-                xaxis=f"x{side}",
-                yaxis=f"y{side}",
-                mode="lines",
-                line={
-                    "color": style.colour if key == "map" else "#8a8a94",
-                    "dash": _LINES[key],
-                    "width": 3 if key == "map" else 2,
-                },
-                hovertemplate="%{fullData.name}: <b>%{y:.0f} %</b><extra></extra>",
-            )
-    axis = {"range": [0, 100], "fixedrange": True, "gridcolor": _GRID, "zeroline": False, "tickvals": [0, 50, 100]}
-    figure.update_layout(
-        xaxis=axis | {"domain": [0, 0.46], "title": {"text": "Hidden (%)", "font": _TITLE, "standoff": 6}},
-        xaxis2=axis | {"domain": [0.54, 1], "title": {"text": "Shown (%)", "font": _TITLE, "standoff": 6}},
-        yaxis=axis | {"automargin": True, "title": {"text": "Confidence (%)", "font": _TITLE, "standoff": 12}},
-        yaxis2=axis | {"anchor": "x2", "showticklabels": False},
+    rows = list(found)
+    figure = make_subplots(
+        rows=len(rows),
+        cols=2,
+        shared_yaxes=True,
+        vertical_spacing=0.32 / max(len(rows), 1),
+        horizontal_spacing=0.06,
+        subplot_titles=[f"{titles[name]}: {kind} first" for name in rows for kind in ("hidden", "shown")],
     )
+    figure.update_layout(_layout(70 + 210 * len(rows)))
+    for row, name in enumerate(rows, start=1):
+        one = found[name]
+        for key, each in {"map": one.map, "random": one.random, "blob": one.blob}.items():
+            line = {
+                "color": styles[name].colour if key == "map" else "#8a8a94",
+                "dash": _LINES[key],
+                "width": 3 if key == "map" else 2,
+            }
+            for column, values in enumerate((each.deletion, each.insertion), start=1):
+                figure.add_scatter(
+                    name=_LINE_NAMES[key],
+                    showlegend=row == column == 1,
+                    x=np.linspace(0, 100, len(values)).tolist(),
+                    y=(100 * values).tolist(),
+                    mode="lines",
+                    line=line,
+                    hovertemplate="%{fullData.name}: <b>%{y:.0f} %</b><extra></extra>",
+                    row=row,
+                    col=column,
+                )
+    figure.update_annotations(font=_TITLE)
+    axis = {"range": [0, 100], "fixedrange": True, "gridcolor": _GRID, "zeroline": False, "tickvals": [0, 50, 100]}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis, automargin=True)
+    figure.update_xaxes(title={"text": "Pixels (%)", "font": _TITLE, "standoff": 6}, row=len(rows))
+    figure.update_yaxes(title={"text": "Confidence (%)", "font": _TITLE, "standoff": 10}, col=1)
+    # Above the first row's titles, whatever the height.
+    figure.update_layout(margin_t=62, legend={"y": 1, "yref": "container", "yanchor": "top"})
     return figure
 
 

@@ -1,6 +1,6 @@
 """The attention lab's results as HTML: pictures are data URIs, every text is escaped. No Gradio here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
@@ -348,6 +348,11 @@ def _covered_card(
         f"{percent(before.confidence)} → {percent(kept)}</span></div>{bars}"
         f'<p class="fer-hint">{escape(text)}.</p></div></article>'
     )
+
+
+def trust_cards(found: Iterable[Faithfulness], method: str, shown: Shown) -> str:
+    """`trust_card` of several models, side by side where there is room."""
+    return f'<div class="fer-lab-stack">{"".join(trust_card(one, method, shown) for one in found)}</div>'
 
 
 def trust_card(one: Faithfulness, method: str, shown: Shown) -> str:

@@ -94,10 +94,13 @@ def judged() -> Faithfulness:
 
 
 def test_curves_are_in_percent() -> None:
-    figure = curves_figure(judged(), STYLES[1])
-    assert len(figure.data) == 6
-    assert list(figure.data[0].x) == [0, 50, 100] and list(figure.data[0].y) == [100, 50, 0]
-    assert [line.showlegend for line in figure.data] == [True] * 3 + [False] * 3
+    both = {name: judged() for name in ("vgg16", "resnet50")}
+    figure = curves_figure(both, {"vgg16": "VGG16", "resnet50": "ResNet50"}, dict(zip(both, STYLES, strict=False)))
+    assert len(figure.data) == 12
+    hidden, shown_first = figure.data[:2]
+    assert list(hidden.x) == [0, 50, 100] and list(hidden.y) == [100, 50, 0] and list(shown_first.y) == [0, 50, 100]
+    assert [line.showlegend for line in figure.data].count(True) == 3
+    assert "VGG16: hidden first" in {text.text for text in figure.layout.annotations}
     card = markup.trust_card(judged(), "Grad-CAM", shown_of("vgg16"))
     assert "0.50" in card and "ROAD" not in card
 

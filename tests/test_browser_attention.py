@@ -214,7 +214,7 @@ def test_maps_are_put_to_the_test_and_go_into_the_report(page: Page, photos: dic
         expect(card).to_contain_text("A random map")
         expect(card).to_contain_text("ROAD")
         expect(card).to_contain_text("Hiding what the map marks")
-    expect(page.locator("#attention-sections .js-plotly-plot .scatterlayer .trace")).to_have_count(4 * 6)
+    expect(page.locator("#attention-trust-chart .scatterlayer .trace")).to_have_count(4 * 6)
     expect(page.locator("#attention-trust-cancel")).to_be_hidden()
 
     section(page, "Export")
@@ -249,6 +249,7 @@ def test_parts_of_the_face_are_bars(page: Page, photos: dict[str, Path]) -> None
     expect(bars).to_have_count(5 * 6)
     area = page.locator("#attention-regions-chart .nsewdrag").first.bounding_box()
     assert area is not None and area["height"] > 100
-    wide = bars.first.get_attribute("d")
+    first = bars.nth(4)  # the bars run from below: the even map, then the models
+    wide = first.get_attribute("d")
     page.locator("#attention-regions-expression").get_by_role("radio", name="Fear").click()
-    expect(bars.first).not_to_have_attribute("d", str(wide))
+    expect(first).not_to_have_attribute("d", str(wide))

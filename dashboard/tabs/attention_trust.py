@@ -46,17 +46,15 @@ class TrustSection:
             self.start = gr.Button("Test the maps", variant="primary", elem_id="attention-trust-start")
             self.cancel = gr.Button("Cancel", visible=False, elem_id="attention-trust-cancel")
         self.notice = gr.HTML(visible=False, elem_id="attention-trust-notice")
-        self.cards: dict[str, tuple[gr.HTML, gr.Plot]] = {}
-        for name in shown.cards:
-            with gr.Row():
-                with gr.Column(scale=2, min_width=300):
-                    card = gr.HTML(elem_id=f"attention-trust-{len(self.cards)}")
-                with gr.Column(scale=3, min_width=300):
-                    chart = gr.Plot(show_label=False, visible=False, elem_classes=["fer-chart", "fer-lab-chart"])
-            self.cards[name] = card, chart
+        self.cards = gr.HTML(elem_id="attention-trust-cards")
+        self.chart = gr.Plot(
+            show_label=False,
+            visible=False,
+            elem_classes=["fer-chart", "fer-lab-chart"],
+            elem_id="attention-trust-chart",
+        )
         self.found = gr.State(None, time_to_live=3600)
-        parts = [part for pair in self.cards.values() for part in pair]
-        self.outputs = [self.notice, self.cancel, self.found, *parts]
+        self.outputs = [self.notice, self.cancel, self.found, self.cards, self.chart]
 
     def connect(self, face: gr.State) -> list[Any]:
         """Connect the section to the lab's face; returns the events that another face cancels."""
@@ -71,8 +69,8 @@ class TrustSection:
         return {
             **self.idle(),
             self.found: None,
-            **{card: "" for card, _ in self.cards.values()},
-            **{chart: gr.update(value=None, visible=False) for _, chart in self.cards.values()},
+            self.cards: "",
+            self.chart: gr.update(value=None, visible=False),
         }
 
     def idle(self, text: str = "") -> dict[Any, Any]:
@@ -100,12 +98,9 @@ class TrustSection:
                         }
                         continue
                     found[name] = one
-                    card, chart = self.cards[name]
-                    yield {
-                        card: markup.trust_card(one, METHODS[method].title, self.shown),
-                        chart: gr.update(value=curves_figure(one, self.shown.styles[name]), visible=True),
-                    }
-            yield {**self.idle(), self.found: found}
+                    yield {self.cards: markup.trust_cards(found.values(), METHODS[method].title, self.shown)}
+            figure = curves_figure(found, self.shown.titles, self.shown.styles)
+            yield {**self.idle(), self.found: found, self.chart: gr.update(value=figure, visible=True)}
         except FerError as error:
             yield self.idle(str(error))
         except Exception:  # whatever it is, the user gets words and not a stack trace
