@@ -11,8 +11,8 @@ from clips import ramp, write_clip
 from conftest import FakeDetector
 
 import fer_models.analyzer
-import fer_models.video.run
 from fer_models.__main__ import main
+from fer_models.video.analysis import analyze_video
 
 
 @pytest.fixture(autouse=True)
@@ -90,15 +90,13 @@ def test_a_rate_must_be_above_0(clip: Path, flags: list[str], rate: str) -> None
 def test_ctrl_c_keeps_what_is_done(
     clip: Path, flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real = fer_models.video.analysis.analyze_video
-
     def interrupted(*args: Any, **options: Any) -> Any:
-        for number, frame in enumerate(real(*args, **options)):
+        for number, frame in enumerate(analyze_video(*args, **options)):
             if number == 3:
                 signal.raise_signal(signal.SIGINT)
             yield frame
 
-    monkeypatch.setattr(fer_models.video.run, "analyze_video", interrupted)
+    monkeypatch.setattr("fer_models.video.run.analyze_video", interrupted)
     assert main(["video", str(clip), "--rate", "5", *flags]) == 130
     out, err = capsys.readouterr()
     assert "Stopped after 0.8 seconds" in out and "Finishing the files" in err

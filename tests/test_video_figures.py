@@ -62,7 +62,7 @@ def test_the_timeline_joins_models_by_name_and_knows_gaps(timeline: Timeline) ->
 def test_what_is_said_at_a_time_holds_until_the_next_frame(timeline: Timeline) -> None:
     def labels(face: int, time_s: float) -> list[str] | None:
         said = timeline.at(face, time_s)
-        return said and [prediction.label for prediction in said.values()]
+        return [prediction.label for prediction in said.values()] if said else None
 
     assert labels(1, 0) == labels(1, 0.49) == ["neutral", "neutral"]
     assert labels(1, 0.5) == ["neutral", "fear"] and labels(1, 99) == ["happiness", "happiness"]
