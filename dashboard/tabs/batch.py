@@ -108,7 +108,10 @@ class BatchTab:
             gr.HTML('<h2 class="fer-title">Labels that are likely wrong</h2>')
             self.wrong = gr.HTML(elem_id="batch-wrong")
         with gr.Column(elem_classes="fer-panel"):
-            gr.HTML('<h2 class="fer-title">Every face</h2>')
+            gr.HTML(
+                '<h2 class="fer-title">Every face</h2>'
+                '<p class="fer-hint">The ⋮ in a heading sorts by its column. The faces below follow the filters.</p>'
+            )
             with gr.Row():
                 self.text = gr.Textbox(
                     label="Find", placeholder="Part of a file name, label or note", elem_id="batch-text"
