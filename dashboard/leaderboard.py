@@ -388,7 +388,7 @@ def _sets(document: Any, cards: Mapping[str, ModelCard]) -> dict[str, FaceSet]:
 
 def _set(told: Any, label_set: LabelSet, cards: Mapping[str, ModelCard]) -> FaceSet:
     rows = {name: _row(name, figures, label_set, cards) for name, figures in told["models"].items()}
-    if not rows:
+    if not any(name != ENSEMBLE for name in rows):
         raise ValueError("it tells of no model")
     pairs = tuple(
         PairedTest(
@@ -478,7 +478,9 @@ def _robustness_of(cards: Mapping[str, ModelCard], label_set: LabelSet) -> Calla
             str(kind): {name: tuple(map(_share, by_model[name])) for name in names}
             for kind, by_model in told["corrupted"].items()
         }
-        if not curves or any(len(each) != len(strengths) for models in curves.values() for each in models.values()):
+        if not strengths or not names or not curves:
+            raise ValueError("it tells of no model, no corruption or no strength")
+        if any(len(each) != len(strengths) for models in curves.values() for each in models.values()):
             raise ValueError(f"every curve needs {len(strengths)} accuracies")
         commands = (label_set.robustness,)
         stale = {name: _stale(name, told["sha256"].get(name), cards, commands) for name in names if name != ENSEMBLE}

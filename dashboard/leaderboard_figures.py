@@ -19,6 +19,7 @@ _LINES: Final = {
     "-": ("triangle-up", "longdash"),
     "+": ("cross", "longdashdot"),
 }
+_GRID: Final = "rgba(128,128,128,0.25)"
 _QUOTED_COLOUR: Final = "#808080"
 #: The study's network is a MobileNetV2: EAC looks as that model does, plain training as no other model does.
 _METHODS: Final = {"plain": STYLES[4], "eac": STYLES[3]}
@@ -79,7 +80,7 @@ def recall_figure(board: Board, face_set: FaceSet) -> go.Figure:
 
 def reliability_figure(board: Board, face_set: FaceSet) -> go.Figure:
     """Accuracy by confidence, after and before the temperature; on the diagonal a model is as right as it is sure."""
-    figure = _figure(height=420)
+    figure = _figure(height=480)
     figure.add_scatter(
         x=[0, 100], y=[0, 100], mode="lines", line={"color": "#808080", "width": 1}, name="As sure as right"
     )
@@ -131,7 +132,7 @@ def risk_figure(board: Board, face_set: FaceSet) -> go.Figure:
 
 def corruption_figure(board: Board, told: Robustness) -> go.Figure:
     """Accuracy by strength, in %; one kind of corruption at a time, the mean of all first."""
-    figure = _figure(height=420)
+    figure = _figure(height=480)
     styles = model_styles(told.clean)
     groups = []
     for choice, kind in enumerate([None, *told.curves], 1):
@@ -155,7 +156,7 @@ def corruption_figure(board: Board, told: Robustness) -> go.Figure:
 
 def noise_figure(study: NoiseStudy) -> go.Figure:
     """Test accuracy by share of wrong training labels, in %; unfinished runs open, the paper's figures thin."""
-    figure = _figure(height=440)
+    figure = _figure(height=540)
     groups = []
     for choice, attribute in ((1, "best"), (2, "last")):
         for method in dict.fromkeys(run.method for run in study.runs):
@@ -199,6 +200,7 @@ def noise_figure(study: NoiseStudy) -> go.Figure:
         type="category",
         categoryorder="array",
         categoryarray=names,
+        tickangle=0,
     )
     figure.update_yaxes(title={"text": "Test accuracy (%)", "standoff": 8}, range=_around(figure, "y"), tickvals=None)
     return figure
@@ -229,7 +231,7 @@ def noise_order(noise: int | str) -> tuple[int, int, str]:
 def noise_label(noise: int | str) -> str:
     """What people read."""
     if isinstance(noise, str):
-        return "FER2013’s own" if noise == "fer2013" else noise
+        return "FER2013" if noise == "fer2013" else noise
     return f"{noise}\u00a0%"
 
 
@@ -319,12 +321,13 @@ def cost_figure(board: Board, face_set: FaceSet) -> go.Figure | None:
             hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b> at %{x:.3g}<extra></extra>",
         )
     figure.update_layout(hovermode="closest")
-    figure.update_xaxes(title={"text": title, "standoff": 8}, type="log", showgrid=True, dtick="D2")
+    figure.update_xaxes(title={"text": title, "standoff": 8}, type="log", showgrid=True, gridcolor=_GRID)
+    figure.update_xaxes(tickvals=[base * 10.0**power for power in range(-4, 7) for base in (1, 2, 5)])
     figure.update_yaxes(title={"text": "Accuracy (%)", "standoff": 8}, range=_around(figure, "y"), tickvals=None)
     return figure
 
 
-def _figure(height: int = 380) -> go.Figure:
+def _figure(height: int = 430) -> go.Figure:
     figure = go.Figure(layout=base_layout("Share (%)"))
     figure.update_yaxes(range=[0, 100], tickvals=[0, 25, 50, 75, 100])
     return figure.update_layout(height=height, showlegend=True)
@@ -360,7 +363,7 @@ def _x_in_percent(figure: go.Figure, title: str, span: Sequence[float]) -> None:
         title={"text": title, "standoff": 8},
         range=span,
         showgrid=True,
-        gridcolor="rgba(128,128,128,0.25)",
+        gridcolor=_GRID,
         zeroline=False,
     )
 

@@ -43,7 +43,10 @@ def recipe_summary(recipe: Mapping[str, Any]) -> str:
     stages = settings.get("stages")
     parts = []
     if isinstance(stages, Sequence) and stages and all(isinstance(each, Mapping) for each in stages):
-        told = [f"{each.get('epochs')} epochs at {each.get('size')} px" for each in stages]
+        told = [
+            f"{each.get('epochs')} epoch{'' if each.get('epochs') == 1 else 's'} at {each.get('size')} px"
+            for each in stages
+        ]
         parts.append(", then ".join(told))
     for words, value in (
         ("optimizer {}", settings.get("optimizer")),

@@ -77,10 +77,12 @@ def _accuracy(board: Board, name: str) -> list[Part]:
     if source.value is None:
         return [html.text(html.advice(source.advice)), None, html.text(others)]
     told = source.value
-    copies = (
-        f" {told.copies:,} of them also stand in the training split, nearly pixel for pixel; the table tells accuracy "
-        "without them too." if told.copies else ""
-    )  # fmt: skip
+    copies = ""
+    if told.copies:
+        copies = (
+            f" {told.copies:,} of them also stand in the training split, nearly pixel for pixel; the table tells "
+            "accuracy without them too."
+        )
     return [
         html.text(
             html.advice(source.advice),
@@ -227,7 +229,8 @@ def _noise(board: Board, _: str) -> list[Part]:
             html.advice(source.advice),
             html.heading(
                 "What do wrong training labels do, and what does EAC save?",
-                f"A MobileNetV2 trained plainly and with EAC on the same faces, a share of whose labels is wrong. "
+                "A MobileNetV2 trained plainly and with EAC on the same faces, a share of whose labels is wrong: "
+                "flipped at random, or FER2013’s own labels where FER+’s are right. "
                 f"Tested on: {told.tested_on}.{note} Thin dotted lines are the paper’s ({NOISE_SOURCE}; {QUOTED}): "
                 "other faces and labels, so compare how the lines fall, not how high they are.",
             ),
@@ -258,7 +261,6 @@ def _cost(board: Board, name: str) -> list[Part]:
             html.heading("What does an answer cost?"),
             html.advice(latency.advice),
             times,
-            html.tools("cost", csv.cost_rows(board), "cost" if figure else ""),
             html.cost_table(board),
             html.latency_settings(latency.value) if latency.value else "",
             html.heading(
@@ -266,6 +268,7 @@ def _cost(board: Board, name: str) -> list[Part]:
                 "Up and left is better. The dotted line joins the models that no other beats at their cost.",
             ),
             "" if figure else html.advice(board.sets[name].advice),
+            html.tools("cost", csv.cost_rows(board), "cost" if figure else ""),
         ),
         figure,
     ]

@@ -24,7 +24,7 @@ def signed(value: float) -> str:
 
 def p_text(value: float) -> str:
     """A probability as papers print it."""
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+    return "p\u00a0<\u00a00.001" if value < 0.001 else f"p\u00a0=\u00a0{value:.3f}"
 
 
 def holm(values: Sequence[float]) -> list[float]:
