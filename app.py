@@ -20,7 +20,7 @@ from dashboard.server.folder import upload_folder  # noqa: E402
 from dashboard.server.health import Health  # noqa: E402
 from dashboard.server.logs import json_logs  # noqa: E402
 from dashboard.server.metrics import MeasuredAnalyzer, Metrics  # noqa: E402
-from dashboard.server.options import parse  # noqa: E402
+from dashboard.server.options import parse as parse  # noqa: E402
 from dashboard.server.serve import Server, Settings, bind, mount  # noqa: E402
 from dashboard.server.share import NO_PASSWORD, PublicLink  # noqa: E402
 from dashboard.tabs import page as tabs  # noqa: E402

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import app
+from dashboard.server.serve import Server
 from dashboard.server.share import LinkError
 from dashboard.tabs.compare import EXAMPLES
 from dashboard.tabs.uploads import uploaded_path
@@ -229,10 +230,10 @@ def test_a_public_link_that_fails_is_told_and_the_app_runs_on(
     started: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     port = free_port()
-    servers: list[app.Server] = []
+    servers: list[Server] = []
     alive: list[Any] = []
 
-    class Kept(app.Server):
+    class Kept(Server):
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments)
             servers.append(self)

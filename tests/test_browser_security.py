@@ -42,7 +42,12 @@ def evil(weights_dir: Path, fake_detector: Any, tmp_path_factory: pytest.TempPat
     for name in ("vgg16", "resnet50"):
         shutil.copy(weights_dir / f"{name}.safetensors", folder)
         card = read_card(weights_dir / f"{name}.json")
-        words = {"title": EVIL + name, "training_labels": EVIL, "training_data": EVIL, "weaknesses": EVIL}
+        words: dict[str, Any] = {
+            "title": EVIL + name,
+            "training_labels": EVIL,
+            "training_data": EVIL,
+            "weaknesses": EVIL,
+        }
         labels = tuple(EVIL if label == "anger" else label for label in card.labels)
         write_card(dataclasses.replace(card, **words, labels=labels), folder / f"{name}.json")
     return load_analyzer(weights=folder, device="cpu", detector=fake_detector)

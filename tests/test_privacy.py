@@ -66,9 +66,10 @@ def test_an_upload_is_nowhere_after_its_lifetime(
     analyzer: Analyzer, picture: NDArray[np.uint8], disk: tuple[Path, ...]
 ) -> None:
     content, mark = marked(picture)
-    with serving(analyzer, upload_lifetime=2) as running:
+    with serving(analyzer, upload_lifetime=15) as running:
         path = send(running.url, ("holiday.png", content)).json()[0]
         assert "event: complete" in call(running.url, "compare", [{"path": path}])[1]
+        assert holders(mark, *disk)
         assert until(lambda: not holders(mark, *disk))
         assert not list(running.uploads.rglob("*holiday*"))
 

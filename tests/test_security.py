@@ -104,6 +104,7 @@ def test_components_that_decode_for_themselves_are_no_way_round(analyzer: Analyz
     """Mounted, Gradio only checks paths because the app says that it was launched: this holds it to that."""
 
     def page() -> gr.Blocks:
+        blocks: gr.Blocks
         with gr.Blocks(analytics_enabled=False) as blocks:
             file, text, button = gr.File(), gr.Textbox(), gr.Button()
             button.click(lambda path: Path(path).read_text(), file, text, api_name="read")

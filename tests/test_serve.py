@@ -349,7 +349,7 @@ def test_sigterm_finishes_what_runs_and_ends_with_0(weights_dir: Path, photo: by
             process.send_signal(signal.SIGTERM)
             assert "event: complete" in "".join(answer.iter_text())
         out, err = process.communicate(timeout=60)
-        assert process.returncode == 0 and time.monotonic() - stopped < 20
+        assert process.returncode == 0 and time.monotonic() - stopped < 60
     finally:
         process.kill()
         process.wait()

@@ -108,7 +108,8 @@ def post(path: str = "/gradio_api/queue/join", body: Any = b"{}", **headers: str
 
 
 def limits(folder: Path, **changes: Any) -> Limits:
-    return Limits(**{"uploads": folder, "max_upload": 1_000_000, "rate": 2, "trusted_proxies": 0} | changes)
+    settings: dict[str, Any] = {"uploads": folder, "max_upload": 1_000_000, "rate": 2, "trusted_proxies": 0}
+    return Limits(**settings | changes)
 
 
 def statuses(responses: list[httpx.Response]) -> list[int]:

@@ -153,7 +153,7 @@ def test_closing_ends_the_tunnel(
     link = PublicLink(7860, tmp_path, said.append)
 
     def make(*_: Any) -> str:
-        tunnel = tunneling.Tunnel("h", 1, "127.0.0.1", 7860, "t", None)
+        tunnel: Any = tunneling.Tunnel("h", 1, "127.0.0.1", 7860, "t", None)
         tunnel.proc = Process()
         tunneling.CURRENT_TUNNELS.append(tunnel)
         return "https://x.gradio.live"

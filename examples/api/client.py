@@ -7,7 +7,8 @@ from gradio_client import Client, handle_file
 
 def main(url: str, picture: str, *account: str) -> None:
     """Print every face's box and what each model says about it."""
-    client = Client(url, auth=(account[0], account[1]) if account else None, verbose=False)
+    login = (account[0], account[1]) if account else None
+    client = Client(url, auth=login, verbose=False, httpx_kwargs={"timeout": 60})
     result = client.predict(handle_file(picture), api_name="/compare")
     for number, face in enumerate(result["faces"], 1):
         print(f"face {number} at {[round(value) for value in face['box']]}")
