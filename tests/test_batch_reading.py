@@ -131,8 +131,8 @@ def test_a_session_keeps_small_thumbnails_and_no_more_faces_than_the_limit(
     assert len(last.thumbs) == len(last.rows) == 5
     for thumb in last.thumbs:
         assert thumb is not None and len(thumb) < 20_000
-        picture = cv2.imdecode(np.frombuffer(thumb, np.uint8), cv2.IMREAD_COLOR)
-        assert picture is not None and picture.shape == (96, 96, 3)
+        small = cv2.imdecode(np.frombuffer(thumb, np.uint8), cv2.IMREAD_COLOR)
+        assert small is not None and small.shape == (96, 96, 3)
 
 
 def test_the_document_has_every_column_and_the_figures(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
