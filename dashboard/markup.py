@@ -39,8 +39,13 @@ class Shown:
 
     @property
     def titles(self) -> dict[str, str]:
-        """What people read, by model name; the ensemble's too."""
-        return {name: card.title for name, card in self.cards.items()} | {ENSEMBLE: ENSEMBLE_TITLE}
+        """What people read, by model name."""
+        return {name: card.title for name, card in self.cards.items()}
+
+    @property
+    def column_titles(self) -> dict[str, str]:
+        """What people read over each column: the models' titles and the ensemble's."""
+        return self.titles | {ENSEMBLE: ENSEMBLE_TITLE}
 
     @property
     def training(self) -> dict[str, str]:
@@ -103,7 +108,7 @@ def verdict(reading: Reading, index: int, names: Sequence[str], shown: Shown) ->
     where = f"Face {index + 1} of {len(reading.faces)}" if len(reading.faces) > 1 else "The face"
     if face.face.landmarks is None:
         where = "The whole picture as one face"
-    key = "".join(f"<li>{swatch(shown.styles[name])}{escape(shown.titles[name])}</li>" for name in every)
+    key = "".join(f"<li>{swatch(shown.styles[name])}{escape(shown.column_titles[name])}</li>" for name in every)
     return (
         f'<div class="fer-verdict" data-face-shown="{index}"><img src="{data_uri(face.crop)}" width="84" height="84" '
         f'alt="The aligned face, as every model was given it"><div><p class="fer-eyebrow">{escape(where)}</p>'
@@ -182,7 +187,7 @@ def _card(
     told = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in facts.items())
     return (
         f'<article class="fer-card" data-model="{escape(name)}">'
-        f'<header>{swatch(style)}<span>{escape(shown.titles[name])}</span></header><figure class="fer-map">'
+        f'<header>{swatch(style)}<span>{escape(shown.column_titles[name])}</span></header><figure class="fer-map">'
         f'<img src="{data_uri(image)}" width="320" height="320" '
         f'alt="{escape(alt)}"><figcaption>{escape(caption)}</figcaption></figure><div class="fer-body">'
         '<div class="fer-top">'

@@ -92,7 +92,7 @@ class CompareTab:
                 elem_id="compare-expression",
             )
             self.models = gr.CheckboxGroup(
-                [(self.shown.titles[name], name) for name in self.columns_offered],
+                [(self.shown.column_titles[name], name) for name in self.columns_offered],
                 value=self.columns_offered,
                 label="Models",
                 elem_id="compare-models",
@@ -218,7 +218,7 @@ class CompareTab:
         face = reading.faces[index]
         chosen = self._chosen(names)
         predictions = markup.with_ensemble(face, chosen)
-        figure = compare_figure(predictions, self.shown.titles, self.shown.styles, legend=False)
+        figure = compare_figure(predictions, self.shown.column_titles, self.shown.styles, legend=False)
         columns = markup.columns(face, chosen, expression, self.shown)
         return markup.verdict(reading, index, chosen, self.shown), figure, columns
 

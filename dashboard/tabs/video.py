@@ -52,7 +52,7 @@ class VideoTab:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer = analyzer
         self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
-        self.colours = {name: style.colour for name, style in self.shown.styles.items()}
+        self.colours = {name: style.colour for name, style in self.shown.styles.items() if name in self.shown.cards}
         self._lay_out()
         self._connect()
 
