@@ -47,6 +47,7 @@ class VideoWriter:
         """
         self.frames = 0
         self.sound_lost = False
+        self._closed = False
         self._path = path
         self._size = size
         rate = Fraction(min(max(frame_rate or 25, 1), 240)).limit_denominator(1001)
@@ -114,22 +115,29 @@ class VideoWriter:
         Raises:
             VideoError: the disk is full or the like.
         """
-        container, self._container = self._container, None  # type: ignore[assignment]
-        if container is None:
+        if self._closed:
             return
+        self._closed = True
         try:
-            if self.frames:
-                self._container = container
-                self._mux_video(self._video.encode())
-                if self._sound is not None and self._take == self._encode:
-                    container.mux(self._sound.encode())
-        except av.FFmpegError as error:
+            try:
+                if self.frames:
+                    self._flush()
+            finally:
+                self._container.close()
+        except (av.FFmpegError, OSError) as error:
             raise VideoError(f"Cannot write {self._path.name!r}: {error.strerror}.") from None
         finally:
-            self._container = None  # type: ignore[assignment]
-            container.close()
             if not self.frames:
                 self._path.unlink(missing_ok=True)
+
+    def _flush(self) -> None:
+        """Write what the encoders still hold."""
+        self._mux_video(self._video.encode())
+        if self._take == self._encode:
+            try:
+                self._container.mux(self._sound.encode())
+            except (av.FFmpegError, ValueError):
+                self.sound_lost = True
 
     def _mux_video(self, packets: list[Any]) -> None:
         for packet in packets:
