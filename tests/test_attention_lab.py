@@ -17,7 +17,7 @@ from dashboard.attention_report import download_link, face_json, report
 from dashboard.figures import STYLES
 from dashboard.markup import Shown, shown
 from dashboard.reading import FaceReading, read_faces
-from dashboard.work import watched
+from dashboard.work import Job, Jobs, Stopped, watched
 from explain.consistency import flip_consistency
 from explain.faithfulness import Curves, Faithfulness
 from explain.occlusion import RegionEffects
@@ -147,7 +147,7 @@ def test_work_tells_how_far_it_is() -> None:
         return "done"
 
     seen = []
-    for share, result in watched(job, every=0.01):
+    for share, result in watched(job, Job(), every=0.01):
         seen.append((share, result))
         if share == 0.5:
             step.set()
@@ -165,7 +165,7 @@ def test_closed_work_stops_at_its_next_report() -> None:
         finally:
             stopped.set()
 
-    work = watched(job, every=0.01)
+    work = watched(job, Job(), every=0.01)
     next(work)
     work.close()  # type: ignore[attr-defined]
     assert stopped.wait(30)
@@ -176,4 +176,27 @@ def test_work_raises_what_it_met() -> None:
         raise TimeoutError("met")
 
     with pytest.raises(TimeoutError, match="met"):
-        list(watched(job))
+        list(watched(job, Job()))
+
+
+def test_a_stopped_job_ends_the_work_and_says_so() -> None:
+    jobs, ended = Jobs(), threading.Event()
+
+    def work(report: Callable[[float], None]) -> None:
+        try:
+            while True:
+                report(0.1)
+                time.sleep(0.01)
+        finally:
+            ended.set()
+
+    with jobs.running("mine") as job, pytest.raises(Stopped):
+        for number, _ in enumerate(watched(work, job, every=0.01)):
+            jobs.stop("another's")
+            assert not job.stop.is_set()
+            if number == 2:
+                jobs.stop("mine", forget=True)
+    assert ended.wait(30) and job.forgotten
+    jobs.stop("mine")  # nothing runs any more: nothing to stop
+    with jobs.running("mine") as job:
+        assert not job.stop.is_set() and not job.forgotten

@@ -19,6 +19,7 @@ from dashboard.tabs.attention_trust import TrustSection
 from dashboard.tabs.clicks import CHOOSE_EXAMPLE, CHOOSE_FACE
 from dashboard.tabs.compare import EXAMPLES
 from dashboard.tabs.uploads import uploaded_path
+from dashboard.work import Jobs
 from explain.methods import METHODS
 from explain.record import ALL, OWN, explain_picture, to_json
 from fer_models.analyzer import Analyzer
@@ -46,6 +47,7 @@ class AttentionTab:
         self.analyzer = analyzer
         self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
         self.examples = load_examples(examples)
+        self.jobs = Jobs()
         self._lay_out()
         self._connect()
 
@@ -80,13 +82,13 @@ class AttentionTab:
                 with gr.Tab("Maps"):
                     self.maps = MapsSection(self.shown, expressions)
                 with gr.Tab("Methods"):
-                    self.methods = MethodsSection(self.analyzer, self.shown, expressions)
+                    self.methods = MethodsSection(self.analyzer, self.shown, expressions, self.jobs)
                 with gr.Tab("Mirror test"):
-                    self.mirror = MirrorSection(self.analyzer, self.shown, expressions)
+                    self.mirror = MirrorSection(self.analyzer, self.shown, expressions, self.jobs)
                 with gr.Tab("Erase"):
-                    self.erase = EraseSection(self.analyzer, self.shown)
+                    self.erase = EraseSection(self.analyzer, self.shown, self.jobs)
                 with gr.Tab("Can it be trusted?"):
-                    self.trust = TrustSection(self.analyzer, self.shown)
+                    self.trust = TrustSection(self.analyzer, self.shown, self.jobs)
                 with gr.Tab("Parts of the face"):
                     self.regions = RegionsSection(self.shown, expressions)
                 with gr.Tab("Export"):
@@ -105,21 +107,19 @@ class AttentionTab:
         self.everything = [*stages, *self.one_face]
         self.controls = [self.maps.first, self.maps.second, *self.maps.look]
         self.maps.connect(self.face)
-        running = self.methods.connect(self.face, self.maps.look)
-        running += self.mirror.connect(self.face, self.maps.look)
-        running += self.erase.connect(self.face, self.maps.look)
-        running += self.trust.connect(self.face)
+        self.methods.connect(self.face, self.maps.look)
+        self.mirror.connect(self.face, self.maps.look)
+        self.erase.connect(self.face, self.maps.look)
+        self.trust.connect(self.face)
         self.regions.connect(self.face)
         self.export.connect(self.face, self.trust.found)
         reads = {"outputs": self.everything, "concurrency_limit": _AT_ONCE, "concurrency_id": "compare", **hidden}
         sent = self.image.input(self.read_upload, [self.image, *self.controls], preprocess=False, **reads)
         tried = self.gallery.select(self.read_example, self.controls, **reads)
-        stops = {"cancels": [sent, tried, *running], **hidden}
-        self.clear.click(self.idle, outputs=self.everything, queue=False, **stops)
+        self.clear.click(self.start_over, outputs=self.everything, cancels=[sent, tried], queue=False, **hidden)
         self.whole.click(self.read_whole, [self.reading, *self.controls], self.everything, **hidden)
         chosen = [self.reading, *self.controls]
-        self.picture.select(self.choose_face, chosen, self.one_face, cancels=running, **hidden)
-        self.running = running
+        self.picture.select(self.choose_face, chosen, self.one_face, **hidden)
         self._connect_endpoint()
 
     def opened_from(self, button: gr.Button, reading: gr.State, index: gr.State, tabs: gr.Tabs) -> None:
@@ -132,12 +132,13 @@ class AttentionTab:
             tabs: which this tab is one of, with the id `TAB`.
         """
 
-        def hand_over(reading: Reading | None, index: int, *controls: Any) -> Updates:
+        def hand_over(reading: Reading | None, request: gr.Request, index: int, *controls: Any) -> Updates:
+            self.jobs.stop(request.session_hash, forget=True)
             return {tabs: gr.Tabs(selected=TAB), **self.hand_over(reading, index, *controls)}
 
         inputs = [reading, index, *self.controls]
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        button.click(hand_over, inputs, [tabs, *self.everything], cancels=self.running, **hidden)
+        button.click(hand_over, inputs, [tabs, *self.everything], **hidden)
 
     def _connect_endpoint(self) -> None:
         """/explain needs components for its types; nobody sees them."""
@@ -226,7 +227,12 @@ class AttentionTab:
             **self.export.fresh(),
         }
 
-    # What the user can do.
+    # What the user can do. Another face ends what is being worked out for the last one.
+
+    def start_over(self, request: gr.Request) -> Updates:
+        """Forget the picture and wait for another."""
+        self.jobs.stop(request.session_hash, forget=True)
+        return self.idle()
 
     def read_upload(self, payload: Mapping[str, Any] | None, *controls: Any) -> Iterator[Updates]:
         """Read an upload, a pasted picture or a snapshot."""
@@ -259,6 +265,7 @@ class AttentionTab:
     def choose_face(
         self,
         reading: Reading | None,
+        request: gr.Request,
         first: str,
         second: str,
         scale: str,
@@ -267,6 +274,7 @@ class AttentionTab:
         event: gr.EventData,
     ) -> Updates:
         """Show another face of the same picture."""
+        self.jobs.stop(request.session_hash, forget=True)
         index = int(event._data["index"])
         if reading is None or not 0 <= index < len(reading.faces):
             return {self.card: markup.message(_FORGOTTEN)}

@@ -16,7 +16,7 @@ from dashboard.attention_figures import effects_figure
 from dashboard.markup import Shown, busy, message
 from dashboard.reading import FaceReading
 from dashboard.tabs.attention_maps import look_of
-from dashboard.work import watched
+from dashboard.work import Job, Jobs, Stopped, watched
 from explain.attention import Explanation, attention
 from explain.occlusion import RegionEffects, occlude, region_effects, sensitivity_map
 from explain.regions import REGIONS, crop_landmarks, region_masks
@@ -72,10 +72,11 @@ element.addEventListener('pointercancel', lift);
 class EraseSection:
     """The brush, the parts, and what the models say. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer, shown: Shown) -> None:
+    def __init__(self, analyzer: Analyzer, shown: Shown, jobs: Jobs) -> None:
         """Lay the section out inside the current `gr.Blocks`."""
         self.analyzer = analyzer
         self.shown = shown
+        self.jobs = jobs
         gr.HTML(
             '<p class="fer-hint">Paint over a part of the face, or tick parts, and see what the models say when they '
             "cannot see it. If a map marks the mouth, covering the mouth should change the answer. What covers a part "
@@ -114,8 +115,8 @@ class EraseSection:
             self.brush, self.parts, self.results, self.chart, self.sensitivity, self.strokes, *self.busy,
         ]  # fmt: skip
 
-    def connect(self, face: gr.State, look: Sequence[Any]) -> list[Any]:
-        """Connect the section to the lab's face; returns the events that another face cancels."""
+    def connect(self, face: gr.State, look: Sequence[Any]) -> None:
+        """Connect the section to the lab's face."""
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         limits: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "attention"}
         chosen = [face, self.parts, self.fill, self.strokes, *look]
@@ -123,12 +124,9 @@ class EraseSection:
         for choice in (self.parts.input, self.fill.input):
             choice(self.cover, chosen, self.results, **hidden)
         self.again.click(self.uncover, face, [self.brush, self.parts, self.strokes, self.results], **hidden)
-        parts = self.each.click(self.run_parts, [face, self.fill], [self.chart, *self.busy], **limits, **hidden)
-        spots = self.spots.click(
-            self.run_spots, [face, self.fill, *look], [self.sensitivity, *self.busy], **limits, **hidden
-        )
-        self.cancel.click(self.stopped, outputs=self.busy, cancels=[parts, spots], queue=False, **hidden)
-        return [parts, spots]
+        self.each.click(self.run_parts, [face, self.fill], [self.chart, *self.busy], **limits, **hidden)
+        self.spots.click(self.run_spots, [face, self.fill, *look], [self.sensitivity, *self.busy], **limits, **hidden)
+        self.cancel.click(self.stop, queue=False, **hidden)
 
     def fresh(self, face: FaceReading | None) -> dict[Any, Any]:
         """The section for another face."""
@@ -149,9 +147,9 @@ class EraseSection:
             self.cancel: gr.update(visible=False),
         }
 
-    def stopped(self) -> dict[Any, Any]:
+    def stop(self, request: gr.Request) -> None:
         """The user has seen enough."""
-        return self.idle("Stopped.")
+        self.jobs.stop(request.session_hash)
 
     def uncover(self, face: FaceReading | None) -> tuple[Any, ...]:
         """The bare face again."""
@@ -208,7 +206,7 @@ class EraseSection:
             _log.exception("covering a face failed")
             return message(_UNEXPECTED)
 
-    def run_parts(self, face: FaceReading | None, fill: str) -> Iterator[dict[Any, Any]]:
+    def run_parts(self, face: FaceReading | None, request: gr.Request, fill: str) -> Iterator[dict[Any, Any]]:
         """Cover each part in turn, one model after the other."""
         if face is None:
             return
@@ -219,12 +217,15 @@ class EraseSection:
             masks = {part: mask for part, mask in _masks(face).items() if part != "background"}
             return region_effects(self.analyzer.classifiers[name], face.given, masks, target, fill)  # type: ignore[arg-type]
 
-        yield from self._each_model(face, step, effects)
+        with self.jobs.running(request.session_hash) as job:
+            yield from self._each_model(face, step, effects, job)
         if effects:
             figure = effects_figure(effects, self.shown.titles, self.shown.styles)
             yield {self.chart: gr.update(value=figure, visible=True), **self.idle()}
 
-    def run_spots(self, face: FaceReading | None, fill: str, *look: Any) -> Iterator[dict[Any, Any]]:
+    def run_spots(
+        self, face: FaceReading | None, request: gr.Request, fill: str, *look: Any
+    ) -> Iterator[dict[Any, Any]]:
         """Cover each spot in turn, one model after the other."""
         if face is None:
             return
@@ -236,18 +237,19 @@ class EraseSection:
             cost_ms = (time.perf_counter() - began) * 1000
             return Explanation(name, "occlusion", target, heat, cost_ms=cost_ms)
 
-        yield from self._each_model(face, step, maps)
+        with self.jobs.running(request.session_hash) as job:
+            yield from self._each_model(face, step, maps, job)
         if maps:
             yield {self.sensitivity: markup.method_cards(face, maps, (), look_of(*look), self.shown), **self.idle()}
 
     def _each_model(
-        self, face: FaceReading, step: Callable[..., Any], results: dict[str, Any]
+        self, face: FaceReading, step: Callable[..., Any], results: dict[str, Any], job: Job
     ) -> Iterator[dict[Any, Any]]:
         """Run a step for each model, tell which one is at work, and fill in the results."""
         try:
             for number, name in enumerate(face.predictions):
                 text = f"{self.shown.cards[name].title} ({number + 1} of {len(face.predictions)}) …"
-                for _, one in watched(partial(step, name)):
+                for _, one in watched(partial(step, name), job):
                     if one is not None:
                         results[name] = one
                     else:
@@ -255,6 +257,10 @@ class EraseSection:
                             self.notice: gr.update(value=busy(text), visible=True),
                             self.cancel: gr.update(visible=True),
                         }
+        except Stopped:
+            results.clear()
+            if not job.forgotten:
+                yield self.idle("Stopped.")
         except FerError as error:
             results.clear()
             yield self.idle(str(error))

@@ -8,10 +8,11 @@ from typing import Any, Final
 import gradio as gr
 
 from dashboard import attention_markup as markup
+from dashboard.attention_markup import Look
 from dashboard.markup import OWN, Shown, busy, message
 from dashboard.reading import FaceReading
 from dashboard.tabs.attention_maps import look_of
-from dashboard.work import watched
+from dashboard.work import Job, Jobs, Stopped, watched
 from explain.attention import Explanation
 from explain.gradcam import explain
 from explain.methods import LAST, METHODS, SMOOTHING
@@ -33,10 +34,11 @@ _SMOOTHED: Final = {
 class MethodsSection:
     """The method picker and its results. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer, shown: Shown, expressions: Sequence[str]) -> None:
+    def __init__(self, analyzer: Analyzer, shown: Shown, expressions: Sequence[str], jobs: Jobs) -> None:
         """Lay the section out inside the current `gr.Blocks`."""
         self.analyzer = analyzer
         self.shown = shown
+        self.jobs = jobs
         names = [name for name, facts in METHODS.items() if facts.available]
         layers = list(dict.fromkeys(name for stages in STAGES.values() for name in stages))
         gr.HTML(
@@ -76,12 +78,12 @@ class MethodsSection:
         self.results = gr.HTML(elem_id="attention-methods-results")
         self.outputs = [self.make, self.cancel, self.notice, self.results]
 
-    def connect(self, face: gr.State, look: Sequence[Any]) -> list[Any]:
-        """Connect the section to the lab's face; returns the events that another face cancels."""
+    def connect(self, face: gr.State, look: Sequence[Any]) -> None:
+        """Connect the section to the lab's face."""
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         chosen = [self.method, self.target, self.layer, self.smooth]
         self.method.input(self.choose, self.method, [self.facts, self.layer, self.smooth], **hidden)
-        work = self.make.click(
+        self.make.click(
             self.run,
             [face, *chosen, *look],
             self.outputs,
@@ -89,8 +91,7 @@ class MethodsSection:
             concurrency_id="attention",
             **hidden,
         )
-        self.cancel.click(self.stopped, outputs=self.outputs, cancels=[work], queue=False, **hidden)
-        return [work]
+        self.cancel.click(self.stop, queue=False, **hidden)
 
     def fresh(self) -> dict[Any, Any]:
         """The section for another face."""
@@ -111,29 +112,54 @@ class MethodsSection:
             gr.update(choices=smoothing, value=_NONE, interactive=len(smoothing) > 1),
         )
 
-    def stopped(self) -> dict[Any, Any]:
+    def stop(self, request: gr.Request) -> None:
         """The user has seen enough; what is done stays."""
-        return {
-            self.make: gr.update(interactive=True),
-            self.cancel: gr.update(visible=False),
-            self.notice: gr.update(value=message("Stopped."), visible=True),
-        }
+        self.jobs.stop(request.session_hash)
 
     def run(
-        self, face: FaceReading | None, method: str, target: str, layer: str, smooth: str, *look: Any
+        self,
+        face: FaceReading | None,
+        request: gr.Request,
+        method: str,
+        target: str,
+        layer: str,
+        smooth: str,
+        *look: Any,
     ) -> Iterator[dict[Any, Any]]:
         """Make the maps of one model after the other, and show each as soon as it is there."""
         if face is None:
             yield self.fresh()
             return
-        drawn = look_of(*look)
         results: dict[str, Explanation | str] = {}
+        with self.jobs.running(request.session_hash) as job:
+            try:
+                yield from self._steps(job, face, method, target, layer, smooth, results, look_of(*look))
+                notice = gr.update(visible=False)
+            except Stopped:
+                if job.forgotten:
+                    return
+                notice = gr.update(value=message("Stopped."), visible=True)
+        cards = markup.method_cards(face, results, (), look_of(*look), self.shown) if results else ""
+        yield self.fresh() | {self.results: cards, self.notice: notice}
+
+    def _steps(
+        self,
+        job: Job,
+        face: FaceReading,
+        method: str,
+        target: str,
+        layer: str,
+        smooth: str,
+        results: dict[str, Explanation | str],
+        look: Look,
+    ) -> Iterator[dict[Any, Any]]:
+        """Fill in the results and tell how far it is."""
         names = [name for name in self.shown.cards if name in face.predictions]
         for number, name in enumerate(names):
             title = self.shown.cards[name].title
             classifier = self.analyzer.classifiers[name]
             expression = face.predictions[name].label if target == OWN else target
-            job = partial(
+            work = partial(
                 self._one,
                 face,
                 name,
@@ -142,8 +168,8 @@ class MethodsSection:
                 layer if layer in STAGES[classifier.card.architecture] else LAST,
                 None if smooth == _NONE else smooth,
             )
-            shown = markup.method_cards(face, results, names[number:], drawn, self.shown)
-            for share, one in watched(job):
+            yield {self.results: markup.method_cards(face, results, names[number:], look, self.shown)}
+            for share, one in watched(work, job):
                 if one is not None:
                     results[name] = one
                     continue
@@ -155,9 +181,7 @@ class MethodsSection:
                         value=busy(f"{METHODS[method].title}, {title} ({number + 1} of {len(names)}){part} …"),
                         visible=True,
                     ),
-                    self.results: shown,
                 }
-        yield self.fresh() | {self.results: markup.method_cards(face, results, (), drawn, self.shown)}
 
     def _one(
         self,
@@ -173,6 +197,8 @@ class MethodsSection:
         classifier = self.analyzer.classifiers[name]
         try:
             return explain(classifier, face.given, expression, method, layer=layer, smooth=smooth, progress=report)
+        except Stopped:
+            raise
         except FerError as error:
             return str(error)
         except Exception:

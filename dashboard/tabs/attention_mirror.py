@@ -10,6 +10,7 @@ from dashboard import attention_markup as markup
 from dashboard.markup import OWN, Shown, busy, message
 from dashboard.reading import FaceReading
 from dashboard.tabs.attention_maps import look_of
+from dashboard.work import Jobs
 from explain.consistency import FlipConsistency, flip_consistency
 from fer_models.analyzer import Analyzer
 
@@ -20,10 +21,11 @@ _UNEXPECTED: Final = "The mirror test failed. Try it again, or try another pictu
 class MirrorSection:
     """The mirror test and its results. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer, shown: Shown, expressions: Sequence[str]) -> None:
+    def __init__(self, analyzer: Analyzer, shown: Shown, expressions: Sequence[str], jobs: Jobs) -> None:
         """Lay the section out inside the current `gr.Blocks`."""
         self.analyzer = analyzer
         self.shown = shown
+        self.jobs = jobs
         gr.HTML(
             '<p class="fer-hint">A face and its mirror image show the same expression, so a model should find its '
             "evidence at the same places. EAC is trained for just that: its loss is the mean squared difference "
@@ -44,13 +46,12 @@ class MirrorSection:
         self.found = gr.State(None, time_to_live=3600)
         self.outputs = [self.expression, self.notice, self.results, self.found]
 
-    def connect(self, face: gr.State, look: Sequence[Any]) -> list[Any]:
-        """Connect the section to the lab's face; returns the events that another face cancels."""
+    def connect(self, face: gr.State, look: Sequence[Any]) -> None:
+        """Connect the section to the lab's face."""
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         limits: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "attention"}
-        work = self.start.click(self.run, [face, self.expression, *look], self.outputs, **limits, **hidden)
+        self.start.click(self.run, [face, self.expression, *look], self.outputs, **limits, **hidden)
         self.expression.input(self.show, [face, self.found, self.expression, *look], self.results, **hidden)
-        return [work]
 
     def fresh(self) -> dict[Any, Any]:
         """The section for another face."""
@@ -61,16 +62,21 @@ class MirrorSection:
             self.found: None,
         }
 
-    def run(self, face: FaceReading | None, expression: str, *look: Any) -> Iterator[dict[Any, Any]]:
+    def run(
+        self, face: FaceReading | None, request: gr.Request, expression: str, *look: Any
+    ) -> Iterator[dict[Any, Any]]:
         """Test one model after the other."""
         if face is None:
             yield self.fresh()
             return
         found: dict[str, FlipConsistency] = {}
         try:
-            for name in face.predictions:
-                yield {self.notice: gr.update(value=busy(f"{self.shown.cards[name].title} …"), visible=True)}
-                found[name] = flip_consistency(self.analyzer.classifiers[name], face.given)
+            with self.jobs.running(request.session_hash) as job:
+                for name in face.predictions:
+                    yield {self.notice: gr.update(value=busy(f"{self.shown.cards[name].title} …"), visible=True)}
+                    found[name] = flip_consistency(self.analyzer.classifiers[name], face.given)
+                    if job.forgotten:
+                        return
             yield {
                 self.expression: gr.update(visible=True),
                 self.notice: gr.update(visible=False),

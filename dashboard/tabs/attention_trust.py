@@ -11,7 +11,7 @@ from dashboard import attention_markup as markup
 from dashboard.attention_figures import curves_figure
 from dashboard.markup import Shown, busy, message
 from dashboard.reading import FaceReading
-from dashboard.work import watched
+from dashboard.work import Jobs, Stopped, watched
 from explain.faithfulness import Faithfulness, judge
 from explain.gradcam import explain
 from explain.methods import METHODS
@@ -25,10 +25,11 @@ _UNEXPECTED: Final = "The test failed. Try it again, or try another method."
 class TrustSection:
     """The honesty card. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer, shown: Shown) -> None:
+    def __init__(self, analyzer: Analyzer, shown: Shown, jobs: Jobs) -> None:
         """Lay the section out inside the current `gr.Blocks`."""
         self.analyzer = analyzer
         self.shown = shown
+        self.jobs = jobs
         names = [name for name, facts in METHODS.items() if facts.available and facts.speed in ("at once", "fast")]
         gr.HTML(
             '<p class="fer-hint">A colourful map proves nothing. Here each map is put to the test: the spots it marks '
@@ -56,13 +57,12 @@ class TrustSection:
         self.found = gr.State(None, time_to_live=3600)
         self.outputs = [self.notice, self.cancel, self.found, self.cards, self.chart]
 
-    def connect(self, face: gr.State) -> list[Any]:
-        """Connect the section to the lab's face; returns the events that another face cancels."""
+    def connect(self, face: gr.State) -> None:
+        """Connect the section to the lab's face."""
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         limits: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "attention"}
-        work = self.start.click(self.run, [face, self.method], self.outputs, **limits, **hidden)
-        self.cancel.click(self.idle, outputs=[self.notice, self.cancel], cancels=[work], queue=False, **hidden)
-        return [work]
+        self.start.click(self.run, [face, self.method], self.outputs, **limits, **hidden)
+        self.cancel.click(self.stop, queue=False, **hidden)
 
     def fresh(self) -> dict[Any, Any]:
         """The section for another face."""
@@ -80,32 +80,45 @@ class TrustSection:
             self.cancel: gr.update(visible=False),
         }
 
-    def run(self, face: FaceReading | None, method: str) -> Iterator[dict[Any, Any]]:
+    def stop(self, request: gr.Request) -> None:
+        """The user has seen enough; what is done stays."""
+        self.jobs.stop(request.session_hash)
+
+    def run(self, face: FaceReading | None, request: gr.Request, method: str) -> Iterator[dict[Any, Any]]:
         """Test one model after the other, and show each as soon as it is there."""
         yield self.fresh()
         if face is None:
             return
         found: dict[str, Faithfulness] = {}
-        try:
-            for number, name in enumerate(face.predictions):
-                title = self.shown.cards[name].title
-                text = f"Testing {title} ({number + 1} of {len(face.predictions)}) …"
-                for _, one in watched(partial(self._one, face, name, method)):
-                    if one is None:
-                        yield {
-                            self.notice: gr.update(value=busy(text), visible=True),
-                            self.cancel: gr.update(visible=True),
-                        }
-                        continue
-                    found[name] = one
-                    yield {self.cards: markup.trust_cards(found.values(), METHODS[method].title, self.shown)}
+        text = ""
+        with self.jobs.running(request.session_hash) as job:
+            try:
+                for number, name in enumerate(face.predictions):
+                    title = self.shown.cards[name].title
+                    note = busy(f"Testing {title} ({number + 1} of {len(face.predictions)}) …")
+                    for _, one in watched(partial(self._one, face, name, method), job):
+                        if one is None:
+                            yield {
+                                self.notice: gr.update(value=note, visible=True),
+                                self.cancel: gr.update(visible=True),
+                            }
+                            continue
+                        found[name] = one
+                        yield {self.cards: markup.trust_cards(found.values(), METHODS[method].title, self.shown)}
+            except Stopped:
+                if job.forgotten:
+                    return
+                text = "Stopped."
+            except FerError as error:
+                text = str(error)
+            except Exception:  # whatever it is, the user gets words and not a stack trace
+                _log.exception("testing maps failed")
+                text = _UNEXPECTED
+        updates = {**self.idle(text), self.found: found}
+        if found:
             figure = curves_figure(found, self.shown.titles, self.shown.styles)
-            yield {**self.idle(), self.found: found, self.chart: gr.update(value=figure, visible=True)}
-        except FerError as error:
-            yield self.idle(str(error))
-        except Exception:  # whatever it is, the user gets words and not a stack trace
-            _log.exception("testing maps failed")
-            yield self.idle(_UNEXPECTED)
+            updates[self.chart] = gr.update(value=figure, visible=True)
+        yield updates
 
     def _one(self, face: FaceReading, name: str, method: str, report: Callable[[float], None]) -> Faithfulness:
         classifier, target = self.analyzer.classifiers[name], face.predictions[name].label
