@@ -14,16 +14,18 @@ from explain.occlusion import RegionEffects
 from explain.regions import REGIONS
 
 #: Parts of the face: colour and pattern, so that either is enough; after Okabe and Ito (2008).
-_REGIONS: Final = {
-    "brows": ("#0072B2", ""),
-    "eyes": ("#56B4E9", "/"),
-    "nose": ("#E69F00", ""),
-    "cheeks": ("#CC79A7", "."),
-    "mouth": ("#D55E00", ""),
-    "background": ("#9A9AA3", "x"),
+REGION_STYLES: Final = {
+    "brows": ModelStyle("#0072B2", ""),
+    "eyes": ModelStyle("#56B4E9", "/"),
+    "nose": ModelStyle("#E69F00", ""),
+    "cheeks": ModelStyle("#CC79A7", "."),
+    "mouth": ModelStyle("#D55E00", ""),
+    "background": ModelStyle("#9A9AA3", "x"),
 }
 _GRID: Final = "rgba(128,128,128,0.25)"
 _TITLE: Final = {"size": 13}
+#: A legend as wide as the chart, so that it wraps instead of taking a line an entry on a phone.
+_NARROW: Final = {"x": 0, "xref": "container", "entrywidthmode": "pixels"}
 #: The judged map, and what it is judged against.
 _LINES: Final = {"map": "solid", "random": "dot", "blob": "dash"}
 _LINE_NAMES: Final = {"map": "This map", "random": "A random map", "blob": "A blob in the middle"}
@@ -38,18 +40,18 @@ def regions_figure(shares: Mapping[str, Mapping[str, float]], areas: Mapping[str
     """
     rows = dict(shares) | {"An even map": areas}
     titles = list(rows)[::-1]
-    figure = go.Figure(layout=_layout(110 + 44 * len(rows)))
+    figure = go.Figure(layout=_layout(70 + 44 * len(rows)))
     for region in REGIONS:
-        colour, pattern = _REGIONS[region]
+        style = REGION_STYLES[region]
         figure.add_bar(
             name=region.capitalize(),
             orientation="h",
             y=titles,
             x=[100 * rows[title].get(region, 0) for title in titles],
-            marker={"color": colour, "pattern": _pattern(pattern), "line": {"width": 0}},
+            marker={"color": style.colour, "pattern": _pattern(style.pattern), "line": {"width": 0}},
             hovertemplate="%{y}: %{fullData.name} <b>%{x:.0f} %</b><extra></extra>",
         )
-    figure.update_layout(barmode="stack", bargap=0.35, legend_traceorder="normal")
+    figure.update_layout(barmode="stack", bargap=0.35, showlegend=False)  # the page has a key that wraps
     figure.update_xaxes(
         range=[0, 100],
         title={"text": "Share of the evidence (%)", "font": _TITLE, "standoff": 8},
@@ -106,11 +108,11 @@ def curves_figure(
         rows=len(rows),
         cols=2,
         shared_yaxes=True,
-        vertical_spacing=0.32 / max(len(rows), 1),
-        horizontal_spacing=0.06,
-        subplot_titles=[f"{titles[name]}: {kind} first" for name in rows for kind in ("hidden", "shown")],
+        vertical_spacing=0.4 / max(len(rows), 1),
+        horizontal_spacing=0.12,
+        subplot_titles=[text for name in rows for text in (titles[name], "")],
     )
-    figure.update_layout(_layout(70 + 210 * len(rows)))
+    figure.update_layout(_layout(80 + 230 * len(rows)))
     for row, name in enumerate(rows, start=1):
         one = found[name]
         for key, each in {"map": one.map, "random": one.random, "blob": one.blob}.items():
@@ -135,10 +137,11 @@ def curves_figure(
     axis = {"range": [0, 100], "fixedrange": True, "gridcolor": _GRID, "zeroline": False, "tickvals": [0, 50, 100]}
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis, automargin=True)
-    figure.update_xaxes(title={"text": "Pixels (%)", "font": _TITLE, "standoff": 6}, row=len(rows))
+    for column, text in enumerate(("Hidden (%)", "Shown (%)"), start=1):
+        figure.update_xaxes(title={"text": text, "font": _TITLE, "standoff": 6}, col=column)
     figure.update_yaxes(title={"text": "Confidence (%)", "font": _TITLE, "standoff": 10}, col=1)
     # Above the first row's titles, whatever the height.
-    figure.update_layout(margin_t=62, legend={"y": 1, "yref": "container", "yanchor": "top"})
+    figure.update_layout(margin_t=62, legend={"y": 1, "yref": "container", "yanchor": "top"} | _NARROW)
     return figure
 
 

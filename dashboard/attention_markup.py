@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.attention_figures import REGION_STYLES
 from dashboard.markup import Shown, data_uri, percent, swatch
 from dashboard.reading import FaceReading
 from explain.attention import Explanation
@@ -387,7 +388,7 @@ def trust_card(one: Faithfulness, method: str, shown: Shown) -> str:
 
 
 def parts(face: FaceReading, masks: Mapping[str, NDArray[np.bool_]]) -> str:
-    """The face with its parts outlined."""
+    """The face with its parts outlined, and the key of the chart."""
     side = 260
     scale = side / face.crop.shape[0]
     image = cv2.resize(face.crop, (side, side), interpolation=cv2.INTER_CUBIC)
@@ -398,4 +399,6 @@ def parts(face: FaceReading, masks: Mapping[str, NDArray[np.bool_]]) -> str:
         outlines, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(image, outlines, -1, (24, 24, 27), 3, cv2.LINE_AA)
         cv2.drawContours(image, outlines, -1, (255, 255, 255), 1, cv2.LINE_AA)
-    return figure(np.asarray(image, np.uint8), "Brows, eyes, nose, cheeks and mouth, from five landmarks")
+    key = "".join(f"<li>{swatch(REGION_STYLES[name])}{escape(name.capitalize())}</li>" for name in masks)
+    drawn = figure(np.asarray(image, np.uint8), "Brows, eyes, nose, cheeks and mouth, from five landmarks")
+    return f'{drawn}<ul class="fer-key">{key}</ul>'

@@ -141,7 +141,7 @@ def _curves(one: Faithfulness, kind: str, style: ModelStyle) -> str:
     )
     text = {"deletion": "Hidden first", "insertion": "Shown first"}[kind]
     return (
-        '<figure style="display:inline-block;margin:0 20px 8px 0">'
+        '<figure style="display:inline-block;width:320px;margin:0 20px 8px 0;vertical-align:top">'
         '<svg viewBox="-4 -4 308 158" width="308" height="158">'
         f'<path d="M0 0V150H300" fill="none" stroke="#a1a1aa"/>{drawn}</svg><figcaption>{text}: confidence from 0 to '
         "100 % over 0 to 100 % of the pixels. Thick: this map; dotted: a random map; dashed: a blob.</figcaption>"

@@ -100,7 +100,7 @@ def test_curves_are_in_percent() -> None:
     hidden, shown_first = figure.data[:2]
     assert list(hidden.x) == [0, 50, 100] and list(hidden.y) == [100, 50, 0] and list(shown_first.y) == [0, 50, 100]
     assert [line.showlegend for line in figure.data].count(True) == 3
-    assert "VGG16: hidden first" in {text.text for text in figure.layout.annotations}
+    assert [text.text for text in figure.layout.annotations if text.text] == ["VGG16", "ResNet50"]
     card = markup.trust_card(judged(), "Grad-CAM", shown_of("vgg16"))
     assert "0.50" in card and "ROAD" not in card
 
