@@ -68,8 +68,13 @@ def stale_rows(board: Board, stale: Mapping[str, Advice | None]) -> str:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table whose first column names the row. The cells are HTML, the header is text."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
     lines = [[cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row] for row in rows]
+    # A column of words starts where its words do, its title too.
+    words = {number for cells in lines for number, cell in enumerate(cells) if cell.startswith('<td class="fer-words"')}
+    head = "".join(
+        f'<th scope="col"{" class=fer-words" if number in words else ""}>{escape(name)}</th>'
+        for number, name in enumerate(header)
+    )
     body = "".join(f"<tr>{_row_name(cells[0])}{''.join(cells[1:])}</tr>" for cells in lines)
     return (
         f'<div class="fer-scroll"><table class="fer-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
@@ -110,8 +115,9 @@ def trust_table(board: Board, face_set: FaceSet) -> str:
         found = _best({name: row.recall(label) for name, row in face_set.single.items() if label in row.labels})
         said = _best({name: row.precision(label) for name, row in face_set.single.items() if label in row.labels})
         faces = next(iter(face_set.models.values())).faces(label)
-        rows.append((escape(label.capitalize()), f"{faces:,}", _with_words(board, found), _with_words(board, said)))
-    return table(("Expression", "Test faces", "Finds most of it", "Most often right when it says so"), rows)
+        name = f"{escape(label.capitalize())}<br><small>{faces:,} faces</small>"
+        rows.append((name, _with_words(board, found), _with_words(board, said)))
+    return table(("Expression", "Finds most of it", "Most often right when it says so"), rows)
 
 
 def _best(values: Mapping[str, float | None]) -> tuple[float, list[str]] | None:

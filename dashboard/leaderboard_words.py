@@ -10,6 +10,8 @@ from fer_models.ensemble import ENSEMBLE
 
 #: Pairs count as different below this adjusted probability.
 LEVEL: Final = 0.05
+#: The summary does not judge by fewer faces of an expression.
+_FEW: Final = 20
 
 
 def share(value: float) -> str:
@@ -130,7 +132,7 @@ def _expressions(board: Board, face_set: FaceSet) -> str:
     for label in next(iter(face_set.models.values())).labels:
         recalls = [(row.recall(label), name) for name, row in face_set.single.items() if label in row.labels]
         known = [(value, name) for value, name in recalls if value is not None]
-        if known:
+        if known and next(iter(face_set.models.values())).faces(label) >= _FEW:
             value, name = max(known, key=lambda each: each[0])
             found.append((value, label, name))
     if len(found) < 2:

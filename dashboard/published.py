@@ -31,7 +31,7 @@ class Quoted:
     note: str = ""
 
 
-_COURSE: Final = "the course project that asked for this comparison"
+_COURSE: Final = "course project"
 _EIGHT: Final = "eight expressions: contempt counts too"
 
 FIGURES: Final = (

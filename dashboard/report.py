@@ -30,7 +30,7 @@ const follow = () => document.documentElement.classList.toggle('dark', dark.matc
 dark.addEventListener('change', follow);
 follow();
 """
-#: A chart's data stand in a JSON element, which no text in them can leave.
+#: A chart's data stand in a JSON element, which no text in them can leave: Plotly writes its angle brackets as escapes.
 _DRAW: Final = """
 for (const data of document.querySelectorAll('script[data-figure]')) {
   const figure = JSON.parse(data.textContent);
@@ -86,7 +86,7 @@ def _chapter(board: Board, section: Section, name: str) -> str:
     parts = []
     for chart, part in zip(section.charts, section.parts(board, name), strict=True):
         if isinstance(part, go.Figure):
-            data = part.to_json().replace("<", "\\u003c")
+            data = part.to_json()
             parts.append(
                 f'<div data-drawn="{chart}" class="fer-chart"><div></div>'
                 f'<script type="application/json" data-figure>{data}</script></div>'

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -17,6 +18,10 @@ from fer_models.expressions import EXPRESSIONS
 from fer_models.networks import PooledClassifier, build_network
 from fer_models.preprocessing import InputSpec
 from fer_models.results import Face
+
+# No deadline: what is fast alone takes long on a machine that is busy.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 LANDMARKS = np.array([(0.31, 0.40), (0.68, 0.40), (0.49, 0.60), (0.35, 0.76), (0.65, 0.75)], np.float32)
 

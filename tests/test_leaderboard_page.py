@@ -412,7 +412,7 @@ def test_no_single_wrong_value_breaks_the_page(folder: Path, file: str) -> None:
             node[key] = nonsense
             write(path, intact)
             board = read_board(folder)
-            sources: list[Any] = [*board.sets.values(), *board.robustness.values(), board.noise, board.latency]
+            sources: list[Source[Any]] = [*board.sets.values(), *board.robustness.values(), board.noise, board.latency]
             assert all(each.value is not None or each.advice is not None for each in sources)
         node[key] = before
 
