@@ -16,7 +16,7 @@ def build(analyzer: Analyzer, page: gr.Blocks, weights: Path) -> None:
         page: the Blocks they are built in.
         weights: folder of the cards and results that the leaderboard shows.
     """
-    with gr.Tabs() as tabs:
+    with gr.Tabs(elem_classes="fer-page-tabs") as tabs:
         with gr.Tab("Compare", id="compare"):
             first = compare.build(analyzer)
         with gr.Tab("Attention", id=attention.TAB):
