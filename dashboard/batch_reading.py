@@ -103,7 +103,8 @@ def read_batch(
     thumbs: list[bytes | None] = []
     done = 0
     cut = False
-    began = shown = time.monotonic()
+    began = time.monotonic()
+    shown = float("-inf")  # the first picture is told at once
 
     def reading() -> BatchReading:
         spent = time.monotonic() - began

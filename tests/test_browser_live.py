@@ -36,7 +36,7 @@ class Served:
         """Everything the server keeps of sessions, as text, but for the example pictures, which are nobody's."""
         sessions = self.page.state_holder.session_data.values()
         values = [value for state in sessions for value in (*state.config_values.values(), *state.state_data.values())]
-        return repr([value for value in values if "compare-examples" not in repr(value)])
+        return repr([value for value in values if "-examples" not in repr(value)])
 
     def pictures(self) -> list[Path]:
         """Files that hold a picture in any form the page may have it."""

@@ -120,7 +120,7 @@ def test_a_video_is_played_charted_and_offered(page: Page, clip: Path, uploads: 
     page.wait_for_function("document.querySelector('#video-player video').readyState >= 2", timeout=WAIT)
     assert video.evaluate("video => video.duration") == pytest.approx(4, abs=0.1)
     expect(page.locator(".fer-sentence")).to_contain_text("2 different faces were seen in 4.0 seconds")
-    rows = page.locator(".fer-table tbody tr")
+    rows = page.locator(".fer-spans tbody tr")
     expect(rows).to_have_count(2)
     # Three models with seven expressions each, and the strip.
     chart = page.locator("#video-timeline .js-plotly-plot")
