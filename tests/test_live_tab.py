@@ -1,11 +1,13 @@
 """The Live tab's callbacks without a browser: what a frame may be, and what stays of one."""
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 import numpy as np
 import pytest
+from gradio.state_holder import StateHolder
 from numpy.typing import NDArray
 
 from dashboard.markup import data_uri
@@ -92,6 +94,45 @@ def test_an_overlay_changes_the_picture_and_says_what_it_shows(analyzer: Analyze
     off, *_ = tab.read(["vgg16"], "eac_resnet50", 0, session, sent(frame=frame, number=3))
     assert "EAC_RESNET50 is switched off" in off
     assert off.split('src="')[1].split('"')[0] == plain.split('src="')[1].split('"')[0]
+
+
+def test_a_frame_that_arrives_after_the_page_was_closed_stays_no_longer(
+    analyzer: Analyzer, picture: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_STRAGGLERS_S", 0.5)
+    tab = build(analyzer)
+    tab.page.state_holder = StateHolder()  # type: ignore[no-untyped-call]
+    tab.page.state_holder.set_blocks(tab.page)
+    held = tab.page.state_holder["a"]
+    request: Any = SimpleNamespace(session_hash="a")
+
+    def arrive() -> Any:
+        frame = sent(frame=data_uri(picture), number=1)
+        view, _, _, session = tab.read(MODELS, live.OFF, 0, held.state_data.get(tab.session._id), frame, request)
+        if session != gr.skip():
+            held[tab.session._id] = session
+        held._update_value_in_config(tab.view._id, view)
+        return held.state_data[tab.session._id]
+
+    def holds() -> bool:
+        return tab.session._id in held.state_data or "data:image" in repr(held.config_values)
+
+    def wait(seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while holds() and time.monotonic() < end:
+            time.sleep(0.02)
+
+    first = arrive()
+    wait(1)
+    assert holds(), "an open page may pause"
+    held.is_closed = True
+    tab.forget_closed(request)
+    assert not holds() and first.ended
+    time.sleep(1)  # the second look finds nothing
+    late = arrive()
+    assert holds()
+    wait(20)
+    assert not holds() and late.ended
 
 
 def test_choosing_and_forgetting(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import logging
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 import gradio as gr
 import numpy as np
+from gradio.state_holder import SessionState
 from numpy.typing import NDArray
 
 from dashboard import live_markup, markup
@@ -29,6 +31,8 @@ _log = logging.getLogger(__name__)
 VIEWERS: Final = 8
 #: Seconds after which an idle session is forgotten; a closed page's is at once.
 FORGET_S: Final = 3600
+#: Seconds without a frame after which a page that was closed is believed to be.
+_STRAGGLERS_S: Final = 10.0
 #: No overlay.
 OFF: Final = "off"
 _HEAD: Final = "data:image/jpeg;base64,"
@@ -129,6 +133,7 @@ class LiveTab:
         smoothing_s: float,
         session: LiveSession | None,
         event: gr.EventData,
+        request: gr.Request | None = None,
     ) -> tuple[Any, ...]:
         """Read one frame: view, panel, charts (twice a second) and, if it is new, the session."""
         fresh = session is None
@@ -146,6 +151,9 @@ class LiveTab:
             return live_markup.problem(_UNEXPECTED, _number(data)), gr.skip(), gr.skip(), gr.skip()
         if session.ended:  # while this frame was read
             return self.forget(session)
+        name = request.session_hash if request else None
+        if fresh and name and (held := self._held(name)) and held.is_closed:
+            self._clear_later(name)  # this frame was sent before the page was closed, and waited
         charts: Any = gr.skip()
         # Charts are large and change slowly.
         if fresh or session.chosen != looked_at or time_s // _CHART_S != before // _CHART_S:
@@ -222,8 +230,35 @@ class LiveTab:
         return live_markup.idle(), "", "", None
 
     def forget_closed(self, request: gr.Request) -> None:
-        """The page was closed: Gradio would keep its last frame until a hundred others were, and its state an hour."""
-        held = self.page.state_holder.session_data.get(request.session_hash or "")
+        """The page was closed: Gradio would keep its last frame until a hundred others were, and its state an hour.
+
+        The answer to a frame that was under way then may be kept afterwards, so this looks once more.
+        """
+        name = request.session_hash or ""
+        self._clear(name)
+        self._clear_later(name)
+
+    def _clear_later(self, name: str) -> None:
+        timer = threading.Timer(_STRAGGLERS_S, self._clear_idle, [name])
+        timer.daemon = True
+        timer.start()
+
+    def _clear_idle(self, name: str) -> None:
+        """Clear a closed page's session, but not while frames come: its viewer was only cut off for a moment."""
+        held = self._held(name)
+        session = held.state_data.get(self.session._id) if held else None
+        if session is not None and time.monotonic() - session.time_s < _STRAGGLERS_S:
+            self._clear_later(name)
+        else:
+            self._clear(name)
+
+    def _held(self, name: str | None) -> SessionState | None:
+        """What Gradio holds of a page."""
+        return self.page.state_holder.session_data.get(name or "")
+
+    def _clear(self, name: str) -> None:
+        """Let go of everything that Gradio holds of a session's frames."""
+        held = self._held(name)
         if held is None:
             return
         session = held.state_data.pop(self.session._id, None)
