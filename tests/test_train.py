@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,13 +13,14 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from torch import nn
 
 from fer_models.__main__ import main
 from fer_models.cards import read_card
 from fer_models.checkpoints import load_network
 from fer_models.errors import FerError, WeightsError
 from fer_models.expressions import EXPRESSIONS
-from fer_models.networks import build_network
+from fer_models.networks import PooledClassifier, build_network
 from fer_models.training.data import FaceData, load_data
 from fer_models.training.loop import Trainer
 from fer_models.training.recipes import RECIPES, Recipe, Stage, find_recipe
@@ -110,6 +112,29 @@ def test_resume_refuses_another_recipe_and_nothing(tmp_path: Path) -> None:
         trainer(tmp_path, replace(RECIPE, lr=0.5)).resume()
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_run_learns_the_same_and_goes_on_without_a_compiler(
+    sets: tuple[FaceData, FaceData], tmp_path: Path
+) -> None:
+    recipe = replace(RECIPE, stages=(Stage(16, 1),), ramp=0.0)
+    runs = []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        features = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, bias=False), nn.BatchNorm2d(4), nn.ReLU6())
+        out = tmp_path / str(compiled)
+        out.mkdir()
+        network = PooledClassifier(features, 4, len(EXPRESSIONS))
+        run = Trainer(network, recipe, out, torch.device("cpu"), compiled=compiled)
+        run.fit(*sets)
+        runs.append(run)
+    assert runs[1].history[0]["loss"] == pytest.approx(runs[0].history[0]["loss"], rel=1e-4)
+    for key, value in runs[0].network.state_dict().items():
+        torch.testing.assert_close(runs[1].network.state_dict()[key], value, rtol=1e-3, atol=1e-4)
+    runs[0].out = runs[1].out
+    runs[0].resume()
+    assert torch.equal(runs[0].network.fc.weight, runs[1].network.fc.weight)
+
+
 def test_the_schedule_warms_up_and_falls_in_every_stage(tmp_path: Path) -> None:
     run = trainer(tmp_path, replace(RECIPE, lr=1.0, warmup=0.5, ramp=0.5))
     stage = run.recipe.stages[1]  # two epochs, peak 0.5
@@ -179,10 +204,11 @@ def test_every_recipe_is_sound() -> None:
             assert all(0 < stage.share <= 1 and stage.epochs > 0 for stage in recipe.stages)
 
 
-def test_the_matched_baseline_differs_in_the_consistency_loss_alone() -> None:
-    recipe = find_recipe("eac_resnet50", "final")
-    assert find_recipe("plain_resnet50", "final") == replace(recipe, consistency=0.0)
-    assert recipe.consistency == 5
+@pytest.mark.parametrize("network", ["resnet50", "mobilenet_v2"])
+def test_the_matched_baseline_differs_in_the_consistency_loss_alone(network: str) -> None:
+    recipe = find_recipe(f"eac_{network}", "final")
+    assert find_recipe(f"plain_{network}", "final") == replace(recipe, consistency=0.0)
+    assert recipe.consistency > 0
 
 
 def test_the_whole_path_on_a_folder_in_rafdbs_layout(tmp_path: Path) -> None:

@@ -33,13 +33,25 @@ class Trainer:
     resumed run takes the same steps as one that was never stopped.
     """
 
-    def __init__(self, network: PooledClassifier, recipe: Recipe, out: Path, device: torch.device) -> None:
-        """Prepare a run of the recipe on a network; nothing is read or written yet."""
+    def __init__(
+        self, network: PooledClassifier, recipe: Recipe, out: Path, device: torch.device, *, compiled: bool = False
+    ) -> None:
+        """Prepare a run of the recipe on a network; nothing is read or written yet.
+
+        Args:
+            network: trained in place.
+            recipe: all settings.
+            out: folder of the checkpoint and the log.
+            device: where to train.
+            compiled: let torch.compile fuse the features' steps, once for each input size.
+        """
         self.recipe, self.out, self.device = recipe, out, device
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.processes = dist.get_world_size() if dist.is_initialized() else 1
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = AveragedModel(self.network, multi_avg_fn=self._blend, use_buffers=True)
+        if compiled:  # in place and after the average was copied, so that names of weights stay as they are
+            self.network.features.compile(dynamic=False)
         self.task = self._task()
         parallel = dist.is_initialized()
         self.step_module: nn.Module = nn.parallel.DistributedDataParallel(self.task) if parallel else self.task

@@ -27,7 +27,7 @@ from fer_models.training.data import FaceData, load_data
 from fer_models.training.loop import Trainer
 from fer_models.training.recipes import Recipe, Stage
 from fer_models.training.start import start_from
-from fer_models.training.train import INTENDED_USE, MISUSE
+from fer_models.training.train import COMPILE, INTENDED_USE, MISUSE
 
 #: Training faces, as many as RAF-DB has.
 FACES: Final = 12_271
@@ -143,9 +143,10 @@ class StudyTrainer(Trainer):
         *,
         faces: NoisyFaces,
         test: FaceData,
+        compiled: bool = False,
     ) -> None:
         """As `Trainer`, with what is measured on the way; what was measured before is read from OUT/curve.json."""
-        super().__init__(network, recipe, out, device)
+        super().__init__(network, recipe, out, device, compiled=compiled)
         self.faces, self.test = faces, test
         self._wrong = faces.data.take(faces.wrong)
 
@@ -179,6 +180,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--init", default="imagenet", help="weights to begin with, or none (default: %(default)s)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument("--compile", action="store_true", help=COMPILE)
     parser.add_argument("--report", type=Path, help="where the curves go (default: weights/results/noise_study.json)")
 
 
@@ -218,7 +220,8 @@ def _train(run: Run, args: argparse.Namespace, validation: FaceData, test: FaceD
     torch.manual_seed(run.seed)
     network = build_network(recipe.architecture, len(EXPRESSIONS))
     start_from(network, recipe.start, [WEIGHTS])
-    trainer = StudyTrainer(network, recipe, out, find_device(args.device), faces=faces, test=test)
+    device = find_device(args.device)
+    trainer = StudyTrainer(network, recipe, out, device, faces=faces, test=test, compiled=args.compile)
     if (out / "checkpoint.pt").is_file():
         trainer.resume()
     trainer.fit(faces.data, validation)

@@ -38,6 +38,8 @@ MISUSE = (
     "covert or public surveillance. A facial expression is not what a person feels."
 )
 
+COMPILE = "fuse steps with torch.compile: a minute of preparation for each size, then MobileNetV2 is 1.4 times as fast"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of the command."""
@@ -52,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
     parser.add_argument("--stages", help="sizes and epochs, if not the recipe's, such as 48x9,112x2")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
+    parser.add_argument("--compile", action="store_true", help=COMPILE)
     parser.add_argument("--batch", type=int, help="faces a step, if not the recipe's")
     parser.add_argument("--wandb", action="store_true", help="also log to Weights & Biases (WANDB_MODE=offline works)")
 
@@ -80,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         recipe = replace(recipe, architecture=architecture_for(recipe.architecture, recipe.start, folders))
         network = build_network(recipe.architecture, len(EXPRESSIONS))
         start_from(network, recipe.start, folders)
-        trainer = Trainer(network, recipe, out, device)
+        trainer = Trainer(network, recipe, out, device, compiled=args.compile)
         if args.resume:
             trainer.resume()
         trainer.fit(train_data, validation)
@@ -143,7 +146,7 @@ def _export(trainer: Trainer, args: argparse.Namespace, data: FaceData) -> None:
             "chosen_epoch": trainer.best["epoch"],
             "validation_accuracy": trainer.best["accuracy"],
             "wall_seconds": round(sum(entry["seconds"] for entry in trainer.history)),
-            "machine": _machine(trainer.device),
+            "machine": _machine(trainer.device, compiled=args.compile),
             "log": trainer.history,
         },
     )
@@ -151,9 +154,9 @@ def _export(trainer: Trainer, args: argparse.Namespace, data: FaceData) -> None:
     print(f"{out / args.model}.safetensors: {trainer.best['accuracy']:.2%} on the validation split")
 
 
-def _machine(device: torch.device) -> str:
+def _machine(device: torch.device, *, compiled: bool) -> str:
     what = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{os.cpu_count()} CPU cores"
-    return f"{what}, {platform.machine()}, torch {torch.__version__}"
+    return f"{what}, {platform.machine()}, torch {torch.__version__}{', compiled' * compiled}"
 
 
 def _log_to_wandb(trainer: Trainer, model: str) -> None:
