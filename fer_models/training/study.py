@@ -283,7 +283,7 @@ def write_report(out: Path, runs: Sequence[Run], args: argparse.Namespace, path:
         )
     document = {
         "command": f"python -m fer_models study noise --data DIR --epochs {args.epochs} --size {args.size} "
-        f"--faces {args.faces} --seeds {' '.join(map(str, args.seeds))}",
+        f"--faces {args.faces} --seeds {' '.join(map(str, args.seeds))} --noise {' '.join(map(str, args.noise))}",
         "tested_on": "FER+ test split, majority labels",
         "best": "the epoch with the highest accuracy on the clean validation split",
         "epochs": args.epochs,
