@@ -35,6 +35,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--models", nargs="+", metavar="NAME", help="load only these models, in this order (default: all in weights/)")
     add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)")
 
+    tools = parser.add_argument_group("tools for MCP clients (needs requirements-mcp.txt)")
+    add = tools.add_argument
+    add("--mcp", action="store_true", help="also answer MCP clients, at /mcp")
+    add("--mcp-stdio", action="store_true", help="no page: answer one MCP client on the standard input and output")
+
     access = parser.add_argument_group("who may use it")
     add = access.add_argument
     add("--auth", metavar="USER:PASSWORD", help="ask for this name and password (others on this machine can see it)")
