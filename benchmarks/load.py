@@ -30,8 +30,8 @@ from fer_models import __version__
 from fer_models.analyzer import available_models
 
 _PICTURE: Final = Path(__file__).resolve().parents[1] / "examples" / "astronaut.jpg"
-#: Requests of each client before anything is measured: the first ones fill caches.
-_WARM_UP: Final = 3
+#: Seconds of the same load before anything is measured: until then caches and the allocator's pools fill.
+_WARM_UP: Final = 60.0
 
 
 class Load:
@@ -84,17 +84,25 @@ def ask(client: httpx.Client, url: str, picture: bytes) -> str:
 
 
 def measure(
-    url: str, *, clients: int, minutes: float | None, requests: int | None, picture: bytes, pid: int | None = None
+    url: str,
+    *,
+    clients: int,
+    minutes: float | None,
+    requests: int | None,
+    picture: bytes,
+    pid: int | None = None,
+    warm_up: float = _WARM_UP,
 ) -> dict[str, Any]:
     """Load an app.
 
     Args:
         url: its address.
         clients: how many ask at the same time, each again as soon as it has its answer.
-        minutes: for how long, after a warm-up of some requests a client; None: until so many requests are answered.
+        minutes: for how long, after the warm-up; None: until so many requests are answered.
         requests: how many in all; None: as many as the time allows.
         picture: the file that all send.
         pid: the server's process, for its memory.
+        warm_up: seconds, in which each client asks at least once.
 
     Returns:
         requests, requests_a_second, errors by kind (without "queue full"), queue_full, p50_s and p95_s of the good
@@ -108,7 +116,7 @@ def measure(
     def work(end: float, warming: bool) -> None:
         with httpx.Client(timeout=300) as client:
             for turn in itertools.count():
-                if time.monotonic() >= end or (turn == _WARM_UP if warming else not load.take()):
+                if time.monotonic() >= end and (turn or not warming) or not (warming or load.take()):
                     return
                 started = time.perf_counter()
                 outcome = ask(client, url, picture)
@@ -125,7 +133,7 @@ def measure(
             watch()
             threads[-1].join(0.2)
 
-    everybody(float("inf"), True)
+    everybody(time.monotonic() + warm_up, True)
     warm = resident_mb(pid)
     started = time.monotonic()
     end = float("inf") if minutes is None else started + 60 * minutes
@@ -164,6 +172,7 @@ def run(
     live: int = 0,
     picture: Path = _PICTURE,
     pid: int | None = None,
+    warm_up: float = _WARM_UP,
 ) -> dict[str, Any]:
     """As `measure`, with viewers of the Live tab beside the clients.
 
@@ -175,6 +184,7 @@ def run(
         live: pages with a camera at the same time, for as many minutes; with `requests`, none can be.
         picture: what all send.
         pid: as of `measure`.
+        warm_up: as of `measure`.
 
     Returns:
         What `measure` returns, the machine's cores and what ran on it, and under "live" what
@@ -186,8 +196,9 @@ def run(
         words = [sys.executable, "-m", "benchmarks.live_soak", "--url", url, "--out", str(out)]
         soak = None
         if live and minutes is not None:
-            soak = subprocess.Popen([*words, "--viewers", str(live), "--minutes", str(minutes)])
-        result = measure(url, clients=clients, minutes=minutes, requests=requests, picture=content, pid=pid)
+            soak = subprocess.Popen([*words, "--viewers", str(live), "--minutes", str(minutes + warm_up / 60)])
+        figures: dict[str, Any] = {"minutes": minutes, "requests": requests, "pid": pid, "warm_up": warm_up}
+        result = measure(url, clients=clients, picture=content, **figures)
         viewed = None
         if soak is not None:
             soak.wait()
@@ -209,6 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--minutes", type=float, help="for how long (default: 1, or until --requests are answered)")
     add("--requests", type=int, metavar="N", help="stop after N requests")
     add("--live", type=int, default=0, metavar="N", help="N viewers of the Live tab beside them; needs chromium")
+    add("--warm-up", type=float, default=_WARM_UP, metavar="SECONDS", help="not measured (default: %(default)s)")
     add("--picture", type=Path, default=_PICTURE)
     add("--pid", type=int, help="the server's process, for its memory; known if the app is started here")
     add("--json", type=Path, help="where to write the figures (default: the standard output)")
@@ -229,6 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             live=args.live,
             picture=args.picture,
             pid=pid,
+            warm_up=args.warm_up,
         )
     text = json.dumps(result, indent=2)
     if args.json is None:
