@@ -116,7 +116,7 @@ def measure(
     def work(end: float, warming: bool) -> None:
         with httpx.Client(timeout=300) as client:
             for turn in itertools.count():
-                if time.monotonic() >= end and (turn or not warming) or not (warming or load.take()):
+                if turn and time.monotonic() >= end or not (warming or load.take()):
                     return
                 started = time.perf_counter()
                 outcome = ask(client, url, picture)
