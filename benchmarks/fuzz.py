@@ -1,7 +1,7 @@
 """Try damaged and hostile files on whatever decodes uploads, for some minutes: how many, and what went wrong.
 
     pip install atheris
-    python -m benchmarks.fuzz --seconds 120 --json weights/results/fuzz.json
+    python -m benchmarks.fuzz --seconds 60 --json weights/results/fuzz.json
 
 Atheris (libFuzzer) alters good files and keeps what reaches new lines of Python; the decoders in C are tried, but do
 not guide it. Anything but a picture, a frame or one of this project's own errors is a failure, and so is a file that
@@ -35,6 +35,8 @@ from fer_models.video.reader import VideoReader
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
 #: Frames of a video and pictures of a zip that are read of each file.
 _FEW: Final = 3
+#: Until the first file is tried, every module is prepared, on a busy machine for minutes.
+_START_S: Final = 600
 _LIMITS: Final = ("-timeout=30", "-rss_limit_mb=4096", "-max_len=65536", "-print_final_stats=1")
 
 
@@ -119,7 +121,10 @@ def fuzz(name: str, seconds: int) -> dict[str, Any]:
             (corpus / str(number)).write_bytes(content)
         command = [sys.executable, "-m", "benchmarks.fuzz", "--target", name]
         words = [f"-max_total_time={seconds}", *_LIMITS, f"-artifact_prefix={folder}/", str(corpus)]
-        result = subprocess.run([*command, *words], capture_output=True, text=True)
+        try:
+            result = subprocess.run([*command, *words], capture_output=True, text=True, timeout=seconds + _START_S)
+        except subprocess.TimeoutExpired:
+            return {"inputs": 0, "failure": {"words": "It did not end.", "files": []}}
         kept = [base64.b64encode(path.read_bytes()).decode() for path in Path(folder).iterdir() if path.is_file()]
     tried = re.search(r"stat::number_of_executed_units:\s+(\d+)", result.stderr)
     failure = None

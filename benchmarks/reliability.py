@@ -69,7 +69,7 @@ FAULTS: Final = (
         ),
     ),
 )
-_FUZZ: Final = "python -m benchmarks.fuzz --seconds 120 --json weights/results/fuzz.json"
+_FUZZ: Final = "python -m benchmarks.fuzz --seconds 60 --json weights/results/fuzz.json"
 _LOAD: Final = "python -m benchmarks.load --clients 32 --minutes 5 --live 2 --json weights/results/load.json"
 _SEQUENTIAL: Final = (
     "python -m benchmarks.load --clients 1 --requests 10000 --json weights/results/load_sequential.json"
