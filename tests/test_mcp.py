@@ -100,7 +100,8 @@ def told(result: CallToolResult) -> dict[str, Any]:
     (text, *_) = result.content
     assert isinstance(text, TextContent) and result.structured_content is not None
     assert json.loads(text.text) == result.structured_content
-    return result.structured_content
+    document: dict[str, Any] = result.structured_content
+    return document
 
 
 # What it is told.
