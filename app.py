@@ -15,6 +15,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr  # noqa: E402
 
+from dashboard.mcp.start import check_installed, endpoint, serve_stdio  # noqa: E402
 from dashboard.server.accounts import print_account, read_accounts  # noqa: E402
 from dashboard.server.folder import upload_folder  # noqa: E402
 from dashboard.server.health import Health  # noqa: E402
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     metrics = Metrics()
     try:
         with upload_folder() as uploads, json_logs(options.log_level, metrics.error):
-            return _run(options, uploads, metrics)
+            return serve_stdio(options.models, options.device) if options.mcp_stdio else _run(options, uploads, metrics)
     except FerError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2
@@ -93,6 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, uploads: Path, metrics: Metrics) -> int:
+    if options.mcp:
+        check_installed()
     accounts = read_accounts(options.auth, options.auth_file)
     with contextlib.closing(_listen(options.host, options.port)) as listener:
         if options.metrics_port is not None:
@@ -114,7 +117,8 @@ def _run(options: argparse.Namespace, uploads: Path, metrics: Metrics) -> int:
             options.root_path,
             accounts,
         )
-        server = Server(mount(page, launch_settings(), settings, health, metrics), page, health)
+        tools = endpoint(analyzer, settings.max_upload, options.concurrency) if options.mcp else None
+        server = Server(mount(page, launch_settings(), settings, health, metrics, tools), page, health)
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
         _say(f"Open http://{host}:{options.port} in a browser. Ctrl-C stops the app.")
         link = PublicLink(options.port, uploads, _say, host.strip("[]")) if options.share else None

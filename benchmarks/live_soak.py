@@ -7,17 +7,12 @@ Starts the app itself, or measures one that runs with --url (then without its me
 
 import argparse
 import json
-import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import mean, median
 from typing import Any, Final
@@ -25,6 +20,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
+from benchmarks.running import app, resident_mb
 from fer_models.images import read_image
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
@@ -79,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         film = folder / "camera.mjpeg"
         write_mjpeg(film, [args.picture])
-        url, pid = (args.url, None) if args.url else stack.enter_context(_app(folder))
+        url, pid = (args.url, None) if args.url else stack.enter_context(app(folder))
         result = _measure(url, pid, film, args.viewers, args.minutes)
     text = json.dumps(
         {"viewers": args.viewers, "minutes": args.minutes, "picture": args.picture.name, **result}, indent=1
@@ -94,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _measure(url: str, pid: int | None, film: Path, viewers: int, minutes: float) -> dict[str, Any]:
     from playwright.sync_api import sync_playwright
 
-    memory = {"start": _rss(pid)}
+    memory = {"start": resident_mb(pid)}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"),
@@ -112,7 +108,7 @@ def _measure(url: str, pid: int | None, film: Path, viewers: int, minutes: float
             page.evaluate("window.shown = []; addEventListener('fer-live-shown', () => shown.push(performance.now()))")
             pages.append(page)
         pages[0].wait_for_timeout(15_000)
-        memory["after_warm_up"] = _rss(pid)
+        memory["after_warm_up"] = resident_mb(pid)
         for page in pages:
             page.evaluate("shown.length = 0")
         began = time.monotonic()
@@ -133,7 +129,7 @@ def _measure(url: str, pid: int | None, film: Path, viewers: int, minutes: float
         elapsed = time.monotonic() - began
         frames = [len(page.evaluate("shown")) for page in pages]
         gaps = [page.evaluate("Math.max(...shown.slice(1).map((t, i) => t - shown[i]), 0)") for page in pages]
-        memory["end"] = _rss(pid)
+        memory["end"] = resident_mb(pid)
         browser.close()
     names = list(dict.fromkeys(name for figures in stages for name in figures if name not in ("fps", "delay")))
     return {
@@ -143,43 +139,6 @@ def _measure(url: str, pid: int | None, film: Path, viewers: int, minutes: float
         "stages_ms": {name: round(mean(f[name] for f in stages if name in f), 1) for name in names},
         "server_rss_mb": memory,
     }
-
-
-@contextmanager
-def _app(folder: Path) -> Iterator[tuple[str, int]]:
-    """The app on a free port: its address and process number."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = folder / "app.log"
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            [sys.executable, str(_ROOT / "app.py"), "--port", str(port)],
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            cwd=_ROOT,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        )
-    try:
-        for _ in range(2 * _READY_S):
-            if "Ctrl-C" in log.read_text() or process.poll() is not None:
-                break
-            time.sleep(0.5)
-        if process.poll() is not None:
-            sys.exit(f"The app did not start: {log.read_text()}")
-        yield f"http://127.0.0.1:{port}/", process.pid
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(30)
-
-
-def _rss(pid: int | None) -> float | None:
-    """Resident memory in MB, where /proc tells it."""
-    status = Path(f"/proc/{pid}/status")
-    if pid is None or not status.is_file():
-        return None
-    found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text())
-    return round(int(found.group(1)) / 1024, 1) if found else None
 
 
 if __name__ == "__main__":

@@ -4,7 +4,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
+
+#: Pictures read at the same time; each model still works on one batch at a time.
+COMPARE_AT_ONCE: Final = 4
+#: Faces explained at the same time.
+EXPLAIN_AT_ONCE: Final = 2
 
 T = TypeVar("T")
 

@@ -259,7 +259,7 @@ def _in_zip(archive: zipfile.ZipFile, path: Path, limits: ZipLimits) -> Pictures
     left_out = unpacked = 0
     for entry in archive.infolist():
         name = re.sub(r"^(\./+)+", "", entry.filename.replace("\\", "/"))  # some Windows programs write backslashes
-        if entry.is_dir() or name.endswith("/") or _hidden(name):
+        if not name or name.endswith("/") or _hidden(name):
             continue
         if _suffix(name) not in _TAKEN:
             left_out += 1

@@ -10,6 +10,7 @@ import httpx
 from fastapi import FastAPI
 
 import app
+from dashboard.mcp.start import endpoint
 from dashboard.server.folder import upload_folder
 from dashboard.server.health import Health
 from dashboard.server.metrics import MeasuredAnalyzer, Metrics
@@ -37,22 +38,28 @@ class Running:
     server: Server
 
 
-def mounted(analyzer: Analyzer, settings: Settings, page: Any = None) -> tuple[FastAPI, Any, Health, Metrics]:
+def mounted(
+    analyzer: Analyzer, settings: Settings, page: Any = None, mcp: bool = False
+) -> tuple[FastAPI, Any, Health, Metrics]:
     """An app, its page, health and figures, put together as app.py does."""
     metrics = Metrics()
     measured = MeasuredAnalyzer(analyzer, metrics)
     health = Health(measured)
     page = app.build_app(measured) if page is None else page()
-    return mount(page, app.launch_settings(), settings, health, metrics), page, health, metrics
+    tools = endpoint(measured, settings.max_upload, settings.concurrency) if mcp else None
+    return mount(page, app.launch_settings(), settings, health, metrics, tools), page, health, metrics
 
 
 @contextmanager
-def serving(analyzer: Analyzer, page: Any = None, **settings: Any) -> Iterator[Running]:
-    """Serve an app on a free port until the context ends; `page` is a function that builds another page."""
+def serving(analyzer: Analyzer, page: Any = None, mcp: bool = False, **settings: Any) -> Iterator[Running]:
+    """Serve an app on a free port until the context ends; `page` is a function that builds another page.
+
+    With `mcp`, it answers MCP clients, too.
+    """
     with upload_folder() as uploads:
         # Tests ask more often than people do, unless they test that.
         settings = {"rate_limit": 0} | settings
-        api, built, health, metrics = mounted(analyzer, Settings(uploads, **settings), page)
+        api, built, health, metrics = mounted(analyzer, Settings(uploads, **settings), page, mcp)
         server = Server(api, built, health)
         listener = bind("127.0.0.1", 0)
         thread = server.run_in_thread(listener)

@@ -169,7 +169,8 @@ def test_help_explains_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     documented = set(re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE))
     assert documented == {
-        *("--host", "--port", "--share", "--models", "--device", "--auth", "--auth-file", "--hash-password"),
+        *("--host", "--port", "--share", "--models", "--device", "--auth", "--auth-file", "--hash-password", "--mcp"),
+        "--mcp-stdio",
         *("--max-upload-mb", "--upload-lifetime", "--queue-size", "--concurrency", "--rate-limit"),
         *("--trusted-proxies", "--root-path", "--metrics-port", "--log-level"),
     }

@@ -92,6 +92,27 @@ def test_no_secret_and_no_data_get_into_the_image() -> None:
         assert not allowed(path)
 
 
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+
+
+def test_the_readme_begins_with_the_settings_of_a_space() -> None:
+    """What Hugging Face reads of it; the rest is what people read."""
+    empty, front, text = (ROOT / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    settings = yaml.safe_load(front)
+    assert empty == "" and text.startswith("\n# " + settings["title"])
+    assert settings["sdk"] == "docker" and settings["app_port"] == int(of("EXPOSE")[0])
+    assert {settings["colorFrom"], settings["colorTo"]} <= COLOURS
+    assert settings["license"] == "mit" and (ROOT / "LICENSE").read_text().startswith("MIT License")
+    assert len(settings["short_description"]) <= 60 and len(settings["emoji"]) <= 2
+
+
+def test_a_space_believes_the_proxy_before_it_and_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPACE_ID", raising=False)
+    assert parse([]).trusted_proxies == 0
+    monkeypatch.setenv("SPACE_ID", "somebody/faces")
+    assert parse([]).trusted_proxies == 1 and parse(["--trusted-proxies", "2"]).trusted_proxies == 2
+
+
 def compose() -> dict[str, Any]:
     service: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["app"]
     return service

@@ -1,5 +1,6 @@
 """The app as it is served: health, figures, logs, passwords, limits, and its end."""
 
+import contextlib
 import io
 import json
 import logging
@@ -11,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +284,21 @@ def test_the_sweep_deletes_what_is_old_and_only_that(tmp_path: Path, monkeypatch
     assert Path("/etc/hostname").exists()
 
 
+@pytest.mark.parametrize("jump", [86400, -86400])
+def test_a_clock_that_jumps_keeps_no_upload(
+    analyzer: Analyzer, photo: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: int
+) -> None:
+    """Forwards or back by a day: what was sent before goes at the next look, what is sent after it is read."""
+    (tmp_path / "upload").write_bytes(b"x")
+    now = time.time
+    with serving(analyzer) as running:
+        assert "event: complete" in compare(running, photo)
+        monkeypatch.setattr(time, "time", lambda: now() + jump)
+        assert sweep(tmp_path, 300) == 1
+        assert "event: complete" in compare(running, photo)
+        assert HTTP.get(f"{running.url}readyz", timeout=60).status_code == 200
+
+
 # Starting and stopping as a process.
 
 START = """
@@ -359,10 +374,64 @@ def test_sigterm_finishes_what_runs_and_ends_with_0(weights_dir: Path, photo: by
     assert "anna" not in err and not [path for path in tmp_path.rglob("*") if not path.is_dir()]
 
 
+def test_kill_9_in_the_middle_of_an_upload_leaves_nothing_that_harms(
+    weights_dir: Path, photo: bytes, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in weights_dir.iterdir()}
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    first = start(weights_dir, tmp_path, "--port", str(port))
+    try:
+        wait_until_alive(first, url)
+        send(url, ("whole.png", photo))
+        with socket.create_connection(("127.0.0.1", port)) as half:
+            half.sendall(
+                b"POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+                b"Content-Length: 1000000\r\n\r\n"
+                b'--b\r\nContent-Disposition: form-data; name="files"; filename="half.png"\r\n\r\n' + photo
+            )
+            time.sleep(1)
+            first.kill()
+            first.communicate(timeout=60)
+    finally:
+        first.kill()
+        first.wait()
+    assert [path for path in tmp_path.rglob("*") if path.name == "whole.png"], "nobody could tidy up"
+    second = start(weights_dir, tmp_path, "--port", str(port))
+    try:
+        wait_until_alive(second, url)
+        assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name != ".running"]
+        path = send(url, ("a.png", photo)).json()[0]
+        assert "event: complete" in call(url, "compare", [{"path": path}])[1]
+        second.send_signal(signal.SIGTERM)
+        second.communicate(timeout=60)
+    finally:
+        second.kill()
+        second.wait()
+    assert second.returncode == 0
+    assert {path: path.read_bytes() for path in weights_dir.iterdir()} == before
+
+
+def test_clients_that_go_in_the_middle_of_an_answer_leave_nothing_behind(running: Running, photo: bytes) -> None:
+    path = send(running.url, ("a.png", photo)).json()[0]
+    for _ in range(8):
+        event = HTTP.post(f"{running.url}gradio_api/call/compare", json={"data": [{"path": path}]}, timeout=60).json()
+        address = f"{running.url}gradio_api/call/compare/{event['event_id']}"
+        with contextlib.suppress(httpx.ReadTimeout), httpx.Client(verify=False, timeout=0.01) as client:
+            client.get(address)
+    queue = running.page._queue
+    for _ in range(600):
+        if not len(queue) and not any(queue.active_jobs):
+            break
+        time.sleep(0.1)
+    assert not len(queue) and not any(queue.active_jobs)
+    assert "event: complete" in compare(running, photo)
+
+
 def test_a_taken_port_for_figures_is_told(
     weights_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
         number = taken.getsockname()[1]
         assert app.main(["--port", str(free_port()), "--metrics-port", str(number)]) == 2
     output = capsys.readouterr()

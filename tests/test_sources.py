@@ -164,6 +164,17 @@ def test_a_zip_is_read_in_place(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_an_entry_without_a_name_is_left_out(tmp_path: Path) -> None:
+    """Python's own reader fails to tell whether it is a folder."""
+    path = pack(tmp_path / "nameless.zip", {"abc": b"x", "good.png": png(), "./": b""})
+    content = path.read_bytes()
+    for header, length in ((b"PK\x03\x04", 26), (b"PK\x01\x02", 28)):  # where each header has its name's length
+        at = content.index(header)
+        content = content[: at + length] + b"\0\0\3\0" + content[at + length + 4 :]  # now it is an extra field
+    path.write_bytes(content)
+    assert names(path) == ["good.png"]
+
+
 def test_names_that_lead_out_of_the_zip_are_not_read(tmp_path: Path) -> None:
     bad = ["/etc/a.png", "../b.png", "x/../../c.png", "C:\\d.png", "..\\e.png"]
     path = pack(tmp_path / "slip.zip", {name: png() for name in [*bad, "good.png", "./also.png"]})

@@ -59,6 +59,8 @@ def _hold(lock: IO[str]) -> None:
 def sweep(folder: Path, lifetime: float, keep: Collection[str] = ()) -> int:
     """Delete the files in a folder that nobody changed for `lifetime` seconds, and folders that are left empty.
 
+    A file that was changed further than that in the future was changed before the clock was set back: it goes, too.
+
     Gradio's own sweep only knows whole uploads, and dies if an upload arrives at the wrong moment.
 
     Args:
@@ -75,13 +77,17 @@ def sweep(folder: Path, lifetime: float, keep: Collection[str] = ()) -> int:
         for path in (Path(name) / file for file in files):
             with suppress(OSError):  # it went by itself
                 status = path.lstat()
-                if path.name == _LOCK or str(path) in keep or now - max(status.st_mtime, status.st_ctime) < lifetime:
+                if (
+                    path.name == _LOCK
+                    or str(path) in keep
+                    or abs(now - max(status.st_mtime, status.st_ctime)) < lifetime
+                ):
                     continue
                 path.unlink()
                 deleted += 1
         for path in (Path(name) / child for child in folders):
             with suppress(OSError):  # it is not empty
-                if now - path.lstat().st_mtime >= lifetime:
+                if abs(now - path.lstat().st_mtime) >= lifetime:
                     path.rmdir()
     return deleted
 

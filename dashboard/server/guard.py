@@ -9,7 +9,7 @@ import shutil
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -39,13 +39,18 @@ _HEAVY: Final = {
     f"{_API}/run/": "work",
     f"{_API}/api/": "work",
     "/login": "login",
+    "/mcp": "mcp",
 }
 #: Logins a minute from one address, whatever the limit on others: passwords are not to be guessed.
-_LOGINS: Final = 10
+LOGINS: Final = 10
+#: Where a request's scope tells what comes after the guard the visitor's address, as the guard knows it.
+ADDRESS: Final = "fer.address"
 #: Addresses whose requests are remembered at the same time; the ones not seen for longest are forgotten.
 _ADDRESSES: Final = 10_000
 #: Bytes of a request that is no upload: a frame of a camera as text is the largest.
 _MAX_BODY: Final = 8_000_000
+#: Bytes of a request of an MCP client: a picture of 20 MB as text, and some more so that words say what is too large.
+_MAX_TEXT: Final = 32_000_000
 #: What an upload's headers may add to its files.
 _ENVELOPE: Final = 100_000
 #: All uploads together may be this many times the largest one.
@@ -133,7 +138,7 @@ class Guard:
         self.limits = limits
         self.observe = observe
         self._rate = RateLimiter(limits.rate)
-        self._logins = RateLimiter(_LOGINS)
+        self._logins = RateLimiter(LOGINS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse one request."""
@@ -150,12 +155,12 @@ class Guard:
         address, proxied = self._address(scope)
         if not proxied:  # Gradio would believe anybody's
             scope = {**scope, "headers": [item for item in scope["headers"] if not item[0].startswith(b"x-forwarded-")]}
-        refusal = self._refuse(path, scope["method"], endpoint, address, Headers(scope=scope))
-        if refusal is not None:
-            await refusal(scope, receive, answered)
+        scope = {**scope, ADDRESS: address}
+        refused = self._refuse(path, scope["method"], endpoint, address, Headers(scope=scope))
+        if refused is not None:
+            await refused(scope, receive, answered)
             return
-        most = self.limits.max_upload + _ENVELOPE if endpoint == "upload" else _MAX_BODY
-        body = _Body(receive, most)
+        body = _Body(receive, self._most(endpoint))
         answered.cut = body
         try:
             await self.app(scope, body, answered)
@@ -164,10 +169,14 @@ class Guard:
                 raise
         if body.exceeded and not answered.started:
             answered.cut = None
-            await _too_large(most)(scope, receive, answered)
+            await _too_large(endpoint, self._most(endpoint))(scope, receive, answered)
 
     def _endpoint(self, path: str) -> str:
         return next((name for prefix, name in _HEAVY.items() if path.startswith(prefix)), "page")
+
+    def _most(self, endpoint: str) -> int:
+        """Bytes that a request may have."""
+        return {"upload": self.limits.max_upload + _ENVELOPE, "mcp": _MAX_TEXT}.get(endpoint, _MAX_BODY)
 
     def _refuse(self, path: str, method: str, endpoint: str, address: str, headers: Headers) -> JSONResponse | None:
         """The answer to a request that is not let through."""
@@ -181,19 +190,16 @@ class Guard:
         wait = max(self._rate.wait(address), self._logins.wait(address) if endpoint == "login" else 0)
         if wait:
             seconds = math.ceil(wait)
-            return JSONResponse(
-                {"detail": f"Too many requests. Try again in {seconds} seconds."}, 429, {"retry-after": str(seconds)}
-            )
+            text = f"Too many requests. Try again in {seconds} seconds."
+            return refusal(endpoint, 429, text, {"retry-after": str(seconds)})
         length = headers.get("content-length", "")
         size = int(length) if length.isascii() and length.isdigit() else 0
-        if endpoint == "upload":
-            return self._refuse_upload(size)
-        return _too_large(_MAX_BODY) if size > _MAX_BODY else None
+        if size > self._most(endpoint):
+            return _too_large(endpoint, self._most(endpoint))
+        return self._refuse_upload(size) if endpoint == "upload" else None
 
     def _refuse_upload(self, size: int) -> JSONResponse | None:
         most = self.limits.max_upload
-        if size > most + _ENVELOPE:
-            return _too_large(most)
         expected = size or most  # its size is not told: it may be any
         if shutil.disk_usage(self.limits.uploads).free < expected + _RESERVE:
             _log.error("an upload was refused: the disk is full")
@@ -258,8 +264,15 @@ class _Answer:
         await self.send(message)
 
 
-def _too_large(most: int) -> JSONResponse:
-    return JSONResponse({"detail": f"That is too large: at most {most / 1_000_000:.0f} MB are taken."}, 413)
+def refusal(endpoint: str, status: int, text: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The answer to a request that is not let through, with words in the form that its client shows."""
+    if endpoint == "mcp":  # JSON-RPC 2.0, section 5.1; the request's id is not known, for its body was not read
+        return JSONResponse({"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "message": text}}, status, headers)
+    return JSONResponse({"detail": text}, status, headers)
+
+
+def _too_large(endpoint: str, most: int) -> JSONResponse:
+    return refusal(endpoint, 413, f"That is too large: at most {most / 1_000_000:.0f} MB are taken.")
 
 
 def _network(address: str) -> str:

@@ -57,7 +57,7 @@ def json_logs(level: str, on_error: Callable[[str], None]) -> Iterator[None]:
     before = root.level, traceback.print_exc
     root.setLevel(level.upper())
     # At the level info these tell every step they take.
-    quiet = [logging.getLogger(name) for name in ("httpx", "httpcore", "asyncio", "uvicorn")]
+    quiet = [logging.getLogger(name) for name in ("httpx", "httpcore", "asyncio", "uvicorn", "mcp")]
     for logger in quiet:
         logger.setLevel(max(logging.WARNING, root.level))
     for added in (handler, counter):

@@ -1,6 +1,7 @@
 """The command line of app.py. No Gradio here, so that --help and --hash-password answer at once."""
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -34,6 +35,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--share", action="store_true", help="also open a public link through Gradio's servers, for up to a week")
     add("--models", nargs="+", metavar="NAME", help="load only these models, in this order (default: all in weights/)")
     add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)")
+
+    tools = parser.add_argument_group("tools for MCP clients (needs requirements-mcp.txt)")
+    add = tools.add_argument
+    add("--mcp", action="store_true", help="also answer MCP clients, at /mcp")
+    add("--mcp-stdio", action="store_true", help="no page: answer one MCP client on the standard input and output")
 
     access = parser.add_argument_group("who may use it")
     add = access.add_argument
@@ -72,9 +78,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--trusted-proxies",
         type=_whole(0),
-        default=0,
+        # A Space is only reached through its host's proxy, and without that one's word its addresses begin with http.
+        default=1 if os.environ.get("SPACE_ID") else 0,
         metavar="N",
-        help="how many proxies before it add to X-Forwarded-For; 0: believe no such header (default: %(default)s)",
+        help="how many proxies before it add to X-Forwarded-For; 0: believe no such header (default: 0, in a Hugging "
+        "Face Space 1)",
     )
     add("--root-path", default="", metavar="/PATH", help="where a proxy serves it, which it strips (default: /)")
     add("--metrics-port", type=_port, metavar="PORT", help="figures for Prometheus on 127.0.0.1:PORT (default: none)")

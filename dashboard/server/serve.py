@@ -18,7 +18,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
+from dashboard.mcp.start import Endpoint
 from dashboard.server.accounts import checker
+from dashboard.server.door import PATH, Door
 from dashboard.server.folder import sweep
 from dashboard.server.guard import Guard, Limits
 from dashboard.server.health import Health
@@ -63,8 +65,20 @@ class Settings:
     root_path: str = ""
     accounts: Mapping[str, str] | None = None
 
+    @property
+    def max_upload(self) -> int:
+        """Bytes of the largest upload."""
+        return self.max_upload_mb * 1_000_000
 
-def mount(page: gr.Blocks, looks: Mapping[str, Any], settings: Settings, health: Health, metrics: Metrics) -> FastAPI:
+
+def mount(
+    page: gr.Blocks,
+    looks: Mapping[str, Any],
+    settings: Settings,
+    health: Health,
+    metrics: Metrics,
+    tools: Endpoint | None = None,
+) -> FastAPI:
     """The whole web app around a page.
 
     Args:
@@ -73,6 +87,7 @@ def mount(page: gr.Blocks, looks: Mapping[str, Any], settings: Settings, health:
         settings: the limits.
         health: answers /healthz and /readyz.
         metrics: counts requests and watches the queue.
+        tools: what MCP clients may ask at /mcp; None: there is no such address.
     """
     concurrency = {} if settings.concurrency is None else {"default_concurrency_limit": settings.concurrency}
     # api_open: nobody goes round the queue.
@@ -86,12 +101,15 @@ def mount(page: gr.Blocks, looks: Mapping[str, Any], settings: Settings, health:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        lifespan=lambda _: _sweeping(page, settings),
-        routes=[*health.routes, Route("/robots.txt", _robots)],
+        lifespan=lambda _: _running(page, settings, tools),
+        routes=[
+            *health.routes,
+            Route("/robots.txt", _robots),
+            *([] if tools is None else [Route(PATH, Door(tools.handle, settings.accounts))]),
+        ],
     )
-    max_upload = settings.max_upload_mb * 1_000_000
     mounted: dict[str, Any] = {name: value for name, value in looks.items() if name not in _NOT_MOUNTED}
-    mounted |= {"max_file_size": max_upload, "mcp_server": False}
+    mounted |= {"max_file_size": settings.max_upload, "mcp_server": False}
     if settings.accounts is not None:
         mounted["auth"] = checker(settings.accounts)
     if settings.root_path:
@@ -102,7 +120,9 @@ def mount(page: gr.Blocks, looks: Mapping[str, Any], settings: Settings, health:
     inner: Any = next(route.app for route in api.routes if isinstance(route, Mount))
     page.app = page.server_app = inner
     metrics.watch_queue(lambda: len(page._queue))
-    limits = Limits(settings.uploads, max_upload, settings.rate_limit, settings.trusted_proxies, settings.shared)
+    limits = Limits(
+        settings.uploads, settings.max_upload, settings.rate_limit, settings.trusted_proxies, settings.shared
+    )
     api.add_middleware(Guard, limits=limits, observe=metrics.request)
     return api
 
@@ -167,10 +187,11 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def _sweeping(page: gr.Blocks, settings: Settings) -> AsyncIterator[None]:
+async def _running(page: gr.Blocks, settings: Settings, tools: Endpoint | None) -> AsyncIterator[None]:
     task = asyncio.create_task(_sweep(page, settings))
     try:
-        yield
+        async with contextlib.nullcontext() if tools is None else tools.running():
+            yield
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

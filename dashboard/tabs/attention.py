@@ -19,7 +19,7 @@ from dashboard.tabs.attention_trust import TrustSection
 from dashboard.tabs.clicks import CHOOSE_EXAMPLE, CHOOSE_FACE
 from dashboard.tabs.compare import EXAMPLES
 from dashboard.tabs.uploads import uploaded_path
-from dashboard.work import Jobs
+from dashboard.work import COMPARE_AT_ONCE, EXPLAIN_AT_ONCE, Jobs
 from explain.methods import METHODS
 from explain.record import ALL, OWN, explain_picture, to_json
 from fer_models.analyzer import Analyzer
@@ -34,7 +34,6 @@ TAB: Final = "attention"
 _UNEXPECTED: Final = "Something went wrong while reading this picture. Try again, or try another picture."
 _FORGET: Final = 3600
 _FORGOTTEN: Final = "This picture was forgotten after an hour without a change. Try it again."
-_AT_ONCE: Final = 4
 
 Updates: TypeAlias = dict[Any, Any]
 
@@ -113,7 +112,12 @@ class AttentionTab:
         self.trust.connect(self.face)
         self.regions.connect(self.face)
         self.export.connect(self.face, self.trust.found)
-        reads = {"outputs": self.everything, "concurrency_limit": _AT_ONCE, "concurrency_id": "compare", **hidden}
+        reads = {
+            "outputs": self.everything,
+            "concurrency_limit": COMPARE_AT_ONCE,
+            "concurrency_id": "compare",
+            **hidden,
+        }
         sent = self.image.input(self.read_upload, [self.image, *self.controls], preprocess=False, **reads)
         tried = self.gallery.select(self.read_example, self.controls, **reads)
         self.clear.click(self.start_over, outputs=self.everything, cancels=[sent, tried], queue=False, **hidden)
@@ -157,7 +161,7 @@ class AttentionTab:
             """
             return self.explain(image, model, method, target)
 
-        limits: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "attention"}
+        limits: dict[str, Any] = {"concurrency_limit": EXPLAIN_AT_ONCE, "concurrency_id": "attention"}
         sends = [image, model, method, target]
         button.click(explain, sends, answer, api_name="explain", preprocess=False, **limits)
 

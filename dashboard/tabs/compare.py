@@ -12,6 +12,7 @@ from dashboard.figures import compare_figure
 from dashboard.reading import Reading, as_whole, load_examples, read_faces
 from dashboard.tabs.clicks import CHOOSE_EXAMPLE, CHOOSE_FACE
 from dashboard.tabs.uploads import uploaded_path
+from dashboard.work import COMPARE_AT_ONCE
 from fer_models.analyzer import Analyzer
 from fer_models.ensemble import ENSEMBLE
 from fer_models.errors import FerError
@@ -27,8 +28,6 @@ _UNEXPECTED: Final = "Something went wrong while reading this picture. Try again
 #: Seconds after which an idle session's results are forgotten.
 _FORGET: Final = 3600
 _FORGOTTEN: Final = "This picture was forgotten after an hour without a change. Try it again."
-#: Pictures read at the same time; each model still works on one batch at a time.
-_AT_ONCE: Final = 4
 
 Updates: TypeAlias = dict[Any, Any]
 
@@ -108,7 +107,7 @@ class CompareTab:
         everything = [*stages, *controls, self.picture, *face, self.reading, self.index]
         choices = [self.reading, self.index, self.models, self.expression]
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        reads = {"outputs": everything, "concurrency_limit": _AT_ONCE, "concurrency_id": "compare", **hidden}
+        reads = {"outputs": everything, "concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare", **hidden}
         # preprocess=False hands over where the upload lies instead of what Gradio's decoder makes of it.
         sent = self.image.input(self.read_upload, self.image, preprocess=False, **reads)
         tried = self.gallery.select(self.read_example, **reads)
@@ -129,7 +128,7 @@ class CompareTab:
             """Every face of one picture, read by every model: boxes in px, probabilities as fractions."""
             return self.compare(image)
 
-        limits: dict[str, Any] = {"concurrency_limit": _AT_ONCE, "concurrency_id": "compare"}
+        limits: dict[str, Any] = {"concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare"}
         button.click(compare, image, answer, api_name="compare", preprocess=False, **limits)
 
     # What the page can look like. Each is the one renderer of its state.

@@ -1,0 +1,65 @@
+"""An app to measure: started on a free port, stopped at the end; and how much memory a process holds."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+_ROOT: Final = Path(__file__).resolve().parents[1]
+_READY_S: Final = 120
+
+
+@contextmanager
+def app(folder: Path, *flags: str) -> Iterator[tuple[str, int]]:
+    """Start the app and wait until it serves.
+
+    Args:
+        folder: for its log.
+        flags: further arguments of app.py.
+
+    Yields:
+        Its address, with a slash at the end, and its process number.
+
+    Raises:
+        SystemExit: it did not start; the message holds its log.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = folder / "app.log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, str(_ROOT / "app.py"), "--port", str(port), *flags],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=_ROOT,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+    try:
+        for _ in range(2 * _READY_S):
+            if "Ctrl-C" in log.read_text() or process.poll() is not None:
+                break
+            time.sleep(0.5)
+        if process.poll() is not None:
+            sys.exit(f"The app did not start: {log.read_text()}")
+        yield f"http://127.0.0.1:{port}/", process.pid
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+def resident_mb(pid: int | None) -> float | None:
+    """Memory in MB (10^6 bytes) that a process holds now; None if it is not known, as outside of Linux."""
+    if pid is None:
+        return None
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmRSS:")), None)
