@@ -6,7 +6,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from dashboard.figures import STYLES, ModelStyle, base_layout, marker, model_styles
-from dashboard.leaderboard import Board, FaceSet, Latency, NoiseStudy, Robustness
+from dashboard.leaderboard_records import Board, FaceSet, Latency, NoiseStudy, Robustness
 from dashboard.published import NOISE, QUOTED, Quoted
 from fer_models.ensemble import ENSEMBLE
 

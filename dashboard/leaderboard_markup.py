@@ -6,9 +6,10 @@ from html import escape
 from typing import Final
 
 from dashboard.figures import model_styles
-from dashboard.leaderboard import Advice, Board, Calibration, FaceSet, Latency, ModelRow, NoiseStudy, Robustness
 from dashboard.leaderboard_csv import Rows, csv_text
 from dashboard.leaderboard_figures import noise_label, noise_order
+from dashboard.leaderboard_records import Board, Calibration, FaceSet, Latency, ModelRow, NoiseStudy, Robustness
+from dashboard.leaderboard_source import Advice
 from dashboard.leaderboard_words import adjusted, cell_sentence, millions, pair_sentence, share, signed
 from dashboard.markup import swatch
 from dashboard.published import FIGURES, NOISE, NOISE_SOURCE, QUOTED, Quoted

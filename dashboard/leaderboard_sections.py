@@ -12,7 +12,8 @@ from dashboard import leaderboard_figures as figures
 from dashboard import leaderboard_markup as html
 from dashboard import leaderboard_pages as pages
 from dashboard.figures import model_styles
-from dashboard.leaderboard import LABEL_SETS, Advice, Board, FaceSet
+from dashboard.leaderboard_records import LABEL_SETS, Board, FaceSet
+from dashboard.leaderboard_source import Advice
 from dashboard.leaderboard_words import summary
 from dashboard.published import NOISE_SOURCE, QUOTED
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from dashboard.leaderboard import Board, FaceSet, ModelRow
+from dashboard.leaderboard_records import Board, FaceSet, ModelRow
 from dashboard.markup import percent
 from fer_models.comparison import PairedTest
 from fer_models.ensemble import ENSEMBLE
