@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from dashboard.attention_figures import REGION_STYLES
 from dashboard.markup import Shown, data_uri, percent, swatch
 from dashboard.reading import FaceReading
+from explain.arcc import Arcc
 from explain.attention import Explanation
 from explain.colours import css_gradient, diverging, sequential
 from explain.consistency import FlipConsistency
-from explain.faithfulness import Faithfulness
+from explain.faithfulness import Curves, Faithfulness
 from explain.methods import METHODS
 from explain.overlay import difference, draw_cells, draw_difference, draw_map, shared_peak
 from fer_models.results import Prediction
@@ -25,7 +26,6 @@ from fer_models.results import Prediction
 _SMALL, _LARGE = 168, 420
 #: Cells a side of the grid that is painted on.
 BRUSH: Final = 28
-_ROAD: Final = "ROAD (above 0: the map’s order helps)"
 
 
 @dataclass(frozen=True)
@@ -366,25 +366,44 @@ def trust_card(one: Faithfulness, method: str, shown: Shown) -> str:
     """
     rows = "".join(
         f'<tr{mark}><th scope="row">{title}</th><td>{each.deletion_area:.2f}</td>'
-        f"<td>{each.insertion_area:.2f}</td></tr>"
+        f"<td>{each.insertion_area:.2f}</td>{_scores(each)}</tr>"
         for title, each, mark in (
             ("This map", one.map, ' class="fer-lab-own"'),
             ("A random map", one.random, ""),
             ("A blob in the middle", one.blob, ""),
         )
     )
-    road = ""
-    if one.road is not None:
-        helps = f"{one.road.combined:+.2f}".replace("-", "\u2212")
-        road = f'<dl class="fer-lab-numbers"><div><dt>{_ROAD}</dt><dd>{helps}</dd></div></dl>'
+    head = "".join(
+        f'<th scope="col">{title}<br><small>{hint}</small></th>'
+        for title, hint, there in (
+            ("Hidden first", "low is good", True),
+            ("Shown first", "high is good", True),
+            ("ROAD", "above 0 is good", one.map.road is not None),
+            ("ARCC", "high is good", one.map.arcc is not None),
+        )
+        if there
+    )
     return (
         f'<div class="fer-panel" data-trust="{escape(one.model)}"><p class="fer-lab-heading">'
         f"{swatch(shown.styles[one.model])}<span>{escape(shown.cards[one.model].title)}: {escape(one.target)}, "
-        f'{escape(method)}</span></p><table class="fer-lab-table"><thead><tr><td></td><th scope="col">Hidden first<br>'
-        f'<small>low is good</small></th><th scope="col">Shown first<br><small>high is good</small></th></tr></thead>'
-        f"<tbody>{rows}</tbody></table>{road}"
-        f'<p class="fer-hint">{escape(one.sentence)}</p></div>'
+        f'{escape(method)}</span></p><table class="fer-lab-table"><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
+        f'{_arcc_parts(one.map.arcc)}<p class="fer-hint">{escape(one.sentence)}</p></div>'
     )
+
+
+def _scores(each: Curves) -> str:
+    """The cells of ROAD and ARCC, where they were measured."""
+    road = "" if each.road is None else f"<td>{each.road.combined:+.2f}</td>".replace("-", "\u2212")
+    return road + ("" if each.arcc is None else f"<td>{each.arcc.score:.2f}</td>")
+
+
+def _arcc_parts(one: Arcc | None) -> str:
+    if one is None:
+        return ""
+    parts = (("Coherency", one.coherency), ("Simplicity", one.simplicity), ("ROAD, 0 to 1", one.road))
+    told = "".join(f"<div><dt>{title}</dt><dd>{value:.2f}</dd></div>" for title, value in parts)
+    return f'<p class="fer-hint">This map’s ARCC is the harmonic mean of:</p><dl class="fer-lab-numbers">{told}</dl>'
 
 
 def parts(face: FaceReading, masks: Mapping[str, NDArray[np.bool_]]) -> str:

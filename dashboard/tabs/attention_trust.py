@@ -6,6 +6,8 @@ from functools import partial
 from typing import Any, Final
 
 import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
 
 from dashboard import attention_markup as markup
 from dashboard.attention_figures import curves_figure
@@ -35,7 +37,9 @@ class TrustSection:
             '<p class="fer-hint">A colourful map proves nothing. Here each map is put to the test: the spots it marks '
             "are hidden first, and shown first. A good map makes the confidence fall fast when its spots are hidden "
             "and rise fast when they are shown; faster than a random map, and faster than a blob in the middle of the "
-            "face, which knows nothing but where faces are. It takes some seconds a model.</p>"
+            "face, which knows nothing but where faces are. ROAD removes pixels without leaving outlines. ARCC joins "
+            "it with two more questions: does the face, seen through the map, give the same map again, and does the "
+            "map mark little? It takes some seconds a model.</p>"
         )
         self.method = gr.Dropdown(
             [(METHODS[name].title, name) for name in names],
@@ -123,4 +127,8 @@ class TrustSection:
     def _one(self, face: FaceReading, name: str, method: str, report: Callable[[float], None]) -> Faithfulness:
         classifier, target = self.analyzer.classifiers[name], face.predictions[name].label
         one = explain(classifier, face.given, target, method, progress=report)
-        return judge(classifier, face.given, target, one.heat)
+
+        def remake(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return explain(classifier, crop, target, method).heat
+
+        return judge(classifier, face.given, target, one.heat, remake=remake)
