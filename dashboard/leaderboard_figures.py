@@ -267,7 +267,7 @@ def cost_of(board: Board, face_set: FaceSet, latency: Latency | None) -> tuple[s
 
     The mean of all models costs as much as they do together.
     """
-    names = [*face_set.single]
+    names = [*face_set.shipped]
     cards = [board.cards[name] for name in names if name in board.cards]
     complete = len(cards) == len(names)
     choices = [

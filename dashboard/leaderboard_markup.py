@@ -113,8 +113,8 @@ def trust_table(board: Board, face_set: FaceSet) -> str:
     """For each expression, the model that finds most of it and the one to believe most when it says it."""
     rows = []
     for label in _labels(face_set):
-        found = _best({name: row.recall(label) for name, row in face_set.single.items() if label in row.labels})
-        said = _best({name: row.precision(label) for name, row in face_set.single.items() if label in row.labels})
+        found = _best({name: row.recall(label) for name, row in face_set.shipped.items() if label in row.labels})
+        said = _best({name: row.precision(label) for name, row in face_set.shipped.items() if label in row.labels})
         faces = next(iter(face_set.models.values())).faces(label)
         name = f"{escape(label.capitalize())}<br><small>{faces:,} faces</small>"
         rows.append((name, _with_words(board, found), _with_words(board, said)))
@@ -235,7 +235,7 @@ def pair_list(board: Board, face_set: FaceSet) -> str:
 
 def together(board: Board, face_set: FaceSet) -> str:
     """What the mean of all models gains, and the best that any choice among them could reach."""
-    best = max(face_set.single.values(), key=lambda row: row.accuracy.value)
+    best = max(face_set.shipped.values(), key=lambda row: row.accuracy.value)
     told = [f"The best single model, {board.title(best.name)}, is right on {share(best.accuracy.value)}."]
     if ENSEMBLE in face_set.models:
         mean = face_set.models[ENSEMBLE].accuracy

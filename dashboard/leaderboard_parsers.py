@@ -52,8 +52,10 @@ def _set(told: Any, label_set: LabelSet, cards: Mapping[str, ModelCard]) -> Face
     )
     if any(name not in rows for pair in pairs for name in (pair.first, pair.second)):
         raise ValueError("a pair names a model that has no figures")
-    singles = [row for row in rows.values() if row.name != ENSEMBLE]
-    if ENSEMBLE in rows and any(row.stale for row in singles):
+    members = [row for row in rows.values() if row.name != ENSEMBLE and row.baseline is None]
+    if not members:
+        raise ValueError("it tells of baselines alone")
+    if ENSEMBLE in rows and any(row.stale for row in members):
         stale = Advice("Stale: a model it is the mean of is. Refresh with:", (label_set.evaluate, COMPARE))
         rows[ENSEMBLE] = _replaced(rows[ENSEMBLE], stale)
     return FaceSet(
@@ -78,7 +80,10 @@ def _row(name: str, told: Any, label_set: LabelSet, cards: Mapping[str, ModelCar
         raise ValueError(f"the confusion matrix of {name} is not {len(labels)} x {len(labels)}")
     stale, temperature = None, None
     commands = (label_set.evaluate, COMPARE)
-    if name != ENSEMBLE:
+    baseline = str(told["baseline"]["title"]) if "baseline" in told else None
+    if baseline is not None:  # there are no weights in use that it could differ from
+        temperature = number(told["temperature"])
+    elif name != ENSEMBLE:
         stale = stale_model(name, told["sha256"], cards, commands)
         temperature = number(told["temperature"])
         if stale is None and temperature != cards[name].temperature:
@@ -95,6 +100,7 @@ def _row(name: str, told: Any, label_set: LabelSet, cards: Mapping[str, ModelCar
         before=_calibration(told["before_temperature"]) if name != ENSEMBLE else None,
         temperature=temperature,
         stale=stale,
+        baseline=baseline,
     )
 
 

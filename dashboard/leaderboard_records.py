@@ -79,6 +79,7 @@ class ModelRow:
         before: and before it; None for the mean, which has none of its own.
         temperature: the one it was measured with; None for the mean.
         stale: why the figures may be out of date.
+        baseline: what people read for a network that is not shipped; None for the project's models and their mean.
     """
 
     name: str
@@ -92,6 +93,7 @@ class ModelRow:
     before: Calibration | None = None
     temperature: float | None = None
     stale: Advice | None = None
+    baseline: str | None = None
 
     def faces(self, label: str) -> int:
         """How many faces carry this label."""
@@ -133,8 +135,13 @@ class FaceSet:
 
     @property
     def single(self) -> dict[str, ModelRow]:
-        """The models without their mean."""
+        """The models and baselines without the models' mean."""
         return {name: row for name, row in self.models.items() if name != ENSEMBLE}
+
+    @property
+    def shipped(self) -> dict[str, ModelRow]:
+        """The project's models: those that a reader can use."""
+        return {name: row for name, row in self.single.items() if row.baseline is None}
 
 
 @dataclass(frozen=True)
@@ -268,7 +275,11 @@ class Board:
     latency: Source[Latency]
 
     def title(self, name: str) -> str:
-        """What people read; the name itself for a model without a card."""
+        """What people read, a baseline marked as one; the name itself for a model without a card."""
         if name == ENSEMBLE:
             return ENSEMBLE_TITLE
+        for source in self.sets.values():
+            row = source.value.models.get(name) if source.value else None
+            if row and row.baseline is not None:
+                return f"{row.baseline} (baseline)"
         return self.cards[name].title if name in self.cards else name
