@@ -26,7 +26,7 @@ def read_board(weights: Path) -> Board:
     Args:
         weights: folder of the cards, with results/ below.
     """
-    cards, problems = _read_cards(weights)
+    cards, problems = read_cards(weights)
     results = weights / "results"
     boards: Source[dict[str, FaceSet]] = read_source(
         results / "leaderboard.json", (COMPARE,), lambda d: face_sets(d, cards)
@@ -53,7 +53,8 @@ def read_board(weights: Path) -> Board:
     )
 
 
-def _read_cards(weights: Path) -> tuple[dict[str, ModelCard], tuple[str, ...]]:
+def read_cards(weights: Path) -> tuple[dict[str, ModelCard], tuple[str, ...]]:
+    """The cards in a folder by model name, in the project's order; and what is wrong with others."""
     cards, problems = {}, []
     for path in sorted(weights.glob("*.json")):
         try:

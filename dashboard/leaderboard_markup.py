@@ -96,17 +96,26 @@ def tools(name: str, rows: Rows, chart: str = "") -> str:
         chart: key of the chart; "" where there is none.
     """
     code = base64.b64encode(csv_text(rows).encode()).decode()
-    pictures = "".join(
+    link = (
+        f'<a class="fer-tool" download="{escape(name)}.csv" href="data:text/csv;charset=utf-8;base64,{code}" '
+        'aria-label="Save the figures as CSV">CSV</a>'
+    )
+    return f'<div class="fer-tools">{save_buttons(name, chart)}{link}</div>'
+
+
+def save_buttons(name: str, chart: str) -> str:
+    """Buttons that save a chart as PNG and SVG; "" where there is none.
+
+    Args:
+        name: of the files, without suffix.
+        chart: key of a chart of the leaderboard, or the id of the element that holds another one.
+    """
+    return "".join(
         f'<button type="button" class="fer-tool" data-save="{kind}" data-chart="{escape(chart)}" '
         f'data-name="{escape(name)}" aria-label="Save the chart as {kind.upper()}">{kind.upper()}</button>'
         for kind in ("png", "svg")
         if chart
     )
-    link = (
-        f'<a class="fer-tool" download="{escape(name)}.csv" href="data:text/csv;charset=utf-8;base64,{code}" '
-        'aria-label="Save the figures as CSV">CSV</a>'
-    )
-    return f'<div class="fer-tools">{pictures}{link}</div>'
 
 
 def trust_table(board: Board, face_set: FaceSet) -> str:
