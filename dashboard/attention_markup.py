@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.attention_figures import REGION_STYLES
+from dashboard.attention_files import keep_links, map_svg
 from dashboard.markup import Shown, data_uri, percent, swatch
 from dashboard.reading import FaceReading
 from explain.arcc import Arcc
@@ -110,11 +111,13 @@ def enlarged(face: FaceReading, name: str, expression: str, look: Look, shown: S
         f"{percent(against)} of what its {height} x {width} cells say about {expression} speaks against it; that part "
         "is not drawn."
     )
+    svg = map_svg(f"{title}: evidence for {expression}", drawn, one, peak=peak, colours=look.colours)
     return (
         f'<div class="fer-panel" data-enlarged="{escape(name)}-{escape(expression)}">'
         f'<p class="fer-lab-heading">{swatch(shown.styles[name])}<span>{escape(title)}: evidence for '
         f"{escape(expression)}</span></p>"
         f'<div class="fer-lab-pair">{figure(drawn, "On the face")}{figure(cells, "Cell by cell")}</div>'
+        f"{keep_links(f'{name}-{expression}', drawn, cells, svg)}"
         f'<p class="fer-hint" aria-live="polite">{escape(text)}</p></div>'
     )
 
@@ -204,12 +207,16 @@ def _method_card(face: FaceReading, name: str, one: Explanation | str, look: Loo
     height, width = one.heat.shape
     cost = "" if one.cost_ms is None else f"<dt>Cost</dt><dd>{one.cost_ms:,.0f} ms</dd>"
     chance = percent(face.predictions[name].probability(one.expression))
+    cells = draw_cells(one, 320, colours=look.colours)
+    title = f"{shown.cards[name].title}, {METHODS[one.method].title}: evidence for {one.expression}"
+    svg = map_svg(title, drawn, one, colours=look.colours)
+    keep = keep_links(f"{name}-{one.method}-{one.expression}", drawn, cells, svg)
     return (
         f'{head}<figure class="fer-map"><img src="{data_uri(drawn)}" width="320" height="320" alt="Where '
         f'{escape(shown.cards[name].title)} looks for {escape(one.expression)}"><figcaption>'
         f"{escape(one.expression.capitalize())} ({chance})</figcaption></figure>"
         f'<div class="fer-body"><dl>{cost}<dt>Peak</dt><dd>{number(one.peak)}</dd>'
-        f"<dt>Cells</dt><dd>{height} x {width}</dd></dl></div></article>"
+        f"<dt>Cells</dt><dd>{height} x {width}</dd></dl>{keep}</div></article>"
     )
 
 

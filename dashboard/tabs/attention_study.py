@@ -11,9 +11,9 @@ from dashboard import attention_results_markup as html
 from dashboard.attention_results import read_results
 from dashboard.figures import model_styles
 from dashboard.leaderboard import read_cards
-from dashboard.leaderboard_markup import advice, heading, save_buttons, text
-from dashboard.leaderboard_sections import SCRIPT
+from dashboard.leaderboard_markup import advice, heading, text
 from dashboard.markup import busy, message
+from dashboard.tabs.chart_tools import chart_tools
 from fer_models.expressions import EXPRESSIONS
 
 _log = logging.getLogger(__name__)
@@ -99,8 +99,7 @@ class StudySection:
         chart = gr.Plot(
             show_label=False, container=False, elem_classes="fer-chart", elem_id=f"attention-study-{key}-chart"
         )
-        buttons = save_buttons(f"attention-{key}", f"attention-study-{key}-chart")
-        gr.HTML(f'<div class="fer-tools">{buttons}</div>', js_on_load=SCRIPT)
+        chart_tools(f"attention-{key}", f"attention-study-{key}-chart")
         return chart
 
     def _connect(self) -> None:

@@ -13,6 +13,7 @@ from dashboard import attention_markup as markup
 from dashboard.attention_figures import curves_figure
 from dashboard.markup import Shown, busy, message
 from dashboard.reading import FaceReading
+from dashboard.tabs.chart_tools import chart_tools
 from dashboard.work import Jobs, Stopped, watched
 from explain.faithfulness import Faithfulness, judge
 from explain.gradcam import explain
@@ -58,8 +59,9 @@ class TrustSection:
             elem_classes=["fer-chart", "fer-lab-chart"],
             elem_id="attention-trust-chart",
         )
+        self.tools = chart_tools("attention-trust", "attention-trust-chart", visible=False)
         self.found = gr.State(None, time_to_live=3600)
-        self.outputs = [self.notice, self.cancel, self.found, self.cards, self.chart]
+        self.outputs = [self.notice, self.cancel, self.found, self.cards, self.chart, self.tools]
 
     def connect(self, face: gr.State) -> None:
         """Connect the section to the lab's face."""
@@ -75,6 +77,7 @@ class TrustSection:
             self.found: None,
             self.cards: "",
             self.chart: gr.update(value=None, visible=False),
+            self.tools: gr.update(visible=False),
         }
 
     def idle(self, text: str = "") -> dict[Any, Any]:
@@ -121,7 +124,7 @@ class TrustSection:
         updates = {**self.idle(text), self.found: found}
         if found:
             figure = curves_figure(found, self.shown.titles, self.shown.styles)
-            updates[self.chart] = gr.update(value=figure, visible=True)
+            updates |= {self.chart: gr.update(value=figure, visible=True), self.tools: gr.update(visible=True)}
         yield updates
 
     def _one(self, face: FaceReading, name: str, method: str, report: Callable[[float], None]) -> Faithfulness:

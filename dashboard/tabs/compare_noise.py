@@ -30,9 +30,9 @@ class NoiseSection:
         ) as self.accordion:
             gr.HTML(
                 '<p class="fer-hint">People label faces wrongly, and a network may learn such labels by heart. Two '
-                "small networks (MobileNetV2) were trained on the same faces and the same wrong labels, one plainly and "
-                "one with EAC, which asks that attention flips with the face. They see less than the models above; compare "
-                "them with each other. The leaderboard has their accuracies.</p>"
+                "small networks (MobileNetV2) were trained on the same faces and the same wrong labels, one plainly, "
+                "one with EAC, which asks that attention flips with the face. They see less than the models above; "
+                "compare them with each other. The leaderboard has their accuracies.</p>"
             )
             self.noise = gr.Radio(
                 [(f"{noise}\u00a0%", noise) for noise in pairs],
