@@ -108,7 +108,7 @@ def enlarged(face: FaceReading, name: str, expression: str, look: Look, shown: S
     text = (
         f"{title} gives {expression} a probability of {percent(prediction.probability(expression))}. Its strongest "
         f"spot adds {number(one.peak)}; the strongest spot in this colour scale {number(peak)}. "
-        f"{percent(against)} of what its {height} x {width} cells say about {expression} speaks against it; that part "
+        f"Of what its {height} x {width} cells say about {expression}, {percent(against)} speaks against it; that part "
         "is not drawn."
     )
     svg = map_svg(f"{title}: evidence for {expression}", drawn, one, peak=peak, colours=look.colours)

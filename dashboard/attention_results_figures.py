@@ -1,5 +1,6 @@
 """What was measured about attention over a test split, as figures and pictures. No Gradio here."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -18,15 +19,15 @@ Test = Literal["deletion", "insertion", "road", "arcc"]
 Atlas = Literal["labelled", "answered"]
 
 _CONSISTENCY: Final[dict[str, str]] = {
-    "relative_loss": "Relative flip loss (0 is perfect)",
-    "correlation": "Correlation with the mirrored map (1 is perfect)",
-    "loss": "Flip loss (squared logits; compare no models by it)",
+    "relative_loss": "Relative flip loss<br>(0 is perfect)",
+    "correlation": "Correlation<br>(1 is perfect)",
+    "loss": "Flip loss<br>(squared logits)",
 }
 _TESTS: Final[dict[str, str]] = {
-    "deletion": "Area under the deletion curve (lower is better)",
-    "insertion": "Area under the insertion curve (higher is better)",
-    "road": "ROAD (above 0 the order helps)",
-    "arcc": "ARCC (0 to 1, higher is better)",
+    "deletion": "Area under the curve<br>(lower is better)",
+    "insertion": "Area under the curve<br>(higher is better)",
+    "road": "ROAD<br>(above 0 the order helps)",
+    "arcc": "ARCC<br>(0 to 1, higher is better)",
 }
 #: Map and baselines: name in the file, what people read, opacity of the bar.
 _RIVALS: Final = (
@@ -52,14 +53,15 @@ def consistency_figure(
         styles: by model name.
         figure: which of the figures.
     """
-    chart = go.Figure(layout=base_layout(_CONSISTENCY[figure]), layout_showlegend=False)
-    chart.update_layout(hovermode="closest")
+    chart = _lying(_CONSISTENCY[figure], 90 + 52 * len(results.models))
+    chart.update_layout(hovermode="closest", showlegend=False)
     for name, model in results.models.items():
         summary = model["consistency"][figure]
         low, first, median, third, high = (summary["quantiles"][key] for key in ("5", "25", "50", "75", "95"))
         chart.add_box(
             name=results.titles[name],
-            x=[results.titles[name]],
+            y=[_wrapped(results.titles[name])],
+            orientation="h",
             lowerfence=[low],
             q1=[first],
             median=[median],
@@ -85,20 +87,21 @@ def faithfulness_figure(
         styles: by model name.
         test: which of the four.
     """
-    chart = go.Figure(layout=base_layout(_TESTS[test]))
-    if test != "road":
-        chart.update_yaxes(range=[0, 1])
     shown = results.measured(test)
+    chart = _lying(_TESTS[test], 120 + 72 * len(shown))
+    if test != "road":
+        chart.update_xaxes(range=[0, 1])
     for rival, title, opacity in _RIVALS:
         summaries = [figures[rival] for figures in shown.values()]
         chart.add_bar(
             name=title,
-            x=[results.titles[name] for name in shown],
-            y=[summary["mean"] for summary in summaries],
-            error_y=_errors(summaries),
+            y=[_wrapped(results.titles[name]) for name in shown],
+            x=[summary["mean"] for summary in summaries],
+            orientation="h",
+            error_x=_errors(summaries),
             marker={"color": [styles[name].colour for name in shown], "line": {"width": 0}},
             opacity=opacity,
-            hovertemplate=f"{title}: <b>%{{y:.3f}}</b><extra></extra>",
+            hovertemplate=f"{title}: <b>%{{x:.3f}}</b><extra></extra>",
         )
     return chart
 
@@ -172,6 +175,31 @@ def atlas_counts(results: AttentionResults, expression: str, kind: Atlas = "labe
     """By model name, of how many faces its picture in the atlas is the mean."""
     found = {name: model["atlas"][kind].get(expression) for name, model in results.models.items()}
     return {name: int(entry["faces"]) for name, entry in found.items() if entry}
+
+
+def _lying(title: str, height: int) -> go.Figure:
+    """A chart with the models from top to bottom: on a phone their names have room there, and none below.
+
+    Args:
+        title: of the x axis.
+        height: in px.
+    """
+    chart = go.Figure(layout=base_layout(""))
+    # Long titles wrap below the narrowest chart, and bars lie in the order of the legend.
+    chart.update_layout(height=height, hovermode="y unified", legend_traceorder="normal")
+    chart.update_xaxes(
+        rangemode="tozero",
+        title={"text": title, "standoff": 8, "font": {"size": 13}},
+        showgrid=True,
+        gridcolor=chart.layout.yaxis.gridcolor,
+    )
+    chart.update_yaxes(title=None, autorange="reversed", showgrid=False)
+    return chart
+
+
+def _wrapped(title: str) -> str:
+    """A title in lines short enough for the margin of a phone's chart."""
+    return "<br>".join(textwrap.wrap(title, 16))
 
 
 def _errors(summaries: list[Mapping[str, Any]], factor: float = 1) -> dict[str, Any]:

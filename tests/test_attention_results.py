@@ -142,35 +142,35 @@ def test_boxes_hold_the_quantiles(results: AttentionResults) -> None:
     found = [values[0] for values in (box.lowerfence, box.q1, box.median, box.q3, box.upperfence, box.mean)]
     assert found == pytest.approx([1.2, 3.2, 4.2, 7.2, 9.2, 5.2])
     assert [box.marker.color for box in figure.data] == [STYLES[2].colour, STYLES[1].colour]
-    assert "Relative" in figure.layout.yaxis.title.text
+    assert "Relative" in figure.layout.xaxis.title.text
     other = consistency_figure(results, ALL, "correlation")
-    assert other.data[1].mean[0] == 0.3 and "Correlation" in other.layout.yaxis.title.text
-    assert figure.layout.yaxis.range is None  # not that of probabilities in %
+    assert other.data[1].mean[0] == 0.3 and "Correlation" in other.layout.xaxis.title.text
+    assert figure.layout.xaxis.range is None  # not that of probabilities in %
 
 
 def test_areas_stand_beside_those_of_maps_that_know_nothing(results: AttentionResults) -> None:
     figure = faithfulness_figure(results, ALL, "insertion")
     assert [bars.name for bars in figure.data] == ["The model's own map", "Random maps", "Blob in the middle"]
     own, noise, _ = figure.data
-    assert list(own.x) == ["EAC (ResNet-50)", "VGG16"] and list(own.y) == [0.2, 0.3]
-    assert list(own.error_y.array) == pytest.approx([0.01, 0.01])
-    assert list(own.error_y.arrayminus) == pytest.approx([0.02, 0.02])
-    assert list(noise.error_y.array) == [0, 0]  # no interval, no bar
+    assert list(own.y) == ["EAC (ResNet-50)", "VGG16"] and list(own.x) == [0.2, 0.3]
+    assert list(own.error_x.array) == pytest.approx([0.01, 0.01])
+    assert list(own.error_x.arrayminus) == pytest.approx([0.02, 0.02])
+    assert list(noise.error_x.array) == [0, 0]  # no interval, no bar
     assert len({bars.opacity for bars in figure.data}) == 3
-    assert "higher is better" in figure.layout.yaxis.title.text
+    assert "higher is better" in figure.layout.xaxis.title.text
 
 
 def test_tests_that_were_not_run_have_no_bars(document: dict[str, Any]) -> None:
     scores = {name: summary(level) for name, level in (("map", 0.5), ("random", 0.2), ("blob", 0.6))}
     document["models"]["vgg16"]["faithfulness"]["arcc"] = scores
     figure = faithfulness_figure(AttentionResults(document), ALL, "arcc")
-    assert list(figure.data[2].x) == ["VGG16"] and list(figure.data[2].y) == [0.6]
+    assert list(figure.data[2].y) == ["VGG16"] and list(figure.data[2].x) == [0.6]
 
 
 def test_a_model_that_was_not_judged_has_no_bars(document: dict[str, Any]) -> None:
     document["models"]["vgg16"]["faithfulness"] = None
     figure = faithfulness_figure(AttentionResults(document), ALL)
-    assert list(figure.data[0].x) == ["EAC (ResNet-50)"]
+    assert list(figure.data[0].y) == ["EAC (ResNet-50)"]
 
 
 def test_shares_of_the_regions_in_percent_beside_their_areas(results: AttentionResults) -> None:
