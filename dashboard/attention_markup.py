@@ -208,7 +208,7 @@ def _method_card(face: FaceReading, name: str, one: Explanation | str, look: Loo
     cost = "" if one.cost_ms is None else f"<dt>Cost</dt><dd>{one.cost_ms:,.0f} ms</dd>"
     chance = percent(face.predictions[name].probability(one.expression))
     cells = draw_cells(one, 320, colours=look.colours)
-    title = f"{shown.cards[name].title}, {METHODS[one.method].title}: evidence for {one.expression}"
+    title = f"{shown.cards[name].title}, {one.method}: evidence for {one.expression}"
     svg = map_svg(title, drawn, one, colours=look.colours)
     keep = keep_links(f"{name}-{one.method}-{one.expression}", drawn, cells, svg)
     return (
