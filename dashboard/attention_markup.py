@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.attention_figures import REGION_STYLES
+from dashboard.attention_files import keep_links, map_svg
 from dashboard.markup import Shown, data_uri, percent, swatch
 from dashboard.reading import FaceReading
+from explain.arcc import Arcc
 from explain.attention import Explanation
 from explain.colours import css_gradient, diverging, sequential
 from explain.consistency import FlipConsistency
-from explain.faithfulness import Faithfulness
+from explain.faithfulness import Curves, Faithfulness
 from explain.methods import METHODS
 from explain.overlay import difference, draw_cells, draw_difference, draw_map, shared_peak
 from fer_models.results import Prediction
@@ -25,7 +27,6 @@ from fer_models.results import Prediction
 _SMALL, _LARGE = 168, 420
 #: Cells a side of the grid that is painted on.
 BRUSH: Final = 28
-_ROAD: Final = "ROAD (above 0: the map’s order helps)"
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,16 @@ def enlarged(face: FaceReading, name: str, expression: str, look: Look, shown: S
     text = (
         f"{title} gives {expression} a probability of {percent(prediction.probability(expression))}. Its strongest "
         f"spot adds {number(one.peak)}; the strongest spot in this colour scale {number(peak)}. "
-        f"{percent(against)} of what its {height} x {width} cells say about {expression} speaks against it; that part "
+        f"Of what its {height} x {width} cells say about {expression}, {percent(against)} speaks against it; that part "
         "is not drawn."
     )
+    svg = map_svg(f"{title}: evidence for {expression}", drawn, one, peak=peak, colours=look.colours)
     return (
         f'<div class="fer-panel" data-enlarged="{escape(name)}-{escape(expression)}">'
         f'<p class="fer-lab-heading">{swatch(shown.styles[name])}<span>{escape(title)}: evidence for '
         f"{escape(expression)}</span></p>"
         f'<div class="fer-lab-pair">{figure(drawn, "On the face")}{figure(cells, "Cell by cell")}</div>'
+        f"{keep_links(f'{name}-{expression}', drawn, cells, svg)}"
         f'<p class="fer-hint" aria-live="polite">{escape(text)}</p></div>'
     )
 
@@ -204,12 +207,16 @@ def _method_card(face: FaceReading, name: str, one: Explanation | str, look: Loo
     height, width = one.heat.shape
     cost = "" if one.cost_ms is None else f"<dt>Cost</dt><dd>{one.cost_ms:,.0f} ms</dd>"
     chance = percent(face.predictions[name].probability(one.expression))
+    cells = draw_cells(one, 320, colours=look.colours)
+    title = f"{shown.cards[name].title}, {one.method}: evidence for {one.expression}"
+    svg = map_svg(title, drawn, one, colours=look.colours)
+    keep = keep_links(f"{name}-{one.method}-{one.expression}", drawn, cells, svg)
     return (
         f'{head}<figure class="fer-map"><img src="{data_uri(drawn)}" width="320" height="320" alt="Where '
         f'{escape(shown.cards[name].title)} looks for {escape(one.expression)}"><figcaption>'
         f"{escape(one.expression.capitalize())} ({chance})</figcaption></figure>"
         f'<div class="fer-body"><dl>{cost}<dt>Peak</dt><dd>{number(one.peak)}</dd>'
-        f"<dt>Cells</dt><dd>{height} x {width}</dd></dl></div></article>"
+        f"<dt>Cells</dt><dd>{height} x {width}</dd></dl>{keep}</div></article>"
     )
 
 
@@ -366,25 +373,44 @@ def trust_card(one: Faithfulness, method: str, shown: Shown) -> str:
     """
     rows = "".join(
         f'<tr{mark}><th scope="row">{title}</th><td>{each.deletion_area:.2f}</td>'
-        f"<td>{each.insertion_area:.2f}</td></tr>"
+        f"<td>{each.insertion_area:.2f}</td>{_scores(each)}</tr>"
         for title, each, mark in (
             ("This map", one.map, ' class="fer-lab-own"'),
             ("A random map", one.random, ""),
             ("A blob in the middle", one.blob, ""),
         )
     )
-    road = ""
-    if one.road is not None:
-        helps = f"{one.road.combined:+.2f}".replace("-", "\u2212")
-        road = f'<dl class="fer-lab-numbers"><div><dt>{_ROAD}</dt><dd>{helps}</dd></div></dl>'
+    head = "".join(
+        f'<th scope="col">{title}<br><small>{hint}</small></th>'
+        for title, hint, there in (
+            ("Hidden first", "low is good", True),
+            ("Shown first", "high is good", True),
+            ("ROAD", "above 0 is good", one.map.road is not None),
+            ("ARCC", "high is good", one.map.arcc is not None),
+        )
+        if there
+    )
     return (
         f'<div class="fer-panel" data-trust="{escape(one.model)}"><p class="fer-lab-heading">'
         f"{swatch(shown.styles[one.model])}<span>{escape(shown.cards[one.model].title)}: {escape(one.target)}, "
-        f'{escape(method)}</span></p><table class="fer-lab-table"><thead><tr><td></td><th scope="col">Hidden first<br>'
-        f'<small>low is good</small></th><th scope="col">Shown first<br><small>high is good</small></th></tr></thead>'
-        f"<tbody>{rows}</tbody></table>{road}"
-        f'<p class="fer-hint">{escape(one.sentence)}</p></div>'
+        f'{escape(method)}</span></p><table class="fer-lab-table"><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table>"
+        f'{_arcc_parts(one.map.arcc)}<p class="fer-hint">{escape(one.sentence)}</p></div>'
     )
+
+
+def _scores(each: Curves) -> str:
+    """The cells of ROAD and ARCC, where they were measured."""
+    road = "" if each.road is None else f"<td>{each.road.combined:+.2f}</td>".replace("-", "\u2212")
+    return road + ("" if each.arcc is None else f"<td>{each.arcc.score:.2f}</td>")
+
+
+def _arcc_parts(one: Arcc | None) -> str:
+    if one is None:
+        return ""
+    parts = (("Coherency", one.coherency), ("Simplicity", one.simplicity), ("ROAD, 0 to 1", one.road))
+    told = "".join(f"<div><dt>{title}</dt><dd>{value:.2f}</dd></div>" for title, value in parts)
+    return f'<p class="fer-hint">This map’s ARCC is the harmonic mean of:</p><dl class="fer-lab-numbers">{told}</dl>'
 
 
 def parts(face: FaceReading, masks: Mapping[str, NDArray[np.bool_]]) -> str:

@@ -1,44 +1,20 @@
-"""What `python -m fer_models attention` measured, as figures and pictures. No Gradio here."""
+"""What `python -m fer_models attention` measured over a test split, read from its file. No Gradio here."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import numpy as np
-import plotly.graph_objects as go
-from numpy.typing import NDArray
-
-from dashboard.figures import ModelStyle, base_layout, marker
-from explain.attention import Explanation
-from explain.overlay import draw_map, shared_peak
-from explain.regions import REGIONS
-from fer_models.errors import FerError
+from dashboard.leaderboard_source import Advice, Source, read_source, stale_model
+from fer_models.cards import ModelCard
 from fer_models.expressions import in_display_order
 
-Consistency = Literal["relative_loss", "correlation", "loss"]
-Curve = Literal["deletion", "insertion"]
-Atlas = Literal["labelled", "answered"]
-
-_CONSISTENCY: Final[dict[str, str]] = {
-    "relative_loss": "Relative flip loss (0 is perfect)",
-    "correlation": "Correlation with the mirrored map (1 is perfect)",
-    "loss": "Flip loss (squared logits; compare no models by it)",
-}
-_CURVES: Final[dict[str, str]] = {
-    "deletion": "Area under the deletion curve (lower is better)",
-    "insertion": "Area under the insertion curve (higher is better)",
-}
-#: Map and baselines: name in the file, what people read, opacity of the bar.
-_RIVALS: Final = (
-    ("map", "The model's own map", 1.0),
-    ("random", "Random maps", 0.35),
-    ("blob", "Blob in the middle", 0.65),
-)
-#: Side in px of an atlas picture.
-SIDE: Final = 160
-_PLAIN: Final = 170  # grey level where no mean face may be shown
+#: The file in weights/results/, and the command that writes it.
+FILE: Final = "attention_ferplus.json"
+COMMAND: Final = f"python -m fer_models attention --data DIR --labels ferplus --road --json weights/results/{FILE}"
+#: What such a file has, and every model in it.
+_WHOLE: Final = {"faces", "labels", "split", "areas", "mean_faces"}
+_PARTS: Final = {"title", "consistency", "faithfulness", "regions", "atlas"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +35,11 @@ class AttentionResults:
 
     @property
     def titles(self) -> dict[str, str]:
-        """What people read, by model name."""
-        return {name: str(model["title"]) for name, model in self.models.items()}
+        """What people read, by model name; baselines marked as such."""
+        return {
+            name: f"{model['title']} (baseline)" if model.get("baseline") else str(model["title"])
+            for name, model in self.models.items()
+        }
 
     @property
     def expressions(self) -> list[str]:
@@ -79,172 +58,39 @@ class AttentionResults:
             f"{document['split']} split."
         )
 
+    def measured(self, test: str) -> dict[str, Mapping[str, Any]]:
+        """By model name, a test of the maps beside maps that know nothing; models it was not run for are missing.
 
-def read_results(path: Path) -> AttentionResults:
-    """Read a file that `python -m fer_models attention` wrote.
+        Args:
+            test: "deletion", "insertion", "road" or "arcc".
+        """
+        found = {name: (model["faithfulness"] or {}).get(test) for name, model in self.models.items()}
+        return {name: summaries for name, summaries in found.items() if summaries}
 
-    Raises:
-        FerError: there is no such file, or it is another one; the message says which command writes it.
-    """
-    advice = "Write it with: python -m fer_models attention --data DIR --labels ferplus --json FILE"
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise FerError(f"There is no file {path.name}. {advice}") from None
-    except ValueError:
-        raise FerError(f"{path.name} is no JSON file. {advice}") from None
-    parts = {"title", "consistency", "faithfulness", "regions", "atlas"}
-    models = document.get("models") if isinstance(document, dict) else None
-    known = isinstance(models, dict) and all(isinstance(one, dict) and parts <= one.keys() for one in models.values())
-    if not known or not models or not {"faces", "labels", "split", "areas", "mean_faces"} <= document.keys():
-        raise FerError(f"{path.name} does not hold what this page shows. {advice}")
+    def stale(self, cards: Mapping[str, ModelCard]) -> dict[str, Advice]:
+        """By model name, why its figures may be out of date. A baseline has no weights in use to differ from.
+
+        Args:
+            cards: of the weights in use.
+        """
+        found = {
+            name: stale_model(name, model["sha256"], cards, (COMMAND,))
+            for name, model in self.models.items()
+            if not model.get("baseline")
+        }
+        return {name: advice for name, advice in found.items() if advice is not None}
+
+
+def read_results(weights: Path) -> Source[AttentionResults]:
+    """The file below a folder of weights; where it is missing or another one, the advice names what writes it."""
+    return read_source(weights / "results" / FILE, (COMMAND,), _parsed)
+
+
+def _parsed(document: Any) -> AttentionResults:
+    models = document["models"]
+    if not models:
+        raise ValueError("it tells of no model")
+    for needed, told in [(_WHOLE, document), *((_PARTS, model) for model in models.values())]:
+        if missing := needed - told.keys():
+            raise ValueError(f"{', '.join(sorted(missing))} is missing")
     return AttentionResults(document)
-
-
-def consistency_figure(
-    results: AttentionResults, styles: Mapping[str, ModelStyle], figure: Consistency = "relative_loss"
-) -> go.Figure:
-    """How well each model's maps flip with the face: a box a model.
-
-    The box holds the middle half of the faces, with their median; the whiskers reach from the 5th to the 95th
-    percentile, and the dashed line is the mean.
-
-    Args:
-        results: of the command.
-        styles: by model name.
-        figure: which of the figures.
-    """
-    chart = go.Figure(layout=base_layout(_CONSISTENCY[figure]), layout_showlegend=False)
-    chart.update_layout(hovermode="closest")
-    for name, model in results.models.items():
-        summary = model["consistency"][figure]
-        low, first, median, third, high = (summary["quantiles"][key] for key in ("5", "25", "50", "75", "95"))
-        chart.add_box(
-            name=results.titles[name],
-            x=[results.titles[name]],
-            lowerfence=[low],
-            q1=[first],
-            median=[median],
-            q3=[third],
-            upperfence=[high],
-            mean=[summary["mean"]],
-            boxmean=True,
-            marker={"color": styles[name].colour},
-            line={"width": 2},
-        )
-    return chart
-
-
-def faithfulness_figure(
-    results: AttentionResults, styles: Mapping[str, ModelStyle], curve: Curve = "deletion"
-) -> go.Figure:
-    """Each model's own map against random maps and a blob: mean areas with their 95 % intervals.
-
-    Models whose faithfulness was not measured are missing.
-
-    Args:
-        results: of the command.
-        styles: by model name.
-        curve: which of the two curves.
-    """
-    chart = go.Figure(layout=base_layout(_CURVES[curve]))
-    chart.update_yaxes(range=[0, 1])
-    shown = {name: model["faithfulness"][curve] for name, model in results.models.items() if model["faithfulness"]}
-    for rival, title, opacity in _RIVALS:
-        summaries = [figures[rival] for figures in shown.values()]
-        chart.add_bar(
-            name=title,
-            x=[results.titles[name] for name in shown],
-            y=[summary["mean"] for summary in summaries],
-            error_y=_errors(summaries),
-            marker={"color": [styles[name].colour for name in shown], "line": {"width": 0}},
-            opacity=opacity,
-            hovertemplate=f"{title}: <b>%{{y:.3f}}</b><extra></extra>",
-        )
-    return chart
-
-
-def regions_figure(results: AttentionResults, styles: Mapping[str, ModelStyle], expression: str) -> go.Figure:
-    """Which share of the evidence for an expression lies on which part of the face, in %, with 95 % intervals.
-
-    The grey marks are each part's share of the picture: where a map that is the same everywhere would be.
-
-    Args:
-        results: of the command.
-        styles: by model name.
-        expression: by label; models that met none of its faces have no bars.
-    """
-    words = [name.capitalize() for name in REGIONS]
-    chart = go.Figure(layout=base_layout("Share of the evidence (%)"))
-    for name, model in results.models.items():
-        shares = model["regions"].get(expression, {}).get("shares", {})
-        if not shares:
-            continue
-        summaries = [shares[region] for region in REGIONS]
-        chart.add_bar(
-            name=results.titles[name],
-            x=words,
-            y=[100 * summary["mean"] for summary in summaries],
-            error_y=_errors(summaries, 100),
-            marker=marker(styles[name]),
-            hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b><extra></extra>",
-        )
-    chart.add_scatter(
-        name="Share of the picture",
-        x=words,
-        y=[100 * results.document["areas"][region] for region in REGIONS],
-        mode="markers",
-        marker={"symbol": "line-ew-open", "size": 46, "color": "#71717a", "line": {"width": 2}},
-        hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b><extra></extra>",
-    )
-    return chart
-
-
-def atlas_pictures(
-    results: AttentionResults, expression: str, kind: Atlas = "labelled", *, same_scale: bool = False
-) -> dict[str, NDArray[np.uint8]]:
-    """Each model's mean map of an expression, drawn on the mean face.
-
-    Args:
-        results: of the command.
-        expression: whose evidence.
-        kind: over the faces with this label, or over those for which the model answers it.
-        same_scale: draw all models up to their common peak; their logits differ in scale, so a pale map is not a weak
-            one. Else each up to its own.
-
-    Returns:
-        By model name, (SIDE, SIDE, 3) uint8 RGB; models without such a map are missing. The face is the mean of that
-        expression's faces; of all faces where those are too few to be shown, and plain grey where all are.
-    """
-    faces = results.document["mean_faces"]
-    entry = faces.get(expression) or faces.get("all")
-    grey = np.array(entry["pixels"], np.uint8) if entry else np.full((32, 32), _PLAIN, np.uint8)
-    face = np.repeat(grey[..., None], 3, axis=2)
-    maps = {
-        name: Explanation(name, "attention", expression, np.array(model["atlas"][kind][expression]["map"], np.float32))
-        for name, model in results.models.items()
-        if expression in model["atlas"][kind]
-    }
-    peak = shared_peak(maps.values()) if same_scale else None
-    return {name: draw_map(face, explanation, peak=peak, side=SIDE) for name, explanation in maps.items()}
-
-
-def atlas_counts(results: AttentionResults, expression: str, kind: Atlas = "labelled") -> dict[str, int]:
-    """By model name, of how many faces its picture in the atlas is the mean."""
-    found = {name: model["atlas"][kind].get(expression) for name, model in results.models.items()}
-    return {name: int(entry["faces"]) for name, entry in found.items() if entry}
-
-
-def _errors(summaries: list[Mapping[str, Any]], factor: float = 1) -> dict[str, Any]:
-    """Plotly's error bars of the intervals; none where there is no interval."""
-    bounds = [summary["interval"] or (summary["mean"], summary["mean"]) for summary in summaries]
-    means = [summary["mean"] for summary in summaries]
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [factor * (high - mean) for (_, high), mean in zip(bounds, means, strict=True)],
-        "arrayminus": [factor * (mean - low) for (low, _), mean in zip(bounds, means, strict=True)],
-        "thickness": 1.5,
-        "width": 3,
-        "color": "#71717a",
-    }

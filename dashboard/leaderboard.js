@@ -1,10 +1,10 @@
-// Clicks inside `element`, the leaderboard's HTML: save a chart, choose a panel, read a cell. Used by the tab and the report.
+// Clicks inside `element`: save a chart, choose a panel, read a cell. Used by the leaderboard, its report and the lab.
 element.addEventListener('click', (event) => {
   const save = event.target.closest('[data-save]');
   // In the report a chart stands in the section of its button, in the tab in an element of its own.
   const name = save?.dataset.chart;
   const chart = save && (save.closest('section[data-report]') ?? document).querySelector(
-    `[data-drawn="${name}"] .js-plotly-plot, #board-${name} .js-plotly-plot`
+    `[data-drawn="${name}"] .js-plotly-plot, #board-${name} .js-plotly-plot, #${name} .js-plotly-plot`
   );
   if (chart) {
     const layout = {...chart.layout, paper_bgcolor: '#ffffff', plot_bgcolor: '#ffffff', updatemenus: []};

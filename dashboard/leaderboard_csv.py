@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from dashboard.leaderboard import Board, FaceSet, NoiseStudy, Robustness
+from dashboard.leaderboard_records import Board, FaceSet, NoiseStudy, Robustness
 from dashboard.leaderboard_words import adjusted
 from dashboard.published import NOISE, NOISE_SOURCE, QUOTED, Quoted
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from dashboard.figures import STYLES, ModelStyle, base_layout, marker, model_styles
-from dashboard.leaderboard import Board, FaceSet, Latency, NoiseStudy, Robustness
+from dashboard.leaderboard_records import Board, FaceSet, Latency, NoiseStudy, Robustness
 from dashboard.published import NOISE, QUOTED, Quoted
 from fer_models.ensemble import ENSEMBLE
 
@@ -267,7 +267,7 @@ def cost_of(board: Board, face_set: FaceSet, latency: Latency | None) -> tuple[s
 
     The mean of all models costs as much as they do together.
     """
-    names = [*face_set.single]
+    names = [*face_set.shipped]
     cards = [board.cards[name] for name in names if name in board.cards]
     complete = len(cards) == len(names)
     choices = [

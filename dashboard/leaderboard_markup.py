@@ -6,9 +6,10 @@ from html import escape
 from typing import Final
 
 from dashboard.figures import model_styles
-from dashboard.leaderboard import Advice, Board, Calibration, FaceSet, Latency, ModelRow, NoiseStudy, Robustness
 from dashboard.leaderboard_csv import Rows, csv_text
 from dashboard.leaderboard_figures import noise_label, noise_order
+from dashboard.leaderboard_records import Board, Calibration, FaceSet, Latency, ModelRow, NoiseStudy, Robustness
+from dashboard.leaderboard_source import Advice
 from dashboard.leaderboard_words import adjusted, cell_sentence, millions, pair_sentence, share, signed
 from dashboard.markup import swatch
 from dashboard.published import FIGURES, NOISE, NOISE_SOURCE, QUOTED, Quoted
@@ -95,25 +96,34 @@ def tools(name: str, rows: Rows, chart: str = "") -> str:
         chart: key of the chart; "" where there is none.
     """
     code = base64.b64encode(csv_text(rows).encode()).decode()
-    pictures = "".join(
+    link = (
+        f'<a class="fer-tool" download="{escape(name)}.csv" href="data:text/csv;charset=utf-8;base64,{code}" '
+        'aria-label="Save the figures as CSV">CSV</a>'
+    )
+    return f'<div class="fer-tools">{save_buttons(name, chart)}{link}</div>'
+
+
+def save_buttons(name: str, chart: str) -> str:
+    """Buttons that save a chart as PNG and SVG; "" where there is none.
+
+    Args:
+        name: of the files, without suffix.
+        chart: key of a chart of the leaderboard, or the id of the element that holds another one.
+    """
+    return "".join(
         f'<button type="button" class="fer-tool" data-save="{kind}" data-chart="{escape(chart)}" '
         f'data-name="{escape(name)}" aria-label="Save the chart as {kind.upper()}">{kind.upper()}</button>'
         for kind in ("png", "svg")
         if chart
     )
-    link = (
-        f'<a class="fer-tool" download="{escape(name)}.csv" href="data:text/csv;charset=utf-8;base64,{code}" '
-        'aria-label="Save the figures as CSV">CSV</a>'
-    )
-    return f'<div class="fer-tools">{pictures}{link}</div>'
 
 
 def trust_table(board: Board, face_set: FaceSet) -> str:
     """For each expression, the model that finds most of it and the one to believe most when it says it."""
     rows = []
     for label in _labels(face_set):
-        found = _best({name: row.recall(label) for name, row in face_set.single.items() if label in row.labels})
-        said = _best({name: row.precision(label) for name, row in face_set.single.items() if label in row.labels})
+        found = _best({name: row.recall(label) for name, row in face_set.shipped.items() if label in row.labels})
+        said = _best({name: row.precision(label) for name, row in face_set.shipped.items() if label in row.labels})
         faces = next(iter(face_set.models.values())).faces(label)
         name = f"{escape(label.capitalize())}<br><small>{faces:,} faces</small>"
         rows.append((name, _with_words(board, found), _with_words(board, said)))
@@ -234,7 +244,7 @@ def pair_list(board: Board, face_set: FaceSet) -> str:
 
 def together(board: Board, face_set: FaceSet) -> str:
     """What the mean of all models gains, and the best that any choice among them could reach."""
-    best = max(face_set.single.values(), key=lambda row: row.accuracy.value)
+    best = max(face_set.shipped.values(), key=lambda row: row.accuracy.value)
     told = [f"The best single model, {board.title(best.name)}, is right on {share(best.accuracy.value)}."]
     if ENSEMBLE in face_set.models:
         mean = face_set.models[ENSEMBLE].accuracy

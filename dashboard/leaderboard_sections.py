@@ -12,7 +12,8 @@ from dashboard import leaderboard_figures as figures
 from dashboard import leaderboard_markup as html
 from dashboard import leaderboard_pages as pages
 from dashboard.figures import model_styles
-from dashboard.leaderboard import LABEL_SETS, Advice, Board, FaceSet
+from dashboard.leaderboard_records import LABEL_SETS, Board, FaceSet
+from dashboard.leaderboard_source import Advice
 from dashboard.leaderboard_words import summary
 from dashboard.published import NOISE_SOURCE, QUOTED
 
@@ -91,7 +92,7 @@ def _accuracy(board: Board, name: str) -> list[Part]:
                 "How often is each model right?",
                 f"Share of {told.count:,} test faces whose label is the model’s most probable expression.{copies} Bars "
                 "are 95 % intervals: drawing other faces of the same kind would move the figure about so much. Open "
-                f"diamonds are {QUOTED}.",
+                f"diamonds are {QUOTED}.{_baselines(told)}",
             ),
             html.tools(f"accuracy-{told.label_set.labels}", csv.accuracy_rows(board, told, quoted), "accuracy"),
         ),
@@ -301,6 +302,15 @@ SECTIONS: Final = (
     Section("fairness", "Fairness", ("",), False, _fairness),
     Section("cards", "Model cards", ("",), False, _cards),
 )
+
+
+def _baselines(told: FaceSet) -> str:
+    if len(told.shipped) == len(told.single):
+        return ""
+    return (
+        " A baseline was trained for comparison alone: its weights are not shipped, and it counts in no mean and no "
+        "recommendation."
+    )
 
 
 def _stale(board: Board, told: FaceSet) -> str:

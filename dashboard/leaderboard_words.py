@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from dashboard.leaderboard import Board, FaceSet, ModelRow
+from dashboard.leaderboard_records import Board, FaceSet, ModelRow
 from dashboard.markup import percent
 from fer_models.comparison import PairedTest
 from fer_models.ensemble import ENSEMBLE
@@ -103,7 +103,7 @@ def summary(board: Board, face_set: FaceSet, name: str) -> list[str]:
 
 
 def _most_accurate(board: Board, face_set: FaceSet) -> str:
-    ranked = sorted(face_set.single.values(), key=lambda row: -row.accuracy.value)
+    ranked = sorted(face_set.shipped.values(), key=lambda row: -row.accuracy.value)
     best = ranked[0]
     told = (
         f"On {face_set.label_set.title}’s {face_set.count:,} test faces {board.title(best.name)} is right most often: "
@@ -130,7 +130,7 @@ def _together(face_set: FaceSet) -> str:
 def _expressions(board: Board, face_set: FaceSet) -> str:
     found = []
     for label in next(iter(face_set.models.values())).labels:
-        recalls = [(row.recall(label), name) for name, row in face_set.single.items() if label in row.labels]
+        recalls = [(row.recall(label), name) for name, row in face_set.shipped.items() if label in row.labels]
         known = [(value, name) for value, name in recalls if value is not None]
         if known and next(iter(face_set.models.values())).faces(label) >= _FEW:
             value, name = max(known, key=lambda each: each[0])
@@ -145,7 +145,7 @@ def _expressions(board: Board, face_set: FaceSet) -> str:
 
 
 def _calibrated(board: Board, face_set: FaceSet) -> str:
-    best = min(face_set.single.values(), key=lambda row: row.after.error)
+    best = min(face_set.shipped.values(), key=lambda row: row.after.error)
     return (
         f"Most honest about how sure it is: {board.title(best.name)}; its confidence and its accuracy are "
         f"{100 * best.after.error:.1f} percent points apart on average."
@@ -166,7 +166,7 @@ def _robust(board: Board, name: str) -> str:
 
 
 def _cheapest(board: Board, face_set: FaceSet) -> str:
-    known = [name for name in face_set.single if name in board.cards]
+    known = [name for name in face_set.shipped if name in board.cards]
     if not known:
         return ""
     name = min(known, key=lambda each: board.cards[each].parameters)
@@ -180,7 +180,7 @@ def _cheapest(board: Board, face_set: FaceSet) -> str:
 
 def _learned(board: Board, face_set: FaceSet) -> str:
     by_labels: dict[str, list[str]] = {}
-    for name in face_set.single:
+    for name in face_set.shipped:
         if name in board.cards:
             by_labels.setdefault(board.cards[name].training_labels, []).append(board.title(name))
     if len(by_labels) < 2:

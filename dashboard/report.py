@@ -8,7 +8,8 @@ from typing import Final
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from dashboard.leaderboard import LABEL_SETS, Board, read_board
+from dashboard.leaderboard import read_board
+from dashboard.leaderboard_records import LABEL_SETS, Board
 from dashboard.leaderboard_sections import INTRO, SCRIPT, SECTIONS, TITLE, Section
 from dashboard.theme import CSS, FONT_STACK
 from fer_models import __version__

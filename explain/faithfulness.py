@@ -14,9 +14,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from explain.arcc import Arcc, Maker, arcc, mean_arcc, seen_through
 from explain.occlusion import Fill, Predictor, filled, target_probabilities
 from explain.regions import resized
-from explain.road import PERCENTAGES, Road, road
+from explain.road import PERCENTAGES, Road, mean_road, road
 from fer_models.classifier import Classifier
 
 Curve = NDArray[np.float64]
@@ -31,15 +32,19 @@ _BLOB: Final = 0.25
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """One map's curves.
+    """One map's curves and scores.
 
     Attributes:
         deletion: (steps + 1,) float64, as `deletion` gives it.
         insertion: (steps + 1,) float64, as `insertion` gives it.
+        road: of the same map; None if it was not asked for.
+        arcc: of the same map; None if it was not asked for.
     """
 
     deletion: Curve
     insertion: Curve
+    road: Road | None = None
+    arcc: Arcc | None = None
 
     @cached_property
     def deletion_area(self) -> float:
@@ -59,10 +64,9 @@ class Faithfulness:
     Attributes:
         model: the model's name.
         target: the expression.
-        map: the curves of the judged map.
-        random: the mean curves of `RANDOM_MAPS` random maps of the same shape; their areas are the mean areas.
-        blob: the curves of a blob in the middle of the crop.
-        road: of the judged map; None if it was not asked for.
+        map: of the judged map.
+        random: the mean of `RANDOM_MAPS` random maps of the same shape; the areas are the mean areas.
+        blob: of a blob in the middle of the crop.
     """
 
     model: str
@@ -70,7 +74,6 @@ class Faithfulness:
     map: Curves
     random: Curves
     blob: Curves
-    road: Road | None
 
     @property
     def sentence(self) -> str:
@@ -87,7 +90,10 @@ class Faithfulness:
             self.random.insertion_area,
             self.blob.insertion_area,
         )
-        return f"{hiding} {showing}"
+        if self.map.arcc is None or self.random.arcc is None or self.blob.arcc is None:
+            return f"{hiding} {showing}"
+        scores = [each.arcc.score for each in (self.map, self.random, self.blob) if each.arcc is not None]
+        return f"{hiding} {showing} {_verdict_on_arcc(*scores)}"
 
 
 def ranking(heat: NDArray[np.float32], side: int) -> NDArray[np.float64]:
@@ -197,10 +203,14 @@ def judge(
     steps: int = 16,
     seed: int = 0,
     percentages: Sequence[int] = PERCENTAGES,
+    remake: Maker | None = None,
 ) -> Faithfulness:
-    """Judge one map on one face: deletion, insertion and ROAD, beside random maps and a blob.
+    """Judge one map on one face: deletion, insertion, ROAD and ARCC, beside random maps and a blob.
 
     It takes about 2 * (RANDOM_MAPS + 2) * (steps + 1) predictions, in batches, and ROAD some seconds.
+
+    The baselines' coherency is that of methods: a blob stays what it is on any face (1), and the random map of another
+    face is another random map (about 0.5).
 
     Args:
         classifier: the model.
@@ -209,7 +219,8 @@ def judge(
         heat: (h, w), the map; any method's.
         steps: of the curves.
         seed: of the random maps and of ROAD's noise.
-        percentages: of the pixels that ROAD removes; empty leaves ROAD out.
+        percentages: of the pixels that ROAD removes; empty leaves ROAD and ARCC out.
+        remake: the method that made the map, for ARCC; None leaves ARCC out.
 
     Raises:
         ValueError: steps is below 1.
@@ -222,15 +233,31 @@ def judge(
     for one in (heat, *noise, centre_blob(shape)):
         pictures += _deleted(crop, one, steps, "mean") + _inserted(crop, one, steps, "blur")
     curves = target_probabilities(classifier, pictures, target).reshape(-1, 2, steps + 1)
-    size = classifier.card.input.size
-    return Faithfulness(
-        model=classifier.name,
-        target=target,
-        map=Curves(*curves[0]),
-        random=Curves(*curves[1:-1].mean(0)),
-        blob=Curves(*curves[-1]),
-        road=road(classifier, crop, target, -ranking(heat, size), percentages, seed) if percentages else None,
-    )
+    roads: Sequence[Road | None] = (None,) * 3
+    scores: Sequence[Arcc | None] = (None,) * 3
+    if percentages:
+        size = classifier.card.input.size
+
+        def removed(one: NDArray[np.float32]) -> Road:
+            return road(classifier, crop, target, -ranking(one, size), percentages, seed)
+
+        blob = centre_blob(shape)
+        own, chance, middle = removed(heat), [removed(one) for one in noise], removed(blob)
+        roads = (own, mean_road(chance), middle)
+        if remake is not None:
+            again = remake(seen_through(crop, heat, classifier.card.input))
+            triples = zip(noise, [*noise[1:], noise[0]], chance, strict=True)
+            scores = (
+                arcc(heat, again, own, size),
+                mean_arcc([arcc(one, other, each, size) for one, other, each in triples]),
+                arcc(blob, blob, middle, size),
+            )
+    groups = (curves[0], curves[1:-1].mean(0), curves[-1])
+    judged = [
+        Curves(hidden, shown, removal, score)
+        for (hidden, shown), removal, score in zip(groups, roads, scores, strict=True)
+    ]
+    return Faithfulness(classifier.name, target, *judged)
 
 
 def _deleted(crop: NDArray[np.uint8], heat: NDArray[np.float32], steps: int, fill: Fill) -> list[NDArray[np.uint8]]:
@@ -262,3 +289,11 @@ def _verdict(what: str, own: float, random: float, blob: float) -> str:
     joint = "and" if beats_random == beats_blob else "but"
     second = f"{speed[beats_blob]} than a blob in the middle ({abs(blob):.2f})"
     return f"{what} {first} {joint} {second}."
+
+
+def _verdict_on_arcc(own: float, random: float, blob: float) -> str:
+    """How a map's ARCC compares with a random one's and the blob's."""
+    against = f"against {random:.2f} for a random map and {blob:.2f} for the blob"
+    beaten = [name for name, other in (("the random map", random), ("the blob", blob)) if own - other > MARGIN]
+    text = ("it beats neither", f"it beats only {beaten[0]}" if beaten else "", "it beats both")[len(beaten)]
+    return f"In all (ARCC) the map scores {own:.2f}, {against}: {text}."

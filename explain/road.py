@@ -93,3 +93,10 @@ def road(
                 (score,) = remove(inputs, ranks[None], [chosen], model, return_diff=False)
                 kept.append(float(score))
     return Road(tuple(percentages), tuple(scores[0]), tuple(scores[1]))
+
+
+def mean_road(roads: Sequence[Road]) -> Road:
+    """The mean probabilities over several maps of a kind, at least one, all with the same percentages."""
+    most = np.mean([one.most_first for one in roads], axis=0).tolist()
+    least = np.mean([one.least_first for one in roads], axis=0).tolist()
+    return Road(roads[0].percentages, tuple(most), tuple(least))

@@ -4,6 +4,7 @@ Everything is plain data, ready for JSON, and none of it is a face: maps and pic
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import cv2
@@ -37,7 +38,10 @@ WHAT: Final[dict[str, str]] = {
     "mean colour; lower is better) and the insertion curve (uncovered from the blurred face; higher is better) "
     "(Petsiuk et al., BMVC 2018); random: mean of random maps of the same shape; blob: a blob in the middle; gain: how "
     "much better than these, per face",
-    "faithfulness.road": "half of (least - most relevant first), mean over percentages (Rong et al., ICML 2022)",
+    "faithfulness.road": "half of (least - most relevant first), mean over percentages (Rong et al., ICML 2022); "
+    "higher is better",
+    "faithfulness.arcc": "harmonic mean of coherency, simplicity and ROAD (Domeniconi et al., ICPR 2026, arXiv "
+    "2605.14641), in [0, 1]; higher is better",
     "regions": "shares of the positive evidence for the labelled expression, by label; faces whose map has none are "
     "counted, not averaged; areas: each region's share of the crop",
     "atlas.labelled": "mean map of an expression over the faces labelled with it",
@@ -69,7 +73,7 @@ def study(
         judged: how many of them, from the first, are judged by deletion and insertion.
         steps: of those curves.
         seed: of the bootstrap and the random maps.
-        road: whether ROAD is computed too; some seconds a face.
+        road: whether ROAD and ARCC are computed too; some seconds a face.
         progress: called after every crop's maps and after every judgement.
 
     Returns:
@@ -94,9 +98,15 @@ def study(
         if row < judged:
             heat, percentages = maps[prediction.label].heat, PERCENTAGES if road else ()
             # Other random maps on every face: chance must not favour the same corner of all of them.
-            own = seed + RANDOM_MAPS * row
+            own, remake = seed + RANDOM_MAPS * row, partial(_native, classifier, prediction.label)
             judgements.append(
-                judge(classifier, crops[row], prediction.label, heat, steps=steps, seed=own, percentages=percentages)
+                judge(
+                    *(classifier, crops[row], prediction.label, heat),
+                    steps=steps,
+                    seed=own,
+                    percentages=percentages,
+                    remake=remake,
+                )
             )
             progress()
     return {
@@ -160,11 +170,16 @@ def _predictions(classifier: Classifier, crops: Sequence[NDArray[np.uint8]]) -> 
         yield from zip(answers[: len(chunk)], answers[len(chunk) :], strict=True)
 
 
+def _native(classifier: Classifier, target: str, crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+    (prediction,) = classifier.predict([crop], features=True)
+    return attention(prediction, classifier.class_weights)[target].heat
+
+
 def _faithfulness(judgements: Sequence[Faithfulness], steps: int, seed: int) -> dict[str, Any] | None:
     if not judgements:
         return None
 
-    def areas(of: Callable[[Curves], float], better: int) -> dict[str, Any]:
+    def beside(of: Callable[[Curves], float], better: int = 1) -> dict[str, Any]:
         own, noise, blob = (
             np.array([of(curves) for curves in group])
             for group in zip(*((one.map, one.random, one.blob) for one in judgements), strict=True)
@@ -173,13 +188,14 @@ def _faithfulness(judgements: Sequence[Faithfulness], steps: int, seed: int) -> 
         figures |= {"gain_over_random": better * (own - noise), "gain_over_blob": better * (own - blob)}
         return {name: summary(values.tolist(), seed) for name, values in figures.items()}
 
-    roads = [one.road.combined for one in judgements if one.road is not None]
+    asked = all(one.map.road is not None for one in judgements)
     return {
         "faces": len(judgements),
         "steps": steps,
-        "deletion": areas(lambda curves: curves.deletion_area, -1),
-        "insertion": areas(lambda curves: curves.insertion_area, 1),
-        "road": summary(roads, seed) if roads else None,
+        "deletion": beside(lambda curves: curves.deletion_area, -1),
+        "insertion": beside(lambda curves: curves.insertion_area),
+        "road": beside(lambda curves: curves.road.combined if curves.road else 0.0) if asked else None,
+        "arcc": beside(lambda curves: curves.arcc.score if curves.arcc else 0.0) if asked else None,
     }
 
 

@@ -1,7 +1,7 @@
 """Readings: what every model said about every face of a test set, so that figures need no second run of the models."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -42,9 +42,11 @@ class Readings:
         temperature = self.temperatures[model] if calibrated else 1.0
         return np.asarray(softmax(self.logits[model] / temperature, axis=1), np.float32)
 
-    def ensemble(self) -> NDArray[np.float32]:
-        """The mean of all models' calibrated probabilities, (N, 7) float32."""
-        return mean_probabilities([self.probabilities(model) for model in self.logits])
+    def ensemble(self, members: Iterable[str] | None = None) -> NDArray[np.float32]:
+        """The mean of models' calibrated probabilities, (N, 7) float32; None means all models."""
+        return mean_probabilities(
+            [self.probabilities(model) for model in (self.logits if members is None else members)]
+        )
 
     def same_faces(self, other: "Readings") -> bool:
         """Whether both are about the same faces with the same labels."""

@@ -20,7 +20,7 @@ LAYERS = [
     {"checkpoints", "journal", "labelled"},
     {"foreign"},
     {"classifier"},
-    {"analyzer", "schema"},
+    {"analyzer", "baselines", "noise", "schema"},
     {"readings", "timing", "video", "batch", "live"},
     {"commands", "training"},
     {"__main__"},

@@ -90,7 +90,7 @@ def test_effects_are_changes_in_points() -> None:
 
 def judged() -> Faithfulness:
     up, down = np.array([0, 0.5, 1.0]), np.array([1.0, 0.5, 0])
-    return Faithfulness("vgg16", "fear", Curves(down, up), Curves(up, up), Curves(down, down), None)
+    return Faithfulness("vgg16", "fear", Curves(down, up), Curves(up, up), Curves(down, down))
 
 
 def test_curves_are_in_percent() -> None:

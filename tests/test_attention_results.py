@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dashboard.attention_results import (
+from dashboard.attention_results import FILE, AttentionResults, read_results
+from dashboard.attention_results_figures import (
     SIDE,
-    AttentionResults,
     atlas_counts,
     atlas_pictures,
     consistency_figure,
     faithfulness_figure,
-    read_results,
     regions_figure,
 )
+from dashboard.attention_results_markup import atlas, flip_table, honesty_sentences, notes
 from dashboard.figures import STYLES, model_styles
 from explain.regions import REGIONS
-from fer_models.errors import FerError
+from fer_models.cards import read_card
 
 
 def summary(mean: float, low: float | None = None, high: float | None = None) -> dict[str, Any]:
@@ -77,23 +77,62 @@ def results(document: dict[str, Any]) -> AttentionResults:
 ALL = model_styles(["eac_resnet50", "vgg16"])
 
 
+def written(document: Any, folder: Path) -> Path:
+    (folder / "results").mkdir()
+    (folder / "results" / FILE).write_text(document if isinstance(document, str) else json.dumps(document))
+    return folder
+
+
 def test_what_is_read_is_what_was_written(document: dict[str, Any], tmp_path: Path) -> None:
-    file = tmp_path / "attention.json"
-    file.write_text(json.dumps(document))
-    results = read_results(file)
-    assert results.titles == {"eac_resnet50": "EAC (ResNet-50)", "vgg16": "VGG16"}
-    assert results.expressions == ["fear", "neutral"]
-    assert results.source == "Measured on 3,137 random faces of FER+, test split."
+    source = read_results(written(document, tmp_path))
+    assert source.advice is None and source.value is not None
+    assert source.value.titles == {"eac_resnet50": "EAC (ResNet-50)", "vgg16": "VGG16"}
+    assert source.value.expressions == ["fear", "neutral"]
+    assert source.value.source == "Measured on 3,137 random faces of FER+, test split."
 
 
 @pytest.mark.parametrize("text", [None, "", "[1]", "{}", '{"models": {}}', '{"models": {"a": {"accuracy": 1}}}'])
 def test_another_file_is_told_with_what_writes_it(text: str | None, tmp_path: Path) -> None:
-    file = tmp_path / "attention.json"
-    if text is not None:
-        file.write_text(text)
-    with pytest.raises(FerError, match=r"attention\.json.*python -m fer_models attention") as error:
-        read_results(file)
-    assert str(tmp_path) not in str(error.value)
+    source = read_results(tmp_path if text is None else written(text, tmp_path))
+    assert source.value is None and source.advice is not None
+    assert source.advice.commands[0].startswith("python -m fer_models attention")
+    assert ("Not measured yet" if text is None else "damaged") in source.advice.text
+    assert str(tmp_path) not in source.advice.text
+
+
+def test_other_weights_make_a_model_stale_but_no_baseline(document: dict[str, Any], weights_dir: Path) -> None:
+    cards = {name: read_card(weights_dir / f"{name}.json") for name in ("eac_resnet50", "vgg16")}
+    document["models"]["vgg16"]["sha256"] = cards["vgg16"].sha256
+    document["models"]["plain"] = {**model("Plain", 0.1, spot(0, 0, 1)), "baseline": True}
+    results = AttentionResults(document)
+    assert list(results.stale(cards)) == ["eac_resnet50"]
+    words = notes(results, cards, None)
+    assert words.count("Stale") == 1 and "EAC (ResNet-50). Stale: measured with other weights" in words
+    assert "Plain: a baseline" in words and results.titles["plain"] == "Plain (baseline)"
+
+
+def test_words_claim_no_more_than_the_intervals(document: dict[str, Any]) -> None:
+    gains = {"gain_over_random": summary(0.1, 0.05, 0.15), "gain_over_blob": summary(-0.01, -0.03, 0.01)}
+    worse = {"gain_over_random": summary(-0.2, -0.3, -0.1), "gain_over_blob": summary(0.1)}
+    tests = [document["models"][name]["faithfulness"] for name in ("eac_resnet50", "vgg16")]
+    for test, extra in zip(tests, (gains, worse), strict=True):
+        test["deletion"] = {**test["deletion"], **extra}
+    words = honesty_sentences(AttentionResults(document), "deletion").replace("\u2212", "-")
+    assert "better by 0.100 (+0.050 to +0.150) than random maps" in words
+    assert "not told apart (-0.030 to +0.010) from a blob" in words
+    assert "worse by 0.200 (-0.300 to -0.100) than random maps" in words and "one face: no interval" in words
+    assert "Measure with --road" in honesty_sentences(AttentionResults(document), "arcc")
+
+
+def test_tables_and_atlas_hold_the_figures_and_escape(document: dict[str, Any]) -> None:
+    document["models"]["vgg16"]["title"] = "<b>VGG"
+    document["models"]["vgg16"]["consistency"]["correlation"] = summary(0.5, 0.4, 0.6)
+    results = AttentionResults(document)
+    told = flip_table(results, ALL)
+    assert "0.500 <small>(0.400 to 0.600)</small>" in told and "<b>VGG" not in told
+    pictures = atlas(results, ALL, "fear", "labelled", same_scale=False)
+    assert pictures.count("data:image/jpeg") == 2 and "mean of 9 faces" in pictures
+    assert "No model has a mean map for disgust" in atlas(results, ALL, "disgust", "labelled", same_scale=True)
 
 
 def test_boxes_hold_the_quantiles(results: AttentionResults) -> None:
@@ -103,28 +142,35 @@ def test_boxes_hold_the_quantiles(results: AttentionResults) -> None:
     found = [values[0] for values in (box.lowerfence, box.q1, box.median, box.q3, box.upperfence, box.mean)]
     assert found == pytest.approx([1.2, 3.2, 4.2, 7.2, 9.2, 5.2])
     assert [box.marker.color for box in figure.data] == [STYLES[2].colour, STYLES[1].colour]
-    assert "Relative" in figure.layout.yaxis.title.text
+    assert "Relative" in figure.layout.xaxis.title.text
     other = consistency_figure(results, ALL, "correlation")
-    assert other.data[1].mean[0] == 0.3 and "Correlation" in other.layout.yaxis.title.text
-    assert figure.layout.yaxis.range is None  # not that of probabilities in %
+    assert other.data[1].mean[0] == 0.3 and "Correlation" in other.layout.xaxis.title.text
+    assert figure.layout.xaxis.range is None  # not that of probabilities in %
 
 
 def test_areas_stand_beside_those_of_maps_that_know_nothing(results: AttentionResults) -> None:
     figure = faithfulness_figure(results, ALL, "insertion")
     assert [bars.name for bars in figure.data] == ["The model's own map", "Random maps", "Blob in the middle"]
     own, noise, _ = figure.data
-    assert list(own.x) == ["EAC (ResNet-50)", "VGG16"] and list(own.y) == [0.2, 0.3]
-    assert list(own.error_y.array) == pytest.approx([0.01, 0.01])
-    assert list(own.error_y.arrayminus) == pytest.approx([0.02, 0.02])
-    assert list(noise.error_y.array) == [0, 0]  # no interval, no bar
+    assert list(own.y) == ["EAC (ResNet-50)", "VGG16"] and list(own.x) == [0.2, 0.3]
+    assert list(own.error_x.array) == pytest.approx([0.01, 0.01])
+    assert list(own.error_x.arrayminus) == pytest.approx([0.02, 0.02])
+    assert list(noise.error_x.array) == [0, 0]  # no interval, no bar
     assert len({bars.opacity for bars in figure.data}) == 3
-    assert "higher is better" in figure.layout.yaxis.title.text
+    assert "higher is better" in figure.layout.xaxis.title.text
+
+
+def test_tests_that_were_not_run_have_no_bars(document: dict[str, Any]) -> None:
+    scores = {name: summary(level) for name, level in (("map", 0.5), ("random", 0.2), ("blob", 0.6))}
+    document["models"]["vgg16"]["faithfulness"]["arcc"] = scores
+    figure = faithfulness_figure(AttentionResults(document), ALL, "arcc")
+    assert list(figure.data[2].y) == ["VGG16"] and list(figure.data[2].x) == [0.6]
 
 
 def test_a_model_that_was_not_judged_has_no_bars(document: dict[str, Any]) -> None:
     document["models"]["vgg16"]["faithfulness"] = None
     figure = faithfulness_figure(AttentionResults(document), ALL)
-    assert list(figure.data[0].x) == ["EAC (ResNet-50)"]
+    assert list(figure.data[0].y) == ["EAC (ResNet-50)"]
 
 
 def test_shares_of_the_regions_in_percent_beside_their_areas(results: AttentionResults) -> None:

@@ -1,7 +1,7 @@
 """The attention command: figures by hand on a fake network, and a whole run on small random models."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +83,13 @@ def test_gains_are_better_when_larger_and_road_is_there_when_asked_for() -> None
     """Covering white first is the worst for fear, and the map knows where it is."""
     crops = [crop(255, 60), crop(60, 255), crop(250, 40)]
     figures = study(halves(1), crops, ["fear"] * 3, judged=2, steps=8, seed=0, road=True)["faithfulness"]
-    assert figures["faces"] == 2 and figures["road"]["count"] == 2
-    for kind, better in (("deletion", -1), ("insertion", 1)):
+    assert figures["faces"] == 2 and figures["road"]["map"]["count"] == 2
+    assert figures["arcc"]["blob"]["count"] == 2 and 0 <= figures["arcc"]["random"]["mean"] <= 1
+    for kind, better in (("deletion", -1), ("insertion", 1), ("road", 1), ("arcc", 1)):
         of = {name: value["mean"] for name, value in figures[kind].items()}
         assert of["gain_over_random"] == pytest.approx(better * (of["map"] - of["random"]), abs=1e-4)
         assert of["gain_over_blob"] == pytest.approx(better * (of["map"] - of["blob"]), abs=1e-4)
-        assert of["gain_over_blob"] > 0
+        assert of["gain_over_blob"] > 0 or kind in ("road", "arcc")
 
 
 def test_summaries_by_hand() -> None:
@@ -177,6 +178,26 @@ def test_a_whole_run_writes_what_it_says_and_no_place_of_this_machine(
     assert main([*arguments, "--models", "resnet50", "--faces", "35", "--seed", "4"]) == 0
     one, other = document["models"]["resnet50"], json.loads(again.read_text())["models"]["resnet50"]
     assert one["consistency"] == other["consistency"] and one["regions"] == other["regions"]  # the same faces
+
+
+def test_a_baseline_of_another_folder_is_measured_beside_and_marked(
+    dataset: Path, weights_dir: Path, write_model: Callable[..., ModelCard], capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = dataset / "elsewhere"
+    other.mkdir()
+    card = write_model(other, "plain", seed=9)
+    report = dataset / "attention.json"
+    arguments = [*words(dataset, weights_dir, report), "--models", "vgg16", "--faces", "2"]
+    assert main([*arguments, "--baseline", str(other / "plain.safetensors")]) == 0
+    document = json.loads(report.read_text())
+    assert {name: model["baseline"] for name, model in document["models"].items()} == {"vgg16": False, "plain": True}
+    assert document["models"]["plain"]["sha256"] == card.sha256
+    assert "--models vgg16 --baseline DIR/plain.safetensors" in document["command"]
+    for file, problem in (("plain.pth", "expected a file"), ("missing.safetensors", "no model card")):
+        assert main([*arguments, "--baseline", str(other / file)]) == 2
+        assert problem in capsys.readouterr().err
+    assert main([*arguments, "--baseline", str(weights_dir / "vgg16.safetensors")]) == 2
+    assert "there is already a model vgg16" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("count", ["0", "-3", "many"])

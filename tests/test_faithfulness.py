@@ -116,8 +116,8 @@ def test_baselines() -> None:
 
 
 def judged(own: tuple[float, float], noise: tuple[float, float], blob: tuple[float, float]) -> Faithfulness:
-    first, second, third = (Curves(*(np.full(3, value) for value in pair)) for pair in (own, noise, blob))
-    return Faithfulness("tiny", "fear", first, second, third, None)
+    first, second, third = (Curves(np.full(3, down), np.full(3, up)) for down, up in (own, noise, blob))
+    return Faithfulness("tiny", "fear", first, second, third)
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ def test_a_judgement_holds_what_the_single_functions_give(analyzer: Analyzer) ->
     areas = [area(insertion(classifier, crop, answer.label, one, 4)) for one in maps]
     assert result.random.insertion_area == pytest.approx(np.mean(areas), rel=1e-3)
     assert result.map.deletion[0] == pytest.approx(answer.confidence, rel=1e-3)
-    assert result.road is not None and result.road.percentages == (50,)
-    assert judge(classifier, crop, answer.label, heat, steps=1, percentages=()).road is None
+    assert result.map.road is not None and result.map.road.percentages == (50,)
+    assert judge(classifier, crop, answer.label, heat, steps=1, percentages=()).map.road is None
 
 
 class BrightLeft(torch.nn.Module):
@@ -232,7 +232,8 @@ def test_road_says_what_does_not_fit(bright_left: Classifier) -> None:
 def test_a_blank_map_is_judged_like_a_random_one(bright_left: Classifier, value: float) -> None:
     crop = np.random.default_rng(2).integers(0, 256, (16, 16), np.uint8)
     result = judge(bright_left, crop, "fear", np.full((2, 2), value, np.float32), steps=2)
-    assert np.isfinite(result.map.deletion).all() and result.road is not None and np.isfinite(result.road.combined)
+    assert np.isfinite(result.map.deletion).all()
+    assert result.map.road is not None and np.isfinite(result.map.road.combined)
 
 
 def test_combined_by_hand() -> None:

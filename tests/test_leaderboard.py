@@ -1,13 +1,17 @@
 """The leaderboard file: from what `evaluate` kept to what the dashboard shows."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from dashboard.leaderboard import read_board
+from dashboard.leaderboard_sections import SECTIONS
 from fer_models.__main__ import main
+from fer_models.cards import ModelCard
 from fer_models.commands.leaderboard import compare
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
@@ -75,3 +79,49 @@ def test_missing_and_damaged_results_are_explained(
     (tmp_path / "fer2013_test.npz").write_bytes((measured / "results" / "fer2013_test.npz").read_bytes())
     with pytest.raises(FerError, match="about different models"):
         compare(path)
+
+
+def test_a_baseline_is_marked_and_counts_in_no_mean(
+    measured: Path, weights_dir: Path, tmp_path: Path, write_model: Callable[..., ModelCard]
+) -> None:
+    """Measured from another folder, beside two models; shown as a baseline, never as stale."""
+    data, folder, other = tmp_path / "data", tmp_path / "weights", tmp_path / "runs"
+    other.mkdir()
+    write_model(other, "plain", seed=7)
+    for number, name in enumerate(EXPRESSIONS):
+        (data / name).mkdir(parents=True)
+        pixels = np.random.default_rng(number).integers(0, 256, (48, 48), np.uint8)
+        Image.fromarray(pixels).save(data / name / "0.png")
+    folder.mkdir()
+    for path in weights_dir.iterdir():
+        if path.stem in ("vgg16", "resnet50"):
+            (folder / path.name).symlink_to(path)
+    report = folder / "results" / "fer2013_test.json"
+    words = ["evaluate", "--data", str(data), "--labels", "folder", "--weights", str(folder), "--device", "cpu"]
+    words += ["--json", str(report)]
+    assert main([*words, "--baseline", str(other / "plain.safetensors"), "--models", "vgg16"]) == 0
+    assert main([*words, "--models", "resnet50"]) == 0  # what was measured before stays what it is
+    document = json.loads(report.read_text())
+    assert document["ensemble"]["members"] == ["resnet50", "vgg16"]
+    assert document["models"]["plain"]["baseline"] == {"title": "PLAIN"}
+    assert main(["leaderboard", "--weights", str(folder)]) == 0
+    told = json.loads((folder / "results" / "leaderboard.json").read_text())
+    assert list(told["cost"]) == ["resnet50", "vgg16"]
+    each = told["sets"]["fer2013_test"]
+    readings = load_readings(report.with_suffix(".npz"))
+    right = [readings.logits[name].argmax(1) == readings.targets for name in ("resnet50", "vgg16")]
+    assert each["oracle"] == np.any(right, axis=0).mean()
+    mean = readings.ensemble(["resnet50", "vgg16"]).argmax(1) == readings.targets
+    assert each["models"]["ensemble"]["accuracy"]["value"] == mean.mean()
+    assert len(each["pairs"]) == 3  # it is compared with both models
+
+    board = read_board(folder)
+    face_set = board.sets["fer2013_test"].value
+    assert face_set is not None
+    row = face_set.models["plain"]
+    assert row.baseline == "PLAIN" and row.stale is None and face_set.models["ensemble"].stale is None
+    assert list(face_set.shipped) == ["resnet50", "vgg16"] and board.title("plain") == "PLAIN (baseline)"
+    shown = {section.key: "".join(map(str, section.parts(board, "fer2013_test"))) for section in SECTIONS}
+    assert "PLAIN (baseline)" in shown["accuracy"] and "counts in no mean" in shown["accuracy"]
+    assert "PLAIN" not in shown["overview"] and "PLAIN" not in shown["cost"]
+    assert "stale" not in shown["accuracy"].lower()

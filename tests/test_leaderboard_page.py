@@ -15,9 +15,9 @@ from leaderboard_files import VERSIONS, write, write_files
 
 from dashboard import leaderboard_csv, leaderboard_figures, leaderboard_markup, leaderboard_pages, leaderboard_words
 from dashboard.figures import model_styles
-from dashboard.leaderboard import (
+from dashboard.leaderboard import read_board
+from dashboard.leaderboard_records import (
     LABEL_SETS,
-    Advice,
     Board,
     Calibration,
     FaceSet,
@@ -27,10 +27,9 @@ from dashboard.leaderboard import (
     NoiseRun,
     NoiseStudy,
     Robustness,
-    Source,
-    read_board,
 )
 from dashboard.leaderboard_sections import SECTIONS
+from dashboard.leaderboard_source import Advice, Source
 from dashboard.published import FIGURES, NOISE, QUOTED
 from fer_models.analyzer import MODELS
 from fer_models.cards import read_card

@@ -15,6 +15,7 @@ from dashboard.tabs.attention_maps import MapsSection
 from dashboard.tabs.attention_methods import MethodsSection
 from dashboard.tabs.attention_mirror import MirrorSection
 from dashboard.tabs.attention_regions import RegionsSection
+from dashboard.tabs.attention_study import StudySection
 from dashboard.tabs.attention_trust import TrustSection
 from dashboard.tabs.clicks import CHOOSE_EXAMPLE, CHOOSE_FACE
 from dashboard.tabs.compare import EXAMPLES
@@ -22,7 +23,7 @@ from dashboard.tabs.uploads import uploaded_path
 from dashboard.work import COMPARE_AT_ONCE, EXPLAIN_AT_ONCE, Jobs
 from explain.methods import METHODS
 from explain.record import ALL, OWN, explain_picture, to_json
-from fer_models.analyzer import Analyzer
+from fer_models.analyzer import WEIGHTS, Analyzer
 from fer_models.errors import ExplanationError, FerError
 from fer_models.expressions import in_display_order
 from fer_models.images import read_image
@@ -41,16 +42,16 @@ Updates: TypeAlias = dict[Any, Any]
 class AttentionTab:
     """The components of one page and what each callback does to them. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer, examples: Path) -> None:
+    def __init__(self, analyzer: Analyzer, examples: Path, weights: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer = analyzer
         self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
         self.examples = load_examples(examples)
         self.jobs = Jobs()
-        self._lay_out()
+        self._lay_out(weights)
         self._connect()
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, weights: Path) -> None:
         labels = {label for card in self.shown.cards.values() for label in card.labels}
         expressions = in_display_order(labels)
         self.notice = gr.HTML(visible=False, elem_id="attention-notice")
@@ -92,6 +93,7 @@ class AttentionTab:
                     self.regions = RegionsSection(self.shown, expressions)
                 with gr.Tab("Export"):
                     self.export = ExportSection(self.analyzer, self.shown)
+        StudySection(weights)
         self.reading = gr.State(None, time_to_live=_FORGET)
         self.face = gr.State(None, time_to_live=_FORGET)
 
@@ -316,11 +318,12 @@ class AttentionTab:
             raise gr.Error(_UNEXPECTED, print_exception=False) from None
 
 
-def build(analyzer: Analyzer, examples: Path = EXAMPLES) -> AttentionTab:
+def build(analyzer: Analyzer, examples: Path = EXAMPLES, weights: Path = WEIGHTS) -> AttentionTab:
     """Build the tab inside the current `gr.Blocks`.
 
     Args:
         analyzer: shared by all sessions.
         examples: folder of example pictures; may be empty or missing.
+        weights: folder of the cards, with results/ below.
     """
-    return AttentionTab(analyzer, examples)
+    return AttentionTab(analyzer, examples, weights)

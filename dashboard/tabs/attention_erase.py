@@ -16,6 +16,7 @@ from dashboard.attention_figures import effects_figure
 from dashboard.markup import Shown, busy, message
 from dashboard.reading import FaceReading
 from dashboard.tabs.attention_maps import look_of
+from dashboard.tabs.chart_tools import chart_tools
 from dashboard.work import Job, Jobs, Stopped, watched
 from explain.attention import Explanation, attention
 from explain.occlusion import RegionEffects, occlude, region_effects, sensitivity_map
@@ -108,11 +109,12 @@ class EraseSection:
             elem_classes=["fer-chart", "fer-lab-chart"],
             elem_id="attention-erase-chart",
         )
+        self.tools = chart_tools("attention-erase", "attention-erase-chart", visible=False)
         self.sensitivity = gr.HTML(elem_id="attention-sensitivity")
         self.strokes = gr.State(None, time_to_live=3600)
         self.busy = [self.notice, self.cancel]
         self.outputs = [
-            self.brush, self.parts, self.results, self.chart, self.sensitivity, self.strokes, *self.busy,
+            self.brush, self.parts, self.results, self.chart, self.tools, self.sensitivity, self.strokes, *self.busy,
         ]  # fmt: skip
 
     def connect(self, face: gr.State, look: Sequence[Any]) -> None:
@@ -124,7 +126,7 @@ class EraseSection:
         for choice in (self.parts.input, self.fill.input):
             choice(self.cover, chosen, self.results, **hidden)
         self.again.click(self.uncover, face, [self.brush, self.parts, self.strokes, self.results], **hidden)
-        self.each.click(self.run_parts, [face, self.fill], [self.chart, *self.busy], **limits, **hidden)
+        self.each.click(self.run_parts, [face, self.fill], [self.chart, self.tools, *self.busy], **limits, **hidden)
         self.spots.click(self.run_spots, [face, self.fill, *look], [self.sensitivity, *self.busy], **limits, **hidden)
         self.cancel.click(self.stop, queue=False, **hidden)
 
@@ -135,6 +137,7 @@ class EraseSection:
             self.parts: [],
             self.results: "",
             self.chart: gr.update(value=None, visible=False),
+            self.tools: gr.update(visible=False),
             self.sensitivity: "",
             self.strokes: None,
             **self.idle(),
@@ -221,7 +224,8 @@ class EraseSection:
             yield from self._each_model(face, step, effects, job)
         if effects:
             figure = effects_figure(effects, self.shown.titles, self.shown.styles)
-            yield {self.chart: gr.update(value=figure, visible=True), **self.idle()}
+            shown = {self.chart: gr.update(value=figure, visible=True), self.tools: gr.update(visible=True)}
+            yield {**shown, **self.idle()}
 
     def run_spots(
         self, face: FaceReading | None, request: gr.Request, fill: str, *look: Any

@@ -27,8 +27,8 @@ class ExportSection:
         gr.HTML(
             '<p class="fer-hint">A report as one HTML file that any browser opens without a network: maps, '
             "confidences, the mirror test, the curves of “Can it be trusted?” if you ran that, versions and the "
-            "models’ hashes. And the raw maps as JSON. Each chart on this page has a camera symbol that saves it as a "
-            "picture.</p>"
+            "models’ hashes. And the raw maps as JSON. Single charts and maps have buttons that save them as PNG "
+            "and SVG: enlarge a map to find its.</p>"
         )
         self.without = gr.Checkbox(label="Leave the face out: maps alone", elem_id="attention-without-face")
         with gr.Row(elem_classes="fer-actions"):

@@ -9,6 +9,7 @@ from dashboard import attention_markup as markup
 from dashboard.attention_figures import regions_figure
 from dashboard.markup import OWN, Shown, message
 from dashboard.reading import FaceReading
+from dashboard.tabs.chart_tools import chart_tools
 from explain.regions import area_shares, attention_shares, crop_landmarks, region_masks
 from fer_models.errors import FerError
 
@@ -37,6 +38,7 @@ class RegionsSection:
                 self.chart = gr.Plot(
                     show_label=False, elem_classes=["fer-chart", "fer-lab-chart"], elem_id="attention-regions-chart"
                 )
+                chart_tools("attention-parts", "attention-regions-chart")
         self.outputs = [self.parts, self.chart, self.expression]
 
     def connect(self, face: gr.State) -> None:

@@ -6,11 +6,14 @@ from functools import partial
 from typing import Any, Final
 
 import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
 
 from dashboard import attention_markup as markup
 from dashboard.attention_figures import curves_figure
 from dashboard.markup import Shown, busy, message
 from dashboard.reading import FaceReading
+from dashboard.tabs.chart_tools import chart_tools
 from dashboard.work import Jobs, Stopped, watched
 from explain.faithfulness import Faithfulness, judge
 from explain.gradcam import explain
@@ -35,7 +38,9 @@ class TrustSection:
             '<p class="fer-hint">A colourful map proves nothing. Here each map is put to the test: the spots it marks '
             "are hidden first, and shown first. A good map makes the confidence fall fast when its spots are hidden "
             "and rise fast when they are shown; faster than a random map, and faster than a blob in the middle of the "
-            "face, which knows nothing but where faces are. It takes some seconds a model.</p>"
+            "face, which knows nothing but where faces are. ROAD removes pixels without leaving outlines. ARCC joins "
+            "it with two more questions: does the face, seen through the map, give the same map again, and does the "
+            "map mark little? It takes some seconds a model.</p>"
         )
         self.method = gr.Dropdown(
             [(METHODS[name].title, name) for name in names],
@@ -54,8 +59,9 @@ class TrustSection:
             elem_classes=["fer-chart", "fer-lab-chart"],
             elem_id="attention-trust-chart",
         )
+        self.tools = chart_tools("attention-trust", "attention-trust-chart", visible=False)
         self.found = gr.State(None, time_to_live=3600)
-        self.outputs = [self.notice, self.cancel, self.found, self.cards, self.chart]
+        self.outputs = [self.notice, self.cancel, self.found, self.cards, self.chart, self.tools]
 
     def connect(self, face: gr.State) -> None:
         """Connect the section to the lab's face."""
@@ -71,6 +77,7 @@ class TrustSection:
             self.found: None,
             self.cards: "",
             self.chart: gr.update(value=None, visible=False),
+            self.tools: gr.update(visible=False),
         }
 
     def idle(self, text: str = "") -> dict[Any, Any]:
@@ -117,10 +124,14 @@ class TrustSection:
         updates = {**self.idle(text), self.found: found}
         if found:
             figure = curves_figure(found, self.shown.titles, self.shown.styles)
-            updates[self.chart] = gr.update(value=figure, visible=True)
+            updates |= {self.chart: gr.update(value=figure, visible=True), self.tools: gr.update(visible=True)}
         yield updates
 
     def _one(self, face: FaceReading, name: str, method: str, report: Callable[[float], None]) -> Faithfulness:
         classifier, target = self.analyzer.classifiers[name], face.predictions[name].label
         one = explain(classifier, face.given, target, method, progress=report)
-        return judge(classifier, face.given, target, one.heat)
+
+        def remake(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return explain(classifier, crop, target, method).heat
+
+        return judge(classifier, face.given, target, one.heat, remake=remake)

@@ -11,13 +11,15 @@ from dashboard import markup
 from dashboard.figures import compare_figure
 from dashboard.reading import Reading, as_whole, load_examples, read_faces
 from dashboard.tabs.clicks import CHOOSE_EXAMPLE, CHOOSE_FACE
+from dashboard.tabs.compare_noise import NoiseSection
 from dashboard.tabs.uploads import uploaded_path
 from dashboard.work import COMPARE_AT_ONCE
-from fer_models.analyzer import Analyzer
+from fer_models.analyzer import WEIGHTS, Analyzer
 from fer_models.ensemble import ENSEMBLE
 from fer_models.errors import FerError
 from fer_models.expressions import in_display_order
 from fer_models.images import read_image
+from fer_models.noise import load_noise_pairs
 from fer_models.schema import to_json
 
 _log = logging.getLogger(__name__)
@@ -35,11 +37,13 @@ Updates: TypeAlias = dict[Any, Any]
 class CompareTab:
     """The components of one page and what each callback does to them. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer, examples: Path) -> None:
+    def __init__(self, analyzer: Analyzer, examples: Path, weights: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer = analyzer
         self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
         self.examples = load_examples(examples)
+        device = str(next(iter(analyzer.classifiers.values())).device)
+        self.pairs = load_noise_pairs(weights, device)
         self._lay_out()
         self._connect()
 
@@ -97,6 +101,7 @@ class CompareTab:
                 elem_id="compare-models",
             )
             self.columns = gr.HTML(elem_id="compare-columns")
+            self.noise = NoiseSection(self.pairs) if self.pairs else None
         self.reading = gr.State(None, time_to_live=_FORGET)
         self.index = gr.State(0, time_to_live=_FORGET)
 
@@ -112,11 +117,13 @@ class CompareTab:
         sent = self.image.input(self.read_upload, self.image, preprocess=False, **reads)
         tried = self.gallery.select(self.read_example, **reads)
         self.clear.click(self.idle, outputs=everything, cancels=[sent, tried], queue=False, **hidden)
-        self.whole.click(self.read_whole, self.reading, everything, **hidden)
+        whole = self.whole.click(self.read_whole, self.reading, everything, **hidden)
         chosen = [self.reading, self.models, self.expression]
-        self.picture.select(self.choose_face, chosen, [self.index, *face], **hidden)
+        picked = self.picture.select(self.choose_face, chosen, [self.index, *face], **hidden)
         self.models.input(self.show_face, choices, face, **hidden)
         self.expression.input(self.show_maps, choices, self.columns, **hidden)
+        if self.noise is not None:
+            self.noise.connect(self.reading, self.index, [sent, tried, whole, picked])
         self._connect_endpoint()
 
     def _connect_endpoint(self) -> None:
@@ -247,11 +254,12 @@ class CompareTab:
         return [name for name in self.columns_offered if name in names]
 
 
-def build(analyzer: Analyzer, examples: Path = EXAMPLES) -> CompareTab:
+def build(analyzer: Analyzer, examples: Path = EXAMPLES, weights: Path = WEIGHTS) -> CompareTab:
     """Build the tab inside the current `gr.Blocks`.
 
     Args:
         analyzer: shared by all sessions.
         examples: folder of example pictures; may be empty or missing.
+        weights: folder whose noise/ has the label noise study's networks; without any, their section is not there.
     """
-    return CompareTab(analyzer, examples)
+    return CompareTab(analyzer, examples, weights)

@@ -7,8 +7,9 @@ from typing import Any, Final
 import gradio as gr
 
 from dashboard import markup
-from dashboard.leaderboard import LABEL_SETS, read_board
+from dashboard.leaderboard import read_board
 from dashboard.leaderboard_markup import heading, paragraph, text, timings_table
+from dashboard.leaderboard_records import LABEL_SETS
 from dashboard.leaderboard_sections import INTRO, SCRIPT, SECTIONS, TITLE
 from fer_models.analyzer import WEIGHTS, Analyzer
 from fer_models.timing import BATCH, time_models

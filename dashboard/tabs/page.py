@@ -14,13 +14,13 @@ def build(analyzer: Analyzer, page: gr.Blocks, weights: Path) -> None:
     Args:
         analyzer: shared by all tabs and sessions.
         page: the Blocks they are built in.
-        weights: folder of the cards and results that the leaderboard shows.
+        weights: folder of the cards; results/ and noise/ below it are shown, too.
     """
     with gr.Tabs(elem_classes="fer-page-tabs") as tabs:
         with gr.Tab("Compare", id="compare"):
-            first = compare.build(analyzer)
+            first = compare.build(analyzer, weights=weights)
         with gr.Tab("Attention", id=attention.TAB):
-            lab = attention.build(analyzer)
+            lab = attention.build(analyzer, weights=weights)
         with gr.Tab("Live", id="live"):
             live.build(analyzer, page)
         with gr.Tab("Video", id="video"):

@@ -18,6 +18,7 @@ from explain.regions import area_shares, region_masks
 from explain.study import WHAT, mean_faces, study
 from fer_models import __version__
 from fer_models.analyzer import WEIGHTS, load_analyzer
+from fer_models.baselines import add_baseline_argument, load_baselines
 from fer_models.classifier import Classifier
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
@@ -35,12 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", choices=_LABELS, required=True, help="label set")
     parser.add_argument("--split", default="test", help="train, validation, test, or as in the dataset: PrivateTest")
     parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
+    add_baseline_argument(parser)
     parser.add_argument("--faces", type=_count, default=300, metavar="N", help="how many faces (default: %(default)s)")
     parser.add_argument(
         "--judged", type=_count, default=60, metavar="N", help="how many of them for deletion and insertion; slow"
     )
     parser.add_argument("--steps", type=_count, default=16, metavar="N", help="of those curves (default: %(default)s)")
-    parser.add_argument("--road", action="store_true", help="also ROAD for those faces; slower still")
+    parser.add_argument("--road", action="store_true", help="also ROAD and ARCC for those faces; twice as slow")
     parser.add_argument("--seed", type=int, default=0, help="which faces, and all chance (default: %(default)s)")
     parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="write the figures to this file")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder of cards and weights")
@@ -57,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
     # In random order: the judged ones, which come first, are as random a choice as all of them.
     data = data.take(np.random.default_rng(args.seed).permutation(len(data))[: args.faces])
     crops, labels = list(data.faces), [EXPRESSIONS[target] for target in data.targets]
-    classifiers = load_analyzer(args.models, device=args.device, weights=args.weights).classifiers
+    shipped = load_analyzer(args.models, device=args.device, weights=args.weights).classifiers
+    baselines = {one.name: one for one in load_baselines(args.baseline, shipped, args.device)}
+    classifiers = {**shipped, **baselines}
     _check_writable(args.json)
     judged = min(args.judged, len(data))
     figures = {}
@@ -103,6 +107,7 @@ def _document(
     figures: Mapping[str, dict[str, Any]],
 ) -> dict[str, Any]:
     models = f" --models {' '.join(args.models)}" if args.models else ""
+    models += f" --baseline {' '.join(f'DIR/{path.name}' for path in args.baseline)}" if args.baseline else ""
     counts = np.bincount(data.targets, minlength=len(EXPRESSIONS)).tolist()
     return {
         "command": f"python -m fer_models attention --data DIR --labels {args.labels} --split {args.split}{models} "
@@ -127,6 +132,7 @@ def _document(
                 "title": classifiers[name].card.title,
                 "training_labels": classifiers[name].card.training_labels,
                 "sha256": classifiers[name].card.sha256,
+                "baseline": name in {path.stem for path in args.baseline},
                 **model,
             }
             for name, model in figures.items()

@@ -46,13 +46,18 @@ def run(args: argparse.Namespace) -> int:
     sets = {name: compare(results / f"{name}.json", args.seed) for name in SETS if (results / f"{name}.json").is_file()}
     if not sets:
         raise FerError(f"There is nothing to compare in {results}. Write it with: python -m fer_models evaluate --json")
-    names = dict.fromkeys(name for each in sets.values() for name in each["models"] if name != ENSEMBLE)
+    shipped = dict.fromkeys(
+        name
+        for each in sets.values()
+        for name, figures in each["models"].items()
+        if name != ENSEMBLE and "baseline" not in figures
+    )
     document = {
         "command": "python -m fer_models leaderboard",
         "version": __version__,
         "seed": args.seed,
         "sets": sets,
-        "cost": {name: _cost(args.weights, name) for name in names},
+        "cost": {name: _cost(args.weights, name) for name in shipped},
     }
     path = results / FILE
     try:
@@ -81,6 +86,11 @@ def compare(path: Path, seed: int = 0) -> dict[str, Any]:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         hashes = {name: str(figures["sha256"]) for name, figures in told["models"].items()}
+        baselines = {
+            name: {"title": str(figures["baseline"]["title"])}
+            for name, figures in told["models"].items()
+            if "baseline" in figures
+        }
         labels, split, command = str(told["labels"]), str(told["split"]), str(told["command"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FerError(f"{path} is not a file of `evaluate`: {error}") from error
@@ -91,11 +101,14 @@ def compare(path: Path, seed: int = 0) -> dict[str, Any]:
     models = {name: _figures(readings, readings.probabilities(name), seed) for name in chosen}
     for name, figures in models.items():
         figures["sha256"] = hashes[name]
+        if name in baselines:
+            figures["baseline"] = baselines[name]
         raw = readings.probabilities(name, calibrated=False)
         figures["before_temperature"] = _calibration(readings.targets, raw)
         figures["temperature"] = readings.temperatures[name]
-    if len(chosen) > 1:
-        models[ENSEMBLE] = _figures(readings, readings.ensemble(), seed)
+    members = [name for name in chosen if name not in baselines]
+    if len(members) > 1:
+        models[ENSEMBLE] = _figures(readings, readings.ensemble(members), seed)
     return {
         "labels": labels,
         "split": split,
@@ -104,7 +117,7 @@ def compare(path: Path, seed: int = 0) -> dict[str, Any]:
         "copies": int(readings.copies.sum()),
         "models": models,
         "pairs": [asdict(test) for test in paired_tests(readings.targets, chosen)],
-        "oracle": oracle_accuracy(readings.targets, [*chosen.values()]),
+        "oracle": oracle_accuracy(readings.targets, [chosen[name] for name in members or chosen]),
     }
 
 

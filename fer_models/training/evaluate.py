@@ -4,6 +4,7 @@ import argparse
 import json
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from fer_models import __version__
 from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer
+from fer_models.baselines import add_baseline_argument, load_baselines
 from fer_models.cards import ModelCard, read_card, write_card
 from fer_models.ensemble import ENSEMBLE
 from fer_models.errors import FerError
@@ -92,6 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", choices=SOURCES, required=True, help="label set")
     parser.add_argument("--split", default="test", help="train, validation, test, or as in the dataset: PrivateTest")
     parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
+    add_baseline_argument(parser)
     parser.add_argument("--faces", choices=["auto", "whole", "detect"], default="auto", help="how pictures are read")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write the figures to this file, beside other models' there"
@@ -108,16 +111,18 @@ def run(args: argparse.Namespace) -> int:
         FerError: data or models are unusable, or a file cannot be written.
     """
     data = load_data(args.labels, args.data, args.split)
-    analyzer = load_analyzer(args.models, device=args.device, weights=args.weights)
+    shipped = load_analyzer(args.models, device=args.device, weights=args.weights)
+    baselines = load_baselines(args.baseline, shipped.classifiers, args.device)
+    analyzer = Analyzer([*shipped.classifiers.values(), *baselines], shipped.detector)
     logits, missed = read_faces(analyzer, data, args.faces)
     temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
     readings = Readings(data.rows, data.targets, _copies(data, args.data), logits, temperatures)
-    _print(readings, missed)
-    document = _document(args, analyzer, data, readings, missed)
+    _print(readings, [*shipped.classifiers], missed)
+    document = _document(args, analyzer, [each.name for each in baselines], data, readings, missed)
     if args.json:
         _write(args.json, document, readings)
     if args.cards:
-        for name in readings.logits:
+        for name in shipped.classifiers:
             path = args.weights / f"{name}.json"
             card = _with_figures(read_card(path), data, document["models"][name])
             network = analyzer.classifiers[name].network
@@ -125,10 +130,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(readings: Readings, missed: int) -> None:
+def _print(readings: Readings, members: Sequence[str], missed: int) -> None:
     values = {name: readings.probabilities(name) for name in readings.logits}
-    if len(values) > 1:
-        values[ENSEMBLE] = readings.ensemble()
+    if len(members) > 1:
+        values[ENSEMBLE] = readings.ensemble(members)
     kept = ~readings.copies
     for name, probabilities in values.items():
         report = measure(readings.targets, probabilities)
@@ -163,8 +168,9 @@ def _write(path: Path, document: dict[str, Any], readings: Readings) -> None:
             document["models"] = {name: models[name] for name in readings.logits}
     except (OSError, ValueError, KeyError, TypeError, FerError):
         pass  # no such files yet, or others: they are written anew
-    if len(readings.logits) > 1:
-        document["ensemble"] = {"members": [*readings.logits], **_figures(readings, readings.ensemble())}
+    members = [name for name, figures in document["models"].items() if "baseline" not in figures]
+    if len(members) > 1:
+        document["ensemble"] = {"members": members, **_figures(readings, readings.ensemble(members))}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_readings(readings, beside)
@@ -188,7 +194,12 @@ def _figures(readings: Readings, probabilities: NDArray[np.float32]) -> dict[str
 
 
 def _document(
-    args: argparse.Namespace, analyzer: Analyzer, data: FaceData, readings: Readings, missed: int
+    args: argparse.Namespace,
+    analyzer: Analyzer,
+    baselines: Sequence[str],
+    data: FaceData,
+    readings: Readings,
+    missed: int,
 ) -> dict[str, Any]:
     models = {}
     for name in readings.logits:
@@ -200,9 +211,13 @@ def _document(
             "training_labels": card.training_labels,
             "sha256": card.sha256,
         }
+        if name in baselines:  # its card is not shipped: what the leaderboard needs of it stands here
+            models[name]["baseline"] = {"title": card.title}
+    beside = f" --baseline {' '.join(f'DIR/{path.name}' for path in args.baseline)}" if args.baseline else ""
     file = f" --json {args.json.name}" if args.json else ""
+    words = f"--data DIR --labels {args.labels} --split {args.split}{beside}{file}"
     return {
-        "command": f"python -m fer_models evaluate --data DIR --labels {args.labels} --split {args.split}{file}",
+        "command": f"python -m fer_models evaluate {words}",
         "labels": args.labels,
         "split": data.split,
         "views": 1,

@@ -1,0 +1,47 @@
+"""Maps as files: what is in them, and that the cells alone hold no pixel of the face."""
+
+import base64
+import re
+import xml.etree.ElementTree as ElementTree
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.attention_files import keep_links, map_svg, png_uri
+from explain.attention import Explanation
+from explain.colours import sequential
+from explain.overlay import draw_cells, draw_map
+
+CROP = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+ONE = Explanation("vgg16", "native", "fear", np.array([[-1, 0, 1], [2, 3, 4]], np.float32))
+
+
+def decoded(uri: str) -> NDArray[np.uint8]:
+    data = np.frombuffer(base64.b64decode(uri.partition(",")[2]), np.uint8)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
+
+
+def test_a_png_holds_every_pixel() -> None:
+    np.testing.assert_array_equal(decoded(png_uri(CROP)), CROP)
+
+
+def test_an_svg_has_the_face_and_a_square_a_cell_in_its_colour() -> None:
+    drawn = draw_map(CROP, ONE, peak=8)
+    root = ElementTree.fromstring(map_svg("A & <B>", drawn, ONE, peak=8, colours="magma"))
+    space = {"s": "http://www.w3.org/2000/svg"}
+    assert [text.text for text in root.findall("s:text", space)] == ["A & <B>"]
+    (image,) = root.findall("s:image", space)
+    np.testing.assert_array_equal(decoded(image.attrib["href"]), drawn)
+    fills = [square.attrib["fill"] for square in root.findall("s:g/s:rect", space)]
+    table = sequential("magma")
+    expected = [table[round(255 * value / 8)] for value in (0, 0, 1, 2, 3, 4)]
+    assert fills == [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in expected]
+
+
+def test_links_save_three_files_and_one_is_without_the_face() -> None:
+    drawn, cells = draw_map(CROP, ONE), draw_cells(ONE, 64)
+    html = keep_links('vgg"16', drawn, cells, map_svg("Map", drawn, ONE))
+    links = dict(re.findall(r'download="([^"]*)" href="([^"]*)"', html))
+    assert list(links) == ["vgg&quot;16.png", "vgg&quot;16-cells.png", "vgg&quot;16.svg"]
+    np.testing.assert_array_equal(decoded(links["vgg&quot;16-cells.png"]), cells)
