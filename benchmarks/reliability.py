@@ -1,4 +1,4 @@
-"""The README's table of faults survived, inputs tried and load held, from the tests and the files in weights/results/.
+"""The README's table of faults survived, inputs tried, load held and speed, from the tests and the files in weights/results/.
 
 python -m benchmarks.reliability          # writes it into the README, between its two marks
 python -m benchmarks.reliability --check  # says whether it stands there as it should
@@ -74,13 +74,17 @@ _LOAD: Final = "python -m benchmarks.load --clients 32 --minutes 5 --live 2 --js
 _SEQUENTIAL: Final = (
     "python -m benchmarks.load --clients 1 --requests 10000 --json weights/results/load_sequential.json"
 )
+_LIVE: Final = "python -m benchmarks.live_soak --viewers 2 --minutes 5 --out weights/results/live_soak.json"
+_VIDEO: Final = "python -m benchmarks.video --minutes 1 10 --json weights/results/video.json"
+_BATCH: Final = "python -m benchmarks.batch --json weights/results/batch.json"
 
 
 def table(results: Path = RESULTS) -> str:
     """The table as Markdown.
 
     Args:
-        results: folder of fuzz.json, load.json and load_sequential.json, each of which may be missing.
+        results: folder of fuzz.json, load.json, load_sequential.json, live_soak.json, video.json and batch.json, each of
+            which may be missing.
     """
     rows = [("what", "result", "shown by")]
     for fault, result, tests in FAULTS:
@@ -90,6 +94,9 @@ def table(results: Path = RESULTS) -> str:
         ("damaged pictures, videos and zips (Atheris)", _fuzzed(_read(results / "fuzz.json")), f"`{_FUZZ}`"),
         ("many clients at once", _loaded(_read(results / "load.json")), f"`{_LOAD}`"),
         ("one after the other", _loaded(_read(results / "load_sequential.json")), f"`{_SEQUENTIAL}`"),
+        ("viewers of the Live tab", _watched(_read(results / "live_soak.json")), f"`{_LIVE}`"),
+        ("a long video", _filmed(_read(results / "video.json")), f"`{_VIDEO}`"),
+        ("a batch against one picture at a time", _batched(_read(results / "batch.json")), f"`{_BATCH}`"),
     ]
     rows.insert(1, ("---", "---", "---"))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
@@ -126,6 +133,40 @@ def _loaded(document: dict[str, Any] | None) -> str:
         rates = "not measured" if "error" in live else ", ".join(f"{rate:.1f}" for rate in live["frames_per_second"])
         parts.append(f"live beside it: {rates} frames/s")
     return "; ".join(parts)
+
+
+def _watched(document: dict[str, Any] | None) -> str:
+    if document is None:
+        return "not measured yet"
+    memory = document["server_rss_mb"]
+    delays = [f"{delay['median']:,}" for delay in document["delay_ms"] if delay]
+    return (
+        f"{document['viewers']} viewers, {document['minutes']:g} min: "
+        f"{', '.join(f'{rate:.1f}' for rate in document['frames_per_second'])} frames/s, delay "
+        f"{', '.join(delays) or 'not told'} ms (median), longest gap {max(document['longest_gap_ms']):,} ms; "
+        f"memory {memory['end'] / memory['after_warm_up'] - 1:+.0%} after the warm-up"
+    )
+
+
+def _filmed(document: dict[str, Any] | None) -> str:
+    if document is None:
+        return "not measured yet"
+    first, last = document["clips"][0], document["clips"][-1]
+    return (
+        f"{last['minutes']:g} min of 720p, {document['rate']:g} frames read a second: "
+        f"{last['seconds'] / (60 * last['minutes']):.2f} s of work a second of video; peak memory "
+        f"x{last['peak_mb'] / first['peak_mb']:.2f} of that for {first['minutes']:g} min"
+    )
+
+
+def _batched(document: dict[str, Any] | None) -> str:
+    if document is None:
+        return "not measured yet"
+    times = document["times_faster"]
+    return (
+        f"{times['median']:.2f} times as fast ({min(times['rounds']):.2f} to {max(times['rounds']):.2f} in "
+        f"{len(times['rounds'])} rounds of {document['pictures']} pictures)"
+    )
 
 
 def in_readme(text: str) -> str:

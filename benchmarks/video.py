@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--minutes", nargs="+", type=float, default=[1, 3], help="lengths, up to 10 (default: 1 3)")
     parser.add_argument("--rate", type=float, default=5, help="frames a second to analyse (default: 5)")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--clip", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.clip:
@@ -85,6 +86,11 @@ def main() -> None:
                 f"peak {last['peak_mb']:.0f} MB, x{last['peak_mb'] / results[0]['peak_mb']:.3f} of the first",
                 flush=True,
             )
+    if args.json:
+        minutes = " ".join(f"{each:g}" for each in args.minutes)
+        command_line = f"python -m benchmarks.video --minutes {minutes} --rate {args.rate:g}"
+        document = {"command": command_line, "rate": args.rate, "clips": results}
+        args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

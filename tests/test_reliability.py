@@ -31,7 +31,7 @@ LOAD = {
 
 
 def test_figures_become_words(tmp_path: Path) -> None:
-    assert table(tmp_path).count("not measured yet") == 3
+    assert table(tmp_path).count("not measured yet") == 6
     fuzz = {"targets": {"picture": {"inputs": 12345, "failure": None}, "zip": {"inputs": 7, "failure": {"words": "x"}}}}
     for name, document in (("fuzz", fuzz), ("load", LOAD)):
         (tmp_path / f"{name}.json").write_text(json.dumps(document))
@@ -43,6 +43,22 @@ def test_figures_become_words(tmp_path: Path) -> None:
     )
     (tmp_path / "load.json").write_text(json.dumps(LOAD | {"errors": {"ReadError": 2}, "live": {"error": "x"}}))
     assert "2 errors" in table(tmp_path) and "live beside it: not measured" in table(tmp_path)
+
+
+def test_speeds_become_words(tmp_path: Path) -> None:
+    live = {
+        **{"viewers": 2, "minutes": 5.0, "frames_per_second": [4.04, 3.96], "longest_gap_ms": [900, 1200]},
+        **{"delay_ms": [{"median": 410, "max": 2000}, None]},
+        "server_rss_mb": {"start": 500, "after_warm_up": 1000, "end": 1020},
+    }
+    clips = [{"minutes": 1.0, "seconds": 60, "peak_mb": 1000}, {"minutes": 10.0, "seconds": 540, "peak_mb": 1030}]
+    batch = {"pictures": 300, "times_faster": {"median": 1.5, "rounds": [1.4, 1.5, 1.6]}}
+    for name, document in (("live_soak", live), ("video", {"rate": 5.0, "clips": clips}), ("batch", batch)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    text = table(tmp_path)
+    assert "2 viewers, 5 min: 4.0, 4.0 frames/s, delay 410 ms (median), longest gap 1,200 ms; memory +2% after" in text
+    assert "10 min of 720p, 5 frames read a second: 0.90 s of work a second of video; peak memory x1.03 of that" in text
+    assert "1.50 times as fast (1.40 to 1.60 in 3 rounds of 300 pictures)" in text
 
 
 def test_kept_loads_held() -> None:
