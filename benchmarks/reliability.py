@@ -1,4 +1,4 @@
-"""The README's table of faults survived, inputs tried, load held and speed, from the tests and the files in weights/results/.
+"""The README's table of faults, inputs, load and speed, from the tests and the files in weights/results/.
 
 python -m benchmarks.reliability          # writes it into the README, between its two marks
 python -m benchmarks.reliability --check  # says whether it stands there as it should
@@ -83,8 +83,7 @@ def table(results: Path = RESULTS) -> str:
     """The table as Markdown.
 
     Args:
-        results: folder of fuzz.json, load.json, load_sequential.json, live_soak.json, video.json and batch.json, each of
-            which may be missing.
+        results: folder of the files that the commands in the table write; each may be missing.
     """
     rows = [("what", "result", "shown by")]
     for fault, result, tests in FAULTS:
