@@ -36,7 +36,9 @@ def shipped() -> Analyzer:
 
 
 def results(labels: str) -> dict[str, Any]:
+    """What `evaluate` wrote, without the baselines, whose weights are not shipped."""
     document: dict[str, Any] = json.loads(RESULTS[labels].read_text())
+    document["models"] = {name: told for name, told in document["models"].items() if "baseline" not in told}
     return document
 
 
