@@ -92,10 +92,13 @@ def _count(text: str) -> int:
 
 
 def _check_writable(path: Path) -> None:
-    """Before the work, not after it."""
+    """Before the work, not after it; a run that is stopped leaves no empty file."""
+    there = path.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("a", encoding="utf-8").close()
+        if not there:
+            path.unlink()
     except OSError as error:
         raise FerError(f"Cannot write {path}: {error.strerror}.") from error
 
