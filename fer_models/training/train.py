@@ -38,7 +38,7 @@ MISUSE = (
     "covert or public surveillance. A facial expression is not what a person feels."
 )
 
-COMPILE = "fuse steps with torch.compile: a minute of preparation for each size, then MobileNetV2 is 1.4 times as fast"
+COMPILE = "fuse steps with torch.compile: a minute of preparation for each size, then MobileNetV2 trains faster on CPUs"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
