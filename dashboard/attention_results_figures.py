@@ -38,6 +38,8 @@ _RIVALS: Final = (
 #: Side in px of an atlas picture.
 SIDE: Final = 160
 _PLAIN: Final = 170  # grey level where no mean face may be shown
+#: Characters of a line in the legend, for a phone.
+_LEGEND: Final = 30
 
 
 def consistency_figure(
@@ -117,27 +119,28 @@ def regions_figure(results: AttentionResults, styles: Mapping[str, ModelStyle], 
         expression: by label; models that met none of its faces have no bars.
     """
     words = [name.capitalize() for name in REGIONS]
-    chart = go.Figure(layout=base_layout("Share of the evidence (%)"))
+    chart = _lying("Share of the evidence (%)", 200 + 24 * len(REGIONS) * len(results.models) // 2)
     for name, model in results.models.items():
         shares = model["regions"].get(expression, {}).get("shares", {})
         if not shares:
             continue
         summaries = [shares[region] for region in REGIONS]
         chart.add_bar(
-            name=results.titles[name],
-            x=words,
-            y=[100 * summary["mean"] for summary in summaries],
-            error_y=_errors(summaries, 100),
+            name=_wrapped(results.titles[name], _LEGEND),
+            y=words,
+            x=[100 * summary["mean"] for summary in summaries],
+            orientation="h",
+            error_x=_errors(summaries, 100),
             marker=marker(styles[name]),
-            hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b><extra></extra>",
+            hovertemplate=f"{results.titles[name]}: <b>%{{x:.1f}} %</b><extra></extra>",
         )
     chart.add_scatter(
         name="Share of the picture",
-        x=words,
-        y=[100 * results.document["areas"][region] for region in REGIONS],
+        y=words,
+        x=[100 * results.document["areas"][region] for region in REGIONS],
         mode="markers",
-        marker={"symbol": "line-ew-open", "size": 46, "color": "#71717a", "line": {"width": 2}},
-        hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b><extra></extra>",
+        marker={"symbol": "line-ns-open", "size": 46, "color": "#71717a", "line": {"width": 2}},
+        hovertemplate="%{fullData.name}: <b>%{x:.1f} %</b><extra></extra>",
     )
     return chart
 
@@ -178,7 +181,7 @@ def atlas_counts(results: AttentionResults, expression: str, kind: Atlas = "labe
 
 
 def _lying(title: str, height: int) -> go.Figure:
-    """A chart with the models from top to bottom: on a phone their names have room there, and none below.
+    """A chart with bars from top to bottom: on a phone their names have room there, and none below.
 
     Args:
         title: of the x axis.
@@ -197,9 +200,9 @@ def _lying(title: str, height: int) -> go.Figure:
     return chart
 
 
-def _wrapped(title: str) -> str:
-    """A title in lines short enough for the margin of a phone's chart."""
-    return "<br>".join(textwrap.wrap(title, 16))
+def _wrapped(title: str, characters: int = 16) -> str:
+    """A title in lines of at most so many characters; 16 are short enough for the margin of a phone's chart."""
+    return "<br>".join(textwrap.wrap(title, characters))
 
 
 def _errors(summaries: list[Mapping[str, Any]], factor: float = 1) -> dict[str, Any]:

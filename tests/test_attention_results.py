@@ -177,10 +177,10 @@ def test_shares_of_the_regions_in_percent_beside_their_areas(results: AttentionR
     figure = regions_figure(results, ALL, "fear")
     first, second, areas = figure.data
     assert [first.name, second.name, areas.name] == ["EAC (ResNet-50)", "VGG16", "Share of the picture"]
-    assert list(first.x) == ["Brows", "Eyes", "Nose", "Cheeks", "Mouth", "Background"]
-    assert list(first.y) == pytest.approx([10, 18, 26, 34, 42, 50])
-    assert first.error_y.array[0] == pytest.approx(50)
-    assert list(areas.y) == pytest.approx([10, 6, 4, 14, 9, 57])
+    assert list(first.y) == ["Brows", "Eyes", "Nose", "Cheeks", "Mouth", "Background"]
+    assert list(first.x) == pytest.approx([10, 18, 26, 34, 42, 50])
+    assert first.error_x.array[0] == pytest.approx(50)
+    assert list(areas.x) == pytest.approx([10, 6, 4, 14, 9, 57])
     assert (first.marker.color, first.marker.pattern.shape) == (STYLES[2].colour, STYLES[2].pattern)
     assert [trace.name for trace in regions_figure(results, ALL, "disgust").data] == ["Share of the picture"]
 
