@@ -1,6 +1,8 @@
-"""Single maps as files to keep: PNG of what is seen, SVG with the cells as squares that stay sharp. No Gradio here."""
+"""Maps as files to keep: PNG of what is seen, SVG with the cells as squares that stay sharp. No Gradio here."""
 
 import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 import cv2
@@ -8,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.theme import FONT_STACK
-from explain.attention import Explanation
-from explain.colours import sequential
-from explain.overlay import scaled
 
 _SIDE = 420  # px of each picture of an SVG
 _GAP = 16
+_TITLE, _CAPTION = 40, 40  # px of a title above and of a caption below
 
 
 def keep_links(name: str, drawn: NDArray[np.uint8], cells: NDArray[np.uint8], svg: str) -> str:
@@ -42,37 +42,91 @@ def png_uri(image: NDArray[np.uint8]) -> str:
     return f"data:image/png;base64,{_code(code.tobytes())}"
 
 
-def map_svg(
-    title: str, drawn: NDArray[np.uint8], one: Explanation, *, peak: float | None = None, colours: str = "viridis"
-) -> str:
-    """One map as an SVG figure: on the face as a picture, and cell by cell as squares, below a title.
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One part of a figure to keep.
+
+    Attributes:
+        caption: below it; may be empty.
+        drawn: (S, S, 3) uint8 RGB, the map on the face.
+        cells: (h, w, 3) uint8 RGB, the colour of each of the map's cells.
+    """
+
+    caption: str
+    drawn: NDArray[np.uint8]
+    cells: NDArray[np.uint8]
+
+
+def keep_panels(name: str, title: str, panels: Sequence[Panel]) -> str:
+    """Links that save several maps side by side, as `keep_links` does one.
 
     Args:
-        title: what it shows.
-        drawn: (S, S, 3) uint8 RGB, the map on the face.
-        one: the map.
-        peak: the raw value drawn strongest; None means this map's own largest value.
-        colours: a key of `explain.colours.SEQUENTIAL`.
-
-    Raises:
-        UnknownNameError: no such colour map.
+        name: of the files, without suffix.
+        title: of the SVG figure.
+        panels: from left to right, drawn at one size.
     """
-    values, table = scaled(one, peak), sequential(colours)
-    height, width = values.shape
-    left, top = _SIDE + _GAP, 40
-    squares = "".join(
-        f'<rect x="{left + column * _SIDE / width:.2f}" y="{top + row * _SIDE / height:.2f}" '
-        f'width="{_SIDE / width:.2f}" height="{_SIDE / height:.2f}" fill="#{bytes(table[round(255 * value)]).hex()}"/>'
-        for row, line in enumerate(values.tolist())
-        for column, value in enumerate(line)
-    )
-    wide, high = 2 * _SIDE + _GAP, _SIDE + top
+    side = panels[0].drawn.shape[0]
+    large = [cv2.resize(one.cells, (side, side), interpolation=cv2.INTER_NEAREST) for one in panels]
+    drawn = side_by_side([one.drawn for one in panels])
+    cells = side_by_side([np.asarray(one, np.uint8) for one in large])
+    return keep_links(name, drawn, cells, panels_svg(title, panels))
+
+
+def side_by_side(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Pictures (S, S, 3) uint8 RGB in a row, with white between: (S, N * S + (N - 1) * gap, 3)."""
+    gap = np.full((pictures[0].shape[0], _GAP, 3), 255, np.uint8)
+    row = [pictures[0]]
+    for picture in pictures[1:]:
+        row += [gap, picture]
+    return np.concatenate(row, axis=1)
+
+
+def map_svg(title: str, panel: Panel) -> str:
+    """One map as an SVG figure: on the face as a picture, and cell by cell as squares beside it, below a title."""
+    return _svg(title, [(panel.caption, _picture(panel.drawn)), ("", _squares(panel.cells))], columns=2)
+
+
+def panels_svg(title: str, panels: Sequence[Panel]) -> str:
+    """Maps as an SVG figure: on the face in the upper row, cell by cell in the lower one, below a title."""
+    parts = [(one.caption, _picture(one.drawn)) for one in panels] + [("", _squares(one.cells)) for one in panels]
+    return _svg(title, parts, columns=len(panels))
+
+
+def _svg(title: str, parts: Sequence[tuple[str, str]], *, columns: int) -> str:
+    """Parts of `_SIDE` px with a caption below each, in rows, under a title."""
+    captions = any(caption for caption, _ in parts)
+    row = _SIDE + (_CAPTION if captions else _GAP)
+    body = ""
+    for index, (caption, drawing) in enumerate(parts):
+        x, y = index % columns * (_SIDE + _GAP), index // columns * row + _TITLE
+        text = _text(caption, _SIDE + 20, 15) if caption else ""
+        body += f'<g transform="translate({x} {y})">{drawing}{text}</g>'
+    wide = columns * (_SIDE + _GAP) - _GAP
+    high = _TITLE + -(-len(parts) // columns) * row
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" width="{wide}" height="{high}">'
-        f'<text x="0" y="24" font-family="{escape(FONT_STACK)}" font-size="18">{escape(title)}</text>'
-        f'<image x="0" y="{top}" width="{_SIDE}" height="{_SIDE}" href="{png_uri(drawn)}"/>'
-        f'<g shape-rendering="crispEdges">{squares}</g></svg>'
+        f"{_text(title, 24, 18)}{body}</svg>"
     )
+
+
+def _text(text: str, y: int, size: int) -> str:
+    return f'<text x="0" y="{y}" font-family="{escape(FONT_STACK)}" font-size="{size}">{escape(text)}</text>'
+
+
+def _picture(drawn: NDArray[np.uint8]) -> str:
+    return f'<image width="{_SIDE}" height="{_SIDE}" href="{png_uri(drawn)}"/>'
+
+
+def _squares(cells: NDArray[np.uint8]) -> str:
+    """A square a cell: sharp at any size."""
+    height, width = cells.shape[:2]
+    squares = "".join(
+        f'<rect x="{column * _SIDE / width:.2f}" y="{row * _SIDE / height:.2f}" '
+        f'width="{_SIDE / width:.2f}" height="{_SIDE / height:.2f}" fill="#{bytes(cells[row, column]).hex()}"/>'
+        for row in range(height)
+        for column in range(width)
+    )
+    return f'<g shape-rendering="crispEdges">{squares}</g>'
 
 
 def _code(data: bytes) -> str:

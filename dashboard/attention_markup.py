@@ -1,6 +1,6 @@
 """The attention lab's results as HTML: pictures are data URIs, every text is escaped. No Gradio here."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Final
@@ -11,16 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.attention_figures import REGION_STYLES
-from dashboard.attention_files import keep_links, map_svg
+from dashboard.attention_files import Panel, keep_links, map_svg
 from dashboard.markup import Shown, data_uri, percent, swatch
 from dashboard.reading import FaceReading
-from explain.arcc import Arcc
 from explain.attention import Explanation
-from explain.colours import css_gradient, diverging, sequential
-from explain.consistency import FlipConsistency
-from explain.faithfulness import Curves, Faithfulness
+from explain.colours import css_gradient, sequential
 from explain.methods import METHODS
-from explain.overlay import difference, draw_cells, draw_difference, draw_map, shared_peak
+from explain.overlay import draw_cells, draw_map, map_colours, shared_peak
 from fer_models.results import Prediction
 
 #: Side in px of the pictures in a grid and of enlarged ones.
@@ -111,7 +108,8 @@ def enlarged(face: FaceReading, name: str, expression: str, look: Look, shown: S
         f"Of what its {height} x {width} cells say about {expression}, {percent(against)} speaks against it; that part "
         "is not drawn."
     )
-    svg = map_svg(f"{title}: evidence for {expression}", drawn, one, peak=peak, colours=look.colours)
+    panel = Panel("", drawn, map_colours(one, peak=peak, colours=look.colours))
+    svg = map_svg(f"{title}: evidence for {expression}", panel)
     return (
         f'<div class="fer-panel" data-enlarged="{escape(name)}-{escape(expression)}">'
         f'<p class="fer-lab-heading">{swatch(shown.styles[name])}<span>{escape(title)}: evidence for '
@@ -119,40 +117,6 @@ def enlarged(face: FaceReading, name: str, expression: str, look: Look, shown: S
         f'<div class="fer-lab-pair">{figure(drawn, "On the face")}{figure(cells, "Cell by cell")}</div>'
         f"{keep_links(f'{name}-{expression}', drawn, cells, svg)}"
         f'<p class="fer-hint" aria-live="polite">{escape(text)}</p></div>'
-    )
-
-
-def difference_panel(face: FaceReading, first: str, second: str, expression: str, look: Look, shown: Shown) -> str:
-    """Where one model looks more than another, and both maps beside it."""
-    missing = [name for name in (first, second) if expression not in face.maps[name]]
-    if missing:
-        return f'<p class="fer-hint">{escape(shown.cards[missing[0]].title)} does not know {escape(expression)}.</p>'
-    # Each map as a share of its own model's strongest spot: models scale their logits differently.
-    peaks = [shared_peak(face.maps[name].values()) for name in (first, second)]
-    maps = [face.maps[name][expression] for name in (first, second)]
-    values = difference(maps[0], maps[1], peaks[0], peaks[1])
-    titles = [shown.cards[name].title for name in (first, second)]
-    drawn = [
-        draw_map(face.crop, one, peak=peak, side=320, opacity=look.opacity, colours=look.colours)
-        for one, peak in zip(maps, peaks, strict=True)
-    ]
-    pictures = (
-        figure(drawn[0], titles[0])
-        + figure(draw_difference(face.crop, values, side=320, opacity=look.opacity), "Difference")
-        + figure(drawn[1], titles[1])
-    )
-    share = float(np.abs(values).mean())
-    if first == second:
-        text = "This is one and the same model: choose two."
-    else:
-        text = (
-            f"Orange: {titles[0]} finds more evidence for {expression} there; blue: {titles[1]} does. Each map counts "
-            f"as a share of its model's strongest spot. On average they differ by {percent(share)} of that."
-        )
-    ends = (f"{titles[1]} more", f"{titles[0]} more")
-    return (
-        f'<div class="fer-panel"><div class="fer-lab-pair fer-lab-three">{pictures}</div>'
-        f'{legend(ends, diverging())}<p class="fer-hint">{escape(text)}</p></div>'
     )
 
 
@@ -209,7 +173,7 @@ def _method_card(face: FaceReading, name: str, one: Explanation | str, look: Loo
     chance = percent(face.predictions[name].probability(one.expression))
     cells = draw_cells(one, 320, colours=look.colours)
     title = f"{shown.cards[name].title}, {one.method}: evidence for {one.expression}"
-    svg = map_svg(title, drawn, one, colours=look.colours)
+    svg = map_svg(title, Panel("", drawn, map_colours(one, colours=look.colours)))
     keep = keep_links(f"{name}-{one.method}-{one.expression}", drawn, cells, svg)
     return (
         f'{head}<figure class="fer-map"><img src="{data_uri(drawn)}" width="320" height="320" alt="Where '
@@ -218,59 +182,6 @@ def _method_card(face: FaceReading, name: str, one: Explanation | str, look: Loo
         f'<div class="fer-body"><dl>{cost}<dt>Peak</dt><dd>{number(one.peak)}</dd>'
         f"<dt>Cells</dt><dd>{height} x {width}</dd></dl>{keep}</div></article>"
     )
-
-
-def mirror_cards(
-    face: FaceReading, results: Mapping[str, FlipConsistency], expression: str | None, look: Look, shown: Shown
-) -> str:
-    """One panel a model: the map of the face, that of its mirror image flipped back, and the difference.
-
-    Args:
-        face: the face.
-        results: by model name.
-        expression: whose maps are shown; None means each model's own most probable one.
-        look: how maps are drawn.
-        shown: cards and styles.
-    """
-    panels = "".join(_mirror_panel(face, one, expression, look, shown) for one in results.values())
-    return panels + legend(("Only in the mirror image", "Only in the face"), diverging())
-
-
-def _mirror_panel(face: FaceReading, one: FlipConsistency, expression: str | None, look: Look, shown: Shown) -> str:
-    card, target = shown.cards[one.model], expression or face.predictions[one.model].label
-    head = f'<p class="fer-lab-heading">{swatch(shown.styles[one.model])}<span>{escape(card.title)}</span></p>'
-    if target not in one.labels:
-        return f'<div class="fer-panel">{head}<p class="fer-hint">This model does not know {escape(target)}.</p></div>'
-    index = one.labels.index(target)
-    maps = [Explanation(one.model, "native", target, heat) for heat in (one.maps[index], one.mirrored[index])]
-    peak = shared_peak(maps)
-    drawn = [
-        draw_map(face.crop, each, peak=peak, side=260, opacity=look.opacity, colours=look.colours) for each in maps
-    ]
-    values = difference(maps[0], maps[1], peak, peak)
-    pictures = (
-        figure(drawn[0], "The face")
-        + figure(drawn[1], "Its mirror image, flipped back")
-        + figure(draw_difference(face.crop, values, side=260, opacity=look.opacity), "Difference")
-    )
-    return (
-        f'<div class="fer-panel" data-mirror="{escape(one.model)}">{head}'
-        f'<div class="fer-lab-pair fer-lab-three">{pictures}</div><dl class="fer-lab-numbers">'
-        f"<div><dt>Correlation</dt><dd>{one.correlation:.2f}</dd></div>"
-        f"<div><dt>EAC’s loss</dt><dd>{number(one.loss)}</dd></div></dl>"
-        f'<p class="fer-hint">{escape(mirror_sentence(card.title, one))}</p></div>'
-    )
-
-
-def mirror_sentence(title: str, one: FlipConsistency) -> str:
-    """What the two numbers mean for one model, in one sentence."""
-    if one.correlation > 0.9:
-        found = "looks at the same places in the mirror image"
-    elif one.correlation > 0.6:
-        found = "looks at roughly the same places in the mirror image"
-    else:
-        found = "looks at other places in the mirror image: its map is no firm ground for a reason"
-    return f"{title} {found} (1 would be perfect agreement, 0 none)."
 
 
 def legend(ends: tuple[str, str], table: NDArray[np.uint8]) -> str:
@@ -356,61 +267,6 @@ def _covered_card(
         f"{percent(before.confidence)} → {percent(kept)}</span></div>{bars}"
         f'<p class="fer-hint">{escape(text)}.</p></div></article>'
     )
-
-
-def trust_cards(found: Iterable[Faithfulness], method: str, shown: Shown) -> str:
-    """`trust_card` of several models, side by side where there is room."""
-    return f'<div class="fer-lab-stack">{"".join(trust_card(one, method, shown) for one in found)}</div>'
-
-
-def trust_card(one: Faithfulness, method: str, shown: Shown) -> str:
-    """What the test of one model's map found: areas beside those of maps that know nothing, ROAD, and a sentence.
-
-    Args:
-        one: what was measured.
-        method: the method's title.
-        shown: cards and styles.
-    """
-    rows = "".join(
-        f'<tr{mark}><th scope="row">{title}</th><td>{each.deletion_area:.2f}</td>'
-        f"<td>{each.insertion_area:.2f}</td>{_scores(each)}</tr>"
-        for title, each, mark in (
-            ("This map", one.map, ' class="fer-lab-own"'),
-            ("A random map", one.random, ""),
-            ("A blob in the middle", one.blob, ""),
-        )
-    )
-    head = "".join(
-        f'<th scope="col">{title}<br><small>{hint}</small></th>'
-        for title, hint, there in (
-            ("Hidden first", "low is good", True),
-            ("Shown first", "high is good", True),
-            ("ROAD", "above 0 is good", one.map.road is not None),
-            ("ARCC", "high is good", one.map.arcc is not None),
-        )
-        if there
-    )
-    return (
-        f'<div class="fer-panel" data-trust="{escape(one.model)}"><p class="fer-lab-heading">'
-        f"{swatch(shown.styles[one.model])}<span>{escape(shown.cards[one.model].title)}: {escape(one.target)}, "
-        f'{escape(method)}</span></p><table class="fer-lab-table"><thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
-        f'{_arcc_parts(one.map.arcc)}<p class="fer-hint">{escape(one.sentence)}</p></div>'
-    )
-
-
-def _scores(each: Curves) -> str:
-    """The cells of ROAD and ARCC, where they were measured."""
-    road = "" if each.road is None else f"<td>{each.road.combined:+.2f}</td>".replace("-", "\u2212")
-    return road + ("" if each.arcc is None else f"<td>{each.arcc.score:.2f}</td>")
-
-
-def _arcc_parts(one: Arcc | None) -> str:
-    if one is None:
-        return ""
-    parts = (("Coherency", one.coherency), ("Simplicity", one.simplicity), ("ROAD, 0 to 1", one.road))
-    told = "".join(f"<div><dt>{title}</dt><dd>{value:.2f}</dd></div>" for title, value in parts)
-    return f'<p class="fer-hint">This map’s ARCC is the harmonic mean of:</p><dl class="fer-lab-numbers">{told}</dl>'
 
 
 def parts(face: FaceReading, masks: Mapping[str, NDArray[np.bool_]]) -> str:

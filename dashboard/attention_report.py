@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.attention_markup import legend, number
+from dashboard.attention_trust import trust_table
 from dashboard.figures import ModelStyle
 from dashboard.markup import Shown, data_uri, percent
 from dashboard.reading import FaceReading
@@ -32,6 +33,8 @@ table.maps img { display: block; width: 118px; border-radius: 6px; }
 td.answer { outline: 2px solid #18181b; } small, figcaption { color: #5b5b66; } code { overflow-wrap: anywhere; }
 .fer-lab-legend { display: flex; gap: 10px; align-items: center; margin: 10px 0; font-size: 13px; }
 .fer-lab-legend i { width: 180px; height: 10px; }
+.fer-lab-own { font-weight: 600; } .fer-lab-numbers { display: flex; gap: 24px; margin: 0 0 10px; }
+.fer-lab-numbers dt { color: #5b5b66; font-size: 13px; } .fer-lab-numbers dd { margin: 0; }
 """
 
 
@@ -128,7 +131,7 @@ def _mirror(mirror: Mapping[str, FlipConsistency], shown: Shown) -> str:
 def _trust(one: Faithfulness, shown: Shown) -> str:
     title, style = shown.cards[one.model].title, shown.styles[one.model]
     drawn = _curves(one, "deletion", style) + _curves(one, "insertion", style)
-    return f"<h3>{escape(title)}: {escape(one.target)}</h3>{drawn}<p>{escape(one.sentence)}</p>"
+    return f"<h3>{escape(title)}: {escape(one.target)}</h3>{drawn}{trust_table(one)}<p>{escape(one.sentence)}</p>"
 
 
 def _curves(one: Faithfulness, kind: str, style: ModelStyle) -> str:

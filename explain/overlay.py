@@ -89,8 +89,18 @@ def draw_cells(
     Raises:
         UnknownNameError: no such colour map.
     """
-    heat = cv2.resize(scaled(explanation, peak), (side, side), interpolation=cv2.INTER_NEAREST)
-    return np.asarray(sequential(colours)[np.rint(heat * 255).astype(int)])
+    cells = map_colours(explanation, peak=peak, colours=colours)
+    return np.asarray(cv2.resize(cells, (side, side), interpolation=cv2.INTER_NEAREST), np.uint8)
+
+
+def map_colours(explanation: Explanation, *, peak: float | None = None, colours: str = "viridis") -> NDArray[np.uint8]:
+    """The colour of every cell of a map (h, w): (h, w, 3) uint8 RGB. Arguments and errors as for `draw_cells`."""
+    return np.asarray(sequential(colours)[np.rint(scaled(explanation, peak) * 255).astype(int)])
+
+
+def difference_colours(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The colour of every cell of a difference (h, w): (h, w, 3) uint8 RGB; beyond -1 and 1 as at them."""
+    return np.asarray(diverging()[np.rint(values.clip(-1, 1) * 127 + 127).astype(int)])
 
 
 def difference(
@@ -129,7 +139,7 @@ def draw_difference(
     """
     side = side or crop.shape[0]
     smooth = cv2.resize(values, (side, side), interpolation=cv2.INTER_CUBIC).clip(-1, 1)
-    return _blended(crop, diverging()[np.rint(smooth * 127 + 127).astype(int)], opacity * np.sqrt(np.abs(smooth)))
+    return _blended(crop, difference_colours(smooth), opacity * np.sqrt(np.abs(smooth)))
 
 
 def _blended(crop: NDArray[np.uint8], colours: NDArray[np.uint8], opacity: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -11,18 +11,22 @@ import pytest
 from numpy.typing import NDArray
 
 from dashboard import attention_markup as markup
+from dashboard import attention_pairs as pairs
 from dashboard.attention_figures import curves_figure, effects_figure, regions_figure
 from dashboard.attention_markup import Look
 from dashboard.attention_report import download_link, face_json, report
+from dashboard.attention_trust import trust_card
 from dashboard.figures import STYLES
 from dashboard.markup import Shown, shown
 from dashboard.reading import FaceReading, read_faces
 from dashboard.work import Job, Jobs, Stopped, watched
+from explain.arcc import Arcc
 from explain.consistency import flip_consistency
 from explain.faithfulness import Curves, Faithfulness
 from explain.occlusion import RegionEffects
 from explain.overlay import shared_peak
 from explain.regions import REGIONS
+from explain.road import Road
 from fer_models.analyzer import MODELS, Analyzer
 from fer_models.expressions import EXPRESSIONS
 
@@ -63,7 +67,7 @@ def test_texts_are_escaped(face: FaceReading, models: Shown) -> None:
 
 def test_an_expression_a_model_does_not_know_is_told(face: FaceReading, models: Shown) -> None:
     assert markup.grid(face, [*EXPRESSIONS, "contempt"], Look(), models).count("not known") == 4
-    assert "does not know contempt" in markup.difference_panel(face, "vgg16", "resnet50", "contempt", Look(), models)
+    assert "does not know contempt" in pairs.difference_panel(face, "vgg16", "resnet50", "contempt", Look(), models)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,7 @@ def test_curves_are_in_percent() -> None:
     assert list(hidden.x) == [0, 50, 100] and list(hidden.y) == [100, 50, 0] and list(shown_first.y) == [0, 50, 100]
     assert [line.showlegend for line in figure.data].count(True) == 3
     assert [text.text for text in figure.layout.annotations if text.text] == ["VGG16", "ResNet50"]
-    card = markup.trust_card(judged(), "Grad-CAM", shown_of("vgg16"))
+    card = trust_card(judged(), "Grad-CAM", shown_of("vgg16"))
     assert "0.50" in card and "ROAD" not in card
 
 
@@ -120,6 +124,13 @@ def test_the_report_holds_everything_and_no_face_if_told_so(
     without = report(face, models, mirror, {}, with_face=False)
     assert with_face.count("<img") == 29 and without.count("<img") == 28
     assert with_face.count("<polyline") == 6 and without.count("<polyline") == 0
+    assert "ARCC" not in with_face  # it was not measured
+    score, removal = Arcc(coherency=0.9, simplicity=0.6, road=0.5), Road((10,), (0.2,), (0.4,))
+    curves = Curves(np.array([1.0, 0]), np.array([0, 1.0]), removal, score)
+    trust = {"vgg16": Faithfulness("vgg16", "fear", curves, curves, curves)}
+    measured = report(face, models, mirror, trust, with_face=False)
+    assert measured.count(f"<td>{score.score:.2f}</td>") == measured.count("<td>+0.10</td>") == 3
+    assert all(f"<dd>{part}</dd>" in measured for part in ("0.90", "0.60", "0.50"))
     pictures = [part.split('"')[0] for part in with_face.split('src="')[1:]]
     assert not any(picture in without for picture in pictures)
     for card in models.cards.values():

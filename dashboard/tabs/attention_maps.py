@@ -6,6 +6,7 @@ from typing import Any, Final
 import gradio as gr
 
 from dashboard import attention_markup as markup
+from dashboard import attention_pairs as pairs
 from dashboard.attention_markup import Look
 from dashboard.markup import Shown
 from dashboard.reading import FaceReading
@@ -90,7 +91,7 @@ class MapsSection:
             self.large: "",
             self.choice: None,
             self.expression: expression,
-            self.difference: markup.difference_panel(face, first, second, expression, drawn, self.shown),
+            self.difference: pairs.difference_panel(face, first, second, expression, drawn, self.shown),
         }
 
     def enlarge(
@@ -111,14 +112,14 @@ class MapsSection:
             return "", "", ""
         drawn = look_of(*look)
         large = "" if choice is None else markup.enlarged(face, choice[0], choice[1], drawn, self.shown)
-        pair = markup.difference_panel(face, first, second, expression, drawn, self.shown)
+        pair = pairs.difference_panel(face, first, second, expression, drawn, self.shown)
         return markup.grid(face, self.expressions, drawn, self.shown), large, pair
 
     def compare(self, face: FaceReading | None, first: str, second: str, expression: str, *look: Any) -> str:
         """The difference of two other models, or for another expression."""
         if face is None:
             return ""
-        return markup.difference_panel(face, first, second, expression, look_of(*look), self.shown)
+        return pairs.difference_panel(face, first, second, expression, look_of(*look), self.shown)
 
 
 def look_of(scale: str, colours: str, opacity: float) -> Look:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import gradio as gr
 
-from dashboard import attention_markup as markup
+from dashboard import attention_pairs as pairs
 from dashboard.markup import OWN, Shown, busy, message
 from dashboard.reading import FaceReading
 from dashboard.tabs.attention_maps import look_of
@@ -94,6 +94,4 @@ class MirrorSection:
         if face is None or found is None:
             return ""
         target = None if expression == OWN else expression
-        return (
-            f'<div class="fer-lab-stack">{markup.mirror_cards(face, found, target, look_of(*look), self.shown)}</div>'
-        )
+        return f'<div class="fer-lab-stack">{pairs.mirror_cards(face, found, target, look_of(*look), self.shown)}</div>'

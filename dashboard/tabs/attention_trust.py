@@ -9,8 +9,8 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard import attention_markup as markup
 from dashboard.attention_figures import curves_figure
+from dashboard.attention_trust import trust_cards
 from dashboard.markup import Shown, busy, message
 from dashboard.reading import FaceReading
 from dashboard.tabs.chart_tools import chart_tools
@@ -111,7 +111,7 @@ class TrustSection:
                             }
                             continue
                         found[name] = one
-                        yield {self.cards: markup.trust_cards(found.values(), METHODS[method].title, self.shown)}
+                        yield {self.cards: trust_cards(found.values(), METHODS[method].title, self.shown)}
             except Stopped:
                 if job.forgotten:
                     return
