@@ -154,6 +154,18 @@ def read_foreign(path: Path) -> ForeignWeights:
     return ForeignWeights(tensors, architecture, hashlib.sha256(data).hexdigest())
 
 
+def read_arrays(path: Path) -> Any:
+    """A pickle of NumPy arrays in plain containers. Nothing in it is executed.
+
+    Raises:
+        WeightsError: it cannot be read, or asks for anything but arrays.
+    """
+    try:
+        return _unpickle(path, path.read_bytes())
+    except OSError as error:
+        raise WeightsError(f"Cannot read the weight file {path}: {error.strerror}.") from error
+
+
 def _torch_load(path: Path, data: bytes) -> Any:
     """What `torch.save` wrote, if that is tensors, numbers, texts and containers of them."""
     try:

