@@ -1,7 +1,7 @@
 """Load an app: N clients on /compare for some minutes or requests; errors, latencies and the server's memory as JSON.
 
     python -m benchmarks.load --clients 32 --minutes 5 --live 2 --json weights/results/load.json
-    python -m benchmarks.load --clients 1 --requests 10000 --json weights/results/load_sequential.json
+    python -m benchmarks.load --clients 1 --requests 10000 --models eac_mobilenet_v2
 
 Starts the app itself, or loads one at a URL. That one needs --rate-limit 0, or the clients, which share one address,
 are told to wait.
@@ -173,6 +173,7 @@ def run(
     picture: Path = _PICTURE,
     pid: int | None = None,
     warm_up: float = _WARM_UP,
+    models: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """As `measure`, with viewers of the Live tab beside the clients.
 
@@ -185,6 +186,7 @@ def run(
         picture: what all send.
         pid: as of `measure`.
         warm_up: as of `measure`.
+        models: that the app has loaded, to be told; None means all.
 
     Returns:
         What `measure` returns, the machine's cores and what ran on it, and under "live" what
@@ -203,7 +205,7 @@ def run(
         if soak is not None:
             soak.wait()
             viewed = json.loads(out.read_text()) if out.is_file() else {"error": f"it ended with {soak.returncode}"}
-    machine = {"cores": os.cpu_count(), "version": __version__, "models": available_models()}
+    machine = {"cores": os.cpu_count(), "version": __version__, "models": list(models or available_models())}
     return {**machine, **result, "live": viewed}
 
 
@@ -222,9 +224,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--live", type=int, default=0, metavar="N", help="N viewers of the Live tab beside them; needs chromium")
     add("--warm-up", type=float, default=_WARM_UP, metavar="SECONDS", help="not measured (default: %(default)s)")
     add("--picture", type=Path, default=_PICTURE)
+    add("--models", nargs="+", metavar="NAME", help="that the app started here loads (default: all)")
     add("--pid", type=int, help="the server's process, for its memory; known if the app is started here")
     add("--json", type=Path, help="where to write the figures (default: the standard output)")
     args = parser.parse_args(arguments)
+    if args.url and args.models:
+        parser.error("--models is for an app started here, not for one that runs")
     if args.live and args.requests:
         parser.error("--live is for --minutes, not for --requests")
     minutes = args.minutes if args.minutes or args.requests else 1.0
@@ -232,7 +237,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         url, pid = args.url, args.pid
         if url is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            url, pid = stack.enter_context(app(folder, "--rate-limit", "0"))
+            models = ["--models", *args.models] if args.models else []
+            url, pid = stack.enter_context(app(folder, "--rate-limit", "0", *models))
         result = run(
             url,
             clients=args.clients,
@@ -242,6 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             picture=args.picture,
             pid=pid,
             warm_up=args.warm_up,
+            models=args.models,
         )
     text = json.dumps(result, indent=2)
     if args.json is None:

@@ -72,7 +72,8 @@ FAULTS: Final = (
 _FUZZ: Final = "python -m benchmarks.fuzz --seconds 60 --json weights/results/fuzz.json"
 _LOAD: Final = "python -m benchmarks.load --clients 32 --minutes 5 --live 2 --json weights/results/load.json"
 _SEQUENTIAL: Final = (
-    "python -m benchmarks.load --clients 1 --requests 10000 --json weights/results/load_sequential.json"
+    "python -m benchmarks.load --clients 1 --requests 10000 --models eac_mobilenet_v2 "
+    "--json weights/results/load_sequential.json"
 )
 _LIVE: Final = "python -m benchmarks.live_soak --viewers 2 --minutes 5 --out weights/results/live_soak.json"
 _VIDEO: Final = "python -m benchmarks.video --minutes 1 10 --json weights/results/video.json"
@@ -119,8 +120,10 @@ def _loaded(document: dict[str, Any] | None) -> str:
     if document is None:
         return "not measured yet"
     errors = sum(document["errors"].values())
+    models = len(document["models"])
     parts = [
         f"{document['clients']} {'client' if document['clients'] == 1 else 'clients'} on {document['cores']} cores, "
+        f"{models} {'model' if models == 1 else 'models'}, "
         f"{document['seconds'] / 60:.0f} min: {document['requests']:,} answers, {errors or 'no'} errors, "
         f"{document['queue_full']:,} told that the queue is full",
         f"p50 {document['p50_s']:.1f} s, p95 {document['p95_s']:.1f} s",

@@ -24,7 +24,15 @@ def test_the_readme_tells_what_the_files_hold() -> None:
 
 
 LOAD = {
-    **{"clients": 32, "cores": 2, "seconds": 300.4, "requests": 1234, "queue_full": 5, "errors": {}},
+    **{
+        "clients": 32,
+        "cores": 2,
+        "models": ["a", "b", "c", "d"],
+        "seconds": 300.4,
+        "requests": 1234,
+        "queue_full": 5,
+        "errors": {},
+    },
     **{"p50_s": 2.04, "p95_s": 3.96, "growth": 0.041},
     "live": {"frames_per_second": [4.25, 4.35]},
 }
@@ -38,8 +46,8 @@ def test_figures_become_words(tmp_path: Path) -> None:
     text = table(tmp_path)
     assert "12,345 pictures, 7 zips tried; a failure in: zip" in text
     assert (
-        "32 clients on 2 cores, 5 min: 1,234 answers, no errors, 5 told that the queue is full; p50 2.0 s, p95 4.0 s; "
-        "memory +4% after the warm-up; live beside it: 4.2, 4.3 frames/s" in text
+        "32 clients on 2 cores, 4 models, 5 min: 1,234 answers, no errors, 5 told that the queue is full; p50 2.0 s, "
+        "p95 4.0 s; memory +4% after the warm-up; live beside it: 4.2, 4.3 frames/s" in text
     )
     (tmp_path / "load.json").write_text(json.dumps(LOAD | {"errors": {"ReadError": 2}, "live": {"error": "x"}}))
     assert "2 errors" in table(tmp_path) and "live beside it: not measured" in table(tmp_path)
