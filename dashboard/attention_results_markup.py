@@ -55,7 +55,7 @@ def flip_table(results: AttentionResults, styles: Mapping[str, ModelStyle]) -> s
         )
         for name, model in results.models.items()
     ]
-    header = ("Model", "Relative flip loss, mean (95 % interval)", "Correlation, mean (95 % interval)")
+    header = ("Model", "Relative flip loss, mean (95\u00a0% interval)", "Correlation, mean (95\u00a0% interval)")
     return table(header, rows)
 
 
