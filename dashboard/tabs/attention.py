@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import gradio as gr
 
 from dashboard import attention_markup, markup
-from dashboard.reading import FaceReading, Reading, agreement_sentence, as_whole, load_examples, read_faces
+from dashboard.reading import FaceReading, Reading, agreement_sentence, as_whole
 from dashboard.tabs.attention_erase import EraseSection
 from dashboard.tabs.attention_export import ExportSection
 from dashboard.tabs.attention_maps import MapsSection
@@ -17,9 +17,9 @@ from dashboard.tabs.attention_mirror import MirrorSection
 from dashboard.tabs.attention_regions import RegionsSection
 from dashboard.tabs.attention_study import StudySection
 from dashboard.tabs.attention_trust import TrustSection
-from dashboard.tabs.clicks import CHOOSE_EXAMPLE, CHOOSE_FACE
+from dashboard.tabs.clicks import CHOOSE_FACE
 from dashboard.tabs.compare import EXAMPLES
-from dashboard.tabs.uploads import uploaded_path
+from dashboard.tabs.intake import FORGET, FORGOTTEN, UNEXPECTED, Intake, Updates
 from dashboard.work import COMPARE_AT_ONCE, EXPLAIN_AT_ONCE, Jobs
 from explain.methods import METHODS
 from explain.record import ALL, OWN, explain_picture, to_json
@@ -32,11 +32,6 @@ _log = logging.getLogger(__name__)
 
 #: The id of the tab, to open it from others.
 TAB: Final = "attention"
-_UNEXPECTED: Final = "Something went wrong while reading this picture. Try again, or try another picture."
-_FORGET: Final = 3600
-_FORGOTTEN: Final = "This picture was forgotten after an hour without a change. Try it again."
-
-Updates: TypeAlias = dict[Any, Any]
 
 
 class AttentionTab:
@@ -46,35 +41,14 @@ class AttentionTab:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer = analyzer
         self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
-        self.examples = load_examples(examples)
         self.jobs = Jobs()
-        self._lay_out(weights)
+        self._lay_out(examples, weights)
         self._connect()
 
-    def _lay_out(self, weights: Path) -> None:
+    def _lay_out(self, examples: Path, weights: Path) -> None:
         labels = {label for card in self.shown.cards.values() for label in card.labels}
         expressions = in_display_order(labels)
-        self.notice = gr.HTML(visible=False, elem_id="attention-notice")
-        with gr.Row(elem_classes="fer-actions"):
-            self.whole = gr.Button(
-                "Read the whole picture as one face", variant="primary", visible=False, elem_id="attention-whole"
-            )
-            self.clear = gr.Button("Try another picture", visible=False, elem_id="attention-clear")
-        with gr.Column(elem_id="attention-start") as self.start:
-            self.image = gr.Image(
-                type="filepath",
-                image_mode=None,
-                sources=["upload", "clipboard", "webcam"],
-                show_label=False,
-                buttons=[],
-                height=320,
-                placeholder="Drop a photo here, or click to choose one",
-                elem_id="attention-image",
-            )
-            thumbs = [(example.title, example.thumbnail) for example in self.examples]
-            self.gallery = gr.HTML(
-                markup.examples(thumbs), visible=bool(thumbs), js_on_load=CHOOSE_EXAMPLE, elem_id="attention-examples"
-            )
+        self.intake = Intake("attention", self.analyzer, examples)
         self.picture = gr.HTML(visible=False, js_on_load=CHOOSE_FACE, elem_id="attention-picture")
         with gr.Column(visible=False, elem_id="attention-lab") as self.lab:
             self.card = gr.HTML(elem_id="attention-face")
@@ -94,8 +68,8 @@ class AttentionTab:
                 with gr.Tab("Export"):
                     self.export = ExportSection(self.analyzer, self.shown)
         StudySection(weights)
-        self.reading = gr.State(None, time_to_live=_FORGET)
-        self.face = gr.State(None, time_to_live=_FORGET)
+        self.reading = gr.State(None, time_to_live=FORGET)
+        self.face = gr.State(None, time_to_live=FORGET)
 
     def _connect(self) -> None:
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -104,7 +78,7 @@ class AttentionTab:
             *(*self.trust.outputs, *self.regions.outputs, *self.export.outputs),
         ]
         self.one_face = [self.card, self.face, *outputs]
-        stages = [self.notice, self.start, self.lab, self.picture, self.image, self.whole, self.clear, self.reading]
+        stages = [*self.intake.outputs, self.lab, self.picture, self.reading]
         self.everything = [*stages, *self.one_face]
         self.controls = [self.maps.first, self.maps.second, *self.maps.look]
         self.maps.connect(self.face)
@@ -120,10 +94,10 @@ class AttentionTab:
             "concurrency_id": "compare",
             **hidden,
         }
-        sent = self.image.input(self.read_upload, [self.image, *self.controls], preprocess=False, **reads)
-        tried = self.gallery.select(self.read_example, self.controls, **reads)
-        self.clear.click(self.start_over, outputs=self.everything, cancels=[sent, tried], queue=False, **hidden)
-        self.whole.click(self.read_whole, [self.reading, *self.controls], self.everything, **hidden)
+        sent = self.intake.image.input(self.read_upload, [self.intake.image, *self.controls], preprocess=False, **reads)
+        tried = self.intake.gallery.select(self.read_example, self.controls, **reads)
+        self.intake.clear.click(self.start_over, outputs=self.everything, cancels=[sent, tried], queue=False, **hidden)
+        self.intake.whole.click(self.read_whole, [self.reading, *self.controls], self.everything, **hidden)
         chosen = [self.reading, *self.controls]
         self.picture.select(self.choose_face, chosen, self.one_face, **hidden)
         self._connect_endpoint()
@@ -172,32 +146,19 @@ class AttentionTab:
     def idle(self, text: str = "") -> Updates:
         """Ready for a picture, everything else forgotten; with a message if the last one could not be read."""
         return {
-            self.notice: gr.update(value=markup.message(text), visible=bool(text)),
-            self.start: gr.update(visible=True),
-            **{part: gr.update(visible=False) for part in (self.whole, self.clear, self.lab)},
+            **self.intake.idle(text),
+            self.lab: gr.update(visible=False),
             self.picture: gr.update(value="", visible=False),
-            **{part: None for part in (self.image, self.reading, self.face)},
+            **{part: None for part in (self.reading, self.face)},
             **{part: "" for part in (self.card, self.maps.grid, self.maps.large, self.maps.difference)},
             **self._fresh(None),
-        }
-
-    def busy(self) -> Updates:
-        """A picture is being read."""
-        return {
-            self.notice: gr.update(value=markup.busy("Looking for faces and reading them …"), visible=True),
-            self.start: gr.update(visible=False),
-            self.clear: gr.update(value="Cancel", visible=True),
         }
 
     def done(self, reading: Reading, *controls: Any) -> Updates:
         """The faces of a picture, the first one chosen; or the offer to read the whole picture as one face."""
         found = bool(reading.faces)
         updates = {
-            self.notice: gr.update(value="" if found else markup.message(markup.NO_FACE), visible=not found),
-            self.whole: gr.update(visible=not found),
-            self.clear: gr.update(value="Try another picture", visible=True),
-            self.start: gr.update(visible=False),
-            self.image: None,
+            **self.intake.taken(found=found),
             self.lab: gr.update(visible=found),
             self.picture: gr.update(value=markup.picture(reading), visible=not found or len(reading.faces) > 1),
             self.reading: reading,
@@ -245,28 +206,20 @@ class AttentionTab:
         if payload is None:
             yield self.idle()
             return
-        yield from self._read(lambda: uploaded_path(payload, self.image.GRADIO_CACHE), *controls)
+        yield from self._read(lambda: self.intake.path(payload), *controls)
+
+    def _read(self, source: Callable[[], Path], *controls: Any) -> Iterator[Updates]:
+        return self.intake.read(source, lambda reading: self.done(reading, *controls), self.idle)
 
     def read_example(
         self, first: str, second: str, scale: str, colours: str, opacity: float, event: gr.EventData
     ) -> Iterator[Updates]:
         """Read the example that was clicked."""
-        index = int(event._data["index"])
-        yield from self._read(lambda: self.examples[index].path, first, second, scale, colours, opacity)
-
-    def _read(self, source: Callable[[], Path], *controls: Any) -> Iterator[Updates]:
-        yield self.busy()
-        try:
-            yield self.done(read_faces(self.analyzer, read_image(source())), *controls)
-        except FerError as error:
-            yield self.idle(str(error))
-        except Exception:  # whatever it is, the user gets words and not a stack trace
-            _log.exception("reading a picture failed")
-            yield self.idle(_UNEXPECTED)
+        yield from self._read(lambda: self.intake.example(event), first, second, scale, colours, opacity)
 
     def read_whole(self, reading: Reading | None, *controls: Any) -> Updates:
         """Show the picture without faces as one face."""
-        return self.idle(_FORGOTTEN) if reading is None else self.done(as_whole(reading), *controls)
+        return self.idle(FORGOTTEN) if reading is None else self.done(as_whole(reading), *controls)
 
     def choose_face(
         self,
@@ -283,17 +236,16 @@ class AttentionTab:
         self.jobs.stop(request.session_hash, forget=True)
         index = int(event._data["index"])
         if reading is None or not 0 <= index < len(reading.faces):
-            return {self.card: markup.message(_FORGOTTEN)}
+            return {self.card: markup.message(FORGOTTEN)}
         return self.show_face(reading, index, first, second, scale, colours, opacity)
 
     def hand_over(self, reading: Reading | None, index: int, *controls: Any) -> Updates:
         """Show a face of another tab: the face alone, not its picture."""
         if reading is None or not 0 <= index < len(reading.faces):
-            return self.idle(_FORGOTTEN)
+            return self.idle(FORGOTTEN)
         return {
             **self.idle(),
-            self.start: gr.update(visible=False),
-            self.clear: gr.update(value="Try another picture", visible=True),
+            **self.intake.taken(),
             self.lab: gr.update(visible=True),
             **self.show(reading.faces[index], "The face from the comparison", *controls),
         }
@@ -305,7 +257,7 @@ class AttentionTab:
             gr.Error: the picture cannot be used or a name is unknown; its message says why.
         """
         try:
-            image = read_image(uploaded_path(payload, self.image.GRADIO_CACHE))
+            image = read_image(self.intake.path(payload))
             if target == ALL and method in METHODS and METHODS[method].speed == "very slow":
                 raise ExplanationError(f"{METHODS[method].title} is too slow for every expression here: name one.")
             models = None if model == ALL else [model]
@@ -315,7 +267,7 @@ class AttentionTab:
             raise gr.Error(str(error), print_exception=False) from None
         except Exception:
             _log.exception("/explain failed")
-            raise gr.Error(_UNEXPECTED, print_exception=False) from None
+            raise gr.Error(UNEXPECTED, print_exception=False) from None
 
 
 def build(analyzer: Analyzer, examples: Path = EXAMPLES, weights: Path = WEIGHTS) -> AttentionTab:

@@ -1,18 +1,18 @@
 """The Compare tab: a picture in, every face in it read by every model side by side. And the endpoint /compare."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import gradio as gr
 
 from dashboard import markup
 from dashboard.figures import compare_figure
-from dashboard.reading import Reading, as_whole, load_examples, read_faces
-from dashboard.tabs.clicks import CHOOSE_EXAMPLE, CHOOSE_FACE
+from dashboard.reading import Reading, as_whole
+from dashboard.tabs.clicks import CHOOSE_FACE
 from dashboard.tabs.compare_noise import NoiseSection
-from dashboard.tabs.uploads import uploaded_path
+from dashboard.tabs.intake import FORGET, FORGOTTEN, UNEXPECTED, Intake, Updates
 from dashboard.work import COMPARE_AT_ONCE
 from fer_models.analyzer import WEIGHTS, Analyzer
 from fer_models.ensemble import ENSEMBLE
@@ -26,12 +26,6 @@ _log = logging.getLogger(__name__)
 
 #: Pictures a newcomer can try.
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
-_UNEXPECTED: Final = "Something went wrong while reading this picture. Try again, or try another picture."
-#: Seconds after which an idle session's results are forgotten.
-_FORGET: Final = 3600
-_FORGOTTEN: Final = "This picture was forgotten after an hour without a change. Try it again."
-
-Updates: TypeAlias = dict[Any, Any]
 
 
 class CompareTab:
@@ -41,39 +35,17 @@ class CompareTab:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer = analyzer
         self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
-        self.examples = load_examples(examples)
         device = str(next(iter(analyzer.classifiers.values())).device)
         self.pairs = load_noise_pairs(weights, device)
-        self._lay_out()
+        self._lay_out(examples)
         self._connect()
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, examples: Path) -> None:
         cards = self.shown.cards
         #: Every model, and their mean where there is more than one.
         self.columns_offered = [*cards, *([ENSEMBLE] if len(cards) > 1 else [])]
         expressions = in_display_order({label for card in cards.values() for label in card.labels})
-        self.notice = gr.HTML(visible=False, elem_id="compare-notice")
-        with gr.Row(elem_classes="fer-actions"):
-            self.whole = gr.Button(
-                "Read the whole picture as one face", variant="primary", visible=False, elem_id="compare-whole"
-            )
-            self.clear = gr.Button("Try another picture", visible=False, elem_id="compare-clear")
-        with gr.Column(elem_id="compare-start") as self.start:
-            self.image = gr.Image(
-                # The file as it was sent: `read_image` decides what is decoded and how, not Gradio.
-                type="filepath",
-                image_mode=None,
-                sources=["upload", "clipboard", "webcam"],
-                show_label=False,
-                buttons=[],
-                height=320,
-                placeholder="Drop a photo here, or click to choose one",
-                elem_id="compare-image",
-            )
-            thumbs = [(example.title, example.thumbnail) for example in self.examples]
-            self.gallery = gr.HTML(
-                markup.examples(thumbs), visible=bool(thumbs), js_on_load=CHOOSE_EXAMPLE, elem_id="compare-examples"
-            )
+        self.intake = Intake("compare", self.analyzer, examples)
         with gr.Row(visible=False, elem_id="compare-results") as self.results:
             with gr.Column(scale=5, min_width=300):
                 self.picture = gr.HTML(js_on_load=CHOOSE_FACE, elem_id="compare-picture")
@@ -102,22 +74,22 @@ class CompareTab:
             )
             self.columns = gr.HTML(elem_id="compare-columns")
             self.noise = NoiseSection(self.pairs) if self.pairs else None
-        self.reading = gr.State(None, time_to_live=_FORGET)
-        self.index = gr.State(0, time_to_live=_FORGET)
+        self.reading = gr.State(None, time_to_live=FORGET)
+        self.index = gr.State(0, time_to_live=FORGET)
 
     def _connect(self) -> None:
         face = [self.verdict, self.chart, self.columns]
-        controls = [self.image, self.whole, self.clear, self.expression, self.models]
-        stages = [self.notice, self.start, self.results, self.report, self.maps]
+        controls = [*self.intake.outputs, self.expression, self.models]
+        stages = [self.results, self.report, self.maps]
         everything = [*stages, *controls, self.picture, *face, self.reading, self.index]
         choices = [self.reading, self.index, self.models, self.expression]
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         reads = {"outputs": everything, "concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare", **hidden}
         # preprocess=False hands over where the upload lies instead of what Gradio's decoder makes of it.
-        sent = self.image.input(self.read_upload, self.image, preprocess=False, **reads)
-        tried = self.gallery.select(self.read_example, **reads)
-        self.clear.click(self.idle, outputs=everything, cancels=[sent, tried], queue=False, **hidden)
-        whole = self.whole.click(self.read_whole, self.reading, everything, **hidden)
+        sent = self.intake.image.input(self.read_upload, self.intake.image, preprocess=False, **reads)
+        tried = self.intake.gallery.select(self.read_example, **reads)
+        self.intake.clear.click(self.idle, outputs=everything, cancels=[sent, tried], queue=False, **hidden)
+        whole = self.intake.whole.click(self.read_whole, self.reading, everything, **hidden)
         chosen = [self.reading, self.models, self.expression]
         picked = self.picture.select(self.choose_face, chosen, [self.index, *face], **hidden)
         self.models.input(self.show_face, choices, face, **hidden)
@@ -143,33 +115,20 @@ class CompareTab:
     def idle(self, text: str = "") -> Updates:
         """Ready for a picture, everything else forgotten; with a message if the last one could not be read."""
         return {
-            self.notice: gr.update(value=markup.message(text), visible=bool(text)),
-            self.start: gr.update(visible=True),
-            **{part: gr.update(visible=False) for part in (self.whole, self.clear, self.results, self.maps)},
+            **self.intake.idle(text),
+            **{part: gr.update(visible=False) for part in (self.results, self.maps)},
             **{part: "" for part in (self.picture, self.verdict, self.columns)},
-            **{part: None for part in (self.image, self.chart, self.reading)},
+            **{part: None for part in (self.chart, self.reading)},
             self.index: 0,
             self.expression: markup.OWN,
             self.models: self.columns_offered,
-        }
-
-    def busy(self) -> Updates:
-        """A picture is being read."""
-        return {
-            self.notice: gr.update(value=markup.busy("Looking for faces and reading them …"), visible=True),
-            self.start: gr.update(visible=False),
-            self.clear: gr.update(value="Cancel", visible=True),
         }
 
     def done(self, reading: Reading) -> Updates:
         """The faces of a picture, the first one chosen; or the offer to read the whole picture as one face."""
         found = bool(reading.faces)
         updates = {
-            self.notice: gr.update(value="" if found else markup.message(markup.NO_FACE), visible=not found),
-            self.whole: gr.update(visible=not found),
-            self.clear: gr.update(value="Try another picture", visible=True),
-            self.start: gr.update(visible=False),
-            self.image: None,
+            **self.intake.taken(found=found),
             self.results: gr.update(visible=True),
             self.picture: markup.picture(reading),
             self.report: gr.update(visible=found),
@@ -189,26 +148,15 @@ class CompareTab:
         if payload is None:
             yield self.idle()
             return
-        yield from self._read(lambda: uploaded_path(payload, self.image.GRADIO_CACHE))
+        yield from self.intake.read(lambda: self.intake.path(payload), self.done, self.idle)
 
     def read_example(self, event: gr.EventData) -> Iterator[Updates]:
         """Read the example that was clicked."""
-        index = int(event._data["index"])
-        yield from self._read(lambda: self.examples[index].path)
-
-    def _read(self, source: Callable[[], Path]) -> Iterator[Updates]:
-        yield self.busy()
-        try:
-            yield self.done(read_faces(self.analyzer, read_image(source())))
-        except FerError as error:
-            yield self.idle(str(error))
-        except Exception:  # whatever it is, the user gets words and not a stack trace
-            _log.exception("reading a picture failed")
-            yield self.idle(_UNEXPECTED)
+        yield from self.intake.read(lambda: self.intake.example(event), self.done, self.idle)
 
     def read_whole(self, reading: Reading | None) -> Updates:
         """Show the picture without faces as one face."""
-        return self.idle(_FORGOTTEN) if reading is None else self.done(as_whole(reading))
+        return self.idle(FORGOTTEN) if reading is None else self.done(as_whole(reading))
 
     def choose_face(
         self, reading: Reading | None, names: Sequence[str], expression: str, event: gr.EventData
@@ -220,7 +168,7 @@ class CompareTab:
     def show_face(self, reading: Reading | None, index: int, names: Sequence[str], expression: str) -> tuple[Any, ...]:
         """One face: where the models agree, the chart, the columns."""
         if reading is None or not 0 <= index < len(reading.faces):
-            return markup.message(_FORGOTTEN), None, ""
+            return markup.message(FORGOTTEN), None, ""
         face = reading.faces[index]
         chosen = self._chosen(names)
         predictions = markup.with_ensemble(face, chosen)
@@ -231,7 +179,7 @@ class CompareTab:
     def show_maps(self, reading: Reading | None, index: int, names: Sequence[str], expression: str) -> str:
         """The columns of one face, with another expression's maps."""
         if reading is None or not 0 <= index < len(reading.faces):
-            return markup.message(_FORGOTTEN)
+            return markup.message(FORGOTTEN)
         return markup.columns(reading.faces[index], self._chosen(names), expression, self.shown)
 
     def compare(self, payload: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -241,13 +189,13 @@ class CompareTab:
             gr.Error: the picture cannot be used; its message says why.
         """
         try:
-            image = read_image(uploaded_path(payload, self.image.GRADIO_CACHE))
+            image = read_image(self.intake.path(payload))
             return to_json(image, self.analyzer.analyze([image]))
         except FerError as error:
             raise gr.Error(str(error), print_exception=False) from None
         except Exception:
             _log.exception("/compare failed")
-            raise gr.Error(_UNEXPECTED, print_exception=False) from None
+            raise gr.Error(UNEXPECTED, print_exception=False) from None
 
     def _chosen(self, names: Sequence[str]) -> list[str]:
         """The ticked models in the order of the columns, and perhaps their mean."""
