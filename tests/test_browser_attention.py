@@ -3,25 +3,20 @@
 import json
 from pathlib import Path
 
-import pytest
+from browsing import MARKS, at_both_widths, browser, uploads
 from playwright.sync_api import Page, expect
-from test_browser_compare import CHROMIUM, Gate, address, at_both_widths, browser, gate, page, photos
+from test_browser_compare import Gate, address, gate, page, photos
 
 from explain.methods import METHODS
 from fer_models.analyzer import MODELS
 from fer_models.expressions import EXPRESSIONS
 
-__all__ = ["address", "browser", "gate", "page", "photos"]
+__all__ = ["address", "browser", "gate", "page", "photos", "uploads"]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
-]
+pytestmark = MARKS
 
 
 def upload(page: Page, photo: Path) -> None:
-    page.set_default_timeout(60_000)
-    expect.set_options(timeout=60_000)
     page.get_by_role("tab", name="Attention").click()
     page.set_input_files("#attention-image input[type=file]", photo)
 
@@ -144,7 +139,6 @@ def test_the_mirror_test_shows_two_numbers_a_model(page: Page, photos: dict[str,
 
 @at_both_widths
 def test_a_face_is_handed_over_from_compare(page: Page, photos: dict[str, Path]) -> None:
-    expect.set_options(timeout=60_000)
     page.set_input_files("#compare-image input[type=file]", photos["two"])
     page.get_by_role("button", name="Face 2").click()
     expect(page.locator("#compare-verdict .fer-eyebrow")).to_have_text("Face 2 of 2")

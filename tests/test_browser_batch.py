@@ -1,7 +1,6 @@
 """The Batch tab driven in headless Chromium: real uploads, real downloads."""
 
 import json
-import shutil
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -11,24 +10,16 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+from browsing import MARKS, at_both_widths, browser, launched, uploads, watched_page
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from test_app import free_port
+from playwright.sync_api import Browser, Page, expect
 
-import app
 from fer_models.analyzer import MODELS, Analyzer
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
-)
+__all__ = ["browser", "uploads"]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
-]
-expect.set_options(timeout=60_000)
+pytestmark = MARKS
 
 
 class Gate(Analyzer):
@@ -53,51 +44,18 @@ def gate(analyzer: Analyzer) -> Gate:
 
 
 @pytest.fixture(scope="module")
-def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("uploads")
-
-
-@pytest.fixture(scope="module")
 def address(gate: Gate, uploads: Path) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(uploads))
-        page = app.build_app(gate)
-        _, url, _ = page.launch(prevent_thread_lock=True, server_port=free_port(), **app.launch_settings())
+    with launched(gate, uploads) as (url, _):
         yield url
-        page.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
 def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Page]:
-    """The Batch tab of a fresh page. Afterwards: no other host was asked, no error, nothing wider than the page."""
-    width = getattr(request, "param", 1440)
-    outside: list[str] = []
-    errors: list[str] = []
-    context = browser.new_context(viewport={"width": width, "height": 900})
-    tab = context.new_page()
-    tab.set_default_timeout(60_000)
-    tab.on(
-        "request", lambda sent: None if sent.url.startswith((address, "data:", "blob:")) else outside.append(sent.url)
-    )
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.goto(address)
-    tab.get_by_role("tab", name="Batch").click()
-    tab.wait_for_selector("#batch-files input[type=file]", state="attached")
-    yield tab
-    assert outside == [] and errors == []
-    assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    context.close()
-
-
-at_both_widths = pytest.mark.parametrize("page", [1440, 390], indirect=True)
+    """The Batch tab of a fresh page, watched."""
+    with watched_page(browser, address, getattr(request, "param", 1440)) as tab:
+        tab.get_by_role("tab", name="Batch").click()
+        tab.wait_for_selector("#batch-files input[type=file]", state="attached")
+        yield tab
 
 
 @pytest.fixture(scope="module")

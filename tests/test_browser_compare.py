@@ -1,6 +1,5 @@
 """The Compare tab driven in headless Chromium."""
 
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,24 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browsing import MARKS, at_both_widths, browser, launched, uploads, watched_page
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from test_app import free_port
+from playwright.sync_api import Browser, Page, expect
 
-import app
 from fer_models.analyzer import MODELS, Analyzer
 from fer_models.expressions import EXPRESSIONS
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
-)
+__all__ = ["browser", "uploads"]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
-]
+pytestmark = MARKS
 
 
 class Gate(Analyzer):
@@ -47,46 +39,18 @@ def gate(analyzer: Analyzer) -> Gate:
 
 
 @pytest.fixture(scope="module")
-def address(gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
-        page = app.build_app(gate)
-        _, url, _ = page.launch(prevent_thread_lock=True, server_port=free_port(), **app.launch_settings())
+def address(gate: Gate, uploads: Path) -> Iterator[str]:
+    with launched(gate, uploads) as (url, _):
         yield url
         gate.open.set()
-        page.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
 def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Page]:
-    """The fresh page, 1440 px wide or as `at_both_widths` says.
-
-    Afterwards: nothing was asked of another host, no error was thrown, nothing is wider than the page.
-    """
-    width = getattr(request, "param", 1440)
-    outside: list[str] = []
-    errors: list[str] = []
-    context = browser.new_context(viewport={"width": width, "height": 900})
-    tab = context.new_page()
-    tab.set_default_timeout(60_000)
-    tab.on(
-        "request", lambda sent: None if sent.url.startswith((address, "data:", "blob:")) else outside.append(sent.url)
-    )
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.goto(address)
-    tab.wait_for_selector("#compare-image input[type=file]", state="attached")
-    yield tab
-    assert outside == [] and errors == []
-    assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    context.close()
+    """The fresh page, watched, 1440 px wide or as `at_both_widths` says."""
+    with watched_page(browser, address, getattr(request, "param", 1440)) as tab:
+        tab.wait_for_selector("#compare-image input[type=file]", state="attached")
+        yield tab
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +62,6 @@ def photos(tmp_path_factory: pytest.TempPathFactory, picture: NDArray[np.uint8])
     Image.fromarray(picture[:, :90]).save(photos["none"])
     photos["bad"].write_bytes(b"no picture")
     return photos
-
-
-at_both_widths = pytest.mark.parametrize("page", [1440, 390], indirect=True)
 
 
 def upload(page: Page, photo: Path) -> None:

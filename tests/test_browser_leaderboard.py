@@ -2,32 +2,23 @@
 
 import csv
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browsing import MARKS, at_both_widths, browser, launched, uploads, watched_page
 from leaderboard_files import write, write_files
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from test_app import free_port
+from playwright.sync_api import Browser, Page, expect
 
-import app
 from dashboard.leaderboard_sections import SECTIONS
 from dashboard.tabs import leaderboard
 from fer_models.analyzer import MODELS, Analyzer
 from fer_models.timing import Progress, Timing
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
-)
+__all__ = ["browser", "uploads"]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
-]
-expect.set_options(timeout=60_000)
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
@@ -36,49 +27,18 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def address(analyzer: Analyzer, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
-        page = app.build_app(analyzer, weights)
-        _, url, _ = page.launch(prevent_thread_lock=True, server_port=free_port(), **app.launch_settings())
+def address(analyzer: Analyzer, weights: Path, uploads: Path) -> Iterator[str]:
+    with launched(analyzer, uploads, weights) as (url, _):
         yield url
-        page.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
 def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Page]:
-    """The opened tab, 1440 px wide or as `at_both_widths` says.
-
-    Afterwards: nothing was asked of another host, no error was thrown, nothing is wider than the page.
-    """
-    width = getattr(request, "param", 1440)
-    outside: list[str] = []
-    errors: list[str] = []
-    context = browser.new_context(viewport={"width": width, "height": 900})
-    tab = context.new_page()
-    tab.set_default_timeout(60_000)
-    tab.on(
-        "request", lambda sent: None if sent.url.startswith((address, "data:", "blob:")) else outside.append(sent.url)
-    )
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.goto(address)
-    tab.get_by_role("tab", name="Leaderboard").click()
-    expect(tab.locator(".board-overview .fer-lead")).to_contain_text("is right most often")
-    yield tab
-    assert outside == [] and errors == []
-    assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    context.close()
-
-
-at_both_widths = pytest.mark.parametrize("page", [1440, 390], indirect=True)
+    """The opened tab, watched, 1440 px wide or as `at_both_widths` says."""
+    with watched_page(browser, address, getattr(request, "param", 1440)) as tab:
+        tab.get_by_role("tab", name="Leaderboard").click()
+        expect(tab.locator(".board-overview .fer-lead")).to_contain_text("is right most often")
+        yield tab
 
 
 def choose(page: Page, title: str) -> None:

@@ -1,29 +1,22 @@
 """The Live tab driven in headless Chromium, with a film in place of a camera."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
-from test_app import free_port
+from browsing import MARKS, at_both_widths, chromium, launched, open_page, uploads, watched_page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-import app
-from benchmarks.live_soak import CHROMIUM as ARGUMENTS
+from benchmarks.live_soak import CHROMIUM as CAMERA
 from benchmarks.live_soak import write_mjpeg
 from dashboard.tabs.compare import EXAMPLES
 from fer_models.analyzer import MODELS, load_analyzer
 
-CHROMIUM = shutil.which("chromium")
-LONG = 60_000
+__all__ = ["uploads"]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
-]
-expect.set_options(timeout=LONG)
+pytestmark = MARKS
 
 
 class Served:
@@ -46,62 +39,38 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(weights_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(weights_dir: Path, uploads: Path) -> Iterator[Served]:
     """Small random models behind the real face detector."""
-    uploads = tmp_path_factory.mktemp("uploads")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(uploads))
         patch.setenv("TMPDIR", str(uploads))
-        page = app.build_app(load_analyzer(weights=weights_dir, device="cpu"))
-        _, url, _ = page.launch(prevent_thread_lock=True, server_port=free_port(), **app.launch_settings())
-        yield Served(page, url, uploads)
-        page.close()
+        with launched(load_analyzer(weights=weights_dir, device="cpu"), uploads) as (url, page):
+            yield Served(page, url, uploads)
 
 
 @pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A browser whose camera shows two faces' worth of pictures and one without a face, in turns of four seconds."""
     film = tmp_path_factory.mktemp("film") / "camera.mjpeg"
     write_mjpeg(film, [EXAMPLES / "astronaut.jpg", EXAMPLES / "several_faces.jpg", EXAMPLES / "cat.jpg"], frames=120)
-    chromium = playwright.chromium.launch(
-        executable_path=CHROMIUM, args=[*ARGUMENTS.split(), f"--use-file-for-fake-video-capture={film}"]
-    )
-    yield chromium
-    chromium.close()
+    with chromium(CAMERA, f"--use-file-for-fake-video-capture={film}") as running:
+        yield running
 
 
-def open_live(context: BrowserContext, url: str) -> Page:
-    page = context.new_page()
-    page.set_default_timeout(LONG)
-    page.goto(url)
+def show_live(page: Page) -> Page:
     page.get_by_role("tab", name="Live").click()
     expect(page.get_by_role("button", name="Start camera")).to_be_visible()
     return page
 
 
+def open_live(context: BrowserContext, url: str) -> Page:
+    return show_live(open_page(context, url))
+
+
 @pytest.fixture
 def page(request: pytest.FixtureRequest, browser: Browser, served: Served) -> Iterator[Page]:
-    """The tab, 1440 px wide or as asked. Afterwards: no error was thrown, nothing is wider than the page."""
-    width = getattr(request, "param", 1440)
-    context = browser.new_context(viewport={"width": width, "height": 900})
-    errors: list[str] = []
-    outside: list[str] = []
-    context.on("weberror", lambda error: errors.append(str(error.error)))
-    context.on(
-        "request",
-        lambda sent: None if sent.url.startswith((served.url, "data:", "blob:")) else outside.append(sent.url),
-    )
-    tab = open_live(context, served.url)
-    yield tab
-    assert errors == [] and outside == []
-    assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    context.close()
+    """The tab, watched, 1440 px wide or as `at_both_widths` says."""
+    with watched_page(browser, served.url, getattr(request, "param", 1440)) as tab:
+        yield show_live(tab)
 
 
 def start(page: Page) -> None:
@@ -119,7 +88,7 @@ def wait_for_frames(page: Page, count: int = 2) -> None:
     )
 
 
-@pytest.mark.parametrize("page", [1440, 390], indirect=True)
+@at_both_widths
 def test_frames_come_and_are_read(page: Page) -> None:
     start(page)
     rows = page.locator(".fer-live-row")

@@ -5,32 +5,27 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import gradio as gr
 import pytest
+from browsing import MARKS, at_both_widths, browser, launched, uploads
 from playwright.sync_api import Page, expect
-from test_app import free_port
 from test_attention_results import model, spot
-from test_browser_compare import CHROMIUM, at_both_widths, browser, page, photos, upload
+from test_browser_compare import page, photos, upload
 
-import app
 from dashboard.attention_results import FILE
-from dashboard.tabs import page as tabs
 from explain.regions import REGIONS
 from fer_models.analyzer import Analyzer
 from fer_models.cards import ModelCard, read_card
 
-__all__ = ["browser", "page", "photos"]
+__all__ = ["browser", "page", "photos", "uploads"]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
 def address(
     analyzer: Analyzer,
     weights_dir: Path,
+    uploads: Path,
     tmp_path_factory: pytest.TempPathFactory,
     write_model: Callable[..., ModelCard],
 ) -> Iterator[str]:
@@ -50,18 +45,12 @@ def address(
     document = {"labels": "ferplus", "split": "test", "faces": 9, "areas": dict.fromkeys(REGIONS, 1 / 6)}
     (folder / "results").mkdir()
     (folder / "results" / FILE).write_text(json.dumps(document | {"mean_faces": {}, "models": models}))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
-        with gr.Blocks() as demo:
-            tabs.build(analyzer, demo, folder)
-        _, url, _ = demo.launch(prevent_thread_lock=True, server_port=free_port(), **app.launch_settings())
+    with launched(analyzer, uploads, folder) as (url, _):
         yield url
-        demo.close()
 
 
 @at_both_widths
 def test_plain_and_eac_side_by_side_follow_the_face_and_the_noise(page: Page, photos: dict[str, Path]) -> None:
-    expect.set_options(timeout=60_000)
     upload(page, photos["two"])
     section = page.locator("#compare-noise")
     expect(section).to_be_visible()
@@ -81,7 +70,6 @@ def test_plain_and_eac_side_by_side_follow_the_face_and_the_noise(page: Page, ph
 
 @at_both_widths
 def test_results_over_the_test_split_are_read_when_opened(page: Page) -> None:
-    expect.set_options(timeout=60_000)
     page.get_by_role("tab", name="Attention").click()
     study = page.locator("#attention-study")
     study.locator("button").first.click()

@@ -1,6 +1,5 @@
 """The Video tab driven in headless Chromium."""
 
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,24 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browsing import MARKS, at_both_widths, browser, launched, uploads, watched_page
 from clips import write_clip
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from test_app import free_port
+from playwright.sync_api import Browser, Page, expect
 
-import app
 from fer_models.analyzer import Analyzer
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
-)
+__all__ = ["browser", "uploads"]
+
 WAIT = 90_000
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
-]
+pytestmark = MARKS
 
 
 class Gate(Analyzer):
@@ -49,49 +42,19 @@ def gate(analyzer: Analyzer) -> Gate:
 
 
 @pytest.fixture(scope="module")
-def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("uploads")
-
-
-@pytest.fixture(scope="module")
 def address(gate: Gate, uploads: Path) -> Iterator[str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(uploads))
-        page = app.build_app(gate)
-        _, url, _ = page.launch(prevent_thread_lock=True, server_port=free_port(), **app.launch_settings())
+    with launched(gate, uploads) as (url, _):
         yield url
         gate.open.set()
-        page.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
 def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Page]:
-    """The tab, 1440 px wide or as the test says. Nothing may be asked of others, thrown, or wider than the page."""
-    width = getattr(request, "param", 1440)
-    outside: list[str] = []
-    errors: list[str] = []
-    context = browser.new_context(viewport={"width": width, "height": 900})
-    tab = context.new_page()
-    tab.set_default_timeout(WAIT)
-    tab.on(
-        "request", lambda sent: None if sent.url.startswith((address, "data:", "blob:")) else outside.append(sent.url)
-    )
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.goto(address)
-    tab.get_by_role("tab", name="Video").click()
-    tab.wait_for_selector("#video-file input[type=file]", state="attached")
-    yield tab
-    assert outside == [] and errors == []
-    assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    context.close()
+    """The tab, watched, 1440 px wide or as `at_both_widths` says."""
+    with watched_page(browser, address, getattr(request, "param", 1440), WAIT) as tab:
+        tab.get_by_role("tab", name="Video").click()
+        tab.wait_for_selector("#video-file input[type=file]", state="attached")
+        yield tab
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +73,7 @@ def analyse(page: Page) -> None:
     page.get_by_role("button", name="Analyse the video").click()
 
 
-@pytest.mark.parametrize("page", [1440, 390], indirect=True)
+@at_both_widths
 def test_a_video_is_played_charted_and_offered(page: Page, clip: Path, uploads: Path) -> None:
     upload(page, clip)
     page.get_by_role("checkbox", name="VGG16").click()
