@@ -8,7 +8,7 @@ import pytest
 from fer_models.analyzer import Analyzer
 from fer_models.expressions import EXPRESSIONS
 from fer_models.training.calibrate import calibrated, fit_temperature
-from fer_models.training.data import FaceData
+from fer_models.training.face_data import FaceData
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])

@@ -15,8 +15,8 @@ from fer_models.images import read_image
 from fer_models.metrics import measure
 from fer_models.preprocessing import InputSpec
 from fer_models.readings import Readings, load_readings
-from fer_models.training.data import FaceData
 from fer_models.training.evaluate import read_faces
+from fer_models.training.face_data import FaceData
 
 ANGER, FEAR, HAPPINESS = (EXPRESSIONS.index(name) for name in ("anger", "fear", "happiness"))
 

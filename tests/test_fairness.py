@@ -10,7 +10,7 @@ from PIL import Image
 from fer_models.__main__ import main
 from fer_models.comparison import Interval, gap_with_interval
 from fer_models.errors import DatasetError
-from fer_models.training.data import FaceData
+from fer_models.training.face_data import FaceData
 from fer_models.training.fairness import GroupedFaces, compare_groups, load_groups, too_small
 
 

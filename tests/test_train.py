@@ -21,7 +21,8 @@ from fer_models.checkpoints import load_network
 from fer_models.errors import FerError, WeightsError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.networks import PooledClassifier, build_network
-from fer_models.training.data import FaceData, load_data
+from fer_models.training.data import load_data
+from fer_models.training.face_data import FaceData
 from fer_models.training.loop import Trainer
 from fer_models.training.recipes import RECIPES, Recipe, Stage, find_recipe
 from fer_models.training.start import start_from

@@ -23,7 +23,8 @@ from fer_models.classifier import Classifier
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.faces import TEMPLATE
-from fer_models.training.data import FaceData, load_data
+from fer_models.training.data import load_data
+from fer_models.training.face_data import FaceData
 
 #: Label sets whose pictures are all cut-out faces of one size with their landmarks on the template.
 _LABELS: Final = ("fer2013", "ferplus")

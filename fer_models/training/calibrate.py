@@ -17,7 +17,8 @@ from fer_models.classifier import BATCH, Classifier
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.metrics import measure
-from fer_models.training.data import FaceData, load_data
+from fer_models.training.data import load_data
+from fer_models.training.face_data import FaceData
 
 #: A temperature outside this range means that something else is wrong.
 _RANGE = (0.05, 20.0)

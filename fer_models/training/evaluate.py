@@ -25,7 +25,8 @@ from fer_models.metrics import EvaluationReport, measure
 from fer_models.networks import multiply_adds
 from fer_models.readings import Readings, load_readings, save_readings
 from fer_models.results import FaceAnalysis
-from fer_models.training.data import SOURCES, FaceData, load_data
+from fer_models.training.data import SOURCES, load_data
+from fer_models.training.face_data import FaceData
 from fer_models.training.overlap import THRESHOLD, overlapping
 
 Reading = Literal["auto", "whole", "detect"]

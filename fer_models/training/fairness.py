@@ -25,8 +25,8 @@ from fer_models.errors import DatasetError, FerError, UnknownNameError
 from fer_models.expressions import EXPRESSIONS, expression
 from fer_models.images import read_image
 from fer_models.readings import Readings
-from fer_models.training.data import FaceData
 from fer_models.training.evaluate import read_faces
+from fer_models.training.face_data import FaceData
 
 _COLUMNS: Final = ("file", "label", "group")
 #: With fewer faces a 95 % interval is at least 25 percent points wide at an accuracy of 70 %.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fer_models.errors import DatasetError
 from fer_models.expressions import EXPRESSIONS
-from fer_models.training.data import SPLITS, FaceData
+from fer_models.training.face_data import SPLITS, FaceData
 
 SIDE: Final = 48
 USAGES: Final = ("Training", "PublicTest", "PrivateTest")

@@ -7,7 +7,7 @@ import numpy as np
 from fer_models.errors import DatasetError, UnknownNameError
 from fer_models.expressions import EXPRESSIONS, expression
 from fer_models.images import SUFFIXES, read_image
-from fer_models.training.data import SPLITS, FaceData, in_split
+from fer_models.training.face_data import SPLITS, FaceData, in_split
 
 
 def load_folder(root: Path, split: str, seed: int = 0) -> FaceData:

@@ -19,7 +19,7 @@ from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.networks import PooledClassifier
 from fer_models.training.augment import geometry, light
-from fer_models.training.data import FaceData
+from fer_models.training.face_data import FaceData
 from fer_models.training.objectives import CrossEntropyTask, EACTask
 from fer_models.training.recipes import Recipe, Stage
 

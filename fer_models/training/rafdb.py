@@ -8,7 +8,7 @@ import numpy as np
 from fer_models.errors import DatasetError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.images import read_image
-from fer_models.training.data import FaceData, in_split
+from fer_models.training.face_data import FaceData, in_split
 
 LABELS: Final = "list_patition_label.txt"
 #: Native labels 1 to 7.

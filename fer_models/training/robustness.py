@@ -15,8 +15,9 @@ from fer_models.ensemble import ENSEMBLE
 from fer_models.errors import FerError
 from fer_models.readings import Readings
 from fer_models.training.corruptions import CORRUPTIONS, STRENGTHS, corrupt
-from fer_models.training.data import SOURCES, FaceData, load_data
+from fer_models.training.data import SOURCES, load_data
 from fer_models.training.evaluate import read_faces
+from fer_models.training.face_data import FaceData
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

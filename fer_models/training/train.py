@@ -15,7 +15,8 @@ from fer_models.classifier import find_device
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.networks import build_network, multiply_adds
-from fer_models.training.data import FaceData, load_data
+from fer_models.training.data import load_data
+from fer_models.training.face_data import FaceData
 from fer_models.training.loop import Trainer
 from fer_models.training.recipes import RECIPES, TITLES, Recipe, Stage, find_recipe
 from fer_models.training.start import architecture_for, start_from
