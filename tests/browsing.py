@@ -8,7 +8,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
-from test_app import free_port
+from serving import free_port
 
 import app
 from fer_models.analyzer import WEIGHTS, Analyzer

@@ -1,5 +1,6 @@
 """A running app as strangers meet it: mounted, behind the guard, with uploads in a folder of its own."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,13 @@ from fer_models.analyzer import Analyzer
 
 #: One client for all: each new one reads the machine's certificates anew, which takes longer than most requests.
 HTTP = httpx.Client(verify=False, timeout=60)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

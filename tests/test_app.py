@@ -14,6 +14,7 @@ import pytest
 from gradio_client import Client, handle_file
 from numpy.typing import NDArray
 from PIL import Image
+from serving import free_port
 
 import app
 from dashboard.server.serve import Server
@@ -26,12 +27,6 @@ from fer_models.errors import ImageError, WeightsError
 from fer_models.expressions import EXPRESSIONS
 
 FACE = EXAMPLES / "astronaut.jpg"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

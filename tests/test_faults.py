@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from serving import call, send, serving
-from test_app import free_port
+from serving import call, free_port, send, serving
 
 import app
 from fer_models.analyzer import Analyzer, load_analyzer

@@ -22,8 +22,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.types import CallToolResult, ImageContent, TextContent
 from numpy.typing import NDArray
 from PIL import Image
-from serving import HTTP, Running, serving
-from test_app import free_port
+from serving import HTTP, Running, free_port, serving
 
 import app
 from dashboard.mcp.pictures import picture_from

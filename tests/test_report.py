@@ -5,14 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from browsing import CHROMIUM, chromium, watched_page
 from leaderboard_files import write_files
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from dashboard.leaderboard import read_board
 from dashboard.report import report
 from fer_models.__main__ import main
-
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +59,8 @@ def test_no_text_can_leave_its_place(weights: Path, tmp_path: Path) -> None:
 def test_it_draws_alone(weights: Path, tmp_path: Path, width: int) -> None:
     file = tmp_path / "report.html"
     file.write_text(report(read_board(weights)), encoding="utf-8")
-    asked: list[str] = []
-    errors: list[str] = []
-    with sync_playwright() as playwright:
-        arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        page = browser.new_page(viewport={"width": width, "height": 900})
-        page.set_default_timeout(60_000)
-        page.on("request", lambda sent: asked.append(sent.url))
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(file.as_uri())
-        expect(page.locator(".js-plotly-plot .main-svg:first-child")).to_have_count(14, timeout=60_000)
+    with chromium() as browser, watched_page(browser, file.as_uri(), width) as page:
+        expect(page.locator(".js-plotly-plot .main-svg:first-child")).to_have_count(14)
         section = page.locator("#expressions-ferplus")
         section.get_by_role("button", name="VGG16").click()
         section.locator("[data-panel=vgg16] .fer-cell").first.click()
@@ -78,6 +68,3 @@ def test_it_draws_alone(weights: Path, tmp_path: Path, width: int) -> None:
         with page.expect_download() as download:
             section.locator("[data-save=svg]").click()
         assert download.value.suggested_filename == "expressions-ferplus.svg"
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        browser.close()
-    assert errors == [] and [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []

@@ -21,8 +21,7 @@ import pytest
 from gradio_client import Client, handle_file
 from numpy.typing import NDArray
 from PIL import Image
-from serving import HTTP, Running, call, mounted, send, serving
-from test_app import free_port
+from serving import HTTP, Running, call, free_port, mounted, send, serving
 
 import app
 from dashboard.server.accounts import hash_password

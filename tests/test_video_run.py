@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
@@ -11,6 +10,7 @@ from typing import Any, cast
 import av
 import numpy as np
 import pytest
+from browsing import CHROMIUM, WAIT, chromium
 from clips import flat, index_of, ramp, write_clip
 from numpy.typing import NDArray
 
@@ -298,21 +298,14 @@ def test_large_frames_are_read_one_at_a_time(fake: ByGrey, tmp_path: Path) -> No
     assert fake.batches == [1, 1, 1]
 
 
-CHROMIUM = shutil.which("chromium")
-
-
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH")
 def test_chromium_plays_the_annotated_video(fake: ByGrey, clip: Path, tmp_path: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
     run(fake, clip, tmp_path, rate=5)
     (tmp_path / "page.html").write_text(f"<video src={VIDEO} preload=auto></video>")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--headless", "--no-sandbox"])
+    with chromium() as browser:
         page = browser.new_page()
         page.goto((tmp_path / "page.html").as_uri())
-        page.wait_for_function("document.querySelector('video').readyState >= 2", timeout=60_000)
+        page.wait_for_function("document.querySelector('video').readyState >= 2", timeout=WAIT)
         facts = page.evaluate("(({duration, videoWidth}) => [duration, videoWidth])(document.querySelector('video'))")
-        browser.close()
     assert facts == [pytest.approx(2, abs=0.1), 640]
