@@ -76,7 +76,7 @@ _SEQUENTIAL: Final = (
     "--json weights/results/load_sequential.json"
 )
 _LIVE: Final = "python -m benchmarks.live_soak --viewers 2 --minutes 5 --out weights/results/live_soak.json"
-_VIDEO: Final = "python -m benchmarks.video --minutes 1 10 --json weights/results/video.json"
+_VIDEO: Final = "python -m benchmarks.video --minutes 1 10 --rate 2 --json weights/results/video.json"
 _BATCH: Final = "python -m benchmarks.batch --json weights/results/batch.json"
 
 

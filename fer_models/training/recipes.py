@@ -56,7 +56,7 @@ class Recipe:
         view: EAC's second view, "mirrored" or "independent".
         augmentation: of the training faces.
         mode: colour mode of the input, "grey" or "rgb".
-        start: weights to begin with: None, "imagenet" (MobileNetV2 only), or the name of a trained model.
+        start: weights to begin with: None, "imagenet" (MobileNetV2 and VGG16), or the name of a trained model.
         seed: of initial weights, order and augmentation.
     """
 
