@@ -37,7 +37,7 @@ def test_vgg16_takes_kernels_in_its_own_order_of_axes(tmp_path: Path, monkeypatc
     folder.mkdir()
     (folder / "vgg16.ckpt").write_bytes(pickle.dumps({"VGG16_0": layers}, protocol=3))
     sample = torch.rand(4, 3, 32, 32)
-    start_from(network, "imagenet", [], architecture="vgg16", sample=sample)
+    start_from(network, "imagenet", [], architecture="vgg16", sample=lambda: sample)
     for index, layer in enumerate(convolutions):
         kernel = layers[f"Conv_{index}"]["kernel"]
         assert layer.weight[1, 2, 0, 1] == kernel[0, 1, 2, 1]

@@ -33,7 +33,7 @@ def imagenet_weights(architecture: str, features: nn.Module) -> dict[str, Tensor
 
 
 @torch.no_grad()
-def settle_norms(features: nn.Sequential, inputs: Tensor) -> None:
+def settle_norms(features: nn.Module, inputs: Tensor) -> None:
     """Give a plain chain of layers with new batch norms the function that it has without them, but for a factor.
 
     Each norm takes the mean and deviation that its inputs have here, and gives them back divided by the layer's mean
@@ -47,7 +47,7 @@ def settle_norms(features: nn.Sequential, inputs: Tensor) -> None:
     features.eval()
     divided = torch.ones(())
     x = inputs
-    for layer in features:
+    for layer in features.children():
         if isinstance(layer, nn.Conv2d) and layer.bias is not None:
             layer.bias /= divided
         if isinstance(layer, nn.BatchNorm2d):

@@ -1,5 +1,6 @@
 """Weights a training run may begin with."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from safetensors.torch import load_file
@@ -17,7 +18,7 @@ def start_from(
     folders: list[Path],
     *,
     architecture: str = "",
-    sample: Tensor | None = None,
+    sample: Callable[[], Tensor] | None = None,
 ) -> None:
     """Load the weights a recipe names into the network's features, and its head where that fits.
 
@@ -28,8 +29,8 @@ def start_from(
             others), or a model's name.
         folders: where NAME and its suffix are looked for, in this order.
         architecture: the network's, for "imagenet".
-        sample: (N, 3, S, S) float32, faces as training feeds them, for "imagenet" of a VGG16: its new batch norms take
-            their statistics from these.
+        sample: gives (N, 3, S, S) float32, faces as training feeds them; asked for "imagenet" of a VGG16, whose new
+            batch norms take their statistics from these.
 
     Raises:
         WeightsError: the weights are missing or do not fit.
@@ -38,8 +39,8 @@ def start_from(
         return
     if start == "imagenet":
         _load(network.features, imagenet_weights(architecture, network.features), start)
-        if architecture == "vgg16" and sample is not None and isinstance(network.features, nn.Sequential):
-            settle_norms(network.features, sample)
+        if architecture == "vgg16" and sample is not None:
+            settle_norms(network.features, sample())
         return
     path = _find(start, folders)
     if path.suffix in START_SUFFIXES:

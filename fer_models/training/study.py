@@ -226,7 +226,7 @@ def _train(run: Run, args: argparse.Namespace, validation: FaceData, test: FaceD
     if (out / "checkpoint.pt").is_file():
         trainer.resume()
     trainer.fit(faces.data, validation)
-    _export(trainer, run, out, args)
+    _export(trainer, run, out, len(faces.data), _command(args, [run]))
 
 
 def _keep_list(path: Path, faces: NoisyFaces) -> None:
@@ -236,7 +236,7 @@ def _keep_list(path: Path, faces: NoisyFaces) -> None:
     path.write_text("row,clean,used\n" + "\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _export(trainer: Trainer, run: Run, out: Path, args: argparse.Namespace) -> None:
+def _export(trainer: Trainer, run: Run, out: Path, faces: int, command: str) -> None:
     """The last epoch's weights, whatever they memorised, with a card."""
     network = trainer.network.to("cpu", memory_format=torch.contiguous_format)
     name = f"noise_{run.name}"
@@ -249,22 +249,21 @@ def _export(trainer: Trainer, run: Run, out: Path, args: argparse.Namespace) -> 
         labels=EXPRESSIONS,
         input=trainer.recipe.input(trainer.recipe.stages[-1].size),
         training_labels=noise,
-        training_data=f"{args.faces} faces of FER2013's training split",
+        training_data=f"{faces} faces of FER2013's training split",
         licence="MIT",
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         sha256=sha256,
         intended_use=INTENDED_USE,
         misuse=MISUSE,
-        recipe={"command": f"{_command(args, [run])} --methods {run.method}", "settings": asdict(trainer.recipe)},
+        recipe={"command": f"{command} --methods {run.method}", "settings": asdict(trainer.recipe)},
     )
     write_card(card, out / f"{name}.json")
 
 
 def _command(args: argparse.Namespace, runs: Sequence[Run]) -> str:
     """What repeats these runs; seeds and shares of noise in the order of their first run."""
-    noises, seeds = (
-        " ".join(dict.fromkeys(map(str, one))) for one in ([r.noise for r in runs], [r.seed for r in runs])
-    )
+    noises = " ".join(dict.fromkeys(str(run.noise) for run in runs))
+    seeds = " ".join(dict.fromkeys(str(run.seed) for run in runs))
     return (
         f"python -m fer_models study noise --data DIR --epochs {args.epochs} --size {args.size} --faces {args.faces} "
         f"--seeds {seeds} --noise {noises}"

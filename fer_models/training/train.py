@@ -85,8 +85,12 @@ def run(args: argparse.Namespace) -> int:
         folders = [out.parent / (recipe.start or ""), Path("weights")]
         recipe = replace(recipe, architecture=architecture_for(recipe.architecture, recipe.start, folders))
         network = build_network(recipe.architecture, len(EXPRESSIONS))
-        sample = recipe.input(recipe.stages[0].size).transform(list(train_data.faces[:_SAMPLE]))
-        start_from(network, recipe.start, folders, architecture=recipe.architecture, sample=sample)
+        spec = recipe.input(recipe.stages[0].size)
+        start_from(
+            *(network, recipe.start, folders),
+            architecture=recipe.architecture,
+            sample=lambda: spec.transform(list(train_data.faces[:_SAMPLE])),
+        )
         trainer = Trainer(network, recipe, out, device, compiled=args.compile)
         if args.resume:
             trainer.resume()
