@@ -67,4 +67,7 @@ def _arcc_parts(one: Arcc | None) -> str:
         return ""
     parts = (("Coherency", one.coherency), ("Simplicity", one.simplicity), ("ROAD, 0 to 1", one.road))
     told = "".join(f"<div><dt>{title}</dt><dd>{value:.2f}</dd></div>" for title, value in parts)
-    return f'<p class="fer-hint">This map’s ARCC is the harmonic mean of:</p><dl class="fer-lab-numbers">{told}</dl>'
+    return (
+        f'<p class="fer-hint">This map’s ARCC is the harmonic mean of:</p><dl class="fer-lab-numbers">{told}</dl>'
+        '<p class="fer-hint">A blob is the same on every face, so its coherency is 1 by definition.</p>'
+    )

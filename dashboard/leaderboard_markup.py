@@ -10,7 +10,7 @@ from dashboard.leaderboard_csv import Rows, csv_text
 from dashboard.leaderboard_figures import noise_label, noise_order
 from dashboard.leaderboard_records import Board, Calibration, FaceSet, Latency, ModelRow, NoiseStudy, Robustness
 from dashboard.leaderboard_source import Advice
-from dashboard.leaderboard_words import adjusted, cell_sentence, millions, pair_sentence, share, signed
+from dashboard.leaderboard_words import FEW, adjusted, cell_sentence, millions, pair_sentence, share, signed
 from dashboard.markup import swatch
 from dashboard.published import FIGURES, NOISE, NOISE_SOURCE, QUOTED, Quoted
 from fer_models.comparison import Interval
@@ -118,15 +118,19 @@ def save_buttons(name: str, chart: str) -> str:
     )
 
 
+_SELDOM: Final = f'<td class="fer-words">none says it {FEW} times</td>'
+
+
 def trust_table(board: Board, face_set: FaceSet) -> str:
     """For each expression, the model that finds most of it and the one to believe most when it says it."""
     rows = []
     for label in _labels(face_set):
         found = _best({name: row.recall(label) for name, row in face_set.shipped.items() if label in row.labels})
-        said = _best({name: row.precision(label) for name, row in face_set.shipped.items() if label in row.labels})
+        often = [row for row in face_set.shipped.values() if label in row.labels and row.answers(label) >= FEW]
+        said = _best({row.name: row.precision(label) for row in often})
         faces = next(iter(face_set.models.values())).faces(label)
         name = f"{escape(label.capitalize())}<br><small>{faces:,} faces</small>"
-        rows.append((name, _with_words(board, found), _with_words(board, said)))
+        rows.append((name, _with_words(board, found), _with_words(board, said) if often else _SELDOM))
     return table(("Expression", "Finds most of it", "Most often right when it says so"), rows)
 
 
@@ -236,10 +240,14 @@ def agreement_table(board: Board, face_set: FaceSet) -> str:
 def pair_list(board: Board, face_set: FaceSet) -> str:
     """Every pair of models in words."""
     titles = {name: board.title(name) for name in face_set.models}
-    values = adjusted(face_set.pairs)
-    return sentences(
-        [pair_sentence(pair, values[frozenset((pair.first, pair.second))], titles) for pair in face_set.pairs]
-    )
+    values, kept_values = adjusted(face_set.pairs), adjusted(face_set.kept_pairs)
+    kept = {(pair.first, pair.second): pair for pair in face_set.kept_pairs} if face_set.copies else {}
+    told = []
+    for pair in face_set.pairs:
+        both = frozenset((pair.first, pair.second))
+        without = kept.get((pair.first, pair.second))
+        told.append(pair_sentence(pair, values[both], titles, (without, kept_values[both]) if without else None))
+    return sentences(told)
 
 
 def together(board: Board, face_set: FaceSet) -> str:

@@ -18,7 +18,7 @@ from dashboard.leaderboard_records import (
     NoiseStudy,
     Robustness,
 )
-from dashboard.leaderboard_source import Advice, count, maybe_share, number, share, stale_model
+from dashboard.leaderboard_source import Advice, count, difference, maybe_share, number, share, stale_model
 from fer_models.analyzer import MODELS
 from fer_models.cards import ModelCard
 from fer_models.comparison import Interval, PairedTest, ReliabilityBin
@@ -38,19 +38,8 @@ def _set(told: Any, label_set: LabelSet, cards: Mapping[str, ModelCard]) -> Face
     rows = {name: _row(name, figures, label_set, cards) for name, figures in told["models"].items()}
     if not any(name != ENSEMBLE for name in rows):
         raise ValueError("it tells of no model")
-    pairs = tuple(
-        PairedTest(
-            first=str(each["first"]),
-            second=str(each["second"]),
-            only_first=count(each["only_first"]),
-            only_second=count(each["only_second"]),
-            p_value=share(each["p_value"]),
-            agreement=share(each["agreement"]),
-            kappa=float(each["kappa"]),
-        )
-        for each in told["pairs"]
-    )
-    if any(name not in rows for pair in pairs for name in (pair.first, pair.second)):
+    pairs, kept_pairs = (tuple(map(_pair, told[key])) for key in ("pairs", "pairs_without_copies"))
+    if any(name not in rows for pair in (*pairs, *kept_pairs) for name in (pair.first, pair.second)):
         raise ValueError("a pair names a model that has no figures")
     members = [row for row in rows.values() if row.name != ENSEMBLE and row.baseline is None]
     if not members:
@@ -66,6 +55,20 @@ def _set(told: Any, label_set: LabelSet, cards: Mapping[str, ModelCard]) -> Face
         models={name: rows[name] for name in in_order(rows)},
         pairs=pairs,
         oracle=share(told["oracle"]),
+        kept_pairs=kept_pairs,
+        calibration_gaps={name: _gap(told["calibration_gaps"][name]) for name in told["calibration_gaps"]},
+    )
+
+
+def _pair(told: Any) -> PairedTest:
+    return PairedTest(
+        first=str(told["first"]),
+        second=str(told["second"]),
+        only_first=count(told["only_first"]),
+        only_second=count(told["only_second"]),
+        p_value=share(told["p_value"]),
+        agreement=share(told["agreement"]),
+        kappa=float(told["kappa"]),
     )
 
 
@@ -106,6 +109,10 @@ def _row(name: str, told: Any, label_set: LabelSet, cards: Mapping[str, ModelCar
 
 def _interval(told: Any) -> Interval:
     return Interval(share(told["value"]), share(told["low"]), share(told["high"]))
+
+
+def _gap(told: Any) -> Interval:
+    return Interval(difference(told["value"]), difference(told["low"]), difference(told["high"]))
 
 
 def _calibration(told: Any) -> Calibration:
@@ -152,6 +159,7 @@ def robustness_of(cards: Mapping[str, ModelCard], label_set: LabelSet) -> Callab
             curves=curves,
             command=str(told["command"]),
             stale=kept,
+            behind={str(name): _gap(each) for name, each in told["behind"].items()},
         )
 
     return parse

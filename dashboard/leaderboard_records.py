@@ -104,10 +104,13 @@ class ModelRow:
         index, total = self.labels.index(label), self.faces(label)
         return self.confusion[index][index] / total if total else None
 
+    def answers(self, label: str) -> int:
+        """How many faces the model gives this label."""
+        return sum(row[self.labels.index(label)] for row in self.confusion)
+
     def precision(self, label: str) -> float | None:
         """Share of the answers with this label that are right; None where it is never given."""
-        index = self.labels.index(label)
-        given = sum(row[index] for row in self.confusion)
+        index, given = self.labels.index(label), self.answers(label)
         return self.confusion[index][index] / given if given else None
 
 
@@ -123,6 +126,8 @@ class FaceSet:
         models: by name, in the project's order, the mean last.
         pairs: every pair of models on the same faces.
         oracle: share of faces at least one model gets right.
+        kept_pairs: every pair of models on the faces without a copy in the training split.
+        calibration_gaps: by model, how much larger its calibration error is than the least one.
     """
 
     label_set: LabelSet
@@ -132,6 +137,8 @@ class FaceSet:
     models: Mapping[str, ModelRow]
     pairs: tuple[PairedTest, ...]
     oracle: float
+    kept_pairs: tuple[PairedTest, ...] = ()
+    calibration_gaps: Mapping[str, Interval] = field(default_factory=dict)
 
     @property
     def single(self) -> dict[str, ModelRow]:
@@ -155,6 +162,7 @@ class Robustness:
         curves: by kind of corruption and model, one accuracy a strength.
         command: that measured it.
         stale: by model, why its curves may be out of date.
+        behind: by model, how far its mean over everything is below the best model's.
     """
 
     count: int
@@ -163,6 +171,7 @@ class Robustness:
     curves: Mapping[str, Mapping[str, tuple[float, ...]]]
     command: str
     stale: Mapping[str, Advice] = field(default_factory=dict)
+    behind: Mapping[str, Interval] = field(default_factory=dict)
 
     def mean(self, model: str) -> tuple[float, ...]:
         """The mean over all kinds, one accuracy a strength."""

@@ -171,7 +171,8 @@ def _confidence(board: Board, name: str) -> list[Part]:
             html.heading(
                 "Does 80 % sure mean right four times in five?",
                 "On the grey line it does. Below it a model is surer than it should be, above it less. The temperature "
-                "is fitted on other faces to bring a model near the line; it changes no answer.",
+                "is fitted on other faces, with the labels the model learned from, to bring it near the line; with "
+                "other labels it can take it away from the line. It changes no answer.",
             ),
             html.tools(f"reliability-{labels}", csv.calibration_rows(board, told), "reliability"),
         ),

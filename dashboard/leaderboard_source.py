@@ -102,6 +102,18 @@ def share(value: Any) -> float:
     return found
 
 
+def difference(value: Any) -> float:
+    """A difference of two shares, in [-1, 1].
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = float(value)
+    if not -1 <= found <= 1:  # NaN too
+        raise ValueError(f"expected a difference of shares from -1 to 1, found {value!r}")
+    return found
+
+
 def number(value: Any) -> float:
     """A finite number from 0.
 

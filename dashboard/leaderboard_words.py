@@ -5,13 +5,13 @@ from typing import Final
 
 from dashboard.leaderboard_records import Board, FaceSet, ModelRow
 from dashboard.markup import percent
-from fer_models.comparison import PairedTest
+from fer_models.comparison import Interval, PairedTest
 from fer_models.ensemble import ENSEMBLE
 
 #: Pairs count as different below this adjusted probability.
 LEVEL: Final = 0.05
-#: The summary does not judge by fewer faces of an expression.
-_FEW: Final = 20
+#: Nothing is judged by fewer faces of an expression, or by fewer answers with it.
+FEW: Final = 20
 
 
 def share(value: float) -> str:
@@ -63,14 +63,25 @@ def _exact(count: int, total: int) -> str:
     return percent(count / total)
 
 
-def pair_sentence(pair: PairedTest, p_value: float, titles: Mapping[str, str]) -> str:
+def pair_sentence(
+    pair: PairedTest, p_value: float, titles: Mapping[str, str], kept: tuple[PairedTest, float] | None = None
+) -> str:
     """How two models differ on the same faces.
 
     Args:
         pair: the test.
         p_value: adjusted for the number of pairs.
         titles: by model name.
+        kept: the same two on the faces without a copy in the training split, where there are copies.
     """
+    told = _pair_words(pair, p_value, titles)
+    if kept is None:
+        return told
+    without, adjusted_p = kept
+    return f"{told} Without training copies: {without.only_first:,} and {without.only_second:,}, {p_text(adjusted_p)}."
+
+
+def _pair_words(pair: PairedTest, p_value: float, titles: Mapping[str, str]) -> str:
     first, second = titles[pair.first], titles[pair.second]
     same = f"{first} and {second} give the same answer on {share(pair.agreement)} of the faces."
     alone = f"Only {first} is right on {pair.only_first:,}, only {second} on {pair.only_second:,}"
@@ -128,19 +139,23 @@ def _together(face_set: FaceSet) -> str:
 
 
 def _expressions(board: Board, face_set: FaceSet) -> str:
-    found = []
+    found, rare = [], []
     for label in next(iter(face_set.models.values())).labels:
         recalls = [(row.recall(label), name) for name, row in face_set.shipped.items() if label in row.labels]
         known = [(value, name) for value, name in recalls if value is not None]
-        if known and next(iter(face_set.models.values())).faces(label) >= _FEW:
+        faces = next(iter(face_set.models.values())).faces(label)
+        if known and faces >= FEW:
             value, name = max(known, key=lambda each: each[0])
             found.append((value, label, name))
+        elif known:
+            rare.append(f"{label} ({faces} face{'' if faces == 1 else 's'})")
     if len(found) < 2:
         return ""
     (most, easy, finder), (least, hard, other) = max(found), min(found)
+    few = f" Too rare in this set to judge: {', '.join(rare)}." if rare else ""
     return (
         f"Easiest is {easy}: {board.title(finder)} finds {share(most)} of it. Hardest is {hard}: even "
-        f"{board.title(other)}, which finds most of it, finds {share(least)}."
+        f"{board.title(other)}, which finds most of it, finds {share(least)}.{few}"
     )
 
 
@@ -149,7 +164,16 @@ def _calibrated(board: Board, face_set: FaceSet) -> str:
     return (
         f"Most honest about how sure it is: {board.title(best.name)}; its confidence and its accuracy are "
         f"{100 * best.after.error:.1f} percent points apart on average."
+        f"{_as_good(board, face_set.calibration_gaps)}"
     )
+
+
+def _as_good(board: Board, gaps: Mapping[str, Interval]) -> str:
+    """Which models are not behind the best by more than chance explains; "" where all are."""
+    names = [board.title(name) for name, gap in gaps.items() if gap.low <= 0]
+    if not names:
+        return ""
+    return f" {' and '.join(names)} {'is' if len(names) == 1 else 'are'} so close that chance may decide."
 
 
 def _robust(board: Board, name: str) -> str:
@@ -161,7 +185,7 @@ def _robust(board: Board, name: str) -> str:
     best = max(means, key=means.__getitem__)
     return (
         f"Best on bad pictures: {board.title(best)}, right on {share(means[best])} of corrupted faces, against "
-        f"{share(told.clean[best])} of the same {told.count:,} faces as they are."
+        f"{share(told.clean[best])} of the same {told.count:,} faces as they are.{_as_good(board, told.behind)}"
     )
 
 

@@ -32,15 +32,19 @@ class Arcc:
         simplicity: 1 minus the complexity: the share of the face's area and strength that the map does not mark.
         road: what removing pixels in the map's order does, `Road.combined` from -0.5 to 0.5 brought to -1 to 1, of
             which what is below 0 counts as 0.
+        mean_of: the scores of several maps whose mean this is; empty for one map's.
     """
 
     coherency: float
     simplicity: float
     road: float
+    mean_of: tuple[float, ...] = ()
 
     @property
     def score(self) -> float:
-        """ARCC: the harmonic mean of the parts; 0 if one of them is 0."""
+        """ARCC: the harmonic mean of the parts; 0 if one of them is 0. Of several maps, the mean of their scores."""
+        if self.mean_of:  # not the harmonic mean of mean parts, which is larger: each map is scored as one is
+            return float(np.mean(self.mean_of))
         parts = (self.coherency, self.simplicity, self.road)
         return 3 / sum(1 / part for part in parts) if min(parts) > 0 else 0.0
 
@@ -59,11 +63,12 @@ def arcc(heat: NDArray[np.float32], again: NDArray[np.float32], road: Road, side
 
 
 def mean_arcc(scores: Sequence[Arcc]) -> Arcc:
-    """The parts' means over several maps of a kind, at least one."""
+    """The mean of the scores, and of their parts, of several maps of a kind, at least one."""
     return Arcc(
         coherency=float(np.mean([one.coherency for one in scores])),
         simplicity=float(np.mean([one.simplicity for one in scores])),
         road=float(np.mean([one.road for one in scores])),
+        mean_of=tuple(one.score for one in scores),
     )
 
 

@@ -209,8 +209,8 @@ def judge(
 
     It takes about 2 * (RANDOM_MAPS + 2) * (steps + 1) predictions, in batches, and ROAD some seconds.
 
-    The baselines' coherency is that of methods: a blob stays what it is on any face (1), and the random map of another
-    face is another random map (about 0.5).
+    The baselines' coherency is that of methods: a blob stays what it is on any face (1 by definition, its ARCC's
+    largest part), and the random map of another face is another random map (about 0.5).
 
     Args:
         classifier: the model.

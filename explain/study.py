@@ -33,7 +33,8 @@ WHAT: Final[dict[str, str]] = {
     "flipped back, over all expressions (Zhang et al., ECCV 2022, equation 4); in squared units of the model's logits, "
     "so not comparable between models",
     "consistency.relative_loss": "loss over the mean square of the maps: 0 equal, 2 nothing in common, 4 opposed",
-    "consistency.correlation": "Pearson's correlation over the same entries",
+    "consistency.correlation": "Pearson's correlation over the same entries: of the maps of all expressions together, "
+    "so differences of level between them, which are the logits', count too",
     "faithfulness": "native map of the expression the model answers; areas under the deletion curve (covered with the "
     "mean colour; lower is better) and the insertion curve (uncovered from the blurred face; higher is better) "
     "(Petsiuk et al., BMVC 2018); random: mean of random maps of the same shape; blob: a blob in the middle; gain: how "
@@ -41,7 +42,8 @@ WHAT: Final[dict[str, str]] = {
     "faithfulness.road": "half of (least - most relevant first), mean over percentages (Rong et al., ICML 2022); "
     "higher is better",
     "faithfulness.arcc": "harmonic mean of coherency, simplicity and ROAD (Domeniconi et al., ICPR 2026, arXiv "
-    "2605.14641), in [0, 1]; higher is better",
+    "2605.14641), in [0, 1]; higher is better; random: mean of the random maps' scores; a blob's coherency is 1 by "
+    "definition",
     "regions": "shares of the positive evidence for the labelled expression, by label; faces whose map has none are "
     "counted, not averaged; areas: each region's share of the crop",
     "atlas.labelled": "mean map of an expression over the faces labelled with it",

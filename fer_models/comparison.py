@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest, bootstrap
 from sklearn.metrics import cohen_kappa_score
 
+from fer_models.metrics import calibration_error
+
 _RESAMPLES: Final = 2000
 _BINS: Final = 15
 #: Coverages of a risk-coverage curve.
@@ -38,18 +40,28 @@ def share_with_interval(right: NDArray[np.bool_], *, seed: int = 0) -> Interval:
         right: (N,) bool, N at least 1.
         seed: of the resampling.
     """
-    share = float(right.mean())
-    if len(np.unique(right)) < 2:  # every resample is the same
-        return Interval(share, share, share)
+    return mean_with_interval(right.astype(np.float64), seed=seed)
+
+
+def mean_with_interval(values: NDArray[np.float64], *, seed: int = 0) -> Interval:
+    """The mean with its percentile bootstrap interval; of paired differences, whether chance alone may explain them.
+
+    Args:
+        values: (N,) float64, N at least 1.
+        seed: of the resampling.
+    """
+    mean = float(values.mean())
+    if len(np.unique(values)) < 2:  # every resample is the same
+        return Interval(mean, mean, mean)
     result = bootstrap(
-        (right.astype(np.float64),),
+        (values,),
         np.mean,
         n_resamples=_RESAMPLES,
         method="percentile",
         batch=100,
         rng=np.random.default_rng(seed),
     )
-    return Interval(share, float(result.confidence_interval.low), float(result.confidence_interval.high))
+    return Interval(mean, float(result.confidence_interval.low), float(result.confidence_interval.high))
 
 
 def gap_with_interval(first: NDArray[np.bool_], second: NDArray[np.bool_], *, seed: int = 0) -> Interval:
@@ -169,6 +181,36 @@ def reliability(targets: NDArray[np.int64], probabilities: NDArray[np.float32]) 
         )
         for number in np.unique(index).tolist()
     ]
+
+
+def calibration_gap(
+    targets: NDArray[np.int64], first: NDArray[np.float32], second: NDArray[np.float32], *, seed: int = 0
+) -> Interval:
+    """How much larger the first model's expected calibration error is; faces are resampled, for both alike.
+
+    Args:
+        targets: (N,) int64.
+        first: (N, C) probabilities.
+        second: (N, C) probabilities of another model on the same faces.
+        seed: of the resampling.
+
+    Returns:
+        The difference in [-1, 1] with its percentile bootstrap interval.
+    """
+    sure = [each.max(1) for each in (first, second)]
+    right = [each.argmax(1) == targets for each in (first, second)]
+
+    def gap(rows: NDArray[np.int64]) -> float:
+        errors = [calibration_error(one[rows], other[rows]) for one, other in zip(sure, right, strict=True)]
+        return errors[0] - errors[1]
+
+    rows = np.arange(len(targets))
+    if len(rows) < 2:
+        return Interval(gap(rows), gap(rows), gap(rows))
+    result = bootstrap(
+        (rows,), gap, n_resamples=500, method="percentile", vectorized=False, rng=np.random.default_rng(seed)
+    )
+    return Interval(gap(rows), float(result.confidence_interval.low), float(result.confidence_interval.high))
 
 
 def risk_coverage(targets: NDArray[np.int64], probabilities: NDArray[np.float32]) -> list[tuple[float, float, float]]:

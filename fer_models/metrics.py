@@ -47,8 +47,6 @@ def measure(targets: NDArray[np.int64], probabilities: NDArray[np.float32]) -> E
     classes = np.arange(len(EXPRESSIONS))
     counts = np.bincount(targets, minlength=len(EXPRESSIONS))
     recalls = recall_score(targets, chosen, labels=classes, average=None, zero_division=0.0)
-    bins = np.minimum((confidence * 15).astype(int), 14)
-    gaps = [abs(right[bins == i].mean() - confidence[bins == i].mean()) * (bins == i).mean() for i in np.unique(bins)]
     of_label = probabilities[np.arange(len(targets)), targets]
     present = np.union1d(targets, chosen)
     return EvaluationReport(
@@ -56,7 +54,19 @@ def measure(targets: NDArray[np.int64], probabilities: NDArray[np.float32]) -> E
         accuracy=float(right.mean()),
         macro_f1=float(f1_score(targets, chosen, labels=present, average="macro", zero_division=0.0)),
         recall={name: float(recalls[i]) if counts[i] else None for i, name in enumerate(EXPRESSIONS)},
-        expected_calibration_error=float(sum(gaps)),
+        expected_calibration_error=calibration_error(confidence, right),
         negative_log_likelihood=float(-np.log(np.maximum(of_label, 1e-12)).mean()),
         confusion=confusion_matrix(targets, chosen, labels=classes).tolist(),
     )
+
+
+def calibration_error(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
+    """The expected calibration error over 15 equal bins, in [0, 1] (Guo et al., ICML 2017, equation 3).
+
+    Args:
+        confidence: (N,) float32, of the chosen expression; N at least 1.
+        right: (N,) bool, whether it is the label.
+    """
+    bins = np.minimum((confidence * 15).astype(int), 14)
+    gaps = np.bincount(bins, right.astype(np.float64)) - np.bincount(bins, confidence.astype(np.float64))
+    return float(np.abs(gaps).sum() / len(bins))

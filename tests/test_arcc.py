@@ -38,7 +38,9 @@ def test_parts_by_hand() -> None:
     assert (found.coherency, found.simplicity, found.road) == pytest.approx((1, 2.25 / 4, 0.4))
     assert found.score == pytest.approx(3 / (1 + 4 / 2.25 + 1 / 0.4))
     assert arcc(HEAT, 4 - HEAT, ROAD, 2).coherency == pytest.approx(0)
-    assert mean_arcc([found, Arcc(0, 0, 0)]).road == pytest.approx(0.2)
+    mean = mean_arcc([found, Arcc(0, 0, 0)])
+    assert mean.road == pytest.approx(0.2)
+    assert mean.score == pytest.approx(found.score / 2)  # one of the two maps scores 0
 
 
 def test_an_order_that_does_harm_scores_nothing() -> None:
@@ -132,10 +134,18 @@ def test_mean_road() -> None:
     assert mean.most_first == pytest.approx((0.3, 0.2)) and mean.least_first == pytest.approx((0.5, 0.6))
 
 
-def test_native_maps_are_coherent_with_themselves(analyzer: Analyzer) -> None:
+def test_native_maps_are_made_again_of_the_face_seen_through_them(analyzer: Analyzer) -> None:
+    """Coherency is 1 where the map hides nothing the network sees, and falls where it hides what the map rests on."""
     classifier = analyzer.classifiers["resnet50"]
     crop = np.random.default_rng(4).integers(0, 256, (8, 8), np.uint8).repeat(8, 0).repeat(8, 1)
-    (answer,) = classifier.predict([crop], features=True)
-    heat = attention(answer, classifier.class_weights)[answer.label].heat
-    found = arcc(heat, heat, ROAD, 64)
-    assert found.coherency == pytest.approx(1) and 0 < found.simplicity < 1
+
+    def made(picture: np.ndarray) -> np.ndarray:
+        (answer,) = classifier.predict([picture], features=True)
+        return attention(answer, classifier.class_weights)["happiness"].heat
+
+    heat = made(crop)
+    blank = np.full_like(crop, 128)
+    same = arcc(heat, made(crop.copy()), ROAD, 64)
+    through = arcc(heat, made(seen_through(crop, heat, classifier.card.input)), ROAD, 64)
+    assert same.coherency == pytest.approx(1) and 0 < same.simplicity < 1
+    assert arcc(heat, made(blank), ROAD, 64).coherency < through.coherency < same.coherency

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from fer_models.comparison import (
     COVERAGES,
+    Interval,
     brier_score,
+    calibration_gap,
+    mean_with_interval,
     oracle_accuracy,
     paired_tests,
     reliability,
@@ -50,6 +53,25 @@ def test_mcnemar_by_hand() -> None:
     assert (same.p_value, same.agreement, same.kappa) == (1.0, 1.0, 1.0)
     constant = paired_tests(targets, {"a": np.zeros(4, int), "b": np.zeros(4, int)})[0]
     assert math.isnan(constant.kappa)
+
+
+def test_a_paired_mean_is_surer_than_its_parts() -> None:
+    """Two models that are right on the same faces, but for ten of a hundred: the difference is surely above 0."""
+    first = np.tile([1.0, 0.0], 50)
+    second = first - (np.arange(100) % 10 == 0)
+    found = mean_with_interval(first - second)
+    assert found.value == pytest.approx(0.1) and 0.03 < found.low < 0.1 < found.high < 0.17
+    assert mean_with_interval(np.zeros(3)) == Interval(0, 0, 0)
+
+
+def test_the_gap_of_two_calibration_errors() -> None:
+    """Both sure at 0.9; one is always right (error 0.1), one half of the time (0.4)."""
+    targets = np.zeros(400, np.int64)
+    always, half = sure([0] * 400, [0.9] * 400), sure([0, 1] * 200, [0.9] * 400)
+    found = calibration_gap(targets, half, always)
+    assert found.value == pytest.approx(0.3, abs=1e-6) and 0.23 < found.low < 0.3 < found.high < 0.37
+    assert calibration_gap(targets, always, always) == Interval(0, 0, 0)
+    assert calibration_gap(targets[:1], half[:1], always[:1]).value == 0
 
 
 def test_oracle_and_brier_by_hand() -> None:

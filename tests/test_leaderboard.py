@@ -54,7 +54,12 @@ def test_the_file_says_what_the_readings_say(measured: Path, capsys: pytest.Capt
         before, after = figures["before_temperature"], figures["after_temperature"]
         assert before["brier"] != after["brier"]
         assert np.array(figures["confusion"]).sum() == 14
-    assert len(each["pairs"]) == 6
+    assert len(each["pairs"]) == 6 and each["pairs_without_copies"] == each["pairs"]
+    errors = {name: each["models"][name]["after_temperature"]["expected_calibration_error"] for name in readings.logits}
+    least = min(errors, key=errors.__getitem__)
+    assert set(each["calibration_gaps"]) == set(readings.logits) - {least}
+    for model, gap in each["calibration_gaps"].items():
+        assert gap["value"] == pytest.approx(errors[model] - errors[least]) and gap["low"] <= gap["high"]
     best = max(figures["accuracy"]["value"] for figures in each["models"].values())
     assert each["oracle"] >= best
     cost = document["cost"]["vgg16"]

@@ -140,6 +140,10 @@ def test_pairs_in_words() -> None:
     assert "chance alone may explain that" in say(pair, 0.2, titles)
     assert "neither is better" in say(replace(pair, only_second=412), 1.0, titles)
     assert "B is better" in say(replace(pair, only_first=100), 0.01, titles)
+    kept = replace(pair, only_first=400, only_second=260)
+    assert say(pair, 0.0001, titles, (kept, 0.033)).endswith(
+        f"Without training copies: 400 and 260, p{NBSP}={NBSP}0.033."
+    )
 
 
 def test_the_summary_ranks_only_what_chance_does_not_explain(small: Board) -> None:
@@ -153,6 +157,21 @@ def test_the_summary_ranks_only_what_chance_does_not_explain(small: Board) -> No
     close = (replace(chosen(small).pairs[0], p_value=0.06),)
     told = leaderboard_words.summary(small, replace(chosen(small), pairs=close), "fer2013_test")
     assert "do not rank the two" in told[0]
+
+
+def test_the_summary_says_where_chance_may_decide_and_what_is_too_rare(small: Board) -> None:
+    gaps = {"vgg16": Interval(0.01, -0.002, 0.02)}
+    told = leaderboard_words.summary(small, replace(chosen(small), calibration_gaps=gaps), "fer2013_test")
+    assert told[3].endswith("points apart on average. VGG16 is so close that chance may decide.")
+    clear = replace(chosen(small), calibration_gaps={"vgg16": Interval(0.01, 0.002, 0.02)})
+    assert "chance" not in leaderboard_words.summary(small, clear, "fer2013_test")[3]
+    # as leaderboard_files.py has it: EAC (ResNet-50) is behind by -1 to 20 points, the other two by more than 0
+    assert told[4].endswith(" EAC (ResNet-50) is so close that chance may decide.")
+
+    labels, matrix = ("fear", "sadness", "disgust"), ((400, 128, 0), (30, 70, 0), (12, 0, 6))
+    rare = {name: replace(each, labels=labels, confusion=matrix) for name, each in chosen(small).models.items()}
+    told = leaderboard_words.summary(small, replace(chosen(small), models=rare), "fer2013_test")
+    assert told[2].endswith("Too rare in this set to judge: disgust (18 faces).") and "Hardest is sadness" in told[2]
 
 
 def test_recall_and_precision_by_hand(small: Board) -> None:
@@ -171,6 +190,8 @@ def test_tables_show_the_figures(small: Board) -> None:
     trust = leaderboard_markup.trust_table(small, told)
     assert f"EAC (ResNet-50) <small>78.8{NBSP}%</small>" in trust and f"EAC (ResNet-50) <small>100.0{NBSP}%" in trust
     assert f"<small>47.2{NBSP}%</small> <small>less than half</small>" in trust  # sadness: 100 of 212 answers
+    seldom = {name: replace(each, confusion=((520, 8), (90, 10))) for name, each in told.models.items()}
+    assert "none says it 20 times" in leaderboard_markup.trust_table(small, replace(told, models=seldom))
     accuracy = leaderboard_markup.accuracy_table(small, told)
     assert f'<td class="fer-best">82.2{NBSP}%</td>' in accuracy and accuracy.count("fer-best") == 1
     assert f"72.8 to 77.8{NBSP}%" in accuracy

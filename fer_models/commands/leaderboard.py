@@ -14,6 +14,7 @@ from fer_models.analyzer import WEIGHTS
 from fer_models.cards import read_card
 from fer_models.comparison import (
     brier_score,
+    calibration_gap,
     oracle_accuracy,
     paired_tests,
     reliability,
@@ -109,6 +110,7 @@ def compare(path: Path, seed: int = 0) -> dict[str, Any]:
     members = [name for name in chosen if name not in baselines]
     if len(members) > 1:
         models[ENSEMBLE] = _figures(readings, readings.ensemble(members), seed)
+    kept = ~readings.copies
     return {
         "labels": labels,
         "split": split,
@@ -117,6 +119,13 @@ def compare(path: Path, seed: int = 0) -> dict[str, Any]:
         "copies": int(readings.copies.sum()),
         "models": models,
         "pairs": [asdict(test) for test in paired_tests(readings.targets, chosen)],
+        "pairs_without_copies": [
+            asdict(test)
+            for test in paired_tests(readings.targets[kept], {name: each[kept] for name, each in chosen.items()})
+        ]
+        if kept.any()
+        else [],
+        "calibration_gaps": _calibration_gaps(readings, members, seed),
         "oracle": oracle_accuracy(readings.targets, [chosen[name] for name in members or chosen]),
     }
 
@@ -134,6 +143,22 @@ def _figures(readings: Readings, probabilities: NDArray[np.float32], seed: int) 
         "confusion": report.confusion,
         "risk_coverage": risk_coverage(targets, probabilities),
         "after_temperature": _calibration(targets, probabilities),
+    }
+
+
+def _calibration_gaps(readings: Readings, members: list[str], seed: int) -> dict[str, dict[str, float]]:
+    """By model, how much larger its calibration error is than the best calibrated one's; that one is left out."""
+    probabilities = {name: readings.probabilities(name) for name in members}
+    if not members:
+        return {}
+    errors = {
+        name: measure(readings.targets, values).expected_calibration_error for name, values in probabilities.items()
+    }
+    best = min(errors, key=errors.__getitem__)
+    return {
+        name: asdict(calibration_gap(readings.targets, probabilities[name], probabilities[best], seed=seed))
+        for name in members
+        if name != best
     }
 
 

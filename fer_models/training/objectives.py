@@ -73,7 +73,7 @@ class EACTask(nn.Module):
             weight: lambda of the paper, 5 there.
             view: how the second view is made.
             smoothing: of the labels.
-            erasing: probability that a view is erased; the paper erases every one.
+            erasing: probability that a view is erased; 0.5 in the authors' code.
         """
         super().__init__()
         self.network = network

@@ -3,14 +3,18 @@
 import argparse
 import json
 import platform
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from fer_models import __version__
 from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer
+from fer_models.comparison import mean_with_interval
 from fer_models.ensemble import ENSEMBLE
 from fer_models.errors import FerError
 from fer_models.readings import Readings
@@ -45,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     order = np.random.default_rng(args.seed).permutation(len(data))
     data = data.take(np.sort(order[: args.count]))
     analyzer = load_analyzer(args.models, device=args.device, weights=args.weights)
-    clean, curves = measure_corrupted(analyzer, data, args.seed)
+    clean, curves, right = measure_corrupted(analyzer, data, args.seed)
     document = {
         "command": f"python -m fer_models robustness --data DIR --labels {args.labels} --split {args.split} "
         f"--count {args.count} --seed {args.seed}" + (f" --json {args.json.name}" if args.json else ""),
@@ -63,10 +67,10 @@ def run(args: argparse.Namespace) -> int:
         "sha256": {name: model.card.sha256 for name, model in analyzer.classifiers.items()},
         "clean": clean,
         "corrupted": curves,
+        **compare_means(right, args.seed),
     }
     for name, accuracy in clean.items():
-        mean = np.mean([curves[kind][name] for kind in curves])
-        print(f"{name:24} clean {accuracy:7.2%}  corrupted, mean {mean:7.2%}")
+        print(f"{name:24} clean {accuracy:7.2%}  corrupted, mean {right[name].mean():7.2%}")
     if args.json:
         try:
             args.json.parent.mkdir(parents=True, exist_ok=True)
@@ -76,9 +80,30 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def compare_means(right: Mapping[str, NDArray[np.float64]], seed: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Mean accuracy over all kinds and strengths with its interval, and how far each model is behind the best.
+
+    Args:
+        right: by model, and for the models' mean, (N,): the share of a face's corrupted versions that is read right.
+        seed: of the bootstrap over faces, the same faces for both models of a difference.
+
+    Returns:
+        "mean" by model; "behind" by model, without the best one and the models' mean.
+    """
+    best = max((name for name in right if name != ENSEMBLE), key=lambda name: right[name].mean())
+    return {
+        "mean": {name: asdict(mean_with_interval(values, seed=seed)) for name, values in right.items()},
+        "behind": {
+            name: asdict(mean_with_interval(right[best] - values, seed=seed))
+            for name, values in right.items()
+            if name not in (best, ENSEMBLE)
+        },
+    }
+
+
 def measure_corrupted(
     analyzer: Analyzer, data: FaceData, seed: int
-) -> tuple[dict[str, float], dict[str, dict[str, list[float]]]]:
+) -> tuple[dict[str, float], dict[str, dict[str, list[float]]], dict[str, NDArray[np.float64]]]:
     """Accuracy of every model and of their mean on clean and on corrupted faces.
 
     Args:
@@ -87,26 +112,30 @@ def measure_corrupted(
         seed: each kind and strength draws anew from it, so that one can be measured without the others.
 
     Returns:
-        Accuracy by model; and by kind and model, one accuracy a strength.
+        Accuracy by model; by kind and model, one accuracy a strength; and by model (N,) float64, the share of a face's
+        corrupted versions that is read right.
     """
-    clean = _accuracy(analyzer, data)
+    clean = {name: float(right.mean()) for name, right in _right(analyzer, data).items()}
     curves: dict[str, dict[str, list[float]]] = {}
+    shares = {name: np.zeros(len(data)) for name in clean}
     for number, kind in enumerate(CORRUPTIONS):
         curves[kind] = {name: [] for name in clean}
         for strength in STRENGTHS:
             generator = np.random.default_rng([seed, number, strength])
             faces = [corrupt(face, kind, strength, generator) for face in data.faces]
             worse = FaceData(data.source, data.split, faces, data.targets, data.rows)
-            for name, accuracy in _accuracy(analyzer, worse).items():
-                curves[kind][name].append(accuracy)
-    return clean, curves
+            for name, right in _right(analyzer, worse).items():
+                curves[kind][name].append(float(right.mean()))
+                shares[name] += right / (len(CORRUPTIONS) * len(STRENGTHS))
+    return clean, curves, shares
 
 
-def _accuracy(analyzer: Analyzer, data: FaceData) -> dict[str, float]:
+def _right(analyzer: Analyzer, data: FaceData) -> dict[str, NDArray[np.bool_]]:
+    """By model, and for their mean, (N,) bool: which faces are read right."""
     logits, _ = read_faces(analyzer, data, "whole")
     temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
     readings = Readings(data.rows, data.targets, np.zeros(len(data), bool), logits, temperatures)
     probabilities: dict[str, Any] = {name: readings.probabilities(name) for name in logits}
     if len(logits) > 1:
         probabilities[ENSEMBLE] = readings.ensemble()
-    return {name: float((values.argmax(1) == data.targets).mean()) for name, values in probabilities.items()}
+    return {name: values.argmax(1) == data.targets for name, values in probabilities.items()}
