@@ -33,8 +33,8 @@ from fer_models.errors import FerError  # noqa: E402
 _DELETE_CACHE: Final = (60, 300)
 #: Requests that may wait; later ones are told that the queue is full.
 _QUEUE: Final = 64
-#: Of one file; videos are the largest.
-_MAX_UPLOAD: Final = "200mb"
+#: Of one file; zips are the largest.
+_MAX_UPLOAD: Final = "256mb"
 
 
 def build_app(analyzer: Analyzer, weights: Path = WEIGHTS) -> gr.Blocks:
@@ -62,7 +62,7 @@ def launch_settings() -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "max_file_size": _MAX_UPLOAD,
-        "state_session_capacity": 100,
+        "state_session_capacity": 500,
         "ssr_mode": False,
         "pwa": False,
         "show_error": False,

@@ -6,7 +6,7 @@ from html import escape
 from typing import Final
 
 from dashboard.batch_reading import MAX_BYTES, MAX_FACES, MAX_PICTURES, BatchReading, most_different
-from dashboard.markup import Shown, percent, swatch
+from dashboard.markup import Shown, percent, percent_of, swatch
 from fer_models.labelled import SURE, Metrics
 from fer_models.table import column
 
@@ -54,7 +54,7 @@ def summary(reading: BatchReading) -> str:
         parts.append(f"{reading.failed} could not be read")
     said = ""
     if faces and len(reading.models) > 1:
-        said = f" All models agree on {alike} of {_plural(len(faces), 'face')} ({percent(alike / len(faces))})."
+        said = f" All models agree on {alike} of {_plural(len(faces), 'face')} ({percent_of(alike / len(faces))})."
     notes = ""
     if reading.cut:
         notes = f" Reading ended at {MAX_FACES:,} faces: {reading.done} of {reading.total} pictures are read."

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dashboard.leaderboard_records import Board, FaceSet, ModelRow
-from dashboard.markup import percent
+from dashboard.markup import percent_of
 from fer_models.comparison import Interval, PairedTest
 from fer_models.ensemble import ENSEMBLE
 
@@ -53,14 +53,7 @@ def cell_sentence(row: ModelRow, title: str, truth: str, answer: str) -> str:
     count = row.confusion[row.labels.index(truth)][row.labels.index(answer)]
     faces = "1 face" if total == 1 else f"{total:,} faces"
     right = ", which is right" if truth == answer else ""
-    return f"Of {faces} labelled {truth}, {title} reads {count:,} as {answer}{right} ({_exact(count, total)})."
-
-
-def _exact(count: int, total: int) -> str:
-    """Whole percent, but "none" and "all" as what they are."""
-    if count in (0, total):
-        return f"{100 * count // total}\u00a0%"
-    return percent(count / total)
+    return f"Of {faces} labelled {truth}, {title} reads {count:,} as {answer}{right} ({percent_of(count / total)})."
 
 
 def pair_sentence(

@@ -224,6 +224,11 @@ def percent(fraction: float) -> str:
     return f"over 99{sign}" if fraction > 0.995 else f"{100 * fraction:.0f}{sign}"
 
 
+def percent_of(share: float) -> str:
+    """A share of counts or of time: unlike a probability it can be all or nothing."""
+    return f"{100 * share:.0f}\u00a0%" if share in (0, 1) else percent(share)
+
+
 def _hit(index: int, reading: FaceReading, size: tuple[int, int]) -> str:
     """A transparent button over a face's box, in % of the picture, so that it fits at any width."""
     box = np.clip(reading.face.box / np.array([*size, *size]), 0, 1) * 100

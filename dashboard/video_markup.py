@@ -9,7 +9,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.markup import Shown, data_uri, percent, swatch
+from dashboard.markup import Shown, data_uri, percent, percent_of, swatch
 from dashboard.reading import agreement_sentence
 from dashboard.video_figures import clock
 from dashboard.video_session import VideoSession
@@ -20,6 +20,8 @@ from fer_models.video.run import LINES, SUMMARY, TABLE, VIDEO
 
 #: Faces the page lists; the files have all.
 MAX_FACES: Final = 12
+#: Frames a second; a file that tells more tells its clock's ticks.
+_MOST_RATE: Final = 240
 _FILES: Final = (
     (VIDEO, "Video (MP4)"),
     (TABLE, "Table (CSV)"),
@@ -32,7 +34,7 @@ def ready(session: VideoSession) -> str:
     """The video before its analysis: first frame, length, size."""
     info, (small, _) = session.info, fit(session.first, least=1, most=480)
     facts = [f"{info.width} &times; {info.height} px", "with sound" if info.sound else "no sound"]
-    if info.frame_rate:
+    if info.frame_rate and info.frame_rate <= _MOST_RATE:
         facts.insert(0, f"{info.frame_rate:.3g} frames a second")
     if info.duration_s:
         facts.insert(0, f"{clock(info.duration_s)} long")
@@ -140,19 +142,14 @@ def _row(face: Mapping[str, Any], names: Sequence[str], titles: Mapping[str, str
     cells = "".join(
         f'<td data-head="{escape(titles[name])}">{_top(face["models"].get(name, {}))}</td>' for name in names
     )
-    split = f'<td data-head="Not all agree">{_share(face["disagreement"])}</td>' if len(names) > 1 else ""
+    split = f'<td data-head="Not all agree">{percent_of(face["disagreement"])}</td>' if len(names) > 1 else ""
     seen = f"{face['seconds']:.1f} s <span>{clock(face['first_s'])} to {clock(face['last_s'])}</span>"
     return f'<tr><th data-head="Face">{face["face"]}</th><td data-head="Seen">{seen}</td>{cells}{split}</tr>'
 
 
 def _top(shares: Mapping[str, float]) -> str:
     ranked = sorted(shares.items(), key=lambda share: -share[1])[:2]
-    return ", ".join(f"{escape(label.capitalize())}\u00a0{_share(share)}" for label, share in ranked)
-
-
-def _share(share: float) -> str:
-    """A share of time: unlike a probability it can be all or nothing."""
-    return f"{100 * share:.0f}\u00a0%" if share in (0, 1) else percent(share)
+    return ", ".join(f"{escape(label.capitalize())}\u00a0{percent_of(share)}" for label, share in ranked)
 
 
 def _sentence(facts: Mapping[str, Any], faces: Sequence[Mapping[str, Any]]) -> str:
@@ -163,6 +160,8 @@ def _sentence(facts: Mapping[str, Any], faces: Sequence[Mapping[str, Any]]) -> s
     share = facts["disagreement"] or 0
     if share == 0:
         return f"{text} All models agreed all the time."
+    if share == 1:
+        return f"{text} Never did all models agree."
     return f"{text} In {percent(share)} of the time a face was seen, not all models agreed."
 
 

@@ -21,6 +21,8 @@ from fer_models.video.reader import Limits, VideoInfo, VideoReader
 
 #: What the page takes: a minute of video takes about as long on a laptop's CPU.
 LIMITS: Final = Limits(minutes=5, megabytes=200)
+#: Seconds by which times in files may be off: they are counted in ticks, and told to people in thousandths.
+SLACK_S: Final = 1e-3
 #: Rows of a face in a frame that the charts keep, 10 MB; the files have all.
 MAX_ROWS: Final = 40_000
 
@@ -69,9 +71,14 @@ class Timeline:
             values[index] = row
         return values
 
+    def first(self, face: int) -> float | None:
+        """Seconds of the first analysed frame with a face; None if the charts have none."""
+        rows = self._rows.get(face)
+        return self._times[min(rows)] if rows else None
+
     def at(self, face: int, time_s: float) -> dict[str, Prediction] | None:
         """What the models say about a face at a time, as of the last analysed frame; None if it is not there."""
-        index = int(np.searchsorted(self.times, time_s + 1e-6)) - 1
+        index = int(np.searchsorted(self.times, time_s + SLACK_S)) - 1
         row = self._rows.get(face, {}).get(max(index, 0))
         if row is None:
             return None

@@ -34,6 +34,7 @@ TEMPLATE.setflags(write=False)
 _INPUT: Final = "input.1"
 _OUTPUTS: Final = {"537": 1, "538": 2, "539": 2, "540": 10}  # heat, log size, offset, landmarks: name and channels
 _WEIGHTS_SHA256: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
+_MOST_SIDE: Final = 1024  # of a picture read as one face: networks are fed 96 px of it, a larger one costs gigabytes
 _STRIDE: Final = 4  # input pixels a cell of the output
 _MULTIPLE: Final = 32  # the network halves its input five times and doubles it back: other sides do not fit
 _OVERLAP: Final = 0.3  # intersection over union from which two boxes are the same face
@@ -217,7 +218,10 @@ def _square(image: NDArray[np.uint8], box: NDArray[np.float32]) -> NDArray[np.ui
     if side <= 0:
         raise ImageError(f"The face's box {box.tolist()} holds no pixel of this picture of {width} x {height}.")
     x, y = x1 + (x2 - x1 - side) // 2, y1 + (y2 - y1 - side) // 2
-    return np.ascontiguousarray(image[y : y + side, x : x + side])
+    crop = image[y : y + side, x : x + side]
+    if side > _MOST_SIDE:
+        crop = np.asarray(cv2.resize(crop, (_MOST_SIDE, _MOST_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.ascontiguousarray(crop)
 
 
 def _region(image: NDArray[np.uint8], corners: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:

@@ -23,6 +23,7 @@ from fer_models.images import SUFFIXES, read_image
 _UNREADABLE: Final = {".heic", ".heif"}
 _TAKEN: Final = SUFFIXES | _UNREADABLE
 _ENTRY: Final = b"PK\x01\x02"  # begins each entry of a zip's directory
+_SAYS_UTF8: Final = 1 << 11  # of an entry's flags
 _PACKED: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}  # LZMA may ask for 4 GB at once
 #: Below this many unpacked bytes the ratio does not matter: a few plain drawings may shrink a thousandfold.
 _HARMLESS: Final = 64 * 2**20
@@ -258,7 +259,7 @@ def _in_zip(archive: zipfile.ZipFile, path: Path, limits: ZipLimits) -> Pictures
     taken: set[str] = set()
     left_out = unpacked = 0
     for entry in archive.infolist():
-        name = re.sub(r"^(\./+)+", "", entry.filename.replace("\\", "/"))  # some Windows programs write backslashes
+        name = re.sub(r"^(\./+)+", "", _name(entry).replace("\\", "/"))  # some Windows programs write backslashes
         if not name or name.endswith("/") or _hidden(name):
             continue
         if _suffix(name) not in _TAKEN:
@@ -281,6 +282,16 @@ def _in_zip(archive: zipfile.ZipFile, path: Path, limits: ZipLimits) -> Pictures
             f"The zip would grow more than {limits.ratio:.0f} times when unpacked, which pictures do not. {_REPACK}"
         )
     return Pictures(tuple(sorted(files, key=lambda file: file.name)), left_out)
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    """An entry's name; that of zips which write UTF-8 without saying so, as a Mac's Finder does, is read as that."""
+    if entry.flag_bits & _SAYS_UTF8:
+        return entry.filename
+    try:
+        return entry.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return entry.filename
 
 
 def _objection(entry: zipfile.ZipInfo, name: str, limits: ZipLimits) -> str | None:

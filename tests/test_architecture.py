@@ -16,8 +16,8 @@ UI = {"gradio", "plotly"}
 LAYERS = [
     {"errors", "onnx_graph"},
     {"expressions", "images", "preprocessing", "results"},
-    {"networks", "faces", "cards", "ensemble", "metrics", "comparison", "sources", "table", "tracking"},
-    {"checkpoints", "journal", "labelled"},
+    {"networks", "faces", "cards", "ensemble", "metrics", "sources", "table", "tracking"},
+    {"checkpoints", "comparison", "journal", "labelled"},
     {"foreign"},
     {"classifier"},
     {"analyzer", "baselines", "noise", "schema"},
@@ -62,7 +62,7 @@ def test_explain_knows_no_ui() -> None:
 
 
 #: Besides app.py and the tabs: what mounts the page and what opens Gradio's tunnel. The rest of the server needs none.
-GRADIO = {ROOT / "dashboard" / "server" / name for name in ("serve.py", "share.py")}
+GRADIO = {ROOT / "dashboard" / "server" / name for name in ("serve.py", "sessions.py", "share.py")}
 
 
 def test_only_app_tabs_and_what_serves_them_import_gradio() -> None:

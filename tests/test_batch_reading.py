@@ -98,7 +98,9 @@ def test_markup_is_escaped_and_counts_are_right(reading: BatchReading, analyzer:
     look = cards(analyzer)
     text = batch_markup.summary(reading)
     assert "3 faces in 4 pictures, no face in 1, 1 could not be read." in text
-    assert "All models agree on 1 of 3 faces" in text
+    assert "All models agree on 1 of 3 faces (33\u00a0%)" in text
+    none = BatchReading(reading.models, 1, 1, (face("x", 1, "fear", "anger", 1.0),), (b"x",))
+    assert "All models agree on 0 of 1 face (0\u00a0%)" in batch_markup.summary(none)
     rows = (face(EVIL, 1, "fear", "anger", 1.0, label="sadness"), face(EVIL, 2, "fear", "fear", 0.1, label="sadness"))
     evil = BatchReading(reading.models, 1, 1, rows, (b"x", b"x"), labelled=1)
     for markup in (

@@ -199,6 +199,13 @@ class TestWholePicture:
         np.testing.assert_array_equal(crop, image)
         assert crop.flags.c_contiguous
 
+    def test_a_large_picture_is_averaged(self) -> None:
+        """Networks are fed 96 px of it; as it is, it would cost gigabytes."""
+        stripes = np.zeros((4096, 5000, 3), np.uint8)
+        stripes[:, ::2] = 200
+        crop = align(stripes, whole_picture(stripes))
+        assert crop.shape == (1024, 1024, 3) and (crop == 100).all()
+
     def test_square_of_any_box(self) -> None:
         image = np.arange(20 * 30 * 3).reshape(20, 30, 3).astype(np.uint8)
         face = Face(np.array([-5, 4, 9, 14], np.float32), None, 1.0)

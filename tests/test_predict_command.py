@@ -75,6 +75,19 @@ def test_json_to_a_file(files: list[str], flags: list[str], tmp_path: Path, caps
     assert capsys.readouterr().out == ""
 
 
+def test_no_name_of_a_file_stops_it(
+    files: list[str], flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names that are no text, or would command the terminal, are shown harmlessly."""
+    strange = tmp_path / "caf\udce9\x1b[31m.jpg"
+    strange.write_bytes(Path(files[0]).read_bytes())
+    assert main(["predict", str(strange), str(tmp_path / "gone\udce9.jpg"), files[0], *flags]) == 1
+    out, err = capsys.readouterr()
+    assert "caf" in out and files[0] in out and "gone" in err
+    (out + err).encode()  # what a strict terminal does
+    assert "\x1b" not in out + err
+
+
 def test_models_and_whole_image(files: list[str], flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--json", "-", "--whole-image", "--models", "vgg16", "resnet50", *flags]
     assert main(["predict", files[2], *arguments]) == 0

@@ -317,6 +317,16 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.parametrize(
+    "payload", ["photo.jpg", 7, [], {"path": 7}, {"path": "a\0b"}, {"path": "x" * 5000}, {"url": "x"}, None, True]
+)
+@pytest.mark.parametrize("endpoint", ["compare", "explain"])
+def test_what_is_no_file_is_told_how_to_send_one(running: Running, endpoint: str, payload: Any) -> None:
+    inputs = next(len(each.inputs) for each in running.page.fns.values() if each.api_name == endpoint)
+    _, text = call(running.url, endpoint, [payload, *[None] * (inputs - 1)])
+    assert "Something went wrong" not in text and "event: complete" not in text
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(payload=JSON)
 def test_whatever_compare_is_sent_it_answers(running: Running, payload: Any) -> None:

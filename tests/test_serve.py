@@ -283,6 +283,22 @@ def test_the_sweep_deletes_what_is_old_and_only_that(tmp_path: Path, monkeypatch
     assert Path("/etc/hostname").exists()
 
 
+def test_what_a_session_holds_outlives_the_uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A video's results are there for the hour that the page promises; what was left behind goes later."""
+    for name in ("video-x/annotated.mp4", "video-x/deep/frames.csv", "batch-y/1", "upload/clip.mp4", "video-file"):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_bytes(b"x")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+    sweep(tmp_path, 300)
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        *("1", "annotated.mp4", "frames.csv", "video-file")
+    ]
+    monkeypatch.setattr(time, "time", lambda: now + 3 * 3600 + 60)
+    sweep(tmp_path, 300)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("jump", [86400, -86400])
 def test_a_clock_that_jumps_keeps_no_upload(
     analyzer: Analyzer, photo: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: int

@@ -171,7 +171,7 @@ def test_bodies_have_an_end(tmp_path: Path, told: bool) -> None:
     def body(size: int) -> Any:
         return bytes(size) if told else chunks(size)
 
-    fits, large = ask(guard, post("/gradio_api/upload", body(1_000_000)), post("/gradio_api/upload", body(1_200_000)))
+    fits, large = ask(guard, post("/gradio_api/upload", body(1_000_000)), post("/gradio_api/upload", body(1_300_000)))
     assert fits.json()["size"] == 1_000_000
     assert large.status_code == 413 and "at most 1 MB" in large.json()["detail"]
     fits, large = ask(guard, post(body=body(8_000_000)), post(body=body(8_100_000)))

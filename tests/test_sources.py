@@ -164,6 +164,22 @@ def test_a_zip_is_read_in_place(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_names_in_utf8_are_read_as_such_also_where_the_zip_does_not_say_so(tmp_path: Path) -> None:
+    """As a Mac's Finder writes them; names in the old code page stay what they are."""
+    path = pack(tmp_path / "finder.zip", {"Bjørn.png": png(), "old-\u00e9.png": png()})
+    content = bytearray(path.read_bytes())
+    old = "old-\u00e9.png".encode()
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = -1
+        while (at := content.find(header, at + 1)) >= 0:
+            content[at + flags + 1] &= ~0x08
+    content = content.replace(old, b"old-\x82\x2e.png")  # as long in bytes; 0x82 is the code page's e acute
+    path.write_bytes(content)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist()[0] != "Bjørn.png"
+    assert names(path) == ["Bjørn.png", "old-\u00e9..png"]
+
+
 def test_an_entry_without_a_name_is_left_out(tmp_path: Path) -> None:
     """Python's own reader fails to tell whether it is a folder."""
     path = pack(tmp_path / "nameless.zip", {"abc": b"x", "good.png": png(), "./": b""})

@@ -69,6 +69,12 @@ def test_what_is_said_at_a_time_holds_until_the_next_frame(timeline: Timeline) -
     assert labels(1, 1.6) is None and labels(2, 0) is None and labels(7, 0) is None
 
 
+def test_a_written_frame_is_said_about_what_its_own_frame_is(timeline: Timeline) -> None:
+    """Times in files are counted in ticks of 1/90,000 s, and may lie some millionths before those they were made of."""
+    assert timeline.at(2, 0.5 - 6e-6) is not None and timeline.at(2, 0.49) is None
+    assert timeline.first(2) == 0.5 and timeline.first(1) == 0 and timeline.first(7) is None
+
+
 def test_the_chart_stacks_each_model_in_the_expressions_colours(timeline: Timeline) -> None:
     figure = timeline_figure(timeline, 1, 2.5, TITLES)
     areas = [trace for trace in figure.data if trace.type == "scatter"]

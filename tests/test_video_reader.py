@@ -157,6 +157,18 @@ def test_a_file_that_hides_its_length_is_read_up_to_the_limit(tmp_path: Path) ->
         assert reader.notes == ["Only the first 1 seconds were read: the video goes on longer."]
 
 
+def test_a_matroska_clip_that_starts_late_is_as_long_as_it_is(tmp_path: Path) -> None:
+    """Cut from a longer file with its times kept: the tag tells when it ends, not how long it is."""
+    at = [700_000 + 100 * index for index in range(20)]
+    clip = write_clip(tmp_path / "late.mkv", [ramp(index) for index in range(20)], times_ms=at)
+    with VideoReader(clip, Limits(minutes=5, megabytes=10)) as reader:
+        assert reader.info.duration_s == pytest.approx(2, abs=0.11)
+        assert [round(frame.time_s, 2) for frame in reader.frames()] == pytest.approx(
+            [index / 10 for index in range(20)], abs=0.01
+        )
+        assert reader.notes == []
+
+
 def test_absurd_dimensions_are_refused_by_the_header(tmp_path: Path) -> None:
     gif = write_clip(tmp_path / "a.gif", [ramp(0)] * 3, codec="gif", pix_fmt="gray")
     data = bytearray(gif.read_bytes())

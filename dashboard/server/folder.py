@@ -16,6 +16,10 @@ if sys.platform != "win32":
 _PREFIX: Final = "fer-compare-"
 #: Held as long as its run lives; the system lets go of it however the run ends.
 _LOCK: Final = ".running"
+#: What folders are called that a session holds and deletes itself: a video with its results, the pictures of a batch.
+HELD: Final = ("video-", "batch-")
+#: Seconds after which such a folder was left behind: a session is forgotten after an hour at the latest.
+_HELD_LIFETIME: Final = 3 * 3600.0
 
 
 @contextmanager
@@ -59,6 +63,9 @@ def _hold(lock: IO[str]) -> None:
 def sweep(folder: Path, lifetime: float, keep: Collection[str] = ()) -> int:
     """Delete the files in a folder that nobody changed for `lifetime` seconds, and folders that are left empty.
 
+    What a session holds in a folder of its own (`HELD`) goes with the session; only what was forgotten there goes here,
+    after `_HELD_LIFETIME`.
+
     A file that was changed further than that in the future was changed before the clock was set back: it goes, too.
 
     Gradio's own sweep only knows whole uploads, and dies if an upload arrives at the wrong moment.
@@ -73,6 +80,11 @@ def sweep(folder: Path, lifetime: float, keep: Collection[str] = ()) -> int:
     """
     deleted = 0
     now = time.time()
+
+    def limit(path: Path) -> float:
+        held = path.relative_to(folder).parts[0].startswith(HELD)
+        return max(lifetime, _HELD_LIFETIME) if held else lifetime
+
     for name, folders, files in os.walk(folder, topdown=False):
         for path in (Path(name) / file for file in files):
             with suppress(OSError):  # it went by itself
@@ -80,14 +92,14 @@ def sweep(folder: Path, lifetime: float, keep: Collection[str] = ()) -> int:
                 if (
                     path.name == _LOCK
                     or str(path) in keep
-                    or abs(now - max(status.st_mtime, status.st_ctime)) < lifetime
+                    or abs(now - max(status.st_mtime, status.st_ctime)) < limit(path)
                 ):
                     continue
                 path.unlink()
                 deleted += 1
         for path in (Path(name) / child for child in folders):
             with suppress(OSError):  # it is not empty
-                if abs(now - path.lstat().st_mtime) >= lifetime:
+                if abs(now - path.lstat().st_mtime) >= limit(path):
                     path.rmdir()
     return deleted
 

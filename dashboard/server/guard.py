@@ -51,8 +51,8 @@ _ADDRESSES: Final = 10_000
 _MAX_BODY: Final = 8_000_000
 #: Bytes of a request of an MCP client: a picture of 20 MB as text, and some more so that words say what is too large.
 _MAX_TEXT: Final = 32_000_000
-#: What an upload's headers may add to its files.
-_ENVELOPE: Final = 100_000
+#: What an upload's headers may add to its files; the page sends all files of a batch at once.
+_ENVELOPE: Final = 250_000
 #: All uploads together may be this many times the largest one.
 _UPLOADS: Final = 32
 #: Bytes of disk that an upload must leave free.
@@ -94,7 +94,7 @@ class RateLimiter:
             while times and times[0] <= now - 60:
                 times.popleft()
             if len(times) >= self.limit:
-                return times[0] + 60 - now
+                return min(times[0] + 60 - now, 60.0)  # the sum may round up
             times.append(now)
             self._seen.move_to_end(who)
             if len(self._seen) > _ADDRESSES:

@@ -50,7 +50,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     limits = parser.add_argument_group("limits")
     add = limits.add_argument
     whole = _whole(1)
-    add("--max-upload-mb", type=whole, default=200, metavar="N", help="largest upload in MB (default: %(default)s)")
+    add("--max-upload-mb", type=whole, default=256, metavar="N", help="largest upload in MB (default: %(default)s)")
     add(
         "--upload-lifetime",
         type=whole,

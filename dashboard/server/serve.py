@@ -25,6 +25,7 @@ from dashboard.server.folder import sweep
 from dashboard.server.guard import Guard, Limits
 from dashboard.server.health import Health
 from dashboard.server.metrics import Metrics
+from dashboard.server.sessions import Sessions, Watch
 
 #: Settings of `launch` that mounting does not know: the first is set on the page, the second only prints.
 _NOT_MOUNTED: Final = {"state_session_capacity", "quiet"}
@@ -56,7 +57,7 @@ class Settings:
 
     uploads: Path
     upload_lifetime: float = 300
-    max_upload_mb: int = 200
+    max_upload_mb: int = 256
     queue_size: int = 64
     concurrency: int | None = None
     rate_limit: int = 120
@@ -97,11 +98,12 @@ def mount(
             function.concurrency_limit = min(function.concurrency_limit, settings.concurrency)
     page.state_session_capacity = looks["state_session_capacity"]
     page.delete_cache = None  # `sweep` below finds more
+    sessions = Sessions()
     api = FastAPI(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        lifespan=lambda _: _running(page, settings, tools),
+        lifespan=lambda _: _running(page, settings, tools, sessions),
         routes=[
             *health.routes,
             Route("/robots.txt", _robots),
@@ -123,6 +125,7 @@ def mount(
     limits = Limits(
         settings.uploads, settings.max_upload, settings.rate_limit, settings.trusted_proxies, settings.shared
     )
+    api.add_middleware(Watch, sessions=sessions)
     api.add_middleware(Guard, limits=limits, observe=metrics.request)
     return api
 
@@ -187,8 +190,10 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def _running(page: gr.Blocks, settings: Settings, tools: Endpoint | None) -> AsyncIterator[None]:
-    task = asyncio.create_task(_sweep(page, settings))
+async def _running(
+    page: gr.Blocks, settings: Settings, tools: Endpoint | None, sessions: Sessions
+) -> AsyncIterator[None]:
+    task = asyncio.create_task(_sweep(page, settings, sessions))
     try:
         async with contextlib.nullcontext() if tools is None else tools.running():
             yield
@@ -198,10 +203,11 @@ async def _running(page: gr.Blocks, settings: Settings, tools: Endpoint | None) 
             await task
 
 
-async def _sweep(page: gr.Blocks, settings: Settings) -> None:
+async def _sweep(page: gr.Blocks, settings: Settings, sessions: Sessions) -> None:
     while True:
         await asyncio.sleep(min(30.0, settings.upload_lifetime / 2))
         try:
+            sessions.sweep(page.state_holder)
             keep = {path for block in page.blocks.values() for path in getattr(block, "keep_in_cache", ())}
             await asyncio.to_thread(sweep, settings.uploads, settings.upload_lifetime, keep)
         except Exception:

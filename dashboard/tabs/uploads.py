@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from fer_models.errors import ImageError
 
 
-def uploaded_path(payload: Mapping[str, Any] | None, folder: str) -> Path:
+def uploaded_path(payload: object, folder: str) -> Path:
     """Where an upload lies.
 
     Args:
@@ -17,8 +16,15 @@ def uploaded_path(payload: Mapping[str, Any] | None, folder: str) -> Path:
     Raises:
         ImageError: nothing was sent as a file.
     """
-    path = Path((payload or {}).get("path") or "")
-    # Gradio checks only payloads with a certain mark, so that a client could name any file of this machine.
-    if not path.resolve().is_relative_to(Path(folder).resolve()) or not path.is_file():
-        raise ImageError("No picture was sent. Send one picture as a file.")
-    return path
+    name = payload.get("path") if isinstance(payload, Mapping) else None
+    try:
+        path = Path(name if isinstance(name, str) else "")
+        # Gradio checks only payloads with a certain mark, so that a client could name any file of this machine.
+        if path.resolve().is_relative_to(Path(folder).resolve()) and path.is_file():
+            return path
+    except (OSError, ValueError):  # a name that no file can have
+        pass
+    raise ImageError(
+        "No picture was sent. Send one picture as a file: with gradio_client as handle_file(PATH), over HTTP as "
+        '{"path": ...} as /gradio_api/upload answers.'
+    )

@@ -12,7 +12,7 @@ import gradio as gr
 from dashboard import markup, video_markup
 from dashboard.tabs.uploads import uploaded_path
 from dashboard.video_figures import timeline_figure
-from dashboard.video_session import LIMITS, Timeline, VideoSession
+from dashboard.video_session import LIMITS, SLACK_S, Timeline, VideoSession
 from fer_models.analyzer import Analyzer
 from fer_models.errors import FerError
 from fer_models.video.reader import frame_at
@@ -182,8 +182,9 @@ class VideoTab:
         }
         if faces and session.timeline is not None:
             longest = max(faces, key=lambda face: face["seconds"])
-            number, start_s = longest["face"], longest["first_s"]
-            chart, moment = self.show_face(session, number, start_s)
+            number, start_s = longest["face"], session.timeline.first(longest["face"])
+            start_s = longest["first_s"] if start_s is None else start_s
+            chart, moment = self.show_face(session, number, start_s + SLACK_S)
             choices = [(f"Face {face['face']}", face["face"]) for face in faces]
             updates |= {
                 self.face: gr.update(choices=choices, value=number, visible=len(faces) > 1),

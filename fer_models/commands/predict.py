@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from fer_models.analyzer import WEIGHTS, load_analyzer
     from fer_models.images import read_image
     from fer_models.schema import to_json
+    from fer_models.sources import printable
 
     analyzer = load_analyzer(args.models, device=args.device, weights=args.weights or WEIGHTS)
     failed = False
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
             except ImageError as error:  # anything else would meet every picture
                 failed = True
                 line["error"] = str(error)
-                tqdm.write(f"{path}: {error}", file=sys.stderr)
+                tqdm.write(f"{printable(str(path))}: {error}", file=sys.stderr)
             print(json.dumps(line, allow_nan=False) if args.json else _table(line), file=out, flush=True)
     return int(failed)
 
@@ -71,9 +72,11 @@ def _opened(target: str | None) -> Iterator[TextIO]:
 
 def _table(line: dict[str, Any]) -> str:
     """One picture's results for people."""
+    from fer_models.sources import printable
+
     if "error" in line:
-        return f"{line['file']}: could not be read"
-    rows = [f"{line['file']} ({line['image']['width']} x {line['image']['height']})"]
+        return f"{printable(line['file'])}: could not be read"
+    rows = [f"{printable(line['file'])} ({line['image']['width']} x {line['image']['height']})"]
     if not line["faces"]:
         rows.append("  no face found; --whole-image reads the picture as one face")
     for number, face in enumerate(line["faces"], 1):

@@ -364,12 +364,17 @@ def _video_stream(container: av.container.InputContainer, name: str) -> av.Video
 
 
 def _declared_duration(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
-    """Seconds the video stream says it lasts; Matroska writes it as a tag, the container's includes the sound."""
+    """Seconds the video stream says it lasts; the container's includes the sound.
+
+    Matroska writes it as a tag, which is the time at which the stream ends: a clip that was cut from a longer file may
+    start long after 0.
+    """
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     try:
         hours, minutes, seconds = stream.metadata.get("DURATION", "").split(":")
-        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+        starts = max(container.start_time or 0, 0) / 1_000_000
+        return max(3600 * int(hours) + 60 * int(minutes) + float(seconds) - starts, 0.0)
     except ValueError:
         return container.duration / 1_000_000 if container.duration and not container.streams.audio else None
 
