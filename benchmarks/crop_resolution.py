@@ -87,6 +87,7 @@ def measure(data: Path, count: int) -> dict[str, Any]:
             aligned.append(align(picture, faces[0]))
             targets.append(int(validation.targets[row]))
     classifiers = list(load_analyzer(device="cpu").classifiers.values())
+    result["sha256"] = {model.name: model.card.sha256 for model in classifiers}
     result["validation_faces"] = {"shown": min(count, len(validation)), "found": len(whole)}
     result["accuracy"] = {"read whole": accuracies(classifiers, whole, targets)}
     for size in SOURCE_SIZES[1::2]:

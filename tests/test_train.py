@@ -237,8 +237,13 @@ def test_the_whole_path_on_a_folder_in_rafdbs_layout(tmp_path: Path) -> None:
     card = read_card(out / "eac_mobilenet_v2.json")
     assert card.training_labels == "RAF-DB"
     assert (card.input.mode, card.input.size, card.input.source_size) == ("rgb", 32, None)
-    assert "--recipe rafdb" in card.recipe["command"] and card.recipe["training_faces"] == 72
-    assert card.recipe["settings"]["consistency"] == 5
+    assert card.recipe["command"] == (
+        "python -m fer_models train eac_mobilenet_v2 --recipe rafdb --data DIR --labels rafdb "
+        "--labels-file noise01.txt --stages 32x3 --batch 8 --init none"
+    )
+    assert card.recipe["training_faces"] == 72
+    assert (card.recipe["settings"]["consistency"], card.recipe["settings"]["view"]) == (5, "independent")
+    assert find_recipe("eac_mobilenet_v2", "rafdb").view == "mirrored"  # for labels that are right
     report = tmp_path / "report.json"
     words = ["evaluate", "--data", str(root), "--labels", "rafdb", "--weights", str(out), "--device", "cpu"]
     words += ["--models", "eac_mobilenet_v2"]

@@ -2,6 +2,9 @@
 
 The study EAC exists for (Zhang et al., ECCV 2022, table 1), on FER+ instead of RAF-DB: the same faces, steps and
 budget, flips and erasing only, long enough to memorise. Every run saves a checkpoint each epoch and goes on from it.
+
+EAC's second view is the first one mirrored, erased part and all, at every share of noise. The authors' code does so for
+right labels; for wrong ones it erases the mirrored view anew (`EACTask`, "independent").
 """
 
 import argparse

@@ -15,6 +15,7 @@ from fer_models.classifier import find_device
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.networks import build_network, multiply_adds
+from fer_models.training import rafdb
 from fer_models.training.data import load_data
 from fer_models.training.face_data import FaceData
 from fer_models.training.loop import Trainer
@@ -116,6 +117,8 @@ def _adjusted(recipe: Recipe, args: argparse.Namespace) -> Recipe:
         recipe = replace(recipe, batch=args.batch)
     if args.labels:
         recipe = replace(recipe, labels=args.labels)
+    if recipe.labels == "rafdb" and args.labels_file not in (None, rafdb.LABELS):
+        recipe = replace(recipe, view="independent")  # the authors' setting for their lists of wrong labels
     if args.init:
         recipe = replace(recipe, start=None if args.init == "none" else args.init)
     return recipe
@@ -148,7 +151,7 @@ def _export(trainer: Trainer, args: argparse.Namespace, data: FaceData) -> None:
         intended_use=INTENDED_USE,
         misuse=MISUSE,
         recipe={
-            "command": f"python -m fer_models train {args.model} --recipe {args.recipe} --data DIR",
+            "command": _command(args),
             "settings": asdict(recipe),
             "training_faces": len(data),
             "chosen_epoch": trainer.best["epoch"],
@@ -160,6 +163,13 @@ def _export(trainer: Trainer, args: argparse.Namespace, data: FaceData) -> None:
     )
     write_card(card, out / f"{args.model}.json")
     print(f"{out / args.model}.safetensors: {trainer.best['accuracy']:.2%} on the validation split")
+
+
+def _command(args: argparse.Namespace) -> str:
+    """What repeats the run: all that was given and changes what is learned."""
+    given = {"labels": args.labels, "labels-file": args.labels_file, "stages": args.stages, "batch": args.batch}
+    flags = [f" --{name} {value}" for name, value in (given | {"init": args.init}).items() if value is not None]
+    return f"python -m fer_models train {args.model} --recipe {args.recipe} --data DIR{''.join(flags)}"
 
 
 def _machine(device: torch.device, *, compiled: bool) -> str:
