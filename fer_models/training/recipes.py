@@ -94,8 +94,8 @@ _EAC_AUGMENTATION: Final = Augmentation(rotation=10, shift=0.06, scale=0.1, brig
 _EAC_RESNET50: Final = Recipe(
     *("resnet50", "ferplus"),
     (
-        *(Stage(64, 6, strength=0.5, consistency=0), Stage(64, 2, peak=0.7, strength=0.5)),
-        Stage(112, 2, 0.4, peak=0.5, strength=0.5, batch=32),
+        *(Stage(64, 6, strength=0.5, consistency=0), Stage(64, 1, peak=0.7, strength=0.5)),
+        *(Stage(112, 1, 0.4, peak=0.5, strength=0.5, batch=32), Stage(112, 2, 0.5, peak=0.5, strength=0.5, batch=32)),
     ),
     "eac",
     soft=True,
@@ -103,7 +103,8 @@ _EAC_RESNET50: Final = Recipe(
     optimizer="adamw",
     lr=5e-4,
     weight_decay=0.05,
-    ramp=0.3,
+    consistency=2.0,
+    ramp=0.5,
     augmentation=_EAC_AUGMENTATION,
     start="resnet50",
 )
@@ -112,7 +113,7 @@ _EAC_MOBILENET: Final = Recipe(
     *("mobilenet_v2", "ferplus"),
     (
         *(Stage(64, 8, strength=0.5, consistency=0), Stage(64, 3, peak=0.7, strength=0.5)),
-        Stage(112, 2, 0.4, peak=0.5, strength=0.5),
+        *(Stage(112, 2, 0.4, peak=0.5, strength=0.5), Stage(112, 3, 0.5, peak=0.4, strength=0.5)),
     ),
     "eac",
     soft=True,
@@ -162,8 +163,11 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
     "vgg16": {
         "final": Recipe(
             *("vgg16", "fer2013"),
-            (Stage(48, 9), Stage(112, 2, 0.25, 0.3), Stage(64, 1, 1.0, 0.3, 0.6, batch=64)),
+            (Stage(48, 5), Stage(64, 2, peak=0.5)),
+            batch=64,
+            lr=0.02,
             smoothing=0.05,
+            start="imagenet",
         ),
     },
     "eac_resnet50": {"final": _EAC_RESNET50, "rafdb": _RAFDB},
