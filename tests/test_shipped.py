@@ -90,6 +90,62 @@ def test_the_readme_tells_the_measured_figures() -> None:
         assert told == [round(100 * figure, 1) for figure in measured]
 
 
+def test_the_readmes_sentences_tell_the_measured_figures() -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    board = json.loads((WEIGHTS / "results" / "leaderboard.json").read_text())["sets"]
+    own, plus = (board[f"{labels}_test"] for labels in RESULTS)
+
+    def share(told: dict[str, Any], name: str) -> str:
+        return f"{100 * told['models'][name]['accuracy']['value']:.1f} %"
+
+    def chance(told: dict[str, Any], key: str) -> str:
+        (pair,) = (p for p in told[key] if {p["first"], p["second"]} == {"eac_mobilenet_v2", "plain_mobilenet_v2"})
+        return f"{pair['p_value']:.2f}"
+
+    eac, plain = "eac_mobilenet_v2", "plain_mobilenet_v2"
+    tests = [[chance(told, key) for key in ("pairs", "pairs_without_copies")] for told in (plus, own)]
+    apart = [
+        100 * told["models"]["ensemble"]["after_temperature"]["expected_calibration_error"] for told in (own, plus)
+    ]
+    finds = [
+        f"{100 * plus['models'][name]['recall'][label]:.0f} %"
+        for name, label in (("eac_resnet50", "fear"), (eac, "disgust"), (eac, "fear"))
+    ]
+    assert plus["models"]["eac_resnet50"]["recall"]["disgust"] == 0
+    for sentence in (
+        f"has {share(plus, plain)} on FER+ where EAC has {share(plus, eac)} (McNemar, p = {tests[0][0]}; without "
+        f"training copies {tests[0][1]}), and {share(own, plain)} on FER2013's labels where EAC has {share(own, eac)} "
+        f"(p = {tests[1][0]}; {tests[1][1]})",
+        f"has {share(own, 'ensemble')} on FER2013's labels and {share(plus, 'ensemble')} on FER+",
+        f"its accuracy are {apart[0]:.0f} and {apart[1]:.0f} percent points apart",
+        f"EAC (ResNet-50) finds no disgust and {finds[0]} of the fearful FER+ test faces, EAC (MobileNetV2) {finds[1]} "
+        f"and {finds[2]}.",
+    ):
+        assert sentence in text, sentence
+
+
+def test_the_readme_tells_the_noise_studys_figures() -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    study = json.loads((WEIGHTS / "results" / "noise_study.json").read_text())
+    runs = {(run["method"], run["noise"]): run for run in study["runs"]}
+    assert set(runs) == {(method, noise) for method in ("plain", "eac") for noise in (0, 30)}
+    assert all(run["finished"] for run in runs.values()) and study["epochs"] == 20
+
+    def last(method: str, noise: int) -> str:
+        return f"{100 * runs[method, noise]['last_test_accuracy']:.1f} %"
+
+    def held(method: str, epoch: int) -> str:
+        return f"{100 * runs[method, 30]['curve'][epoch]['wrong_labels_held']:.0f} %"
+
+    assert (
+        f"plain training has {last('plain', 30)} after 20 epochs, where it has {last('plain', 0)} with none, and gives "
+        f"back {held('plain', -1)} of the wrong labels ({held('plain', 0)} after its first epoch); EAC has "
+        f"{last('eac', 30)}, where it has {last('eac', 0)}, and gives back {held('eac', -1)} ({held('eac', 0)})."
+    ) in text
+    best = {f"{100 * runs[method, 30]['best_test_accuracy']:.0f} %" for method in ("plain", "eac")}
+    assert len(best) == 1 and f"both have {best.pop()} (`weights/results/noise_study.json`" in text
+
+
 def test_an_example_is_read_as_anybody_would_read_it(shipped: Analyzer) -> None:
     """A portrait with a broad smile."""
     (face,) = shipped.analyze([read_image(ROOT / "examples" / "astronaut.jpg")])
