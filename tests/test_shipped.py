@@ -124,6 +124,27 @@ def test_the_readmes_sentences_tell_the_measured_figures() -> None:
         assert sentence in text, sentence
 
 
+def test_the_readme_tells_the_attention_studys_figures() -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    document = json.loads((WEIGHTS / "results" / "attention_ferplus.json").read_text())
+    models = document["models"]
+    for name in MODELS:
+        assert models[name]["sha256"] == read_card(WEIGHTS / f"{name}.json").sha256, "measure the attention again"
+    plain, eac = (models[f"{kind}_mobilenet_v2"]["consistency"]["correlation"]["mean"] for kind in ("plain", "eac"))
+    assert f"with {plain:.2f} in MobileNetV2 trained without EAC, and with {eac:.2f} in the same network" in text
+
+    def beats(rival: str) -> set[tuple[str, str]]:
+        return {
+            (name, test)
+            for name in MODELS
+            for test in ("deletion", "insertion", "road", "arcc")
+            if models[name]["faithfulness"][test][f"gain_over_{rival}"]["interval"][0] > 0
+        }
+
+    assert beats("blob") == {("eac_resnet50", test) for test in ("deletion", "insertion", "road")}
+    assert len(beats("random")) == 15 and ("eac_mobilenet_v2", "deletion") not in beats("random")
+
+
 def test_the_readme_tells_the_noise_studys_figures() -> None:
     text = " ".join((ROOT / "README.md").read_text().split())
     study = json.loads((WEIGHTS / "results" / "noise_study.json").read_text())

@@ -230,7 +230,7 @@ class LiveTab:
         return live_markup.idle(), "", "", None
 
     def forget_closed(self, request: gr.Request) -> None:
-        """The page was closed: Gradio would keep its last frame until a hundred others were, and its state an hour.
+        """The page was closed: its last frame and its state go at once, not when the session does.
 
         The answer to a frame that was under way then may be kept afterwards, so this looks once more.
         """
