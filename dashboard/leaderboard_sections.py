@@ -15,7 +15,7 @@ from dashboard.figures import model_styles
 from dashboard.leaderboard_records import LABEL_SETS, Board, FaceSet
 from dashboard.leaderboard_source import Advice
 from dashboard.leaderboard_words import summary
-from dashboard.published import NOISE_SOURCE, QUOTED
+from dashboard.published import NOISE, NOISE_SOURCE, QUOTED
 
 #: What a section shows: HTML, or a chart, or None where there is nothing to draw.
 Part: TypeAlias = str | go.Figure | None
@@ -226,13 +226,18 @@ def _noise(board: Board, _: str) -> list[Part]:
     rows = csv.noise_rows(told)
     unfinished = sum(not run.finished for run in told.runs)
     note = f" {unfinished} of {len(told.runs)} runs are not finished; their points are open." if unfinished else ""
+    missing = [share for share in NOISE[0].accuracy if share not in {run.noise for run in told.runs}]
+    if missing:
+        shares = " and ".join(", ".join(map(str, missing)).rsplit(", ", 1))
+        note += f" Nothing was run at {shares}\u00a0%: there the measured lines only join the points beside."
     return [
         html.text(
             html.advice(source.advice),
             html.heading(
                 "What do wrong training labels do, and what does EAC save?",
                 "A MobileNetV2 trained plainly and with EAC on the same faces, a share of whose labels is wrong: "
-                "flipped at random, or FER2013’s own labels where FER+’s are right. "
+                "flipped at random, or FER2013’s own labels where FER+’s are right. EAC’s second view mirrors the "
+                "first, as the authors do it for right labels; for wrong ones their code erases it anew. "
                 f"Tested on: {told.tested_on}.{note} Thin dotted lines are the paper’s ({NOISE_SOURCE}; {QUOTED}): "
                 "other faces and labels, so compare how the lines fall, not how high they are.",
             ),

@@ -257,6 +257,13 @@ def test_noise_runs_average_over_seeds_and_unfinished_ones_are_open() -> None:
     ]
 
 
+def test_shares_of_noise_that_were_not_run_are_told(folder: Path) -> None:
+    path = folder / "results" / "noise_study.json"
+    assert "Nothing was run" not in everything(read_board(folder))
+    change(path, lambda told: told.update(runs=[run for run in told["runs"] if run["noise"] in (0, 30)]))
+    assert f"Nothing was run at 10 and 20{NBSP}%: there" in everything(read_board(folder))
+
+
 def test_the_frontier_keeps_what_is_not_beaten() -> None:
     costs = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 3.0}
     assert leaderboard_figures.frontier(costs, {"a": 0.6, "b": 0.5, "c": 0.7, "d": 0.8}) == ["a", "d"]
