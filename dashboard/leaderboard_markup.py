@@ -312,6 +312,9 @@ def corruption_table(board: Board, told: Robustness) -> str:
             mean = sum(curves[name]) / len(curves[name])
             cells.append(f"{share(mean)} <small>{signed(mean - clean)}</small>")
         rows.append((escape(kind.capitalize()), *cells))
+    if told.means:
+        intervals = (_interval(told.means[name]) if name in told.means else _DASH for name in told.clean)
+        rows.append(("Its 95 % interval", *(f"<small>{each}</small>" for each in intervals)))
     return table(("Faces", *(board.title(name) for name in told.clean)), rows)
 
 

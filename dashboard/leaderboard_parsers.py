@@ -159,6 +159,7 @@ def robustness_of(cards: Mapping[str, ModelCard], label_set: LabelSet) -> Callab
             curves=curves,
             command=str(told["command"]),
             stale=kept,
+            means={str(name): _interval(each) for name, each in told["mean"].items()},
             behind={str(name): _gap(each) for name, each in told["behind"].items()},
         )
 

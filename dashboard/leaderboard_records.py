@@ -162,7 +162,8 @@ class Robustness:
         curves: by kind of corruption and model, one accuracy a strength.
         command: that measured it.
         stale: by model, why its curves may be out of date.
-        behind: by model, how far its mean over everything is below the best model's.
+        means: by model, its mean over all kinds and strengths.
+        behind: by model, how far that is below the best model's.
     """
 
     count: int
@@ -171,6 +172,7 @@ class Robustness:
     curves: Mapping[str, Mapping[str, tuple[float, ...]]]
     command: str
     stale: Mapping[str, Advice] = field(default_factory=dict)
+    means: Mapping[str, Interval] = field(default_factory=dict)
     behind: Mapping[str, Interval] = field(default_factory=dict)
 
     def mean(self, model: str) -> tuple[float, ...]:

@@ -216,6 +216,8 @@ def test_corruption_figures_by_hand(small: Board) -> None:
     assert told.mean("vgg16") == pytest.approx((0.55, 0.25))
     table = leaderboard_markup.corruption_table(small, told)
     assert f"50.0{NBSP}% <small>\u221220.0</small>" in table and f"40.0{NBSP}% <small>\u221230.0</small>" in table
+    sure = replace(told, means={"vgg16": Interval(0.4, 0.351, 0.449)})
+    assert f"<small>35.1 to 44.9{NBSP}%</small>" in leaderboard_markup.corruption_table(small, sure)
     figure = leaderboard_figures.corruption_figure(small, told)
     assert [trace.visible for trace in figure.data] == [True, False, False]
     assert list(figure.data[0].y) == pytest.approx([70, 55, 25]) and list(figure.data[1].y) == pytest.approx(
