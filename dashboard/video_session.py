@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.held import HELD
 from fer_models.cards import ModelCard
 from fer_models.errors import VideoError
 from fer_models.expressions import in_display_order
@@ -110,7 +111,7 @@ class VideoSession:
         Raises:
             VideoError: it is no video that can be read, or it exceeds `LIMITS`.
         """
-        self.folder = Path(mkdtemp(prefix="video-", dir=parent))
+        self.folder = Path(mkdtemp(prefix=f"{HELD}video-", dir=parent))
         self.close = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self.source = self.folder / "source"
         self.stop = threading.Event()

@@ -38,9 +38,9 @@ def test_parts_by_hand() -> None:
     assert (found.coherency, found.simplicity, found.road) == pytest.approx((1, 2.25 / 4, 0.4))
     assert found.score == pytest.approx(3 / (1 + 4 / 2.25 + 1 / 0.4))
     assert arcc(HEAT, 4 - HEAT, ROAD, 2).coherency == pytest.approx(0)
-    mean = mean_arcc([found, Arcc(0, 0, 0)])
-    assert mean.road == pytest.approx(0.2)
-    assert mean.score == pytest.approx(found.score / 2)  # one of the two maps scores 0
+    mean = mean_arcc([Arcc(1, 1, 0.5), Arcc(0.2, 1, 1)])
+    assert (mean.coherency, mean.simplicity, mean.road) == pytest.approx((0.6, 1, 0.75))
+    assert mean.score == pytest.approx((3 / 4 + 3 / 7) / 2)  # the harmonic mean of the mean parts would be 0.75
 
 
 def test_an_order_that_does_harm_scores_nothing() -> None:

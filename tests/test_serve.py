@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from clips import ramp, write_clip
 from gradio_client import Client, handle_file
 from numpy.typing import NDArray
 from PIL import Image
@@ -30,6 +31,7 @@ from dashboard.server.health import Health
 from dashboard.server.logs import json_logs
 from dashboard.server.metrics import MeasuredAnalyzer, Metrics
 from dashboard.server.serve import Settings
+from dashboard.video_session import VideoSession
 from fer_models.analyzer import MODELS, Analyzer
 from fer_models.errors import ImageError
 
@@ -285,14 +287,16 @@ def test_the_sweep_deletes_what_is_old_and_only_that(tmp_path: Path, monkeypatch
 
 def test_what_a_session_holds_outlives_the_uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A video's results are there for the hour that the page promises; what was left behind goes later."""
-    for name in ("video-x/annotated.mp4", "video-x/deep/frames.csv", "batch-y/1", "upload/clip.mp4", "video-file"):
+    session = VideoSession(write_clip(tmp_path / "clip.mp4", [ramp(0)] * 3), tmp_path)
+    names = [f"{session.folder.name}/annotated.mp4", f"{session.folder.name}/deep/frames.csv", "upload/clip.mp4"]
+    for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).write_bytes(b"x")
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 3600)
     sweep(tmp_path, 300)
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
-        *("1", "annotated.mp4", "frames.csv", "video-file")
+        *("annotated.mp4", "frames.csv", "source")
     ]
     monkeypatch.setattr(time, "time", lambda: now + 3 * 3600 + 60)
     sweep(tmp_path, 300)

@@ -10,15 +10,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
+from dashboard.held import HELD
+
 if sys.platform != "win32":
     import fcntl
 
 _PREFIX: Final = "fer-compare-"
 #: Held as long as its run lives; the system lets go of it however the run ends.
 _LOCK: Final = ".running"
-#: What folders are called that a session holds and deletes itself: a video with its results, the pictures of a batch.
-HELD: Final = ("video-", "batch-")
-#: Seconds after which such a folder was left behind: a session is forgotten after an hour at the latest.
+#: Seconds after which a folder that a session holds was left behind: sessions last an hour at most.
 _HELD_LIFETIME: Final = 3 * 3600.0
 
 

@@ -26,6 +26,7 @@ from dashboard.batch_reading import (
     read_batch,
     shown_table,
 )
+from dashboard.held import HELD
 from dashboard.tabs.uploads import uploaded_path
 from fer_models.analyzer import Analyzer
 from fer_models.errors import BatchError, FerError
@@ -276,7 +277,7 @@ class BatchTab:
         if zips and len(uploads) > 1:
             raise BatchError("Send either pictures or one zip, not both, and no second zip.")
         with ExitStack() as stack:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="batch-", dir=cache)))
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{HELD}batch-", dir=cache)))
             held = [(name, _held(path, folder / str(index))) for index, (name, path) in enumerate(uploads)]
             pictures = stack.enter_context(open_pictures(held[0][1], ZIP_LIMITS)) if zips else list_files(held)
             if len(pictures.files) > MAX_PICTURES:
