@@ -12,10 +12,13 @@ import pytest
 from fer_models.analyzer import MODELS, WEIGHTS, Analyzer, available_models, load_analyzer
 from fer_models.cards import read_card
 from fer_models.checkpoints import sha256_of
+from fer_models.commands.leaderboard import compare
 from fer_models.expressions import EXPRESSIONS
 from fer_models.faces import align, whole_picture
 from fer_models.images import read_image
+from fer_models.networks import multiply_adds
 from fer_models.readings import load_readings
+from fer_models.training.corruptions import CORRUPTIONS, corrupt
 from fer_models.training.data import load_data
 from fer_models.training.evaluate import read_faces
 from fer_models.training.recipes import find_recipe
@@ -187,6 +190,59 @@ def test_measured_anew_on_some_test_faces(shipped: Analyzer, fer2013: Path) -> N
             before, now = kept.logits[name][rows], logits[name]
             assert (before.argmax(1) == now.argmax(1)).mean() >= 0.99, name
             assert np.abs(before - now).max() < 0.05, name
+
+
+@pytest.mark.parametrize("labels", RESULTS)
+def test_the_leaderboard_is_what_its_readings_give(labels: str) -> None:
+    """Accuracy, recalls, confusion, pairs, calibration, risk: everything that is computed from the answers on file."""
+    stored = json.loads((WEIGHTS / "results" / "leaderboard.json").read_text())["sets"][f"{labels}_test"]
+    anew = json.loads(json.dumps(compare(RESULTS[labels])))
+    for key in ("accuracy", "recall", "confusion", "risk_coverage"):
+        assert anew["models"]["eac_mobilenet_v2"][key] == stored["models"]["eac_mobilenet_v2"][key], key
+    assert (anew["pairs"], anew["pairs_without_copies"]) == (stored["pairs"], stored["pairs_without_copies"])
+    assert anew["oracle"] == stored["oracle"]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("labels", RESULTS)
+def test_a_row_of_the_robustness_table_measured_anew(shipped: Analyzer, fer2013: Path, labels: str) -> None:
+    """The smallest model, as it is and at one kind and strength, on the faces of the file."""
+    told = json.loads((WEIGHTS / "results" / f"robustness_{labels}.json").read_text())
+    name, kind, strength = "eac_mobilenet_v2", "low light", 3
+    assert told["sha256"][name] == read_card(WEIGHTS / f"{name}.json").sha256
+    data = load_data(labels, fer2013, "test")
+    data = data.take(np.sort(np.random.default_rng(told["seed"]).permutation(len(data))[: told["count"]]))
+    generator = np.random.default_rng([told["seed"], list(CORRUPTIONS).index(kind), strength])
+    worse = [corrupt(face, kind, strength, generator) for face in data.faces]
+    expected = [told["clean"][name], told["corrupted"][kind][name][strength - 1]]
+    for faces, accuracy in zip(([*data.faces], worse), expected, strict=True):
+        answers = shipped.classifiers[name].predict(faces)
+        right = np.mean([EXPRESSIONS.index(answer.label) for answer in answers] == data.targets)
+        assert right == pytest.approx(accuracy, abs=1.5 / len(faces))  # one face may lie on the edge
+
+
+@pytest.mark.shared
+def test_a_row_of_the_noise_table_measured_anew(fer2013: Path) -> None:
+    study = json.loads((WEIGHTS / "results" / "noise_study.json").read_text())
+    (run,) = (each for each in study["runs"] if (each["method"], each["noise"]) == ("plain", 30))
+    (classifier,) = (
+        each for each in load_analyzer(["noise_plain_30_0"], weights=WEIGHTS / "noise").classifiers.values()
+    )
+    data = load_data("ferplus", fer2013, "test")
+    answers = [EXPRESSIONS.index(answer.label) for answer in classifier.predict([*data.faces])]
+    right = float(np.mean(answers == data.targets))
+    assert right == pytest.approx(run["last_test_accuracy"], abs=0.003)  # shipped in float16
+
+
+def test_the_cost_of_each_model_counted_anew(shipped: Analyzer) -> None:
+    told = json.loads((WEIGHTS / "results" / "leaderboard.json").read_text())["cost"]
+    for name in MODELS:
+        classifier = shipped.classifiers[name]
+        assert told[name] == {
+            "parameters": sum(each.numel() for each in classifier.network.parameters()),
+            "multiply_adds": multiply_adds(classifier.network, classifier.card.input.size),
+            "file_bytes": (WEIGHTS / f"{name}.safetensors").stat().st_size,
+        }
 
 
 def test_the_whole_picture_reading_of_a_dataset_face_is_untouched() -> None:
