@@ -21,6 +21,7 @@ from fer_models.checkpoints import load_network
 from fer_models.errors import FerError, WeightsError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.networks import PooledClassifier, build_network
+from fer_models.training import precision
 from fer_models.training.data import load_data
 from fer_models.training.face_data import FaceData
 from fer_models.training.loop import Trainer
@@ -44,6 +45,11 @@ def trainer(out: Path, recipe: Recipe = RECIPE) -> Trainer:
     out.mkdir(exist_ok=True)
     torch.manual_seed(recipe.seed)
     return Trainer(build_network(recipe.architecture, len(EXPRESSIONS)), recipe, out, torch.device("cpu"))
+
+
+def losses_in(log: Path) -> list[str]:
+    with log.open() as handle:
+        return [row["loss"] for row in csv.DictReader(handle)]
 
 
 def test_the_command_trains_a_model_that_evaluate_reads(data_dir: Path, tmp_path: Path) -> None:
@@ -134,6 +140,44 @@ def test_a_compiled_run_learns_the_same_and_goes_on_without_a_compiler(
     runs[0].out = runs[1].out
     runs[0].resume()
     assert torch.equal(runs[0].network.fc.weight, runs[1].network.fc.weight)
+
+
+def test_a_machine_that_only_emulates_bf16_computes_in_fp32(
+    data_dir: Path,
+    sets: tuple[FaceData, FaceData],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Emulated, a step of ResNet-50 takes twenty times as long; the recipe keeps what it asked for, the card tells."""
+    half, full = replace(RECIPE, precision="bf16"), replace(RECIPE, precision="fp32")
+    monkeypatch.setattr(precision, "_has_bf16", lambda device: False)
+    for name, recipe in {"half": half, "full": full}.items():
+        trainer(tmp_path / name, recipe).fit(*sets)
+    losses = {name: losses_in(tmp_path / name / "log.csv") for name in ("half", "full")}
+    assert losses["half"] == losses["full"]
+
+    monkeypatch.setitem(RECIPES, "eac_mobilenet_v2", {"final": half})
+    words = ["train", "eac_mobilenet_v2", "--data", str(data_dir), "--out", str(tmp_path), "--stages", "32x1"]
+    assert main([*words, "--device", "cpu"]) == 0
+    assert "only emulates bf16: computing in fp32" in capsys.readouterr().out
+    card = read_card(tmp_path / "eac_mobilenet_v2.json")
+    assert card.recipe["settings"]["precision"] == "bf16"
+    assert card.recipe["machine"].endswith("fp32 for lack of bf16")
+
+
+@pytest.mark.parametrize(("has", "wanted", "used"), [(True, "bf16", "bf16"), (False, "bf16", "fp32")])
+def test_precision_is_what_the_machine_has(
+    has: bool, wanted: precision.Precision, used: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "_has_bf16", lambda device: has)
+    assert precision.usable_precision(wanted, torch.device("cpu")) == used
+    assert precision.usable_precision("fp32", torch.device("cpu")) == "fp32"
+
+
+@pytest.mark.skipif(torch.backends.cpu.get_cpu_capability() != "AVX512", reason="no CPU that is known to have bf16")
+def test_a_cpu_with_avx512_is_used_in_bf16() -> None:
+    assert precision.usable_precision("bf16", torch.device("cpu")) == "bf16"
 
 
 def test_the_schedule_warms_up_and_falls_in_every_stage(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from fer_models.networks import PooledClassifier
 from fer_models.training.augment import geometry, light
 from fer_models.training.face_data import FaceData
 from fer_models.training.objectives import CrossEntropyTask, EACTask
+from fer_models.training.precision import usable_precision
 from fer_models.training.recipes import Recipe, Stage
 
 LOG_COLUMNS = ("epoch", "size", "lr", "loss", "train_accuracy", "validation_accuracy", "seconds")
@@ -46,6 +47,7 @@ class Trainer:
             compiled: let torch.compile fuse the features' steps, once for each input size.
         """
         self.recipe, self.out, self.device = recipe, out, device
+        self.precision = usable_precision(recipe.precision, device)
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.processes = dist.get_world_size() if dist.is_initialized() else 1
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -137,7 +139,7 @@ class Trainer:
             return result
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     @torch.inference_mode()
     def _validate(self, size: int, data: FaceData) -> float:

@@ -6,6 +6,7 @@ from typing import Final, Literal
 from fer_models.errors import UnknownNameError
 from fer_models.preprocessing import InputSpec, imagenet_input
 from fer_models.training.augment import Augmentation
+from fer_models.training.precision import Precision
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Recipe:
         warmup: share of a stage's steps in which the learning rate climbs from 0; it then falls along a cosine to 0.
         smoothing: label smoothing.
         average: decay of the moving average of the weights.
-        precision: "bf16" autocast or "fp32".
+        precision: "bf16" autocast or "fp32"; a machine that only emulates bf16 computes in fp32 (`precision.py`).
         consistency: EAC's lambda.
         ramp: share of the steps of the first stage with consistency over which lambda climbs from 0.
         view: EAC's second view, "mirrored" or "independent".
@@ -73,7 +74,7 @@ class Recipe:
     warmup: float = 0.15
     smoothing: float = 0.0
     average: float = 0.998
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Precision = "bf16"
     consistency: float = 5.0
     ramp: float = 0.0
     view: Literal["mirrored", "independent"] = "mirrored"

@@ -95,6 +95,8 @@ def run(args: argparse.Namespace) -> int:
         trainer = Trainer(network, recipe, out, device, compiled=args.compile)
         if args.resume:
             trainer.resume()
+        if trainer.precision != recipe.precision and trainer.rank == 0:
+            print(f"This machine only emulates {recipe.precision}: computing in {trainer.precision}.")
         trainer.fit(train_data, validation)
         if trainer.rank == 0:
             _export(trainer, args, train_data)
@@ -157,7 +159,7 @@ def _export(trainer: Trainer, args: argparse.Namespace, data: FaceData) -> None:
             "chosen_epoch": trainer.best["epoch"],
             "validation_accuracy": trainer.best["accuracy"],
             "wall_seconds": round(sum(entry["seconds"] for entry in trainer.history)),
-            "machine": _machine(trainer.device, compiled=args.compile),
+            "machine": _machine(trainer, compiled=args.compile),
             "log": trainer.history,
         },
     )
@@ -172,9 +174,11 @@ def _command(args: argparse.Namespace) -> str:
     return f"python -m fer_models train {args.model} --recipe {args.recipe} --data DIR{''.join(flags)}"
 
 
-def _machine(device: torch.device, *, compiled: bool) -> str:
+def _machine(trainer: Trainer, *, compiled: bool) -> str:
+    device = trainer.device
     what = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{os.cpu_count()} CPU cores"
-    return f"{what}, {platform.machine()}, torch {torch.__version__}{', compiled' * compiled}"
+    notes = ", compiled" * compiled + ", fp32 for lack of bf16" * (trainer.precision != trainer.recipe.precision)
+    return f"{what}, {platform.machine()}, torch {torch.__version__}{notes}"
 
 
 def _log_to_wandb(trainer: Trainer, model: str) -> None:
