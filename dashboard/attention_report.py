@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Final
 
@@ -18,6 +18,7 @@ from dashboard.reading import FaceReading
 from explain.colours import sequential
 from explain.consistency import FlipConsistency
 from explain.faithfulness import Curves, Faithfulness
+from explain.methods import METHODS
 from explain.overlay import draw_cells, draw_map, shared_peak
 from explain.record import model_record, versions
 from fer_models.analyzer import Analyzer
@@ -38,11 +39,24 @@ td.answer { outline: 2px solid #18181b; } small, figcaption { color: #5b5b66; } 
 """
 
 
+@dataclass(frozen=True, eq=False)
+class TrustResults:
+    """What "Can it be trusted?" measured on a face.
+
+    Attributes:
+        method: that made the maps, a key of `METHODS`.
+        found: by model name, not empty.
+    """
+
+    method: str
+    found: Mapping[str, Faithfulness]
+
+
 def report(
     face: FaceReading,
     shown: Shown,
     mirror: Mapping[str, FlipConsistency],
-    trust: Mapping[str, Faithfulness],
+    trust: TrustResults | None,
     *,
     with_face: bool,
 ) -> str:
@@ -52,7 +66,7 @@ def report(
         face: with native maps.
         shown: cards and styles.
         mirror: flip consistency by model name.
-        trust: what was measured of each model's map, by model name; may be empty.
+        trust: what was measured of each model's map, if it was.
         with_face: whether maps are drawn on the face; else they are drawn alone, and no pixel of it is in the file.
     """
     names = [name for name in shown.cards if name in face.maps]
@@ -67,8 +81,9 @@ def report(
         f"<h2>Mirror test</h2>{_mirror(mirror, shown)}",
     ]
     if trust:
-        curves = "".join(_trust(one, shown) for one in trust.values())
-        parts.append(f"<h2>Can the maps be trusted?</h2>{curves}")
+        which = "the native ones above" if trust.method == "native" else f"those of {METHODS[trust.method].title}"
+        curves = "".join(_trust(one, shown) for one in trust.found.values())
+        parts.append(f"<h2>Can the maps be trusted?</h2><p>Tested maps: {escape(which)}.</p>{curves}")
     parts.append(f"<h2>Models and versions</h2>{_models(names, shown)}")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'

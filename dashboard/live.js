@@ -85,6 +85,7 @@ async function start() {
     });
     await video.play();
     go();
+    follow();
   } catch (error) {
     stop();
     complain(reason(error));

@@ -61,9 +61,10 @@ def progress(done: float | None, time_s: float, left_s: float | None, faces: int
         words += f"; about {_wait(left_s)} left"
     found = f"{faces} face{'' if faces == 1 else 's'} so far"
     return (
-        f'<div class="fer-panel fer-progress" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{width:.0f}"><div class="fer-bar"><i style="width:{width:.1f}%;background:var(--fer-accent)">'
-        f"</i></div><p>{words}. {found}.</p></div>"
+        '<div class="fer-panel fer-progress"><div class="fer-bar" role="progressbar" aria-label="Video read" '
+        f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{width:.0f}">'
+        f'<i style="width:{width:.1f}%;background:var(--fer-accent)"></i></div>'
+        f'<p role="status">{words}. {found}.</p></div>'
     )
 
 

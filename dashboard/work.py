@@ -33,7 +33,7 @@ class Job:
 
 
 class Jobs:
-    """The running jobs by session; an entry lives as long as its job. Safe to call from several threads.
+    """The running jobs by session and section; an entry lives as long as its job. Safe to call from several threads.
 
     Gradio can cancel an event, too, but what the event sent last may reach the page after what the cancelling one
     sends, and stay. So jobs are asked to stop and say themselves that they did.
@@ -41,35 +41,37 @@ class Jobs:
 
     def __init__(self) -> None:
         """No job is running."""
-        self._running: dict[str, list[Job]] = {}
+        self._running: dict[str, list[tuple[str, Job]]] = {}
         self._lock = threading.Lock()
 
     @contextmanager
-    def running(self, session: str | None) -> Iterator[Job]:
-        """A job of a session, from its start to its end."""
+    def running(self, session: str | None, section: str = "") -> Iterator[Job]:
+        """A job that a section of the page does for a session, from its start to its end."""
         key, job = session or "", Job()
         with self._lock:
-            self._running.setdefault(key, []).append(job)
+            self._running.setdefault(key, []).append((section, job))
         try:
             yield job
         finally:
             job.stop.set()
             with self._lock:
-                self._running[key].remove(job)
+                self._running[key].remove((section, job))
                 if not self._running[key]:
                     del self._running[key]
 
-    def stop(self, session: str | None, *, forget: bool = False) -> None:
-        """Ask all jobs of a session to end.
+    def stop(self, session: str | None, section: str | None = None, *, forget: bool = False) -> None:
+        """Ask the jobs of a session to end.
 
         Args:
             session: whose.
+            section: whose jobs alone; None means all of the session's.
             forget: whether the page moves on to another face.
         """
         with self._lock:
-            for job in self._running.get(session or "", ()):
-                job.forgotten |= forget
-                job.stop.set()
+            for place, job in self._running.get(session or "", ()):
+                if section in (None, place):
+                    job.forgotten |= forget
+                    job.stop.set()
 
 
 def watched(

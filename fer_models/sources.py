@@ -76,8 +76,13 @@ class ZipLimits:
 
 
 @contextmanager
-def open_pictures(path: Path, limits: ZipLimits | None = None) -> Iterator[Pictures]:
+def open_pictures(path: Path, limits: ZipLimits | None = None, *, name: str | None = None) -> Iterator[Pictures]:
     """The pictures of a folder, searched to its depth, or of a zip, which stays open as long as the context.
+
+    Args:
+        path: where it lies.
+        limits: of a zip.
+        name: what people call it, if not by the end of its path.
 
     Raises:
         BatchError: it is neither, holds no picture, cannot be read, is encrypted, broken or beyond the limits.
@@ -87,14 +92,14 @@ def open_pictures(path: Path, limits: ZipLimits | None = None) -> Iterator[Pictu
         kind = "folder"
     elif path.is_file():
         kind = "zip"
-        with _opened(path, limits or ZipLimits()) as archive:
+        with _opened(path, limits or ZipLimits(), name or path.name) as archive:
             found = _in_zip(archive, path, limits or ZipLimits())
-            _check_any(found, path, kind)
+            _check_any(found, name or path.name, kind)
             yield found
         return
     else:
         raise BatchError(f"There is no folder or zip {printable(str(path))}. Check its name.")
-    _check_any(found, path, kind)
+    _check_any(found, name or path.name, kind)
     yield found
 
 
@@ -150,11 +155,11 @@ def _own(name: str, taken: set[str]) -> str:
     return own
 
 
-def _check_any(found: Pictures, path: Path, kind: str) -> None:
+def _check_any(found: Pictures, name: str, kind: str) -> None:
     if not found.files:
         known = ", ".join(sorted(SUFFIXES))
         others = f" It has {found.left_out} other files." if found.left_out else ""
-        raise BatchError(f"There is no picture in the {kind} {printable(path.name)} ({known}).{others}")
+        raise BatchError(f"There is no picture in the {kind} {printable(name)} ({known}).{others}")
 
 
 def _refused(reason: str) -> NDArray[np.uint8]:
@@ -227,18 +232,18 @@ def _leads_inside(path: Path, root: Path) -> bool:
 
 
 @contextmanager
-def _opened(path: Path, limits: ZipLimits) -> Iterator[zipfile.ZipFile]:
+def _opened(path: Path, limits: ZipLimits, name: str) -> Iterator[zipfile.ZipFile]:
     try:
         if _entries(path) > limits.entries:  # counted before they are parsed, which takes memory for each
             raise BatchError(f"The zip holds more than {limits.entries:,} files. Split it, or unpack it yourself.")
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError):
         raise BatchError(
-            f"{printable(path.name)} is neither a folder nor a zip that can be read: it is damaged or of another kind. "
-            "Give a folder with pictures or a whole .zip file."
+            f"{printable(name)} is neither a folder nor a zip that can be read: it is damaged or of another kind. "
+            "Give the pictures, or a whole .zip file."
         ) from None
     except OSError as error:
-        raise BatchError(f"{printable(path.name)} cannot be read: {error.strerror}.") from error
+        raise BatchError(f"{printable(name)} cannot be read: {error.strerror}.") from error
     with archive:
         yield archive
 

@@ -1,9 +1,11 @@
 """The page in headless Chromium: the browser, the app it visits, and a page that is watched."""
 
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -28,6 +30,29 @@ MARKS = [
 ]
 #: For tests with a fixture `page` that takes its width from its parameter.
 at_both_widths = pytest.mark.parametrize("page", [1440, 390], indirect=True)
+
+
+class Gate(Analyzer):
+    """An analyzer that can be held up, so that a test can act while faces are being read."""
+
+    def __init__(self, analyzer: Analyzer) -> None:
+        super().__init__(list(analyzer.classifiers.values()), analyzer.detector)
+        self._permits: threading.Semaphore | None = None
+
+    @contextmanager
+    def held(self, after: int = 0) -> Iterator[None]:
+        """Let so many readings of faces through, then none until the context ends."""
+        self._permits = permits = threading.Semaphore(after)
+        try:
+            yield
+        finally:
+            self._permits = None
+            permits.release(1000)  # whoever waits
+
+    def read(self, found: Any, **options: Any) -> Any:
+        permits = self._permits
+        assert not found or permits is None or permits.acquire(timeout=120)
+        return super().read(found, **options)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from dashboard import attention_markup as markup
 from dashboard import attention_pairs as pairs
 from dashboard.attention_figures import curves_figure, effects_figure, regions_figure
 from dashboard.attention_markup import Look
-from dashboard.attention_report import download_link, face_json, report
+from dashboard.attention_report import TrustResults, download_link, face_json, report
 from dashboard.attention_trust import trust_card
 from dashboard.figures import STYLES
 from dashboard.markup import Shown, shown
@@ -120,15 +120,16 @@ def test_the_report_holds_everything_and_no_face_if_told_so(
     face: FaceReading, models: Shown, analyzer: Analyzer
 ) -> None:
     mirror = {name: flip_consistency(analyzer.classifiers[name], face.given) for name in MODELS}
-    with_face = report(face, models, mirror, {"vgg16": judged()}, with_face=True)
-    without = report(face, models, mirror, {}, with_face=False)
+    with_face = report(face, models, mirror, TrustResults("gradcam", {"vgg16": judged()}), with_face=True)
+    without = report(face, models, mirror, None, with_face=False)
     assert with_face.count("<img") == 29 and without.count("<img") == 28
     assert with_face.count("<polyline") == 6 and without.count("<polyline") == 0
     assert "ARCC" not in with_face  # it was not measured
     score, removal = Arcc(coherency=0.9, simplicity=0.6, road=0.5), Road((10,), (0.2,), (0.4,))
     curves = Curves(np.array([1.0, 0]), np.array([0, 1.0]), removal, score)
     trust = {"vgg16": Faithfulness("vgg16", "fear", curves, curves, curves)}
-    measured = report(face, models, mirror, trust, with_face=False)
+    measured = report(face, models, mirror, TrustResults("native", trust), with_face=False)
+    assert "those of Grad-CAM." in with_face and "the native ones above." in measured
     assert measured.count(f"<td>{score.score:.2f}</td>") == measured.count("<td>+0.10</td>") == 3
     assert all(f"<dd>{part}</dd>" in measured for part in ("0.90", "0.60", "0.50"))
     pictures = [part.split('"')[0] for part in with_face.split('src="')[1:]]
@@ -209,5 +210,10 @@ def test_a_stopped_job_ends_the_work_and_says_so() -> None:
                 jobs.stop("mine", forget=True)
     assert ended.wait(30) and job.forgotten
     jobs.stop("mine")  # nothing runs any more: nothing to stop
+    with jobs.running("mine", "methods") as methods, jobs.running("mine", "trust") as trust:
+        jobs.stop("mine", "trust")
+        assert trust.stop.is_set() and not methods.stop.is_set()
+        jobs.stop("mine", forget=True)  # another face: all sections
+        assert methods.stop.is_set() and methods.forgotten
     with jobs.running("mine") as job:
         assert not job.stop.is_set() and not job.forgotten

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from browsing import MARKS, at_both_widths, browser, uploads
+from browsing import MARKS, Gate, at_both_widths, browser, uploads
 from playwright.sync_api import Page, expect
-from test_browser_compare import Gate, address, gate, page, photos
+from test_browser_compare import address, gate, page, photos
 
 from explain.methods import METHODS
 from fer_models.analyzer import MODELS
@@ -233,6 +233,7 @@ def test_maps_are_put_to_the_test_and_go_into_the_report(page: Page, photos: dic
         links.first.click()
     download.value.save_as(saved[0])
     assert saved[0].read_text(encoding="utf-8").count("<img") == 28
+    assert download.value.suggested_filename == "attention-report-without-face.html"
 
 
 @at_both_widths

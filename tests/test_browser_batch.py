@@ -1,16 +1,14 @@
 """The Batch tab driven in headless Chromium: real uploads, real downloads."""
 
 import json
-import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas
 import pytest
-from browsing import MARKS, at_both_widths, browser, launched, uploads, watched_page
+from browsing import MARKS, Gate, at_both_widths, browser, launched, uploads, watched_page
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
@@ -20,22 +18,6 @@ from fer_models.analyzer import MODELS, Analyzer
 __all__ = ["browser", "uploads"]
 
 pytestmark = MARKS
-
-
-class Gate(Analyzer):
-    """An analyzer that can be held up after some batches, so that a test can act while pictures are being read."""
-
-    def __init__(self, analyzer: Analyzer) -> None:
-        super().__init__(list(analyzer.classifiers.values()), analyzer.detector)
-        self.permits = threading.Semaphore(10**6)
-
-    def close_after(self, batches: int) -> None:
-        self.permits = threading.Semaphore(batches)
-
-    def read(self, found: Any, **options: Any) -> Any:
-        if found:
-            assert self.permits.acquire(timeout=120)
-        return super().read(found, **options)
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +179,10 @@ def test_what_cannot_be_read_is_explained(page: Page, photos: list[Path], tmp_pa
         page.get_by_role("button", name="Read the pictures").click()
     else:
         read(page, *([broken] if kind == "broken zip" else [photos[0], broken]))
-    expected = {"nothing": "Choose pictures", "broken zip": "nor a zip that can be read"}.get(kind, "one zip, not both")
+    expected = {
+        "nothing": "Choose pictures",
+        "broken zip": "broken.zip is neither a folder nor a zip that can be read",
+    }.get(kind, "one zip, not both")
     expect(page.get_by_role("alert")).to_contain_text(expected)
     expect(page.get_by_role("button", name="Read the pictures")).to_be_visible()
 
@@ -210,15 +195,12 @@ def test_stopping_keeps_what_is_done(
         for index in range(80):
             Image.fromarray(np.roll(picture[:, :100], index, 1)).save(tmp_path / "x.png")
             archive.write(tmp_path / "x.png", f"{index:02}.png")
-    gate.close_after(2)
-    try:
+    with gate.held(after=2):
         read(page, path)
         expect(page.locator(".fer-progress")).to_contain_text("of 80 pictures")
         page.wait_for_function("Number(document.querySelector('.fer-progress [role=progressbar]')?.ariaValueNow) > 0")
         page.get_by_role("button", name="Stop and keep what is done").click()
         expect(page.locator("#batch-summary")).to_contain_text("Stopped:")
-    finally:
-        gate.close_after(10**6)
     done = page.locator("#batch-gallery .fer-face").count()
     assert 0 < done <= 32
     page.get_by_role("button", name="Read other pictures").click()

@@ -1,36 +1,24 @@
 """The Compare tab driven in headless Chromium."""
 
-import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from browsing import MARKS, at_both_widths, browser, launched, uploads, watched_page
+from browsing import MARKS, Gate, at_both_widths, browser, launched, uploads, watched_page
 from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from dashboard import markup
 from fer_models.analyzer import MODELS, Analyzer
 from fer_models.expressions import EXPRESSIONS
 
 __all__ = ["browser", "uploads"]
 
 pytestmark = MARKS
-
-
-class Gate(Analyzer):
-    """An analyzer that can be held up, so that a test can act while a picture is being read."""
-
-    def __init__(self, analyzer: Analyzer) -> None:
-        super().__init__(list(analyzer.classifiers.values()), analyzer.detector)
-        self.open = threading.Event()
-        self.open.set()
-
-    def analyze(self, *args: Any, **options: Any) -> Any:
-        assert self.open.wait(60)
-        return super().analyze(*args, **options)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +30,6 @@ def gate(analyzer: Analyzer) -> Gate:
 def address(gate: Gate, uploads: Path) -> Iterator[str]:
     with launched(gate, uploads) as (url, _):
         yield url
-        gate.open.set()
 
 
 @pytest.fixture
@@ -140,6 +127,34 @@ def test_another_face_and_fewer_models_can_be_chosen(page: Page, photos: dict[st
     expect(page.locator(".js-plotly-plot .bars .point path")).to_have_count(21)
 
 
+def test_clicks_before_the_last_answer_are_answered(
+    page: Page, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(page, photos["two"])
+    expect(page.locator(".fer-card")).to_have_count(5)
+    verdict = markup.verdict
+
+    def slow(*args: Any) -> str:
+        time.sleep(1)
+        return verdict(*args)
+
+    monkeypatch.setattr(markup, "verdict", slow)
+    for name in ("Face 2", "Face 1", "Face 2", "Face 1"):
+        page.get_by_role("button", name=name).click()
+        page.wait_for_timeout(100)
+    expect(page.locator(".fer-eyebrow")).to_have_text("Face 2 of 2")
+    expect(page.locator(".fer-eyebrow")).to_have_text("Face 1 of 2")
+    page.get_by_role("button", name="Face 2").click()
+    page.wait_for_timeout(100)
+    page.get_by_role("button", name="Face 1").click()
+    page.wait_for_timeout(3000)
+    expect(page.locator(".fer-eyebrow")).to_have_text("Face 1 of 2")
+    expect(page.get_by_role("button", name="Face 1")).to_have_attribute("aria-pressed", "true")
+    for name in ("VGG16", "Ensemble"):
+        page.get_by_role("checkbox", name=name).click()
+    expect(page.locator(".fer-card")).to_have_count(3)
+
+
 @at_both_widths
 def test_a_picture_without_a_face_can_be_read_whole(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["none"])
@@ -175,14 +190,11 @@ def test_a_bad_file_is_explained_and_the_next_one_read(page: Page, photos: dict[
 
 
 def test_reading_can_be_cancelled(page: Page, photos: dict[str, Path], gate: Gate) -> None:
-    gate.open.clear()
-    try:
+    with gate.held():
         upload(page, photos["two"])
         expect(page.locator(".fer-busy")).to_contain_text("Looking for faces")
         page.get_by_role("button", name="Cancel").click()
         expect(page.locator("#compare-image")).to_be_visible()
-    finally:
-        gate.open.set()
     page.wait_for_timeout(1500)
     expect(page.locator(".fer-card")).to_have_count(0)
     expect(page.locator("#compare-image")).to_be_visible()

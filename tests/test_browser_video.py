@@ -1,13 +1,11 @@
 """The Video tab driven in headless Chromium."""
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from browsing import MARKS, at_both_widths, browser, launched, uploads, watched_page
+from browsing import MARKS, Gate, at_both_widths, browser, launched, uploads, watched_page
 from clips import write_clip
 from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page, expect
@@ -21,21 +19,6 @@ WAIT = 90_000
 pytestmark = MARKS
 
 
-class Gate(Analyzer):
-    """An analyzer that can be held up after some batches, so that a test can act meanwhile."""
-
-    def __init__(self, analyzer: Analyzer) -> None:
-        super().__init__(list(analyzer.classifiers.values()), analyzer.detector)
-        self.open = threading.Event()
-        self.open.set()
-        self.free = 0
-
-    def analyze(self, *args: Any, **options: Any) -> Any:
-        self.free -= 1
-        assert self.free >= 0 or self.open.wait(120)
-        return super().analyze(*args, **options)
-
-
 @pytest.fixture(scope="module")
 def gate(analyzer: Analyzer) -> Gate:
     return Gate(analyzer)
@@ -45,7 +28,6 @@ def gate(analyzer: Analyzer) -> Gate:
 def address(gate: Gate, uploads: Path) -> Iterator[str]:
     with launched(gate, uploads) as (url, _):
         yield url
-        gate.open.set()
 
 
 @pytest.fixture
@@ -119,16 +101,12 @@ def test_a_video_is_played_charted_and_offered(page: Page, clip: Path, uploads: 
 
 
 def test_stopping_keeps_what_is_done(page: Page, clip: Path, gate: Gate) -> None:
-    gate.open.clear()
-    gate.free = 1
-    try:
+    with gate.held(after=1):
         upload(page, clip)
         analyse(page)
         expect(page.locator(".fer-progress")).to_contain_text("of the video read", timeout=WAIT)
         page.get_by_role("button", name="Stop and keep what is done").click()
         expect(page.get_by_role("button", name="Finishing")).to_be_disabled()
-    finally:
-        gate.open.set()
     expect(page.locator("#video-player video")).to_be_visible(timeout=WAIT)
     expect(page.locator("#video-summary .fer-note")).to_contain_text("Stopped after", timeout=WAIT)
     page.wait_for_function("document.querySelector('#video-player video').duration < 3", timeout=WAIT)

@@ -19,6 +19,7 @@ from dashboard.tabs.attention_study import StudySection
 from dashboard.tabs.attention_trust import TrustSection
 from dashboard.tabs.clicks import CHOOSE_FACE
 from dashboard.tabs.compare import EXAMPLES
+from dashboard.tabs.events import CLICKED
 from dashboard.tabs.intake import FORGET, FORGOTTEN, UNEXPECTED, Intake, Updates
 from dashboard.work import COMPARE_AT_ONCE, EXPLAIN_AT_ONCE, Jobs
 from explain.methods import METHODS
@@ -66,7 +67,7 @@ class AttentionTab:
                 with gr.Tab("Parts of the face"):
                     self.regions = RegionsSection(self.shown, expressions)
                 with gr.Tab("Export"):
-                    self.export = ExportSection(self.analyzer, self.shown)
+                    self.export = ExportSection(self.analyzer, self.shown, self.jobs)
         StudySection(weights)
         self.reading = gr.State(None, time_to_live=FORGET)
         self.face = gr.State(None, time_to_live=FORGET)
@@ -99,7 +100,7 @@ class AttentionTab:
         self.intake.clear.click(self.start_over, outputs=self.everything, cancels=[sent, tried], queue=False, **hidden)
         self.intake.whole.click(self.read_whole, [self.reading, *self.controls], self.everything, **hidden)
         chosen = [self.reading, *self.controls]
-        self.picture.select(self.choose_face, chosen, self.one_face, **hidden)
+        self.picture.select(self.choose_face, chosen, self.one_face, **CLICKED, **hidden)
         self._connect_endpoint()
 
     def opened_from(self, button: gr.Button, reading: gr.State, index: gr.State, tabs: gr.Tabs) -> None:

@@ -17,6 +17,8 @@ from dashboard.markup import Shown, busy, message
 from dashboard.reading import FaceReading
 from dashboard.tabs.attention_maps import look_of
 from dashboard.tabs.chart_tools import chart_tools
+from dashboard.tabs.events import CHANGED, CLICKED
+from dashboard.tabs.intake import FORGOTTEN
 from dashboard.work import Job, Jobs, Stopped, watched
 from explain.attention import Explanation, attention
 from explain.occlusion import RegionEffects, occlude, region_effects, sensitivity_map
@@ -25,6 +27,8 @@ from fer_models.analyzer import Analyzer
 from fer_models.errors import FerError
 
 _log = logging.getLogger(__name__)
+#: Whose jobs its Cancel stops.
+_SECTION: Final = "erase"
 _UNEXPECTED: Final = "This could not be worked out. Try it again, or try another picture."
 _FILLS: Final = {"Average colour": "mean", "Grey": "grey", "Blur": "blur"}
 
@@ -122,9 +126,9 @@ class EraseSection:
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         limits: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "attention"}
         chosen = [face, self.parts, self.fill, self.strokes, *look]
-        self.brush.select(self.paint, chosen, [self.strokes, self.results], **hidden)
+        self.brush.select(self.paint, chosen, [self.strokes, self.results], **CLICKED, **hidden)
         for choice in (self.parts.input, self.fill.input):
-            choice(self.cover, chosen, self.results, **hidden)
+            choice(self.cover, chosen, self.results, **CHANGED, **hidden)
         self.again.click(self.uncover, face, [self.brush, self.parts, self.strokes, self.results], **hidden)
         self.each.click(self.run_parts, [face, self.fill], [self.chart, self.tools, *self.busy], **limits, **hidden)
         self.spots.click(self.run_spots, [face, self.fill, *look], [self.sensitivity, *self.busy], **limits, **hidden)
@@ -152,11 +156,11 @@ class EraseSection:
 
     def stop(self, request: gr.Request) -> None:
         """The user has seen enough."""
-        self.jobs.stop(request.session_hash)
+        self.jobs.stop(request.session_hash, _SECTION)
 
     def uncover(self, face: FaceReading | None) -> tuple[Any, ...]:
         """The bare face again."""
-        return "" if face is None else markup.brush(face), [], None, ""
+        return ("", [], None, message(FORGOTTEN)) if face is None else (markup.brush(face), [], None, "")
 
     def paint(
         self,
@@ -185,7 +189,7 @@ class EraseSection:
     ) -> str:
         """What the models say about the covered face, before and after."""
         if face is None:
-            return ""
+            return message(FORGOTTEN)
         side = face.given.shape[0]
         hidden = np.zeros((side, side), bool)
         if strokes is not None:
@@ -212,6 +216,7 @@ class EraseSection:
     def run_parts(self, face: FaceReading | None, request: gr.Request, fill: str) -> Iterator[dict[Any, Any]]:
         """Cover each part in turn, one model after the other."""
         if face is None:
+            yield self.idle(FORGOTTEN)
             return
         effects: dict[str, RegionEffects] = {}
 
@@ -220,7 +225,7 @@ class EraseSection:
             masks = {part: mask for part, mask in _masks(face).items() if part != "background"}
             return region_effects(self.analyzer.classifiers[name], face.given, masks, target, fill)  # type: ignore[arg-type]
 
-        with self.jobs.running(request.session_hash) as job:
+        with self.jobs.running(request.session_hash, _SECTION) as job:
             yield from self._each_model(face, step, effects, job)
         if effects:
             figure = effects_figure(effects, self.shown.titles, self.shown.styles)
@@ -232,6 +237,7 @@ class EraseSection:
     ) -> Iterator[dict[Any, Any]]:
         """Cover each spot in turn, one model after the other."""
         if face is None:
+            yield self.idle(FORGOTTEN)
             return
         maps: dict[str, Explanation | str] = {}
 
@@ -241,7 +247,7 @@ class EraseSection:
             cost_ms = (time.perf_counter() - began) * 1000
             return Explanation(name, "occlusion", target, heat, cost_ms=cost_ms)
 
-        with self.jobs.running(request.session_hash) as job:
+        with self.jobs.running(request.session_hash, _SECTION) as job:
             yield from self._each_model(face, step, maps, job)
         if maps:
             yield {self.sensitivity: markup.method_cards(face, maps, (), look_of(*look), self.shown), **self.idle()}

@@ -8,8 +8,10 @@ import gradio as gr
 from dashboard import attention_markup as markup
 from dashboard import attention_pairs as pairs
 from dashboard.attention_markup import Look
-from dashboard.markup import Shown
+from dashboard.markup import Shown, message
 from dashboard.reading import FaceReading
+from dashboard.tabs.events import CHANGED, CLICKED
+from dashboard.tabs.intake import FORGOTTEN
 from explain.colours import SEQUENTIAL
 
 # The highlight moves in the browser at once; the server only learns which map to enlarge.
@@ -74,12 +76,12 @@ class MapsSection:
         """Connect the section to the lab's face."""
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         pair = [self.first, self.second, self.expression]
-        self.grid.select(self.enlarge, [face, *self.look], [self.large, self.choice], **hidden)
+        self.grid.select(self.enlarge, [face, *self.look], [self.large, self.choice], **CLICKED, **hidden)
         for control in (self.scale.input, self.colours.input, self.opacity.release):
             pictures = [self.grid, self.large, self.difference]
-            control(self.redraw, [face, self.choice, *pair, *self.look], pictures, **hidden)
+            control(self.redraw, [face, self.choice, *pair, *self.look], pictures, **CHANGED, **hidden)
         for choice in pair:
-            choice.input(self.compare, [face, *pair, *self.look], self.difference, **hidden)
+            choice.input(self.compare, [face, *pair, *self.look], self.difference, **CHANGED, **hidden)
 
     def fresh(self, face: FaceReading, first: str, second: str, *look: Any) -> dict[Any, Any]:
         """The section for another face."""
@@ -99,7 +101,9 @@ class MapsSection:
     ) -> tuple[str, Any]:
         """Show one map large."""
         name, expression = str(event._data["model"]), str(event._data["expression"])
-        if face is None or expression not in face.maps.get(name, {}):
+        if face is None:
+            return message(FORGOTTEN), None
+        if expression not in face.maps.get(name, {}):
             return "", None
         look = look_of(scale, colours, opacity)
         return markup.enlarged(face, name, expression, look, self.shown), (name, expression)
@@ -109,7 +113,7 @@ class MapsSection:
     ) -> tuple[str, str, str]:
         """The same maps in other colours."""
         if face is None:
-            return "", "", ""
+            return message(FORGOTTEN), "", ""
         drawn = look_of(*look)
         large = "" if choice is None else markup.enlarged(face, choice[0], choice[1], drawn, self.shown)
         pair = pairs.difference_panel(face, first, second, expression, drawn, self.shown)
@@ -118,7 +122,7 @@ class MapsSection:
     def compare(self, face: FaceReading | None, first: str, second: str, expression: str, *look: Any) -> str:
         """The difference of two other models, or for another expression."""
         if face is None:
-            return ""
+            return message(FORGOTTEN)
         return pairs.difference_panel(face, first, second, expression, look_of(*look), self.shown)
 
 

@@ -12,6 +12,8 @@ from dashboard.attention_markup import Look
 from dashboard.markup import OWN, Shown, busy, message
 from dashboard.reading import FaceReading
 from dashboard.tabs.attention_maps import look_of
+from dashboard.tabs.events import CHANGED
+from dashboard.tabs.intake import FORGOTTEN
 from dashboard.work import Job, Jobs, Stopped, watched
 from explain.attention import Explanation
 from explain.gradcam import explain
@@ -21,6 +23,8 @@ from fer_models.errors import FerError
 from fer_models.networks import STAGES
 
 _log = logging.getLogger(__name__)
+#: Whose jobs its Cancel stops.
+_SECTION: Final = "methods"
 _UNEXPECTED: Final = "This map could not be made. Try another method."
 _NONE: Final = "none"
 _SMOOTHED: Final = {
@@ -82,7 +86,7 @@ class MethodsSection:
         """Connect the section to the lab's face."""
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         chosen = [self.method, self.target, self.layer, self.smooth]
-        self.method.input(self.choose, self.method, [self.facts, self.layer, self.smooth], **hidden)
+        self.method.input(self.choose, self.method, [self.facts, self.layer, self.smooth], **CHANGED, **hidden)
         self.make.click(
             self.run,
             [face, *chosen, *look],
@@ -114,7 +118,7 @@ class MethodsSection:
 
     def stop(self, request: gr.Request) -> None:
         """The user has seen enough; what is done stays."""
-        self.jobs.stop(request.session_hash)
+        self.jobs.stop(request.session_hash, _SECTION)
 
     def run(
         self,
@@ -128,10 +132,10 @@ class MethodsSection:
     ) -> Iterator[dict[Any, Any]]:
         """Make the maps of one model after the other, and show each as soon as it is there."""
         if face is None:
-            yield self.fresh()
+            yield self.fresh() | {self.notice: gr.update(value=message(FORGOTTEN), visible=True)}
             return
         results: dict[str, Explanation | str] = {}
-        with self.jobs.running(request.session_hash) as job:
+        with self.jobs.running(request.session_hash, _SECTION) as job:
             try:
                 yield from self._steps(job, face, method, target, layer, smooth, results, look_of(*look))
                 notice = gr.update(visible=False)

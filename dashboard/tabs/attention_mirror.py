@@ -10,6 +10,8 @@ from dashboard import attention_pairs as pairs
 from dashboard.markup import OWN, Shown, busy, message
 from dashboard.reading import FaceReading
 from dashboard.tabs.attention_maps import look_of
+from dashboard.tabs.events import CHANGED
+from dashboard.tabs.intake import FORGOTTEN
 from dashboard.work import Jobs
 from explain.consistency import FlipConsistency, flip_consistency
 from fer_models.analyzer import Analyzer
@@ -51,7 +53,7 @@ class MirrorSection:
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         limits: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "attention"}
         self.start.click(self.run, [face, self.expression, *look], self.outputs, **limits, **hidden)
-        self.expression.input(self.show, [face, self.found, self.expression, *look], self.results, **hidden)
+        self.expression.input(self.show, [face, self.found, self.expression, *look], self.results, **CHANGED, **hidden)
 
     def fresh(self) -> dict[Any, Any]:
         """The section for another face."""
@@ -67,11 +69,11 @@ class MirrorSection:
     ) -> Iterator[dict[Any, Any]]:
         """Test one model after the other."""
         if face is None:
-            yield self.fresh()
+            yield self.fresh() | {self.notice: gr.update(value=message(FORGOTTEN), visible=True)}
             return
         found: dict[str, FlipConsistency] = {}
         try:
-            with self.jobs.running(request.session_hash) as job:
+            with self.jobs.running(request.session_hash, "mirror") as job:
                 for name in face.predictions:
                     yield {self.notice: gr.update(value=busy(f"{self.shown.cards[name].title} …"), visible=True)}
                     found[name] = flip_consistency(self.analyzer.classifiers[name], face.given)
@@ -91,7 +93,9 @@ class MirrorSection:
         self, face: FaceReading | None, found: dict[str, FlipConsistency] | None, expression: str, *look: Any
     ) -> str:
         """The results for one expression."""
-        if face is None or found is None:
+        if face is None:
+            return message(FORGOTTEN)
+        if found is None:
             return ""
         target = None if expression == OWN else expression
         return f'<div class="fer-lab-stack">{pairs.mirror_cards(face, found, target, look_of(*look), self.shown)}</div>'

@@ -10,6 +10,7 @@ from dashboard.attention_figures import regions_figure
 from dashboard.markup import OWN, Shown, message
 from dashboard.reading import FaceReading
 from dashboard.tabs.chart_tools import chart_tools
+from dashboard.tabs.events import CHANGED
 from explain.regions import area_shares, attention_shares, crop_landmarks, region_masks
 from fer_models.errors import FerError
 
@@ -44,7 +45,7 @@ class RegionsSection:
     def connect(self, face: gr.State) -> None:
         """Connect the section to the lab's face."""
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        self.expression.input(self.show, [face, self.expression], [self.parts, self.chart], **hidden)
+        self.expression.input(self.show, [face, self.expression], [self.parts, self.chart], **CHANGED, **hidden)
 
     def fresh(self, face: FaceReading | None) -> dict[Any, Any]:
         """The section for another face."""

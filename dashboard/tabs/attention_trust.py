@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.attention_figures import curves_figure
+from dashboard.attention_report import TrustResults
 from dashboard.attention_trust import trust_cards
 from dashboard.markup import Shown, busy, message
 from dashboard.reading import FaceReading
 from dashboard.tabs.chart_tools import chart_tools
+from dashboard.tabs.intake import FORGOTTEN
 from dashboard.work import Jobs, Stopped, watched
 from explain.faithfulness import Faithfulness, judge
 from explain.gradcam import explain
@@ -22,6 +24,8 @@ from fer_models.analyzer import Analyzer
 from fer_models.errors import FerError
 
 _log = logging.getLogger(__name__)
+#: Whose jobs its Cancel stops.
+_SECTION: Final = "trust"
 _UNEXPECTED: Final = "The test failed. Try it again, or try another method."
 
 
@@ -89,16 +93,17 @@ class TrustSection:
 
     def stop(self, request: gr.Request) -> None:
         """The user has seen enough; what is done stays."""
-        self.jobs.stop(request.session_hash)
+        self.jobs.stop(request.session_hash, _SECTION)
 
     def run(self, face: FaceReading | None, request: gr.Request, method: str) -> Iterator[dict[Any, Any]]:
         """Test one model after the other, and show each as soon as it is there."""
         yield self.fresh()
         if face is None:
+            yield self.idle(FORGOTTEN)
             return
         found: dict[str, Faithfulness] = {}
         text = ""
-        with self.jobs.running(request.session_hash) as job:
+        with self.jobs.running(request.session_hash, _SECTION) as job:
             try:
                 for number, name in enumerate(face.predictions):
                     title = self.shown.cards[name].title
@@ -121,7 +126,7 @@ class TrustSection:
             except Exception:  # whatever it is, the user gets words and not a stack trace
                 _log.exception("testing maps failed")
                 text = _UNEXPECTED
-        updates = {**self.idle(text), self.found: found}
+        updates = {**self.idle(text), self.found: TrustResults(method, found) if found else None}
         if found:
             figure = curves_figure(found, self.shown.titles, self.shown.styles)
             updates |= {self.chart: gr.update(value=figure, visible=True), self.tools: gr.update(visible=True)}

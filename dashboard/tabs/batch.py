@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -27,6 +27,7 @@ from dashboard.batch_reading import (
     shown_table,
 )
 from dashboard.held import HELD
+from dashboard.tabs.events import CHANGED
 from dashboard.tabs.uploads import uploaded_path
 from fer_models.analyzer import Analyzer
 from fer_models.errors import BatchError, FerError
@@ -155,7 +156,7 @@ class BatchTab:
         self.stop.click(self.finished, self.reading, everything, cancels=[run], queue=False, **hidden)
         self.clear.click(self.idle, outputs=everything, queue=False, **hidden)
         narrow: dict[str, Any] = {"fn": self.filtered, "inputs": [self.reading, *filters]}
-        narrow |= {"outputs": [self.table, self.gallery], "trigger_mode": "always_last", **hidden}
+        narrow |= {"outputs": [self.table, self.gallery], **CHANGED, **hidden}
         # Not text.input: after a reset to the text it has already, Gradio takes the next input for its own.
         for event in (self.text.change, self.show.input, self.expression.input):
             event(**narrow)
@@ -279,7 +280,9 @@ class BatchTab:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{HELD}batch-", dir=cache)))
             held = [(name, _held(path, folder / str(index))) for index, (name, path) in enumerate(uploads)]
-            pictures = stack.enter_context(open_pictures(held[0][1], ZIP_LIMITS)) if zips else list_files(held)
+            name, path = held[0]
+            opened = open_pictures(path, ZIP_LIMITS, name=name) if zips else nullcontext(list_files(held))
+            pictures = stack.enter_context(opened)
             if len(pictures.files) > MAX_PICTURES:
                 raise BatchError(_too_many(len(pictures.files)))
             yield pictures

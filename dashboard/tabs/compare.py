@@ -12,6 +12,7 @@ from dashboard.figures import compare_figure
 from dashboard.reading import Reading, as_whole
 from dashboard.tabs.clicks import CHOOSE_FACE
 from dashboard.tabs.compare_noise import NoiseSection
+from dashboard.tabs.events import CHANGED, CLICKED
 from dashboard.tabs.intake import FORGET, FORGOTTEN, UNEXPECTED, Intake, Updates
 from dashboard.work import COMPARE_AT_ONCE
 from fer_models.analyzer import WEIGHTS, Analyzer
@@ -91,9 +92,9 @@ class CompareTab:
         self.intake.clear.click(self.idle, outputs=everything, cancels=[sent, tried], queue=False, **hidden)
         whole = self.intake.whole.click(self.read_whole, self.reading, everything, **hidden)
         chosen = [self.reading, self.models, self.expression]
-        picked = self.picture.select(self.choose_face, chosen, [self.index, *face], **hidden)
-        self.models.input(self.show_face, choices, face, **hidden)
-        self.expression.input(self.show_maps, choices, self.columns, **hidden)
+        picked = self.picture.select(self.choose_face, chosen, [self.index, *face], **CLICKED, **hidden)
+        self.models.input(self.show_face, choices, face, **CHANGED, **hidden)
+        self.expression.input(self.show_maps, choices, self.columns, **CHANGED, **hidden)
         if self.noise is not None:
             self.noise.connect(self.reading, self.index, [sent, tried, whole, picked])
         self._connect_endpoint()

@@ -9,6 +9,7 @@ import gradio as gr
 from dashboard.markup import message
 from dashboard.noise_markup import noise_columns
 from dashboard.reading import Reading
+from dashboard.tabs.events import CHANGED
 from fer_models.noise import NoisePair
 
 _log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class NoiseSection:
 
         self.accordion.expand(expanded, inputs[:3], [self.opened, self.columns], **hidden)
         self.accordion.collapse(lambda: (False, ""), outputs=[self.opened, self.columns], **hidden)
-        self.noise.input(self.show, inputs, self.columns, **hidden)
+        self.noise.input(self.show, inputs, self.columns, **CHANGED, **hidden)
         for event in chosen:
             event.then(self.show, inputs, self.columns, **hidden)
 

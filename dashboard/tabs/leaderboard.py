@@ -11,6 +11,7 @@ from dashboard.leaderboard import read_board
 from dashboard.leaderboard_markup import heading, paragraph, text, timings_table
 from dashboard.leaderboard_records import LABEL_SETS
 from dashboard.leaderboard_sections import INTRO, SCRIPT, SECTIONS, TITLE
+from dashboard.tabs.events import CHANGED
 from fer_models.analyzer import WEIGHTS, Analyzer
 from fer_models.timing import BATCH, time_models
 
@@ -75,7 +76,7 @@ class LeaderboardTab:
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         shown = [part for parts in self.parts.values() for part in parts]
         opened.select(self.show, self.labels, shown, **hidden)
-        self.labels.input(self.show, self.labels, shown, **hidden)
+        self.labels.input(self.show, self.labels, shown, **CHANGED, **hidden)
         measuring = [self.measure, self.stop, self.measured]
         # One at a time: measurements side by side would time each other.
         running = self.measure.click(self.time, outputs=measuring, concurrency_limit=1, **hidden)

@@ -158,7 +158,7 @@ class LiveTab:
         # Charts are large and change slowly.
         if fresh or session.chosen != looked_at or time_s // _CHART_S != before // _CHART_S:
             charts = live_markup.charts(session.past(), chosen, session.time_s, self.shown)
-        return view, live_markup.panel(session, chosen, self.shown), charts, session if fresh else gr.skip()
+        return view, live_markup.panel(session, chosen, self.shown), charts, session
 
     def _read(
         self,

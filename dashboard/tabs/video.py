@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 import gradio as gr
 
 from dashboard import markup, video_markup
+from dashboard.tabs.events import CHANGED, CLICKED
 from dashboard.tabs.uploads import uploaded_path
 from dashboard.video_figures import timeline_figure
 from dashboard.video_session import LIMITS, SLACK_S, Timeline, VideoSession
@@ -130,9 +131,9 @@ class VideoTab:
         self.stop.click(self.stop_analysis, self.session, self.stop, queue=False, **hidden)
         self.clear.click(self.forget, self.session, everything, **hidden)
         view = [self.session, self.face, self.at]
-        self.face.input(self.show_face, view, [self.timeline, self.moment], **hidden)
-        self.at.input(self.show_moment, view, self.moment, trigger_mode="always_last", **hidden)
-        self.moment.select(self.choose_moment, [self.session, self.face], [self.at, self.moment], **hidden)
+        self.face.input(self.show_face, view, [self.timeline, self.moment], **CHANGED, **hidden)
+        self.at.input(self.show_moment, view, self.moment, **CHANGED, **hidden)
+        self.moment.select(self.choose_moment, [self.session, self.face], [self.at, self.moment], **CLICKED, **hidden)
 
     # What the page can look like. Each is the one renderer of its state.
 
@@ -158,13 +159,14 @@ class VideoTab:
             self.session: session,
         }
 
-    def working(self, run: VideoRun | None, began: float, faces: int) -> Updates:
-        """The analysis runs."""
+    def working(self, session: VideoSession, run: VideoRun | None, began: float, faces: int) -> Updates:
+        """The analysis runs; the session counts as used."""
         time_s = run.frame.time_s if run and run.frame else 0.0
         done = run.fraction if run else 0.0
         spent = time.monotonic() - began
         left = spent / done * (1 - done) if done and spent > 2 else None
-        return {self.notice: gr.update(value=video_markup.progress(done, time_s, left, faces), visible=True)}
+        notice = gr.update(value=video_markup.progress(done, time_s, left, faces), visible=True)
+        return {self.notice: notice, self.session: session}
 
     def done(self, session: VideoSession) -> Updates:
         """Everything about the video, the face seen longest chosen."""
@@ -222,7 +224,7 @@ class VideoTab:
         began = updated = time.monotonic()
         stages = {self.start: gr.update(visible=False), self.clear: gr.update(visible=False)}
         button = gr.update(value="Stop and keep what is done", interactive=True, visible=True)
-        yield self.working(None, began, 0) | stages | {self.stop: button}
+        yield self.working(session, None, began, 0) | stages | {self.stop: button}
         try:
             timeline = Timeline(self.shown.cards, chosen)
             seen: set[int] = set()
@@ -245,7 +247,7 @@ class VideoTab:
                         seen.update(run.frame.numbers)
                     if time.monotonic() - updated > _UPDATE_S:
                         updated = time.monotonic()
-                        yield self.working(run, began, len(seen))
+                        yield self.working(session, run, began, len(seen))
             session.timeline = timeline
             session.forget_source()
             yield self.done(session)
