@@ -137,7 +137,7 @@ def _library(
         options["aug_smooth"] = smooth in ("aug", "aug+eigen")
         network, layers = _split(classifier.network, [] if method == "fullgrad" else [stages[layer]])
         if method == "ablationcam":
-            cam = _raw(cam_class)(network, layers, ablation_layer=_zeroes(library.AblationLayer))
+            cam = _raw(_drops(cam_class))(network, layers, ablation_layer=_zeroes(library.AblationLayer))
         else:
             cam = _raw(cam_class)(network, layers)
         cams = [cam]
@@ -201,6 +201,23 @@ def _raw(cam_class: Any) -> Any:
             super().__init__(network, layers, **options)
 
     return Raw
+
+
+def _drops(ablation_cam: Any) -> Any:
+    """Ablation-CAM whose weights are drops of the answer also where its logit is negative.
+
+    The library divides by the logit (Desai and Ramaswamy, WACV 2020, equation 2, where scores are positive), which
+    would turn evidence against such an expression into evidence for it.
+    """
+
+    class Drops(ablation_cam):  # type: ignore[misc]
+        def get_cam_weights(self, inputs: Tensor, layer: nn.Module, targets: Any, maps: Any, gradients: Any) -> Any:
+            weights = super().get_cam_weights(inputs, layer, targets, maps, gradients)
+            with torch.no_grad():
+                scores = [float(target(one)) for target, one in zip(targets, self.model(inputs), strict=True)]
+            return weights * np.sign(scores)[:, None]
+
+    return Drops
 
 
 def _zeroes(ablation_layer: Any) -> Any:

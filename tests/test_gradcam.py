@@ -102,9 +102,13 @@ def test_maps_are_the_librarys_own(tiny: Classifier, crop: Any, method: str, lay
     np.testing.assert_allclose(theirs, expected, atol=2e-3)
 
 
-def test_ablation_switches_one_channel_off_at_a_time(tiny: Classifier, crop: Any) -> None:
-    heat = explain(tiny, crop, "fear", "ablationcam", layer="stage2").heat
-    network, cut, index = tiny.network, STAGES["mobilenet_v2"]["stage2"], EXPRESSIONS.index("fear")
+@pytest.mark.parametrize("rejected", [False, True])
+def test_ablation_switches_one_channel_off_at_a_time(tiny: Classifier, crop: Any, rejected: bool) -> None:
+    """Also where the logit is negative, a channel without which it falls is evidence for it."""
+    (prediction,) = tiny.predict([crop])
+    index = int(np.argmin(prediction.logits) if rejected else np.argmax(prediction.logits))
+    heat = explain(tiny, crop, prediction.labels[index], "ablationcam", layer="stage2").heat
+    network, cut = tiny.network, STAGES["mobilenet_v2"]["stage2"]
     parts = list(network.features.children())
     rest = nn.Sequential(*parts[cut:])
     with torch.no_grad():
@@ -113,7 +117,8 @@ def test_ablation_switches_one_channel_off_at_a_time(tiny: Classifier, crop: Any
         batch[torch.arange(len(batch)), torch.arange(len(batch))] = 0
         whole = network.forward_head(rest(maps))[0, index]
         without = network.forward_head(rest(batch))[:, index]
-        expected = (((whole - without) / whole)[:, None, None] * maps[0]).sum(0).numpy()
+        assert (whole < 0) == rejected
+        expected = (((whole - without) / whole.abs())[:, None, None] * maps[0]).sum(0).numpy()
     np.testing.assert_allclose(heat, expected, rtol=1e-2, atol=1e-3 * np.abs(expected).max())
 
 
