@@ -49,9 +49,9 @@ def _peak_mb() -> float:
     status = Path("/proc/self/status")
     if status.is_file():  # Linux: getrusage would tell the parent's size where that is larger
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) / 2**10
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # macOS tells bytes, others kB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+        return int(line.split()[1]) * 1024 / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS tells bytes, others KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def measure(weights: Path, device: str, repeats: int, batches: int) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def measure(clip: Path, rate: float, device: str) -> dict[str, float]:
         for _ in run_video(analyzer, clip, Path(folder), rate=rate, limits=Limits(minutes=60, megabytes=10_000)):
             pass
         seconds = time.perf_counter() - began
-    return {"seconds": seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {"seconds": seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6}
 
 
 def main() -> None:
