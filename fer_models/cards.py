@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fer_models.errors import CardError
+from fer_models.errors import CardError, UnknownNameError
+from fer_models.expressions import expression
 from fer_models.preprocessing import InputSpec
 
 
@@ -68,7 +69,7 @@ def read_card(path: Path, base: ModelCard | None = None) -> ModelCard:
         if base is not None:
             default = asdict(base)
             data = default | data | {"input": default["input"] | data.get("input", {})}
-        data["labels"] = tuple(data["labels"])
+        data["labels"] = tuple(_known(label) for label in data["labels"])
         spec = data["input"]
         data["input"] = InputSpec(**spec | {"mean": tuple(spec["mean"]), "std": tuple(spec["std"])})
         card = ModelCard(**data)
@@ -79,6 +80,16 @@ def read_card(path: Path, base: ModelCard | None = None) -> ModelCard:
     if len(set(card.labels)) != len(card.labels) or not card.labels:
         raise CardError(f"The model card {path} repeats or lacks labels: {card.labels}")
     return card
+
+
+def _known(label: str) -> str:
+    """The vocabulary's word for a label, such as another system's "Happy"; a label beyond it stays as it is."""
+    if not isinstance(label, str):
+        raise TypeError(f"the label {label!r} is no text")
+    try:
+        return expression(label)
+    except UnknownNameError:
+        return label
 
 
 def write_card(card: ModelCard, path: Path) -> None:

@@ -204,9 +204,12 @@ class _ArrayUnpickler(pickle.Unpickler):
 def _state_dict(path: Path, stored: Any) -> dict[str, Tensor]:
     """The tensors by name, out of wrapping dictionaries, without "module." in front."""
     for _ in range(len(_WRAPPERS)):
-        if not isinstance(stored, Mapping) or any(isinstance(value, Tensor | np.ndarray) for value in stored.values()):
+        if not isinstance(stored, Mapping):
             break
-        stored = next((stored[key] for key in _WRAPPERS if key in stored), None)
+        inner = next((stored[key] for key in _WRAPPERS if isinstance(stored.get(key), Mapping)), None)
+        if inner is None:
+            break
+        stored = inner  # whatever lies beside it, such as the best accuracy as a tensor
     if not isinstance(stored, Mapping) or not stored:
         raise WeightsError(f"{path} holds no state dict, plain or under one of: {', '.join(_WRAPPERS)}.")
     tensors = {}

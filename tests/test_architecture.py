@@ -14,7 +14,7 @@ UI = {"gradio", "plotly"}
 
 #: fer_models from the bottom up: a module imports only from lower rows. A new module belongs in one of them.
 LAYERS = [
-    {"errors", "onnx_graph"},
+    {"errors", "interrupts", "onnx_graph"},
     {"expressions", "images", "preprocessing", "results"},
     {"networks", "faces", "cards", "ensemble", "metrics", "sources", "table", "tracking"},
     {"checkpoints", "comparison", "journal", "labelled"},

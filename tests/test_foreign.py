@@ -179,6 +179,7 @@ def test_the_eac_authors_resnet_computes_what_theirs_does(tmp_path: Path, face_s
         lambda state: {"state_dict": state, "epoch": 60},
         lambda state: {"iter": 3, "model_state_dict": state, "optimizer_state_dict": {"lr": [0.1]}},
         lambda state: {"model": {"state_dict": state}},
+        lambda state: {"epoch": 60, "best_acc": torch.tensor(0.89), "state_dict": state},
         lambda state: OrderedDict((f"module.{key}", value) for key, value in state.items()),
         lambda state: {"state_dict": {f"module.{key}": value.double() for key, value in state.items()}},
         lambda state: {key.replace("fc.", "classifier.1."): value for key, value in state.items()},
@@ -186,7 +187,19 @@ def test_the_eac_authors_resnet_computes_what_theirs_does(tmp_path: Path, face_s
         lambda state: {key.replace("features.", "features.0."): value for key, value in state.items()},
         lambda state: {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")},
     ],
-    ids=["plain", "dict", "optimiser", "twice", "module", "both", "torchvision", "classifier", "nested", "no counters"],
+    ids=[
+        "plain",
+        "dict",
+        "optimiser",
+        "twice",
+        "tensor beside it",
+        "module",
+        "both",
+        "torchvision",
+        "classifier",
+        "nested",
+        "no counters",
+    ],
 )
 @pytest.mark.parametrize("suffix", [".pth", ".pt"])
 def test_every_wrapping_gives_the_same_mobilenet(
@@ -229,12 +242,21 @@ def test_a_card_beside_it_overrides(tmp_path: Path) -> None:
     assert available_models(tmp_path) == ["m"]
 
 
+def test_labels_in_other_words_are_joined_by_the_vocabularys(tmp_path: Path) -> None:
+    torch.save(mobilenet(8), tmp_path / "m.pth")
+    words = ["Surprise", "Fear", "Disgust", "Happy", "Sad", "Angry", "Neutral", "Contempt"]
+    (tmp_path / "m.json").write_text(json.dumps({"labels": words}))
+    labels = load_classifier("m", tmp_path, "cpu").card.labels
+    assert labels == ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral", "Contempt")
+
+
 @pytest.mark.parametrize(
     ("fields", "error", "message"),
     [
         ({"architecture": "vit"}, CardError, r"m\.json must name the architecture .*resnet50_caffe"),
         ({"architecture": "vgg16"}, WeightsError, "does not fit its card .*is missing"),
         ({"labels": ["anger"]}, WeightsError, r"has 7 classes, 1 expected \(anger\)"),
+        ({"labels": [0, 1, 2, 3, 4, 5, 6]}, CardError, "malformed: the label 0 is no text"),
         ({"sha256": "0" * 64}, WeightsError, "is not the file its card"),
         ({"name": "other"}, CardError, "is the card of other"),
         ({"colour": "red"}, CardError, "malformed: .*colour"),
@@ -360,6 +382,15 @@ def test_vggface2_is_a_start_with_its_own_strides(vggface2: tuple[Path, State], 
     torch.testing.assert_close(found_features, features, rtol=1e-3, atol=1e-3 * float(features.abs().max()))
     with pytest.raises(WeightsError, match="do not fit this network"):
         start_from(build_network("mobilenet_v2", 7), str(path), [])
+
+
+def test_a_model_trained_from_vggface2_passes_its_strides_on(
+    tmp_path: Path, write_model: Callable[..., ModelCard]
+) -> None:
+    """`train resnet50 --init resnet50_ft_weight.pkl`, then `train eac_resnet50`, which starts from runs/resnet50."""
+    for architecture in ("resnet50_caffe", "resnet50"):
+        write_model(tmp_path, "resnet50", architecture=architecture)
+        assert architecture_for("resnet50", "resnet50", [tmp_path]) == architecture
 
 
 def test_other_starts_keep_the_recipes_architecture(tmp_path: Path, face_state: State) -> None:

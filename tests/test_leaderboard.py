@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from dashboard.leaderboard import read_board
@@ -15,6 +16,7 @@ from fer_models.cards import ModelCard
 from fer_models.commands.leaderboard import compare
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
+from fer_models.networks import build_network
 from fer_models.readings import load_readings
 
 
@@ -64,6 +66,29 @@ def test_the_file_says_what_the_readings_say(measured: Path, capsys: pytest.Capt
     assert each["oracle"] >= best
     cost = document["cost"]["vgg16"]
     assert cost["parameters"] > 1_000_000 and cost["file_bytes"] > 2 * cost["parameters"]
+
+
+def test_a_dropped_checkpoint_is_measured_and_compared_too(
+    tmp_path: Path, write_model: Callable[..., ModelCard], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A foreign file has no card of its own, or one with the few fields that correct what was recognised."""
+    write_model(tmp_path, "vgg16")
+    torch.manual_seed(0)
+    torch.save(build_network("mobilenet_v2_stride32", 7).state_dict(), tmp_path / "an_eac.pth")
+    (tmp_path / "an_eac.json").write_text('{"title": "Theirs"}')
+    (tmp_path / "data" / "happy").mkdir(parents=True)
+    Image.fromarray(np.full((48, 48), 90, np.uint8)).save(tmp_path / "data" / "happy" / "a.png")
+    words = ["evaluate", "--data", str(tmp_path / "data"), "--labels", "folder", "--weights", str(tmp_path)]
+    words += ["--device", "cpu", "--json", str(tmp_path / "results" / "fer2013_test.json"), "--cards"]
+    assert main(words) == 0
+    assert main(["leaderboard", "--weights", str(tmp_path)]) == 0
+    cost = json.loads((tmp_path / "results" / "leaderboard.json").read_text())["cost"]["an_eac"]
+    assert cost["file_bytes"] == (tmp_path / "an_eac.pth").stat().st_size
+    assert cost["parameters"] == 2_232_839 and 2e8 < cost["multiply_adds"] < 4e8  # about 0.3e9 at 224 px
+
+    (tmp_path / "an_eac.json").write_text(json.dumps({"labels": ["a", "b", "c", "d", "e", "f", "g"]}))
+    assert main(words) == 2
+    assert "an_eac knows none of anger, disgust" in capsys.readouterr().err
 
 
 def test_missing_and_damaged_results_are_explained(

@@ -44,7 +44,9 @@ def test_methods_differ_in_the_consistency_loss_alone() -> None:
     assert changed == {"consistency"}
 
 
-def test_it_runs_goes_on_and_marks_what_is_not_finished(data_dir: Path, tmp_path: Path) -> None:
+def test_it_runs_goes_on_and_marks_what_is_not_finished(
+    data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     report = tmp_path / "noise.json"
     words = ["study", "noise", "--data", str(data_dir), "--out", str(tmp_path / "runs"), "--report", str(report)]
     words += ["--noise", "30", "--size", "32", "--faces", "60", "--init", "none", "--device", "cpu", "--epochs", "2"]
@@ -58,6 +60,9 @@ def test_it_runs_goes_on_and_marks_what_is_not_finished(data_dir: Path, tmp_path
     lines = (tmp_path / "runs" / "eac_30_0" / "labels.csv").read_text().splitlines()
     assert lines[0] == "row,clean,used" and len(lines) == 61
     assert sum(line.split(",")[1] != line.split(",")[2] for line in lines[1:]) == 18
+    at = words.index("60")
+    assert main([*words[:at], "50", *words[at + 1 :]]) == 2  # a trial's runs are not the study's
+    assert "plain_30_0 has a run on other faces or labels. Choose another --out" in capsys.readouterr().err
     folder = tmp_path / "runs" / "eac_30_0"
     load_network(read_card(folder / "noise_eac_30_0.json"), folder / "noise_eac_30_0.safetensors")
 

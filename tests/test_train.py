@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -21,7 +22,7 @@ from fer_models.checkpoints import load_network
 from fer_models.errors import FerError, WeightsError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.networks import PooledClassifier, build_network
-from fer_models.training import precision
+from fer_models.training import precision, train
 from fer_models.training.data import load_data
 from fer_models.training.face_data import FaceData
 from fer_models.training.loop import Trainer
@@ -109,6 +110,64 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(
     assert without_time[0] == without_time[1]
     for key, value in whole.average.state_dict().items():
         assert torch.equal(value, resumed.average.state_dict()[key]), key
+
+
+def test_ctrl_c_in_a_step_ends_after_it(sets: tuple[FaceData, FaceData], tmp_path: Path) -> None:
+    """In the step draws were made and statistics taken: a checkpoint from its middle would make them twice."""
+    whole, stopped = trainer(tmp_path / "whole"), trainer(tmp_path / "stopped")
+    whole.fit(*sets)
+    forward = stopped._forward
+
+    def signalled(*args: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        result = forward(*args)  # type: ignore[arg-type]
+        if stopped.batch_index == 3:
+            signal.raise_signal(signal.SIGINT)
+        return result
+
+    stopped._forward = signalled  # type: ignore[method-assign,assignment]
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(*sets)
+    assert stopped.batch_index == 4
+    resumed = trainer(tmp_path / "stopped")
+    resumed.resume()
+    resumed.fit(*sets)
+    for key, value in whole.average.state_dict().items():
+        assert torch.equal(value, resumed.average.state_dict()[key]), key
+
+
+def test_a_checkpoint_of_another_kind_of_device_goes_on_between_epochs(tmp_path: Path) -> None:
+    """CUDA's generators keep another state than the CPU's."""
+    trainer(tmp_path).save()
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    state["generator"] = torch.zeros(16, dtype=torch.uint8)
+    torch.save(state, tmp_path / "checkpoint.pt")
+    trainer(tmp_path).resume()
+    state["progress"] = [0, 2, 2]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    with pytest.raises(FerError, match="in the middle of an epoch on another kind of device"):
+        trainer(tmp_path).resume()
+
+
+def test_photos_are_no_training_faces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("happy", "sad"):
+        (tmp_path / name).mkdir()
+        for number in range(10):
+            Image.new("L", (64, 48)).save(tmp_path / name / f"{number}.png")
+    words = ["train", "vgg16", "--labels", "folder", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    assert main([*words, "--init", "none", "--device", "cpu"]) == 2
+    assert ".png is 64x48 px: training takes square pictures" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("rank", "expected"), [(None, 1), ("3", 3)])
+def test_the_chosen_gpu_is_used_unless_torchrun_chooses(
+    rank: str | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "find_device", torch.device)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", rank)
+    assert train._device("cuda:1").index == expected
+    assert train._device("cpu") == torch.device("cpu")
 
 
 def test_resume_refuses_another_recipe_and_nothing(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import av
 import pytest
+import tqdm
 from clips import ramp, write_clip
 from conftest import FakeDetector
 
@@ -46,6 +47,19 @@ def test_writes_everything_and_reports(
     assert len(summary["faces"]) == 1 and len(summary["faces"][0]["models"]) == 4
     printed, err = capsys.readouterr()
     assert "2.0 seconds, 4 frames analysed" in printed and "face 1: 2.0 s" in printed and "Traceback" not in err
+
+
+def test_the_progress_bar_stands_a_video_of_unknown_length(
+    flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on a terminal; a GIF, like what browsers record, does not say how long it is."""
+    shown: Any = tqdm.tqdm
+    monkeypatch.setattr(tqdm, "tqdm", lambda **options: shown(**options | {"disable": False, "mininterval": 0}))
+    clip = write_clip(tmp_path / "a.gif", [ramp(index) for index in range(20)], codec="gif", pix_fmt="gray")
+    assert main(["video", str(clip), "--rate", "2", "--no-video", *flags]) == 0
+    printed, err = capsys.readouterr()
+    assert "2.0 seconds, 4 frames analysed" in printed
+    assert "1.5/" in err and "s of video" in err
 
 
 def test_fewer_models_and_no_video(clip: Path, flags: list[str], tmp_path: Path) -> None:

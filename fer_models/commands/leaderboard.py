@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,9 @@ from fer_models.comparison import (
 )
 from fer_models.ensemble import ENSEMBLE
 from fer_models.errors import FerError
+from fer_models.foreign import foreign_file, load_foreign
 from fer_models.metrics import measure
+from fer_models.networks import multiply_adds
 from fer_models.readings import Readings, load_readings
 
 #: Sets of faces: the files `evaluate` wrote, without suffix.
@@ -173,6 +175,10 @@ def _calibration(targets: NDArray[np.int64], probabilities: NDArray[np.float32])
 
 
 def _cost(weights: Path, name: str) -> dict[str, int]:
-    card, path = read_card(weights / f"{name}.json"), weights / f"{name}.safetensors"
+    if foreign := foreign_file(weights, name):
+        card, network = load_foreign(foreign)
+        card, path = replace(card, multiply_adds=multiply_adds(network, card.input.size)), foreign
+    else:
+        card, path = read_card(weights / f"{name}.json"), weights / f"{name}.safetensors"
     size = path.stat().st_size if path.is_file() else 0
     return {"parameters": card.parameters, "multiply_adds": card.multiply_adds, "file_bytes": size}

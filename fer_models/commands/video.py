@@ -1,15 +1,13 @@
 """python -m fer_models video FILE --out DIR: every face in a video, read by every model."""
 
 import argparse
-import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from fer_models.errors import FerError
+from fer_models.interrupts import noted_interrupts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     analyzer = load_analyzer(args.models, device=args.device, weights=args.weights or WEIGHTS)
     last = None
     with (
-        _interrupts() as stopped,
+        noted_interrupts("Finishing the files with what is done") as stopped,
         tqdm(total=0, unit="s", file=sys.stderr, disable=None, bar_format=_BAR) as bar,
     ):
         for last in run_video(
@@ -63,31 +61,15 @@ def run(args: argparse.Namespace) -> int:
         ):
             bar.total = round(last.info.duration_s or 0, 1) or None
             if last.frame is not None:
-                bar.update(round(last.frame.time_s, 1) - bar.n)
+                bar.n = round(last.frame.time_s, 1)  # set, not added up: no rounding errors to be shown
+                bar.update(0)
     assert last is not None and last.summary is not None
     print(_report(last.summary, args.out))
     return 0 if last.complete else 130
 
 
-_BAR = "{l_bar}{bar}| {n:.1f}/{total:.1f} s of video [{elapsed}<{remaining}]"
-
-
-@contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """A list that Ctrl-C puts something into; the second Ctrl-C is as usual."""
-    received: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        signal.signal(signal.SIGINT, before)
-        print("\nFinishing the files with what is done; Ctrl-C again ends at once.", file=sys.stderr)
-
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield received
-    finally:
-        signal.signal(signal.SIGINT, before)
+#: A total may be unknown, or turn out too short: tqdm has none then, and only its own fields stand that.
+_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} s of video [{elapsed}<{remaining}]"
 
 
 def _report(summary: Mapping[str, Any], folder: Path) -> str:

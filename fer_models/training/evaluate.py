@@ -21,6 +21,7 @@ from fer_models.cards import ModelCard, read_card, write_card
 from fer_models.ensemble import ENSEMBLE
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
+from fer_models.foreign import foreign_file
 from fer_models.metrics import EvaluationReport, measure
 from fer_models.networks import multiply_adds
 from fer_models.readings import Readings, load_readings, save_readings
@@ -115,6 +116,12 @@ def run(args: argparse.Namespace) -> int:
     shipped = load_analyzer(args.models, device=args.device, weights=args.weights)
     baselines = load_baselines(args.baseline, shipped.classifiers, args.device)
     analyzer = Analyzer([*shipped.classifiers.values(), *baselines], shipped.detector)
+    for name, model in analyzer.classifiers.items():
+        if not set(model.card.labels) & set(EXPRESSIONS):
+            raise FerError(
+                f"{name} knows none of {', '.join(EXPRESSIONS)}: it says {', '.join(model.card.labels)}. Leave it out "
+                "with --models, or correct the labels on its card."
+            )
     logits, missed = read_faces(analyzer, data, args.faces)
     temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
     readings = Readings(data.rows, data.targets, _copies(data, args.data), logits, temperatures)
@@ -124,6 +131,8 @@ def run(args: argparse.Namespace) -> int:
         _write(args.json, document, readings)
     if args.cards:
         for name in shipped.classifiers:
+            if foreign_file(args.weights, name):
+                continue  # its card is what was recognised in the file
             path = args.weights / f"{name}.json"
             card = _with_figures(read_card(path), data, document["models"][name])
             network = analyzer.classifiers[name].network

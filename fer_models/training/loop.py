@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
+from fer_models.interrupts import noted_interrupts
 from fer_models.networks import PooledClassifier
 from fer_models.training.augment import geometry, light
 from fer_models.training.face_data import FaceData
@@ -63,6 +64,7 @@ class Trainer:
         self.epoch, self.batch_index, self.step = 0, 0, 0  # steps are counted within a stage
         self.lr = 0.0
         self.totals = [0.0, 0.0, 0.0]  # loss sum, correct, faces of the running epoch
+        self._stopped: list[int] = []  # filled by Ctrl-C
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Any] = {"accuracy": -1.0, "weights": None, "epoch": -1}
 
@@ -76,9 +78,14 @@ class Trainer:
 
         Raises:
             FerError: the loss is no longer finite.
-            KeyboardInterrupt: after the checkpoint was saved.
+            KeyboardInterrupt: after the running step ended and the checkpoint was saved.
         """
         faces, targets = train.pixels(), train.distributions() if self.recipe.soft else _one_hot(train)
+        with noted_interrupts("Saving a checkpoint after this step") as stopped:
+            self._stopped = stopped
+            self._run(faces, targets, validation)
+
+    def _run(self, faces: Tensor, targets: Tensor, validation: FaceData) -> None:
         start = time.perf_counter()
         try:
             while self.epoch < len(self.schedule):
@@ -111,6 +118,8 @@ class Trainer:
             for index, rows in enumerate(batches):
                 if index < self.batch_index:
                     continue
+                if self._stopped:  # between steps: in one, draws were made and statistics taken already
+                    raise KeyboardInterrupt
                 self._set_schedule(stage, count)
                 loss, logits = self._forward(faces[rows].to(self.device), targets[rows].to(self.device), stage)
                 self.optimizer.zero_grad(set_to_none=True)
@@ -205,9 +214,16 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"].cpu())
-        torch.set_rng_state(state["global_generator"].cpu())
         self.epoch, self.batch_index, self.step = state["progress"]
+        drawn = state["generator"].cpu()
+        if len(drawn) == len(self.generator.get_state()):
+            self.generator.set_state(drawn)
+        elif self.batch_index:  # at the start of an epoch it is seeded anew
+            raise FerError(
+                f"{path} was written in the middle of an epoch on another kind of device. Resume there until the epoch "
+                "ends, or start anew with another --out."
+            )
+        torch.set_rng_state(state["global_generator"].cpu())
         self.totals, self.history, self.best = state["totals"], state["history"], state["best"]
 
     def _task(self) -> CrossEntropyTask | EACTask:

@@ -6,6 +6,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from fer_models.cards import read_card
 from fer_models.errors import WeightsError
 from fer_models.foreign import START_SUFFIXES, read_foreign
 from fer_models.networks import PooledClassifier
@@ -54,7 +55,8 @@ def start_from(
 def architecture_for(architecture: str, start: str | None, folders: list[Path]) -> str:
     """The architecture to train: a ResNet-50 that begins with VGGFace2's or the EAC authors' weights has their strides.
 
-    Their filters were learned behind strides that sit in other convolutions, and see something else without them.
+    Their filters were learned behind strides that sit in other convolutions, and see something else without them. The
+    same goes for a model that was trained from them, whose card tells.
 
     Args:
         architecture: the recipe's.
@@ -63,12 +65,17 @@ def architecture_for(architecture: str, start: str | None, folders: list[Path]) 
 
     Raises:
         WeightsError: the weights are missing or cannot be read.
+        CardError: the card beside them is malformed.
     """
     if architecture != "resnet50" or start in (None, "imagenet"):
         return architecture
     path = _find(start, folders)
-    foreign = path.suffix in START_SUFFIXES and read_foreign(path).architecture == "resnet50_caffe"
-    return "resnet50_caffe" if foreign else architecture
+    if path.suffix in START_SUFFIXES:
+        found = read_foreign(path).architecture
+    else:
+        card = path.with_suffix(".json")
+        found = read_card(card).architecture if card.is_file() else None
+    return "resnet50_caffe" if found == "resnet50_caffe" else architecture
 
 
 def _find(start: str, folders: list[Path]) -> Path:

@@ -219,7 +219,11 @@ def _train(run: Run, args: argparse.Namespace, validation: FaceData, test: FaceD
     out = args.out / run.name
     out.mkdir(parents=True, exist_ok=True)
     faces = training_faces(run, args.data, args.faces)
-    _keep_list(out / "labels.csv", faces)
+    lists = out / "labels.csv"
+    rows = _list_of(faces)
+    if (out / "checkpoint.pt").is_file() and lists.is_file() and lists.read_text(encoding="utf-8") != rows:
+        raise FerError(f"{out} has a run on other faces or labels. Choose another --out, or remove that folder.")
+    lists.write_text(rows, encoding="utf-8")
     recipe = replace(recipe_of(run, args.epochs, args.size), start=None if args.init == "none" else args.init)
     torch.manual_seed(run.seed)
     network = build_network(recipe.architecture, len(EXPRESSIONS))
@@ -232,11 +236,11 @@ def _train(run: Run, args: argparse.Namespace, validation: FaceData, test: FaceD
     _export(trainer, run, out, len(faces.data), _command(args, [run]))
 
 
-def _keep_list(path: Path, faces: NoisyFaces) -> None:
+def _list_of(faces: NoisyFaces) -> str:
     """The labels as trained on, so that anybody can use the same ones: rows count from 0 in fer2013.csv."""
     columns = zip(faces.data.rows, faces.clean, faces.data.targets, strict=True)
     lines = [f"{row},{EXPRESSIONS[clean]},{EXPRESSIONS[used]}" for row, clean, used in columns]
-    path.write_text("row,clean,used\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    return "row,clean,used\n" + "\n".join(lines) + "\n"
 
 
 def _export(trainer: Trainer, run: Run, out: Path, faces: int, command: str) -> None:

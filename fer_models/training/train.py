@@ -12,7 +12,7 @@ import torch.distributed as dist
 from fer_models.cards import ModelCard, write_card
 from fer_models.checkpoints import save_weights
 from fer_models.classifier import find_device
-from fer_models.errors import FerError
+from fer_models.errors import DatasetError, FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.networks import build_network, multiply_adds
 from fer_models.training import rafdb
@@ -77,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     out.mkdir(parents=True, exist_ok=True)
     train_data = load_data(recipe.labels, args.data, "train", labels_file=args.labels_file, seed=recipe.seed)
     validation = load_data(recipe.labels, args.data, "validation", labels_file=args.labels_file, seed=recipe.seed)
+    for each in (train_data, validation):
+        _check_square(each)
     device = _device(args.device)
     distributed = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if distributed:  # started by torchrun, which sets the environment
@@ -126,10 +128,23 @@ def _adjusted(recipe: Recipe, args: argparse.Namespace) -> Recipe:
     return recipe
 
 
+def _check_square(data: FaceData) -> None:
+    """Training sees whole pictures: those of a folder may be photos, which `evaluate` finds the faces in."""
+    for index, face in enumerate(data.faces):
+        height, width = face.shape[:2]
+        if height != width:
+            name = data.names[index] if data.names else f"Face {index}"
+            raise DatasetError(
+                f"{name} is {width}x{height} px: training takes square pictures of one face each. Cut the faces out "
+                "first."
+            )
+
+
 def _device(name: str) -> torch.device:
     """Under torchrun each process takes the GPU of its local rank."""
     device = find_device(name)
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if device.type == "cuda" else device
+    rank = os.environ.get("LOCAL_RANK")
+    return torch.device("cuda", int(rank)) if rank is not None and device.type == "cuda" else device
 
 
 def _export(trainer: Trainer, args: argparse.Namespace, data: FaceData) -> None:
