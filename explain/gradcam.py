@@ -206,8 +206,8 @@ def _raw(cam_class: Any) -> Any:
 def _drops(ablation_cam: Any) -> Any:
     """Ablation-CAM whose weights are drops of the answer also where its logit is negative.
 
-    The library divides by the logit (Desai and Ramaswamy, WACV 2020, equation 2, where scores are positive), which
-    would turn evidence against such an expression into evidence for it.
+    The library divides by the logit (Desai and Ramaswamy, WACV 2020; there scores are positive), which would turn
+    evidence against such an expression into evidence for it.
     """
 
     class Drops(ablation_cam):  # type: ignore[misc]

@@ -150,10 +150,10 @@ def test_a_checkpoint_of_another_kind_of_device_goes_on_between_epochs(tmp_path:
 
 def test_photos_are_no_training_faces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("happy", "sad"):
-        (tmp_path / name).mkdir()
+        (tmp_path / "data" / name).mkdir(parents=True)
         for number in range(10):
-            Image.new("L", (64, 48)).save(tmp_path / name / f"{number}.png")
-    words = ["train", "vgg16", "--labels", "folder", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+            Image.new("L", (64, 48)).save(tmp_path / "data" / name / f"{number}.png")
+    words = ["train", "vgg16", "--labels", "folder", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")]
     assert main([*words, "--init", "none", "--device", "cpu"]) == 2
     assert ".png is 64x48 px: training takes square pictures" in capsys.readouterr().err
 

@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         FerError: data or models are unusable, no group is large enough, or the file cannot be written.
     """
-    if args.least < 1:
-        raise FerError(f"--least {args.least}: a group needs at least one face.")
+    if args.least < 2:
+        raise FerError(f"--least {args.least}: a group needs at least two faces, one has no interval.")
     faces = load_groups(args.data, args.groups)
     small = too_small(faces, args.least)
     if len(small) == len(set(faces.groups)):
