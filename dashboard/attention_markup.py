@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from dashboard.attention_figures import REGION_STYLES
 from dashboard.attention_files import Panel, keep_links, map_svg
-from dashboard.markup import Shown, data_uri, percent, swatch
+from dashboard.markup import Shown, data_uri, swatch
 from dashboard.reading import FaceReading
 from explain.attention import Explanation
 from explain.colours import css_gradient, sequential
 from explain.methods import METHODS
 from explain.overlay import draw_cells, draw_map, map_colours, shared_peak
 from fer_models.results import Prediction
+from fer_models.wording import percent
 
 #: Side in px of the pictures in a grid and of enlarged ones.
 _SMALL, _LARGE = 168, 420

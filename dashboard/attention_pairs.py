@@ -7,12 +7,13 @@ import numpy as np
 
 from dashboard.attention_files import Panel, keep_panels
 from dashboard.attention_markup import Look, figure, legend, number
-from dashboard.markup import Shown, percent, swatch
+from dashboard.markup import Shown, swatch
 from dashboard.reading import FaceReading
 from explain.attention import Explanation
 from explain.colours import diverging
 from explain.consistency import FlipConsistency
 from explain.overlay import difference, difference_colours, draw_difference, draw_map, map_colours, shared_peak
+from fer_models.wording import percent
 
 
 def difference_panel(face: FaceReading, first: str, second: str, expression: str, look: Look, shown: Shown) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dashboard.attention_markup import legend, number
 from dashboard.attention_trust import trust_table
 from dashboard.figures import ModelStyle
-from dashboard.markup import Shown, data_uri, percent
+from dashboard.markup import Shown, data_uri
 from dashboard.reading import FaceReading
 from explain.colours import sequential
 from explain.consistency import FlipConsistency
@@ -23,6 +23,7 @@ from explain.overlay import draw_cells, draw_map, shared_peak
 from explain.record import model_record, versions
 from fer_models.analyzer import Analyzer
 from fer_models.expressions import in_display_order
+from fer_models.wording import percent
 
 _SIDE: Final = 150
 _STYLE: Final = """

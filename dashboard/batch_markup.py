@@ -6,9 +6,10 @@ from html import escape
 from typing import Final
 
 from dashboard.batch_reading import MAX_BYTES, MAX_FACES, MAX_PICTURES, BatchReading, most_different
-from dashboard.markup import Shown, percent, percent_of, swatch
+from dashboard.markup import Shown, swatch
 from fer_models.labelled import SURE, Metrics
 from fer_models.table import column
+from fer_models.wording import percent, percent_of
 
 #: Faces in a gallery at most: the page stays quick.
 MAX_CARDS: Final = 24

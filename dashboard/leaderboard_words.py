@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from dashboard.leaderboard_records import Board, FaceSet, ModelRow
-from dashboard.markup import percent_of
 from fer_models.comparison import Interval, PairedTest
 from fer_models.ensemble import ENSEMBLE
+from fer_models.wording import percent_of
 
 #: Pairs count as different below this adjusted probability.
 LEVEL: Final = 0.05

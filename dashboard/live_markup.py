@@ -1,17 +1,17 @@
 """The Live tab as HTML and inline SVG: every text is escaped, nothing is fetched. No Gradio here."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
 import numpy as np
 
-from dashboard.markup import Shown, message, percent, swatch
+from dashboard.markup import Shown, message, swatch
 from dashboard.reading import agreement_sentence
 from fer_models.expressions import COLOURS, EXPRESSIONS, in_display_order
 from fer_models.live import WINDOW_S, LiveFace, LiveSession, Meter, Series
 from fer_models.results import Prediction
+from fer_models.wording import majority, percent
 
 #: Dashes beside the colours of `fer_models.expressions`, so that a line is known by either.
 DASHES: Final = {"anger": "7 2 2 2", "disgust": "8 3", "fear": "2 3", "sadness": "8 3", "surprise": "2 3"}
@@ -148,25 +148,14 @@ def _box(face: LiveFace, size: tuple[int, int], chosen: bool) -> str:
     box = np.clip(face.face.box / np.array([*size, *size]), 0, 1) * 100
     left, top, wide, high = box[0], box[1], box[2] - box[0], box[3] - box[1]
     place = f"left:{left:.2f}%;top:{top:.2f}%;width:{wide:.2f}%;height:{high:.2f}%"
-    words = _most(face.predictions)
+    words = majority(face.predictions)
     # Above the box where there is room; towards the middle where the picture ends.
     where = ("" if top > 9 else " data-inside") + (" data-right" if left > 60 else "")
     return (
         f'<button type="button" class="fer-hit fer-live-box" data-face="{face.number}" '
         f'aria-pressed="{_true(chosen)}" aria-label="Face {face.number}: {escape(words)}" style="{place}">'
-        f'<span class="fer-live-tag"{where}><b>{face.number}</b> {escape(words)}</span></button>'
+        f'<span class="fer-live-tag"{where}><b>{face.number}</b> <span>{escape(words)}</span></span></button>'
     )
-
-
-def _most(predictions: Mapping[str, Prediction]) -> str:
-    """What most models say and how many they are: "happiness", "happiness 3/4", "fear or sadness"."""
-    votes = Counter(prediction.label for prediction in predictions.values()).most_common()
-    if not votes:
-        return ""
-    most = [label for label, count in votes if count == votes[0][1]]
-    if len(most) > 1:
-        return f"{most[0]} or {most[1]}" if len(most) == 2 else "no agreement"
-    return most[0] if len(votes) == 1 else f"{most[0]} {votes[0][1]}/{len(predictions)}"
 
 
 def _tab(number: int, chosen: bool) -> str:

@@ -16,6 +16,7 @@ from explain.overlay import draw_map, shared_peak
 from fer_models.cards import ModelCard
 from fer_models.ensemble import ENSEMBLE, ENSEMBLE_TITLE, ensemble
 from fer_models.results import Prediction
+from fer_models.wording import percent
 
 #: The choice that shows, for each model, the map of its own most probable expression.
 OWN: Final = "own"
@@ -214,19 +215,6 @@ def swatch(style: ModelStyle) -> str:
     """A small square in a model's colour and pattern."""
     colour = f"background-color:{style.colour}"
     return f'<span class="fer-swatch" data-pattern="{escape(style.pattern)}" style="{colour}"></span>'
-
-
-def percent(fraction: float) -> str:
-    """A probability as people read it: whole percent, but never 0 % or 100 % for what is only close to it."""
-    sign = "\u00a0%"  # no line break before it
-    if fraction < 0.005:
-        return f"under 1{sign}"
-    return f"over 99{sign}" if fraction > 0.995 else f"{100 * fraction:.0f}{sign}"
-
-
-def percent_of(share: float) -> str:
-    """A share of counts or of time: unlike a probability it can be all or nothing."""
-    return f"{100 * share:.0f}\u00a0%" if share in (0, 1) else percent(share)
 
 
 def _hit(index: int, reading: FaceReading, size: tuple[int, int]) -> str:

@@ -4,7 +4,7 @@ from html import escape
 from typing import Final
 
 from dashboard.figures import STYLES, ModelStyle
-from dashboard.markup import data_uri, percent, swatch
+from dashboard.markup import data_uri, swatch
 from dashboard.reading import FaceReading
 from explain.attention import attention
 from explain.overlay import draw_map, shared_peak
@@ -12,6 +12,7 @@ from fer_models.classifier import Classifier
 from fer_models.expressions import in_display_order
 from fer_models.noise import NoisePair
 from fer_models.results import Prediction
+from fer_models.wording import percent
 
 #: As in the leaderboard's charts of the study.
 _STYLES: Final = {"plain": STYLES[4], "eac": STYLES[3]}

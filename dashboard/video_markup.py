@@ -9,7 +9,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.markup import Shown, data_uri, percent, percent_of, swatch
+from dashboard.markup import Shown, data_uri, swatch
 from dashboard.reading import agreement_sentence
 from dashboard.video_figures import clock
 from dashboard.video_session import VideoSession
@@ -17,6 +17,7 @@ from explain.overlay import fit
 from fer_models.expressions import COLOURS
 from fer_models.results import Prediction
 from fer_models.video.run import LINES, SUMMARY, TABLE, VIDEO
+from fer_models.wording import percent, percent_of
 
 #: Faces the page lists; the files have all.
 MAX_FACES: Final = 12

@@ -16,7 +16,7 @@ UI = {"gradio", "plotly"}
 LAYERS = [
     {"errors", "interrupts", "onnx_graph"},
     {"expressions", "images", "preprocessing", "results"},
-    {"networks", "faces", "cards", "ensemble", "metrics", "sources", "table", "tracking"},
+    {"networks", "faces", "cards", "ensemble", "metrics", "sources", "table", "tracking", "wording"},
     {"checkpoints", "comparison", "journal", "labelled"},
     {"foreign"},
     {"classifier"},

@@ -125,18 +125,6 @@ def test_a_sentence_tells_where_the_models_agree(labels: list[str], expected: st
     assert agreement_sentence(predictions, TITLES, TRAINING) == expected
 
 
-@pytest.mark.parametrize(
-    ("fraction", "expected"), [(0, "under 1 %"), (0.004, "under 1 %"), (0.5, "50 %"), (0.997, "over 99 %")]
-)
-def test_percentages_are_never_rounded_to_certainty(fraction: float, expected: str) -> None:
-    assert markup.percent(fraction).replace("\u00a0", " ") == expected
-
-
-@pytest.mark.parametrize(("share", "expected"), [(0.0, "0 %"), (1.0, "100 %"), (0.001, "under 1 %"), (0.5, "50 %")])
-def test_shares_can_be_all_or_nothing(share: float, expected: str) -> None:
-    assert markup.percent_of(share).replace("\u00a0", " ") == expected
-
-
 def test_a_reading_keeps_maps_and_no_features(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     reading = read_faces(analyzer, picture)
     assert reading.total == len(reading.faces) == 2 and reading.whole is None and reading.size == (230, 100)

@@ -1,7 +1,6 @@
 """The Live tab's HTML: boxes, panel, charts, with no, one and many faces."""
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,23 +55,6 @@ def test_the_panel_says_who_has_left_and_that_no_model_is_chosen(
     session.read(analyzer, picture[:, :100].copy(), 0.1)
     assert "Face 2 is not in the picture" in live_markup.panel(session, MODELS, known)
     assert "No model is chosen" in live_markup.panel(session, [], known)
-
-
-def test_what_most_models_say(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
-    prediction = analyzer.analyze([picture])[0].predictions["vgg16"]
-
-    def says(*labels: str) -> str:
-        rows = {
-            str(i): replace(prediction, probabilities=np.array([n == label for n in prediction.labels], np.float32))
-            for i, label in enumerate(labels)
-        }
-        return live_markup._most(rows)
-
-    assert says("fear", "fear", "fear", "fear") == "fear"
-    assert says("fear", "anger", "fear", "fear") == "fear 3/4"
-    assert says("fear", "fear", "anger", "anger") == "fear or anger"
-    assert says("fear", "neutral", "anger") == "no agreement"
-    assert says() == ""
 
 
 def test_lines_have_the_expressions_colours_and_the_right_places(known: Shown) -> None:

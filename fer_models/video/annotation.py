@@ -4,42 +4,29 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from fer_models.results import FaceAnalysis
 from fer_models.video.analysis import FrameAnalysis
+from fer_models.video.panels import INK, PAPER, Box, Writer, lay_out
 from fer_models.video.reader import Limits, SoundPacket, VideoReader
 from fer_models.video.writer import VideoWriter
 
 #: Shortest longest side of the annotated video in px; smaller videos are enlarged, or the words could not be read.
 LEAST: Final = 640
-#: Faces of a frame that get the models' answers, the largest ones; the others only a box and their number.
-MOST_PANELS: Final = 6
-_INK: Final = (24, 24, 27)
-_PAPER: Final = (255, 255, 255)
-
-_Box = tuple[int, int, int, int]
-
-
-class _Stamp(NamedTuple):
-    """A small opaque picture (h, w, 3) and its upper left corner."""
-
-    x: int
-    y: int
-    pixels: NDArray[np.uint8]
 
 
 class Annotation:
     """Boxes, face numbers and answers of one analysed frame, to be drawn on it and on those after it.
 
     Each panel names the face and lists the models in their order with label and confidence; a coloured square tells
-    the models apart where colours are given. The texts are rendered once, drawing is a copy.
+    the models apart where colours are given. Where that would hide another face or its words, the panel says less
+    (`panels.lay_out`). The texts are rendered once, drawing is a copy.
     """
 
     def __init__(
@@ -63,27 +50,20 @@ class Annotation:
         self._line = max(2, round(max(size) / 420))
         text = int(np.clip(height / (34 if len(analysis.faces) <= 2 else 44), 13, 40))
         order = sorted(range(len(analysis.faces)), key=lambda index: -_area(analysis.faces[index]))
-        self._boxes: list[_Box] = []
+        self._boxes: list[Box] = []
         for index in order:
             box = analysis.faces[index].face.box * scale
             limits = np.array([width, height, width, height]) - 1 - self._line
             x1, y1, x2, y2 = np.clip(box, self._line, np.maximum(limits, self._line)).astype(int).tolist()
             self._boxes.append((x1, y1, x2, y2))
-        self._stamps: list[_Stamp] = []
-        taken = self._boxes * 4  # a hidden face is worse than hidden words
-        for rank, index in enumerate(order):
-            face = analysis.faces[index] if rank < MOST_PANELS else None
-            panel = _panel(analysis.numbers[index], face, text, titles, colours or {})
-            panel = panel[:height, :width]
-            x, y = _place(self._boxes[rank], (panel.shape[1], panel.shape[0]), size, taken)
-            taken.append((x, y, x + panel.shape[1], y + panel.shape[0]))
-            self._stamps.append(_Stamp(x, y, panel))
+        faces = [(analysis.numbers[index], analysis.faces[index]) for index in order]
+        self._stamps = lay_out(faces, self._boxes, size, Writer(text, titles, colours or {}))
 
     def draw(self, image: NDArray[np.uint8]) -> None:
         """Draw on a picture (H, W, 3) uint8 RGB, in place."""
         for x1, y1, x2, y2 in self._boxes:
-            cv2.rectangle(image, (x1, y1), (x2, y2), _INK, self._line + 4, cv2.LINE_AA)
-            cv2.rectangle(image, (x1, y1), (x2, y2), _PAPER, self._line, cv2.LINE_AA)
+            cv2.rectangle(image, (x1, y1), (x2, y2), INK, self._line + 4, cv2.LINE_AA)
+            cv2.rectangle(image, (x1, y1), (x2, y2), PAPER, self._line, cv2.LINE_AA)
         for x, y, pixels in reversed(self._stamps):  # the largest face's words on top
             height, width = pixels.shape[:2]
             image[y : y + height, x : x + width] = pixels
@@ -201,51 +181,3 @@ class AnnotatedVideo:
 
 def _area(face: FaceAnalysis) -> float:
     return float(np.prod(face.face.box[2:] - face.face.box[:2]))
-
-
-def _panel(
-    number: int,
-    face: FaceAnalysis | None,
-    text: int,
-    titles: Mapping[str, str],
-    colours: Mapping[str, str],
-) -> NDArray[np.uint8]:
-    """The words about one face, white on black: its number, then one line a model unless `face` is None."""
-    font = ImageFont.load_default(text)
-    lines = (
-        [] if face is None else [(n, titles[n], p.label, f"{p.confidence:.0%}") for n, p in face.predictions.items()]
-    )
-    pad, gap, row = max(4, text // 2), max(6, text // 2), round(text * 1.35)
-    wide = [max((round(font.getlength(line[column])) for line in lines), default=0) for column in (1, 2, 3)]
-    swatch = text * 2 // 3 if colours and lines else 0
-    left = pad + (swatch + gap if swatch else 0)
-    head = f"Face {number}" if lines else str(number)
-    width = max(left + sum(wide) + 2 * gap + pad if lines else 0, round(font.getlength(head)) + 2 * pad)
-    picture = Image.new("RGB", (width, row * (1 + len(lines)) + pad), _INK)
-    draw = ImageDraw.Draw(picture)
-    draw.text((pad, pad // 2), head, _PAPER, font)
-    for position, (name, title, label, share) in enumerate(lines, 1):
-        y = pad // 2 + row * position
-        if name in colours:
-            top = y + (row - swatch) // 2
-            draw.rectangle((pad, top, pad + swatch, top + swatch), colours[name])
-        draw.text((left, y), title, (200, 200, 208), font)
-        draw.text((left + wide[0] + gap, y), label, _PAPER, font)
-        draw.text((width - pad, y), share, _PAPER, font, anchor="ra")
-    return np.array(picture)
-
-
-def _place(box: _Box, size: tuple[int, int], picture: tuple[int, int], taken: list[_Box]) -> tuple[int, int]:
-    """The corner beside a box, inside the picture, where a panel hides the least of what is `taken`."""
-    (x1, y1, x2, y2), (wide, tall), (width, height) = box, size, picture
-    gap = 6
-    beside = [(x, y) for x in (x2 + gap, x1 - gap - wide) for y in (y1, y2 - tall)]
-    above = [(x, y) for y in (y2 + gap, y1 - gap - tall) for x in (x1, x2 - wide)]
-    inside = [(min(max(x, 0), width - wide), min(max(y, 0), height - tall)) for x, y in [*beside, *above, (x1, y1)]]
-
-    def hidden(corner: tuple[int, int]) -> int:
-        x, y = corner
-        sides = [(min(x + wide, c) - max(x, a), min(y + tall, d) - max(y, b)) for a, b, c, d in taken]
-        return sum(max(w, 0) * max(h, 0) for w, h in sides)
-
-    return min(inside, key=hidden)

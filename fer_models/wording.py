@@ -1,0 +1,34 @@
+"""Results in words that people read, the same on the page, in a video and on the command line."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from fer_models.results import Prediction
+
+
+def percent(fraction: float, space: str = "\u00a0") -> str:
+    """A probability as people read it: whole percent, but never 0 % or 100 % for what is only close to it.
+
+    Args:
+        fraction: in [0, 1].
+        space: before the sign; one where no line breaks, unless told.
+    """
+    if fraction < 0.005:
+        return f"under 1{space}%"
+    return f"over 99{space}%" if fraction > 0.995 else f"{100 * fraction:.0f}{space}%"
+
+
+def percent_of(share: float) -> str:
+    """A share of counts or of time: unlike a probability it can be all or nothing."""
+    return f"{100 * share:.0f}\u00a0%" if share in (0, 1) else percent(share)
+
+
+def majority(predictions: Mapping[str, Prediction]) -> str:
+    """What most models say and how many they are: "happiness", "happiness 3/4", "fear or sadness"."""
+    votes = Counter(prediction.label for prediction in predictions.values()).most_common()
+    if not votes:
+        return ""
+    most = [label for label, count in votes if count == votes[0][1]]
+    if len(most) > 1:
+        return f"{most[0]} or {most[1]}" if len(most) == 2 else "no agreement"
+    return most[0] if len(votes) == 1 else f"{most[0]} {votes[0][1]}/{len(predictions)}"
