@@ -152,7 +152,7 @@ def test_the_readme_tells_the_noise_studys_figures() -> None:
     text = (ROOT / "README.md").read_text()
     study = json.loads((WEIGHTS / "results" / "noise_study.json").read_text())
     runs = {(run["method"], run["noise"]): run for run in study["runs"]}
-    shares = (0, 20, 30)
+    shares = (0, 10, 20, 30)
     assert set(runs) == {(method, noise) for method in ("plain", "eac") for noise in shares}
     assert all(run["finished"] for run in runs.values()) and study["epochs"] == 20
 
