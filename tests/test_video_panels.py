@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_models.results import Face, FaceAnalysis, Prediction
-from fer_models.video.panels import Box, Writer, lay_out
+from fer_models.video.panels import Box, Stamp, Writer, lay_out
 
 LABELS = ("anger", "happiness")
 TITLES = {"one": "Model one", "two": "Model two"}
@@ -19,9 +19,17 @@ def face(box: Box) -> FaceAnalysis:
     return FaceAnalysis(0, Face(np.array(box, np.float32), None, 1.0), CROP, said)
 
 
+def lay(boxes: list[Box], size: tuple[int, int], before: list[Stamp] | None = None) -> list[Stamp]:
+    faces = [(number, face(box)) for number, box in enumerate(boxes, 1)]
+    return lay_out(faces, boxes, size, WRITER, None if before is None else dict(enumerate(before, 1)))
+
+
+def place(stamp: Stamp) -> Box:
+    return stamp.x, stamp.y, stamp.x + stamp.pixels.shape[1], stamp.y + stamp.pixels.shape[0]
+
+
 def stamps(boxes: list[Box], size: tuple[int, int]) -> list[Box]:
-    placed = lay_out([(i + 1, face(box)) for i, box in enumerate(boxes)], boxes, size, WRITER)
-    return [(x, y, x + pixels.shape[1], y + pixels.shape[0]) for x, y, pixels in placed]
+    return [place(stamp) for stamp in lay(boxes, size)]
 
 
 def covered(one: Box, other: Box) -> int:
@@ -68,6 +76,38 @@ def test_what_a_line_and_a_table_say() -> None:
     assert np.array_equal(agreed, WRITER.line("7 happiness")) and np.array_equal(number, WRITER.line("7"))
 
 
+def test_words_stay_where_they_are_while_they_can() -> None:
+    wide, tall = WRITER.full(1, face((0, 0, 9, 9))).shape[1], height(3)
+    size = 100 + 2 * (wide + 6), 4 * tall
+    left: list[Box] = [(wide + 6 - 1, 10, wide + 106 - 1, 110)]  # one px short of room on the left
+    middle: list[Box] = [(wide + 6, 10, wide + 106, 110)]
+    assert place(lay(middle, size)[0])[:2] == (wide + 112, 10)
+    on_the_left = lay([(wide + 16, 10, wide + 116, 110)], size)  # short of room on the right
+    assert place(on_the_left[0])[:2] == (10, 10)
+    assert place(lay(middle, size, on_the_left)[0])[:2] == (0, 10)
+    assert place(lay(left, size, on_the_left)[0])[0] in (0, wide + 111)
+
+
+def test_a_panel_says_more_again_where_there_is_room_to_spare() -> None:
+    wide, tall = WRITER.full(1, face((0, 0, 9, 9))).shape[1], height(3)
+
+    def scene(gap: int) -> list[Box]:
+        """A face whose table fits only between it and a second one; a third makes them keep off themselves."""
+        second = 50 + 6 + wide + gap
+        return [(0, 0, 50, tall), (second, 0, second + 50, tall), (second + 60, 0, second + 110, tall)]
+
+    size = scene(0)[2][2], tall
+
+    def way(gap: int, before: list[Stamp] | None = None) -> int:
+        return lay(scene(gap), (size[0] + gap, tall), before)[0].way
+
+    assert (way(-1), way(0)) == (1, 0)
+    brief, row = lay(scene(-1), (size[0] - 1, tall)), WRITER.row
+    assert [way(gap, brief) for gap in (0, row - 1, row)] == [1, 1, 0]
+    full = lay(scene(0), size)
+    assert [way(gap, full) for gap in (0, -1)] == [0, 1]
+
+
 @st.composite
 def scenes(draw: st.DrawFn) -> tuple[list[Box], tuple[int, int]]:
     width, tall = draw(st.integers(120, 800)), draw(st.integers(120, 800))
@@ -79,10 +119,13 @@ def scenes(draw: st.DrawFn) -> tuple[list[Box], tuple[int, int]]:
     return [box() for _ in range(draw(st.integers(1, 8)))], (width, tall)
 
 
-@given(scenes())
-def test_panels_stay_inside_and_more_than_a_number_hides_nobody_else(scene: tuple[list[Box], tuple[int, int]]) -> None:
+@given(scenes(), scenes())
+def test_panels_stay_inside_and_more_than_a_number_hides_nobody_else(
+    earlier: tuple[list[Box], tuple[int, int]], scene: tuple[list[Box], tuple[int, int]]
+) -> None:
     boxes, (width, tall) = scene
-    placed = stamps(boxes, (width, tall))
+    drawn = lay(boxes, (width, tall), lay(*earlier))
+    placed = [place(stamp) for stamp in drawn]
     assert len(placed) == len(boxes)
     for index, (panel, own) in enumerate(zip(placed, boxes, strict=True)):
         x1, y1, x2, y2 = panel

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fer_models.results import FaceAnalysis
 from fer_models.video.analysis import FrameAnalysis
-from fer_models.video.panels import INK, PAPER, Box, Writer, lay_out
+from fer_models.video.panels import INK, PAPER, Box, Stamp, Writer, lay_out
 from fer_models.video.reader import Limits, SoundPacket, VideoReader
 from fer_models.video.writer import VideoWriter
 
@@ -36,6 +36,7 @@ class Annotation:
         scale: float,
         titles: Mapping[str, str],
         colours: Mapping[str, str] | None = None,
+        before: "Annotation | None" = None,
     ) -> None:
         """Lay it out.
 
@@ -45,6 +46,7 @@ class Annotation:
             scale: from the analysis' pixels to that picture's.
             titles: what people read, by model name.
             colours: "#rrggbb" by model name.
+            before: of the last analysed frame, whose words stay where they are if they can.
         """
         width, height = size
         self._line = max(2, round(max(size) / 420))
@@ -57,14 +59,18 @@ class Annotation:
             x1, y1, x2, y2 = np.clip(box, self._line, np.maximum(limits, self._line)).astype(int).tolist()
             self._boxes.append((x1, y1, x2, y2))
         faces = [(analysis.numbers[index], analysis.faces[index]) for index in order]
-        self._stamps = lay_out(faces, self._boxes, size, Writer(text, titles, colours or {}))
+        writer = Writer(text, titles, colours or {})
+        self._stamps = lay_out(faces, self._boxes, size, writer, before._by_number if before is not None else None)
+        self._by_number: dict[int, Stamp] = {
+            number: stamp for (number, _), stamp in zip(faces, self._stamps, strict=True)
+        }
 
     def draw(self, image: NDArray[np.uint8]) -> None:
         """Draw on a picture (H, W, 3) uint8 RGB, in place."""
         for x1, y1, x2, y2 in self._boxes:
             cv2.rectangle(image, (x1, y1), (x2, y2), INK, self._line + 4, cv2.LINE_AA)
             cv2.rectangle(image, (x1, y1), (x2, y2), PAPER, self._line, cv2.LINE_AA)
-        for x, y, pixels in reversed(self._stamps):  # the largest face's words on top
+        for x, y, pixels, *_ in reversed(self._stamps):  # the largest face's words on top
             height, width = pixels.shape[:2]
             image[y : y + height, x : x + width] = pixels
 
@@ -137,7 +143,7 @@ class AnnotatedVideo:
             VideoError: the disk is full or the like.
         """
         self._write_until(analysis.time_s - 1e-6)
-        self._annotation = Annotation(analysis, self._size, self._scale, self._titles, self._colours)
+        self._annotation = Annotation(analysis, self._size, self._scale, self._titles, self._colours, self._annotation)
 
     def finish(self, end_s: float | None = None) -> None:
         """Write the rest: all of it, or picture and sound up to `end_s`.

@@ -24,11 +24,16 @@ Box = tuple[int, int, int, int]
 
 
 class Stamp(NamedTuple):
-    """A small opaque picture (h, w, 3) uint8 RGB and its upper left corner in px."""
+    """A small opaque picture (h, w, 3) uint8 RGB and its upper left corner in px.
+
+    `way` and `side` are which of the ways to tell it was, and at which of the places around the box.
+    """
 
     x: int
     y: int
     pixels: NDArray[np.uint8]
+    way: int = 0
+    side: int = 0
 
 
 class Writer:
@@ -44,13 +49,15 @@ class Writer:
         """
         self._font = ImageFont.load_default(text)
         self._text, self._titles, self._colours = text, titles, colours
-        self._pad, self._row = max(4, text // 2), round(text * 1.35)
+        self._pad = max(4, text // 2)
+        #: Height of a line in px.
+        self.row = round(text * 1.35)
 
     def full(self, number: int, face: FaceAnalysis) -> NDArray[np.uint8]:
         """The face's number, then one line a model: title, label and confidence. (h, w, 3) uint8 RGB."""
         told = face.predictions.items()
         lines = [(name, self._titles[name], said.label, percent(said.confidence, " ")) for name, said in told]
-        pad, gap, row = self._pad, max(6, self._text // 2), self._row
+        pad, gap, row = self._pad, max(6, self._text // 2), self.row
         wide = [max((round(self._font.getlength(line[column])) for line in lines), default=0) for column in (1, 2, 3)]
         swatch = self._text * 2 // 3 if self._colours and lines else 0
         left = pad + (swatch + gap if swatch else 0)
@@ -72,7 +79,7 @@ class Writer:
     def line(self, words: str) -> NDArray[np.uint8]:
         """One line of words. (h, w, 3) uint8 RGB."""
         width = round(self._font.getlength(words)) + 2 * self._pad
-        picture = Image.new("RGB", (width, self._row + self._pad), INK)
+        picture = Image.new("RGB", (width, self.row + self._pad), INK)
         ImageDraw.Draw(picture).text((self._pad, self._pad // 2), words, PAPER, self._font)
         return np.array(picture)
 
@@ -84,7 +91,11 @@ class Writer:
 
 
 def lay_out(
-    faces: Sequence[tuple[int, FaceAnalysis]], boxes: Sequence[Box], size: tuple[int, int], writer: Writer
+    faces: Sequence[tuple[int, FaceAnalysis]],
+    boxes: Sequence[Box],
+    size: tuple[int, int],
+    writer: Writer,
+    before: Mapping[int, Stamp] | None = None,
 ) -> list[Stamp]:
     """Say as much of each face as there is room for beside it.
 
@@ -93,6 +104,8 @@ def lay_out(
         boxes: of the faces, in the picture.
         size: width and height of the picture, in px.
         writer: renders the panels.
+        before: the stamps of the last frame by number. A panel stays on its side while it can, and says more again
+            only where there is room to spare: words that jump from frame to frame cannot be read.
 
     Returns:
         One stamp a face. A panel hides no other face and no other panel, nor its own face, but up to a third of it
@@ -105,32 +118,55 @@ def lay_out(
     for index, ((number, face), own) in enumerate(zip(faces, boxes, strict=True)):
         others = taken[:index] + taken[index + 1 :]
         room = allowed * _overlap(own, own)
-        for panel in writer.ways(number, face):
+        last = (before or {}).get(number)
+        for way, panel in enumerate(writer.ways(number, face)):
             pixels = panel[:height, :width]
-            (hides, covers), (x, y) = _place(own, others, (pixels.shape[1], pixels.shape[0]), size)
-            if not hides and covers <= room:
+            spare = writer.row if last is not None and way < last.way else 0
+            shape = pixels.shape[1], pixels.shape[0]
+            stamp, fits = _place(own, others, shape, size, room, spare, None if last is None else last.side)
+            if fits:
                 break
-        taken.append((x, y, x + pixels.shape[1], y + pixels.shape[0]))
-        stamps.append(Stamp(x, y, pixels))
+        x, y, side = stamp
+        taken.append((x, y, x + shape[0], y + shape[1]))
+        stamps.append(Stamp(x, y, pixels, way, side))
     return stamps
 
 
 def _place(
-    own: Box, others: Sequence[Box], panel: tuple[int, int], picture: tuple[int, int]
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """The corner beside a box, inside the picture, where a panel hides least, and how many px of the others and own."""
+    own: Box,
+    others: Sequence[Box],
+    panel: tuple[int, int],
+    picture: tuple[int, int],
+    room: float,
+    spare: int,
+    last: int | None,
+) -> tuple[tuple[int, int, int], bool]:
+    """Where around a box, inside the picture, a panel hides least: its corner and side, and whether it fits there.
+
+    It fits where nothing of the others is within `spare` px and no more than `room` px of its own box are hidden; the
+    `last` side is kept if it fits.
+    """
     (x1, y1, x2, y2), (wide, tall), (width, height) = own, panel, picture
     beside = [(x, y) for x in (x2 + _GAP, x1 - _GAP - wide) for y in (y1, y2 - tall)]
     above = [(x, y) for y in (y2 + _GAP, y1 - _GAP - tall) for x in (x1, x2 - wide)]
-    inside = [(min(max(x, 0), width - wide), min(max(y, 0), height - tall)) for x, y in [*beside, *above, (x1, y1)]]
+    places = [
+        (min(max(x, 0), width - wide), min(max(y, 0), height - tall), side)
+        for side, (x, y) in enumerate([*beside, *above, (x1, y1)])
+    ]
 
-    def hidden(corner: tuple[int, int]) -> tuple[int, int]:
-        x, y = corner
-        place = (x, y, x + wide, y + tall)
-        return sum(_overlap(place, other) for other in others), _overlap(place, own)
+    def hidden(place: tuple[int, int, int]) -> tuple[int, int]:
+        x, y, _ = place
+        around = (x - spare, y - spare, x + wide + spare, y + tall + spare)
+        return sum(_overlap(around, other) for other in others), _overlap((x, y, x + wide, y + tall), own)
 
-    best = min(inside, key=hidden)
-    return hidden(best), best
+    def fits(place: tuple[int, int, int]) -> bool:
+        hides, covers = hidden(place)
+        return not hides and covers <= room
+
+    if last is not None and fits(places[last]):
+        return places[last], True
+    best = min(places, key=hidden)
+    return best, fits(best)
 
 
 def _overlap(one: Box, other: Box) -> int:
