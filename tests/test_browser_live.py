@@ -140,6 +140,7 @@ def test_the_overlay_is_switched_on_while_it_runs(page: Page) -> None:
     expect(page.locator(".fer-picture-note")).not_to_contain_text("evidence")
 
 
+@at_both_widths
 def test_another_face_is_chosen_in_the_paused_picture(page: Page) -> None:
     start(page)
     page.wait_for_function("document.querySelectorAll('#live-view .fer-live-box').length >= 4")
@@ -148,6 +149,12 @@ def test_another_face_is_chosen_in_the_paused_picture(page: Page) -> None:
     boxes = page.locator("#live-view .fer-live-box")
     if boxes.count() < 4:
         pytest.skip("the film had moved on before the pause")
+    words = boxes.locator(".fer-live-tag span")
+    assert {word.evaluate("span => getComputedStyle(span).color") for word in words.all()} == {"rgb(255, 255, 255)"}
+    told = [word.is_visible() for word in words.all()]
+    chosen = [box.get_attribute("aria-pressed") == "true" for box in boxes.all()]
+    narrow = page.viewport_size is not None and page.viewport_size["width"] < 640
+    assert told == (chosen if narrow else [True] * boxes.count())  # so many words would cover each other on a phone
     other = page.locator("#live-view .fer-live-box[aria-pressed=false]").first
     number = other.get_attribute("data-face")
     other.click()
