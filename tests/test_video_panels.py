@@ -88,6 +88,16 @@ def test_words_stay_where_they_are_while_they_can() -> None:
     assert place(lay(left, size, on_the_left)[0])[0] in (0, wide + 111)
 
 
+def test_words_leave_the_face_once_there_is_room_beside_it() -> None:
+    wide, tall = WRITER.full(1, face((0, 0, 9, 9))).shape[1], height(3)
+    size = 3 * wide, 3 * tall
+    close = lay([(20, 0, 3 * wide - 20, 3 * tall)], size)  # on the face, right above
+    aside: Box = (wide + 6, 0, 3 * wide - 20, 3 * tall)
+    assert covered(place(close[0]), (20, 0, 3 * wide - 20, 3 * tall)) > 0
+    moved = place(lay([aside], size, close)[0])
+    assert covered(moved, aside) == 0 and moved[0] == 0
+
+
 def test_a_panel_says_more_again_where_there_is_room_to_spare() -> None:
     wide, tall = WRITER.full(1, face((0, 0, 9, 9))).shape[1], height(3)
 

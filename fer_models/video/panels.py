@@ -159,14 +159,13 @@ def _place(
         around = (x - spare, y - spare, x + wide + spare, y + tall + spare)
         return sum(_overlap(around, other) for other in others), _overlap((x, y, x + wide, y + tall), own)
 
-    def fits(place: tuple[int, int, int]) -> bool:
-        hides, covers = hidden(place)
-        return not hides and covers <= room
-
-    if last is not None and fits(places[last]):
-        return places[last], True
     best = min(places, key=hidden)
-    return best, fits(best)
+    hides, covers = hidden(best)
+    if last is not None:  # not on its own face, though, where there is room beside it
+        hid, covered = hidden(places[last])
+        if not hid and (not covered or (covers and covered <= room)):
+            return places[last], True
+    return best, not hides and covers <= room
 
 
 def _overlap(one: Box, other: Box) -> int:
