@@ -1,6 +1,6 @@
 """The Leaderboard tab: what was measured, read from files each time the tab is opened."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +12,9 @@ from dashboard.leaderboard_markup import heading, paragraph, text, timings_table
 from dashboard.leaderboard_records import LABEL_SETS
 from dashboard.leaderboard_sections import INTRO, SCRIPT, SECTIONS, TITLE
 from dashboard.tabs.events import CHANGED
+from dashboard.work import Jobs, Stopped, watched
 from fer_models.analyzer import WEIGHTS, Analyzer
-from fer_models.timing import BATCH, time_models
+from fer_models.timing import BATCH, Timing, time_models
 
 #: Of the short measurement: seconds on a laptop.
 _REPEATS: Final = 15
@@ -24,12 +25,13 @@ Updates = dict[Any, Any]
 
 
 class LeaderboardTab:
-    """The components of one page and what each callback does to them. Nothing of any session is kept here."""
+    """The components of one page and what each callback does to them; of sessions, only which are measuring now."""
 
     def __init__(self, analyzer: Analyzer, opened: gr.Tab, weights: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer = analyzer
         self.weights = weights
+        self.jobs = Jobs()
         self._lay_out()
         self._connect(opened)
 
@@ -79,8 +81,8 @@ class LeaderboardTab:
         self.labels.input(self.show, self.labels, shown, **CHANGED, **hidden)
         measuring = [self.measure, self.stop, self.measured]
         # One at a time: measurements side by side would time each other.
-        running = self.measure.click(self.time, outputs=measuring, concurrency_limit=1, **hidden)
-        self.stop.click(self.idle, outputs=measuring, cancels=[running], queue=False, **hidden)
+        self.measure.click(self.time, outputs=measuring, concurrency_limit=1, **hidden)
+        self.stop.click(self.cancel, queue=False, **hidden)
 
     def show(self, name: str) -> Updates:
         """Every section for one label set, from the files as they are now."""
@@ -92,20 +94,31 @@ class LeaderboardTab:
                 updates[component] = gr.update(value=part, visible=part is not None) if chart else part
         return updates
 
-    def time(self) -> Iterator[Updates]:
-        """Time the loaded models, telling how far it is."""
-        models = list(self.analyzer.classifiers.values())
-        yield {**self._measuring(True), self.measured: markup.busy("Warming up …")}
-        for progress in time_models(models, repeats=_REPEATS, batches=_BATCHES):
-            if not progress.timings:
-                yield {self.measured: markup.busy(f"Measuring … {100 * progress.share:.0f} %")}
-                continue
-            titles = {model.name: model.card.title for model in models}
-            yield {**self._measuring(False), self.measured: timings_table(titles, progress.timings, BATCH)}
+    def time(self, request: gr.Request) -> Iterator[Updates]:
+        """Time the loaded models, telling how far it is, until it is done or cancelled."""
+        with self.jobs.running(request.session_hash) as job:
+            yield {**self._measuring(True), self.measured: markup.busy("Warming up …")}
+            try:
+                for share, timings in watched(self._timings, job):
+                    if timings is None and share:
+                        yield {self.measured: markup.busy(f"Measuring … {100 * share:.0f} %")}
+                    elif timings is not None:
+                        titles = {name: model.card.title for name, model in self.analyzer.classifiers.items()}
+                        yield {**self._measuring(False), self.measured: timings_table(titles, timings, BATCH)}
+            except Stopped:
+                yield {**self._measuring(False), self.measured: ""}
 
-    def idle(self) -> Updates:
-        """Nothing is being measured."""
-        return {**self._measuring(False), self.measured: ""}
+    def cancel(self, request: gr.Request) -> None:
+        """Stop this session's measurement, which says itself that it did."""
+        self.jobs.stop(request.session_hash)
+
+    def _timings(self, report: Callable[[float], None]) -> Mapping[str, Timing]:
+        timings: Mapping[str, Timing] = {}
+        models = list(self.analyzer.classifiers.values())
+        for progress in time_models(models, repeats=_REPEATS, batches=_BATCHES):
+            report(progress.share)
+            timings = progress.timings
+        return timings
 
     def _measuring(self, running: bool) -> Updates:
         return {self.measure: gr.update(visible=not running), self.stop: gr.update(visible=running)}
