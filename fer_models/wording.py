@@ -1,4 +1,4 @@
-"""Results in words that people read, the same on the page, in a video and on the command line."""
+"""Results in words that people read, the same on the page and in an annotated video."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ def percent(fraction: float, space: str = "\u00a0") -> str:
 
     Args:
         fraction: in [0, 1].
-        space: before the sign; one where no line breaks, unless told.
+        space: before the sign; one where no line breaks, unless told: fonts that draw pictures may lack it.
     """
     if fraction < 0.005:
         return f"under 1{space}%"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fer_models.results import FaceAnalysis
 from fer_models.video.analysis import FrameAnalysis
-from fer_models.video.panels import INK, PAPER, Box, Stamp, Writer, lay_out
+from fer_models.video.panels import INK, PAPER, Box, Lettering, Stamp, lay_out
 from fer_models.video.reader import Limits, SoundPacket, VideoReader
 from fer_models.video.writer import VideoWriter
 
@@ -59,8 +59,8 @@ class Annotation:
             x1, y1, x2, y2 = np.clip(box, self._line, np.maximum(limits, self._line)).astype(int).tolist()
             self._boxes.append((x1, y1, x2, y2))
         faces = [(analysis.numbers[index], analysis.faces[index]) for index in order]
-        writer = Writer(text, titles, colours or {})
-        self._stamps = lay_out(faces, self._boxes, size, writer, before._by_number if before is not None else None)
+        lettering = Lettering(text, titles, colours or {})
+        self._stamps = lay_out(faces, self._boxes, size, lettering, before._by_number if before is not None else None)
         self._by_number: dict[int, Stamp] = {
             number: stamp for (number, _), stamp in zip(faces, self._stamps, strict=True)
         }

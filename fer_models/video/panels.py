@@ -36,7 +36,7 @@ class Stamp(NamedTuple):
     side: int = 0
 
 
-class Writer:
+class Lettering:
     """Renders panels in one text size."""
 
     def __init__(self, text: int, titles: Mapping[str, str], colours: Mapping[str, str]) -> None:
@@ -94,7 +94,7 @@ def lay_out(
     faces: Sequence[tuple[int, FaceAnalysis]],
     boxes: Sequence[Box],
     size: tuple[int, int],
-    writer: Writer,
+    lettering: Lettering,
     before: Mapping[int, Stamp] | None = None,
 ) -> list[Stamp]:
     """Say as much of each face as there is room for beside it.
@@ -103,7 +103,7 @@ def lay_out(
         faces: number and analysis, in the order in which they choose their place.
         boxes: of the faces, in the picture.
         size: width and height of the picture, in px.
-        writer: renders the panels.
+        lettering: renders the panels.
         before: the stamps of the last frame by number. A panel stays on its side while it can, and says more again
             only where there is room to spare: words that jump from frame to frame cannot be read.
 
@@ -119,9 +119,9 @@ def lay_out(
         others = taken[:index] + taken[index + 1 :]
         room = allowed * _overlap(own, own)
         last = (before or {}).get(number)
-        for way, panel in enumerate(writer.ways(number, face)):
+        for way, panel in enumerate(lettering.ways(number, face)):
             pixels = panel[:height, :width]
-            spare = writer.row if last is not None and way < last.way else 0
+            spare = lettering.row if last is not None and way < last.way else 0
             shape = pixels.shape[1], pixels.shape[0]
             stamp, fits = _place(own, others, shape, size, room, spare, None if last is None else last.side)
             if fits:
