@@ -15,16 +15,17 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 import gradio as gr  # noqa: E402
 
-from dashboard.mcp.start import check_installed, endpoint, serve_stdio  # noqa: E402
+from dashboard import page as tabs  # noqa: E402
+from dashboard.mcp.server import check_installed, endpoint, serve_stdio  # noqa: E402
 from dashboard.server.accounts import print_account, read_accounts  # noqa: E402
-from dashboard.server.folder import upload_folder  # noqa: E402
 from dashboard.server.health import Health  # noqa: E402
 from dashboard.server.logs import json_logs  # noqa: E402
+from dashboard.server.mcp_auth import mcp_route  # noqa: E402
 from dashboard.server.metrics import MeasuredAnalyzer, Metrics  # noqa: E402
 from dashboard.server.options import parse as parse  # noqa: E402
 from dashboard.server.serve import Server, Settings, bind, mount  # noqa: E402
 from dashboard.server.share import NO_PASSWORD, PublicLink  # noqa: E402
-from dashboard.tabs import page as tabs  # noqa: E402
+from dashboard.server.uploads_folder import upload_folder  # noqa: E402
 from dashboard.theme import CSS, FOOTER, HEADER, THEME, THEME_VALUES, TITLE  # noqa: E402
 from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer  # noqa: E402
 from fer_models.errors import FerError  # noqa: E402
@@ -117,8 +118,11 @@ def _run(options: argparse.Namespace, uploads: Path, metrics: Metrics) -> int:
             options.root_path,
             accounts,
         )
-        tools = endpoint(analyzer, settings.max_upload, options.concurrency) if options.mcp else None
-        server = Server(mount(page, launch_settings(), settings, health, metrics, tools), page, health)
+        tools: dict[str, Any] = {}
+        if options.mcp:
+            mcp = endpoint(analyzer, settings.max_upload, options.concurrency)
+            tools = {"routes": [mcp_route(mcp.handle, accounts)], "running": mcp.running}
+        server = Server(mount(page, launch_settings(), settings, health, metrics, **tools), page, health)
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(options.host, options.host)
         _say(f"Open http://{host}:{options.port} in a browser. Ctrl-C stops the app.")
         link = PublicLink(options.port, uploads, _say, host.strip("[]")) if options.share else None

@@ -20,9 +20,9 @@ import torch
 from PIL import Image
 
 from fer_models.analyzer import Analyzer, load_analyzer
-from fer_models.batch import BATCH, analyze_files
-from fer_models.images import read_image
-from fer_models.sources import open_pictures
+from fer_models.batch.run import BATCH, analyze_files
+from fer_models.media.images import read_image
+from fer_models.media.sources import open_pictures
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 

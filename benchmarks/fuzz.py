@@ -28,9 +28,9 @@ import numpy as np
 from PIL import Image
 
 from fer_models.errors import FerError
-from fer_models.images import read_image
-from fer_models.sources import open_pictures
-from fer_models.video.reader import VideoReader
+from fer_models.media.images import read_image
+from fer_models.media.sources import open_pictures
+from fer_models.media.video_reader import VideoReader
 
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
 #: Frames of a video and pictures of a zip that are read of each file.

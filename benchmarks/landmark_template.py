@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_models.faces import CenterFace, FaceDetector, similarity
-from fer_models.training.data import load_data
+from fer_models.datasets.loading import load_data
+from fer_models.faces.alignment import similarity
+from fer_models.faces.detector import CenterFace, FaceDetector
 
 #: Face.landmarks of the mirror image, in the order of the picture itself.
 MIRRORED = [1, 0, 2, 4, 3]

@@ -23,8 +23,8 @@ from tqdm import tqdm
 
 from fer_models import __version__
 from fer_models.analyzer import WEIGHTS, available_models
-from fer_models.classifier import load_classifier
-from fer_models.timing import BATCH, Progress, time_models
+from fer_models.evaluation.timing import BATCH, Progress, time_models
+from fer_models.models.classifier import load_classifier
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Of `--peak`: no model at all, only the libraries.

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from benchmarks.running import app, resident_mb
-from fer_models.images import read_image
+from fer_models.media.images import read_image
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
 #: What Chromium needs to run without a screen and with a film in place of a camera.

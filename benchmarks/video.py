@@ -19,7 +19,7 @@ import av
 import cv2
 import numpy as np
 
-from fer_models.images import read_image
+from fer_models.media.images import read_image
 
 _SIZE: Final = (1280, 720)
 _FPS: Final = 25
@@ -44,7 +44,7 @@ def make_clip(path: Path, minutes: float) -> None:
 def measure(clip: Path, rate: float, device: str) -> dict[str, float]:
     """Analyse one clip in this process: seconds it took and peak memory in MB."""
     from fer_models.analyzer import load_analyzer
-    from fer_models.video.reader import Limits
+    from fer_models.media.video_reader import Limits
     from fer_models.video.run import run_video
 
     analyzer = load_analyzer(device=device)

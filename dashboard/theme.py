@@ -35,9 +35,10 @@ THEME_VALUES: Final[dict[str, str]] = {
     "button_large_radius": "10px",
 }
 
+_STATIC: Final = Path(__file__).parent / "static"
 _SHEETS: Final = ("style.css", "attention.css", "live.css", "video.css", "batch.css", "leaderboard.css")
 #: The page's style sheet: what every tab shares, then what only one has.
-CSS: Final = "\n".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _SHEETS)
+CSS: Final = "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in _SHEETS)
 
 TITLE: Final = "Facial expressions: models compared"
 HEADER: Final = """

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from explain.overlay import BLANK
+from explain.drawing.overlay import BLANK
 from explain.regions import resized
 from explain.road import Road
-from fer_models.preprocessing import InputSpec
+from fer_models.models.preprocessing import InputSpec
 
 #: Makes the same method's map (h, w) for the same expression on another crop.
 Maker = Callable[[NDArray[np.uint8]], NDArray[np.float32]]

@@ -18,7 +18,7 @@ from explain.arcc import Arcc, Maker, arcc, mean_arcc, seen_through
 from explain.occlusion import Fill, Predictor, filled, target_probabilities
 from explain.regions import resized
 from explain.road import PERCENTAGES, Road, mean_road, road
-from fer_models.classifier import Classifier
+from fer_models.models.classifier import Classifier
 
 Curve = NDArray[np.float64]
 

@@ -20,11 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from explain.attention import Explanation, attention
+from explain.maps import Explanation, attention
 from explain.methods import LAST, METHODS, SMOOTHING
-from fer_models.classifier import Classifier
 from fer_models.errors import ExplanationError, UnknownNameError
-from fer_models.networks import STAGES, PooledClassifier
+from fer_models.models.architectures import STAGES, PooledClassifier
+from fer_models.models.classifier import Classifier
 
 # One method at a time: the library shares state (its progress bars, below), and all of them share the cores.
 _LOCK: Final = threading.Lock()
@@ -47,7 +47,7 @@ def explain(
         crop: (S, S, 3) RGB or (S, S) grey, uint8.
         target: the expression.
         method: a key of `METHODS`.
-        layer: a key of `fer_models.networks.STAGES[architecture]`; None means the last.
+        layer: a key of `fer_models.models.architectures.STAGES[architecture]`; None means the last.
         smooth: one of `SMOOTHING` that the method takes; None means none.
         progress: called with the share done, in [0, 1], during slow methods; what it raises stops the work.
 

@@ -22,7 +22,7 @@ _GREY: Final = 128
 
 
 class Predictor(Protocol):
-    """What is needed of a `fer_models.classifier.Classifier` here."""
+    """What is needed of a `fer_models.models.classifier.Classifier` here."""
 
     def predict(self, crops: Sequence[NDArray[np.uint8]], *, features: bool = False) -> list[Prediction]:
         """One prediction a crop, in the crops' order."""

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from explain.overlay import BLANK
+from explain.drawing.overlay import BLANK
 from fer_models.errors import ImageError
-from fer_models.faces import TEMPLATE, crop_transform
+from fer_models.faces.alignment import TEMPLATE, crop_transform
 from fer_models.results import Face
 
 #: The parts, in the order of every table and chart. Background is all the rest: forehead, chin, hair, surroundings.

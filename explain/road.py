@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_models.classifier import Classifier
 from fer_models.errors import UnknownNameError
+from fer_models.models.classifier import Classifier
 
 #: Percentages of the pixels that are removed: a fifth to four fifths.
 PERCENTAGES: Final = (20, 40, 60, 80)

@@ -12,18 +12,18 @@ from fer_models.errors import FerError
 
 #: Command -> the module that has its `add_arguments(parser)` and `run(args) -> exit code`, and what it does.
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "predict": ("fer_models.commands.predict", "read the faces in pictures with every model"),
-    "explain": ("explain.command", "show where models look in a face, as pictures and as numbers"),
-    "batch": ("fer_models.commands.batch", "read every face in a folder or zip of pictures into one table"),
-    "video": ("fer_models.commands.video", "read the faces in a video with every model"),
-    "evaluate": ("fer_models.training.evaluate", "measure models on a labelled test set"),
+    "predict": ("fer_models.cli.predict", "read the faces in pictures with every model"),
+    "explain": ("explain.commands.explain", "show where models look in a face, as pictures and as numbers"),
+    "batch": ("fer_models.cli.batch", "read every face in a folder or zip of pictures into one table"),
+    "video": ("fer_models.cli.video", "read the faces in a video with every model"),
+    "evaluate": ("fer_models.evaluation.evaluate", "measure models on a labelled test set"),
     "train": ("fer_models.training.train", "train a model"),
-    "robustness": ("fer_models.training.robustness", "measure how accuracy falls as faces get worse"),
-    "leaderboard": ("fer_models.commands.leaderboard", "compare what evaluate measured, for the dashboard"),
-    "fairness": ("fer_models.training.fairness", "measure whether models err more often for some groups of people"),
-    "report": ("dashboard.report", "write the leaderboard as one HTML file that needs nothing else"),
-    "study": ("fer_models.training.study", "train plain and EAC networks on noisy labels and compare them"),
-    "calibrate": ("fer_models.training.calibrate", "fit each model's temperature on its validation split"),
+    "robustness": ("fer_models.evaluation.robustness", "measure how accuracy falls as faces get worse"),
+    "leaderboard": ("fer_models.evaluation.leaderboard", "compare what evaluate measured, for the dashboard"),
+    "fairness": ("fer_models.evaluation.fairness", "measure whether models err more often for some groups of people"),
+    "report": ("dashboard.leaderboard.report", "write the leaderboard as one HTML file that needs nothing else"),
+    "study": ("fer_models.training.noise_study", "train plain and EAC networks on noisy labels and compare them"),
+    "calibrate": ("fer_models.evaluation.calibration", "fit each model's temperature on its validation split"),
     "attention": ("explain.commands.attention", "measure where models look on a labelled test set, and how reliably"),
 }
 

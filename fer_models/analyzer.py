@@ -9,11 +9,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_models.classifier import Classifier, load_classifier
 from fer_models.errors import CardError, UnknownNameError, WeightsError
-from fer_models.faces import CenterFace, FaceDetector, align, whole_picture
-from fer_models.foreign import foreign_file, foreign_files
-from fer_models.images import as_image
+from fer_models.faces.alignment import align, whole_picture
+from fer_models.faces.detector import CenterFace, FaceDetector
+from fer_models.media.images import as_image
+from fer_models.models.classifier import Classifier, load_classifier
+from fer_models.models.external_weights import foreign_file, foreign_files
 from fer_models.results import Face, FaceAnalysis
 
 #: Where the cards and weights are: beside the package.
@@ -118,7 +119,7 @@ class Analyzer:
 def available_models(weights: Path = WEIGHTS) -> list[str]:
     """Names of the models in a folder, this project's four in their order, then others by name.
 
-    A model is there if it has a card, or is another system's file that needs none (`fer_models.foreign`).
+    A model is there if it has a card, or is another system's file that needs none (`models.external_weights`).
     """
     names = {path.stem for path in [*weights.glob("*.json"), *foreign_files(weights)]}
     return [name for name in MODELS if name in names] + sorted(names.difference(MODELS))

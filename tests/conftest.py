@@ -1,5 +1,6 @@
 """Shared fixtures: four small models with random weights, written by the project's own code, and a fake detector."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,16 +13,20 @@ import torch
 from numpy.typing import NDArray
 
 from fer_models.analyzer import MODELS, Analyzer, load_analyzer
-from fer_models.cards import ModelCard, write_card
-from fer_models.checkpoints import save_weights
 from fer_models.expressions import EXPRESSIONS
-from fer_models.networks import PooledClassifier, build_network
-from fer_models.preprocessing import InputSpec
+from fer_models.models.architectures import PooledClassifier, build_network
+from fer_models.models.card import ModelCard, write_card
+from fer_models.models.preprocessing import InputSpec
+from fer_models.models.weights import save_weights
 from fer_models.results import Face
 
 # No deadline: what is fast alone takes long on a machine that is busy.
 hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers and their subprocesses share the cores
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
 
 LANDMARKS = np.array([(0.31, 0.40), (0.68, 0.40), (0.49, 0.60), (0.35, 0.76), (0.65, 0.75)], np.float32)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_models.errors import ImageError
-from fer_models.images import read_image
+from fer_models.media.images import read_image
 
 #: Bytes of the largest picture file that is decoded: a photo of 64 megapixels as JPEG.
 MAX_PICTURE: Final = 20_000_000
@@ -27,7 +27,7 @@ def picture_from(text: str, most: int = MAX_PICTURE) -> NDArray[np.uint8]:
         most: bytes that the file may have.
 
     Returns:
-        (H, W, 3) uint8 RGB, as `fer_models.images.read_image` reads that file.
+        (H, W, 3) uint8 RGB, as `fer_models.media.images.read_image` reads that file.
 
     Raises:
         ImageError: an address or a path was sent, the text is no base64, the file is too large or no picture.

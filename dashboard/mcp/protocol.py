@@ -14,16 +14,16 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import CallToolResult, ImageContent, TextContent, ToolAnnotations
 from pydantic import Field
 
+from dashboard.components.jobs import COMPARE_AT_ONCE, EXPLAIN_AT_ONCE
 from dashboard.mcp.answers import Compared, Explained, Predicted
 from dashboard.mcp.pictures import MAX_PICTURE
 from dashboard.mcp.tools import Tools
-from dashboard.work import COMPARE_AT_ONCE, EXPLAIN_AT_ONCE
+from explain.explain_picture import ALL, OWN
 from explain.methods import METHODS
-from explain.record import ALL, OWN
 from fer_models import __version__
-from fer_models.ensemble import ENSEMBLE
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
+from fer_models.models.ensemble import ENSEMBLE
 
 _log = logging.getLogger(__name__)
 

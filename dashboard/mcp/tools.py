@@ -22,15 +22,15 @@ from dashboard.mcp.answers import (
     Size,
 )
 from dashboard.mcp.pictures import MAX_PICTURE, picture_from
-from explain.attention import Explanation
+from explain.drawing.overlay import draw_map, shared_peak
+from explain.explain_picture import OWN, explain_picture
+from explain.maps import Explanation
 from explain.methods import METHODS
-from explain.overlay import draw_map, shared_peak
-from explain.record import OWN, explain_picture
 from explain.regions import area_shares, attention_shares, crop_landmarks, region_masks
 from fer_models.analyzer import Analyzer
-from fer_models.ensemble import ENSEMBLE, ensemble
 from fer_models.errors import UnknownNameError
 from fer_models.expressions import in_display_order
+from fer_models.models.ensemble import ENSEMBLE, ensemble
 from fer_models.results import FaceAnalysis
 from fer_models.schema import face_to_json, to_json
 

@@ -18,7 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboard.server.folder import size_of
+from dashboard.server.uploads_folder import size_of
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
 
 from fer_models.analyzer import Analyzer
-from fer_models.faces import FaceDetector
+from fer_models.faces.detector import FaceDetector
 from fer_models.results import Face, FaceAnalysis
 
 #: Upper bounds of the histograms in seconds: a small face on a GPU to a crowd on a busy CPU.

@@ -6,7 +6,8 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,14 +19,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from dashboard.mcp.start import Endpoint
 from dashboard.server.accounts import checker
-from dashboard.server.door import PATH, Door
-from dashboard.server.folder import sweep
 from dashboard.server.guard import Guard, Limits
 from dashboard.server.health import Health
 from dashboard.server.metrics import Metrics
-from dashboard.server.sessions import Sessions, Watch
+from dashboard.server.sessions import SessionMiddleware, Sessions
+from dashboard.server.uploads_folder import sweep
 
 #: Settings of `launch` that mounting does not know: the first is set on the page, the second only prints.
 _NOT_MOUNTED: Final = {"state_session_capacity", "quiet"}
@@ -78,7 +77,8 @@ def mount(
     settings: Settings,
     health: Health,
     metrics: Metrics,
-    tools: Endpoint | None = None,
+    routes: Sequence[Route] = (),
+    running: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext,
 ) -> FastAPI:
     """The whole web app around a page.
 
@@ -88,7 +88,8 @@ def mount(
         settings: the limits.
         health: answers /healthz and /readyz.
         metrics: counts requests and watches the queue.
-        tools: what MCP clients may ask at /mcp; None: there is no such address.
+        routes: further ones beside the page, such as /mcp.
+        running: entered for as long as they are served.
     """
     concurrency = {} if settings.concurrency is None else {"default_concurrency_limit": settings.concurrency}
     # api_open: nobody goes round the queue.
@@ -103,11 +104,11 @@ def mount(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        lifespan=lambda _: _running(page, settings, tools, sessions),
+        lifespan=lambda _: _running(page, settings, running, sessions),
         routes=[
             *health.routes,
             Route("/robots.txt", _robots),
-            *([] if tools is None else [Route(PATH, Door(tools.handle, settings.accounts))]),
+            *routes,
         ],
     )
     mounted: dict[str, Any] = {name: value for name, value in looks.items() if name not in _NOT_MOUNTED}
@@ -125,7 +126,7 @@ def mount(
     limits = Limits(
         settings.uploads, settings.max_upload, settings.rate_limit, settings.trusted_proxies, settings.shared
     )
-    api.add_middleware(Watch, sessions=sessions)
+    api.add_middleware(SessionMiddleware, sessions=sessions)
     api.add_middleware(Guard, limits=limits, observe=metrics.request)
     return api
 
@@ -191,11 +192,14 @@ def bind(host: str, port: int) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def _running(
-    page: gr.Blocks, settings: Settings, tools: Endpoint | None, sessions: Sessions
+    page: gr.Blocks,
+    settings: Settings,
+    running: Callable[[], AbstractAsyncContextManager[None]],
+    sessions: Sessions,
 ) -> AsyncIterator[None]:
     task = asyncio.create_task(_sweep(page, settings, sessions))
     try:
-        async with contextlib.nullcontext() if tools is None else tools.running():
+        async with running():
             yield
     finally:
         task.cancel()

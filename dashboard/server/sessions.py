@@ -69,7 +69,7 @@ class Sessions:
         return CLOSED_S if name in self._closed else OPEN_S
 
 
-class Watch:
+class SessionMiddleware:
     """ASGI middleware that tells `Sessions` which pages are open."""
 
     def __init__(self, app: ASGIApp, sessions: Sessions) -> None:

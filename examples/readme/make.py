@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from explain.attention import attention
-from explain.consistency import compared
-from explain.overlay import difference, draw_cells, draw_difference, draw_map, shared_peak
+from explain.drawing.overlay import difference, draw_cells, draw_difference, draw_map, shared_peak
+from explain.flip_consistency import compared
+from explain.maps import attention
 from fer_models.analyzer import Analyzer, load_analyzer
-from fer_models.images import read_image
+from fer_models.media.images import read_image
 
 FOLDER: Final = Path(__file__).resolve().parent
 #: Two networks of one architecture: without and with EAC.

@@ -15,16 +15,16 @@ import torch
 from tqdm import tqdm
 
 from explain.regions import area_shares, region_masks
-from explain.study import WHAT, mean_faces, study
+from explain.test_set import WHAT, mean_faces, study
 from fer_models import __version__
 from fer_models.analyzer import WEIGHTS, load_analyzer
-from fer_models.baselines import add_baseline_argument, load_baselines
-from fer_models.classifier import Classifier
+from fer_models.datasets.dataset import FaceData
+from fer_models.datasets.loading import load_data
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
-from fer_models.faces import TEMPLATE
-from fer_models.training.data import load_data
-from fer_models.training.face_data import FaceData
+from fer_models.faces.alignment import TEMPLATE
+from fer_models.models.baselines import add_baseline_argument, load_baselines
+from fer_models.models.classifier import Classifier
 
 #: Label sets whose pictures are all cut-out faces of one size with their landmarks on the template.
 _LABELS: Final = ("fer2013", "ferplus")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from fer_models.errors import UnknownNameError
-from fer_models.preprocessing import InputSpec, imagenet_input
+from fer_models.models.preprocessing import InputSpec, imagenet_input
 from fer_models.training.augment import Augmentation
 from fer_models.training.precision import Precision
 

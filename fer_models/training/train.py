@@ -9,18 +9,18 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from fer_models.cards import ModelCard, write_card
-from fer_models.checkpoints import save_weights
-from fer_models.classifier import find_device
+from fer_models.datasets import rafdb
+from fer_models.datasets.dataset import FaceData
+from fer_models.datasets.loading import load_data
 from fer_models.errors import DatasetError, FerError
 from fer_models.expressions import EXPRESSIONS
-from fer_models.networks import build_network, multiply_adds
-from fer_models.training import rafdb
-from fer_models.training.data import load_data
-from fer_models.training.face_data import FaceData
-from fer_models.training.loop import Trainer
+from fer_models.models.architectures import build_network, multiply_adds
+from fer_models.models.card import ModelCard, write_card
+from fer_models.models.classifier import find_device
+from fer_models.models.weights import save_weights
+from fer_models.training.initial_weights import architecture_for, start_from
 from fer_models.training.recipes import RECIPES, TITLES, Recipe, Stage, find_recipe
-from fer_models.training.start import architecture_for, start_from
+from fer_models.training.trainer import Trainer
 
 LABEL_SETS = {
     "fer2013": "FER2013",

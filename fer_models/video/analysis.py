@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from fer_models.analyzer import Analyzer
 from fer_models.expressions import in_display_order
+from fer_models.faces.tracking import Tracker
+from fer_models.media.video_reader import VideoReader
 from fer_models.results import FaceAnalysis
-from fer_models.tracking import Tracker
-from fer_models.video.reader import VideoReader
 
 #: Frames read together: a batch of faces costs less a face; more frames would cost memory.
 BATCH: Final = 4

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_models.media.video_reader import Limits, SoundPacket, VideoReader
+from fer_models.media.video_writer import VideoWriter
 from fer_models.results import FaceAnalysis
 from fer_models.video.analysis import FrameAnalysis
-from fer_models.video.panels import INK, PAPER, Box, Lettering, Stamp, lay_out
-from fer_models.video.reader import Limits, SoundPacket, VideoReader
-from fer_models.video.writer import VideoWriter
+from fer_models.video.label_layout import INK, PAPER, Box, Lettering, Stamp, lay_out
 
 #: Shortest longest side of the annotated video in px; smaller videos are enlarged, or the words could not be read.
 LEAST: Final = 640

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from fer_models.analyzer import Analyzer
-from fer_models.classifier import Classifier
 from fer_models.errors import VideoError
 from fer_models.expressions import in_display_order
+from fer_models.media.video_reader import Limits, VideoInfo, VideoReader
+from fer_models.models.classifier import Classifier
 from fer_models.results import FaceAnalysis
 from fer_models.schema import face_to_json
 from fer_models.video.analysis import FrameAnalysis, Summary, analyze_video, total_disagreement
 from fer_models.video.annotation import AnnotatedVideo
-from fer_models.video.reader import Limits, VideoInfo, VideoReader
 
 #: Names of the files, in the order they are offered.
 VIDEO, TABLE, LINES, SUMMARY = "annotated.mp4", "frames.csv", "frames.jsonl", "summary.json"

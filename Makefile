@@ -1,0 +1,20 @@
+# Tasks. PYTHON is the interpreter of the environment that has tests/requirements.txt.
+PYTHON ?= .venv/bin/python
+BIN := $(dir $(PYTHON))
+
+.PHONY: install lint unit test app docs
+
+install:
+	python3 -m venv .venv && .venv/bin/pip install -r tests/requirements.txt
+
+lint:
+	$(BIN)ruff check . && $(BIN)ruff format --check . && $(BIN)mypy && $(BIN)lint-imports
+
+unit:
+	$(PYTHON) -m pytest tests/unit
+
+test:
+	$(PYTHON) -m pytest
+
+app:
+	$(PYTHON) app.py

@@ -1,0 +1,281 @@
+"""The Attention tab: where the models look in one face, and whether that can be trusted. And the endpoint /explain."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+
+from dashboard.attention import view as attention_markup
+from dashboard.attention.sections.export import ExportSection
+from dashboard.attention.sections.faithfulness import TrustSection
+from dashboard.attention.sections.flip_consistency import MirrorSection
+from dashboard.attention.sections.maps import MapsSection
+from dashboard.attention.sections.methods import MethodsSection
+from dashboard.attention.sections.occlusion import EraseSection
+from dashboard.attention.sections.regions import RegionsSection
+from dashboard.attention.sections.test_set import StudySection
+from dashboard.components import face_view as markup
+from dashboard.components.analyzed_image import FaceReading, Reading, agreement_sentence, as_whole
+from dashboard.components.events import CHOOSE_FACE, CLICKED
+from dashboard.components.jobs import COMPARE_AT_ONCE, EXPLAIN_AT_ONCE, Jobs
+from dashboard.components.picture_input import EXAMPLES, FORGET, FORGOTTEN, UNEXPECTED, Intake, Updates
+from explain.explain_picture import ALL, OWN, explain_picture, to_json
+from explain.methods import METHODS
+from fer_models.analyzer import WEIGHTS, Analyzer
+from fer_models.errors import ExplanationError, FerError
+from fer_models.expressions import in_display_order
+from fer_models.media.images import read_image
+
+_log = logging.getLogger(__name__)
+
+#: The id of the tab, to open it from others.
+TAB: Final = "attention"
+
+
+class AttentionTab:
+    """The components of one page and what each callback does to them. Nothing of any session is kept here."""
+
+    def __init__(self, analyzer: Analyzer, examples: Path, weights: Path) -> None:
+        """Lay the tab out inside the current `gr.Blocks` and connect it."""
+        self.analyzer = analyzer
+        self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
+        self.jobs = Jobs()
+        self._lay_out(examples, weights)
+        self._connect()
+
+    def _lay_out(self, examples: Path, weights: Path) -> None:
+        labels = {label for card in self.shown.cards.values() for label in card.labels}
+        expressions = in_display_order(labels)
+        self.intake = Intake("attention", self.analyzer, examples)
+        self.picture = gr.HTML(visible=False, js_on_load=CHOOSE_FACE, elem_id="attention-picture")
+        with gr.Column(visible=False, elem_id="attention-lab") as self.lab:
+            self.card = gr.HTML(elem_id="attention-face")
+            with gr.Tabs(elem_id="attention-sections"):
+                with gr.Tab("Maps"):
+                    self.maps = MapsSection(self.shown, expressions)
+                with gr.Tab("Methods"):
+                    self.methods = MethodsSection(self.analyzer, self.shown, expressions, self.jobs)
+                with gr.Tab("Mirror test"):
+                    self.mirror = MirrorSection(self.analyzer, self.shown, expressions, self.jobs)
+                with gr.Tab("Erase"):
+                    self.erase = EraseSection(self.analyzer, self.shown, self.jobs)
+                with gr.Tab("Can it be trusted?"):
+                    self.trust = TrustSection(self.analyzer, self.shown, self.jobs)
+                with gr.Tab("Parts of the face"):
+                    self.regions = RegionsSection(self.shown, expressions)
+                with gr.Tab("Export"):
+                    self.export = ExportSection(self.analyzer, self.shown, self.jobs)
+        StudySection(weights)
+        self.reading = gr.State(None, time_to_live=FORGET)
+        self.face = gr.State(None, time_to_live=FORGET)
+
+    def _connect(self) -> None:
+        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        outputs = [
+            *(*self.maps.outputs, *self.methods.outputs, *self.mirror.outputs, *self.erase.outputs),
+            *(*self.trust.outputs, *self.regions.outputs, *self.export.outputs),
+        ]
+        self.one_face = [self.card, self.face, *outputs]
+        stages = [*self.intake.outputs, self.lab, self.picture, self.reading]
+        self.everything = [*stages, *self.one_face]
+        self.controls = [self.maps.first, self.maps.second, *self.maps.look]
+        self.maps.connect(self.face)
+        self.methods.connect(self.face, self.maps.look)
+        self.mirror.connect(self.face, self.maps.look)
+        self.erase.connect(self.face, self.maps.look)
+        self.trust.connect(self.face)
+        self.regions.connect(self.face)
+        self.export.connect(self.face, self.trust.found)
+        reads = {
+            "outputs": self.everything,
+            "concurrency_limit": COMPARE_AT_ONCE,
+            "concurrency_id": "compare",
+            **hidden,
+        }
+        sent = self.intake.image.input(self.read_upload, [self.intake.image, *self.controls], preprocess=False, **reads)
+        tried = self.intake.gallery.select(self.read_example, self.controls, **reads)
+        self.intake.clear.click(self.start_over, outputs=self.everything, cancels=[sent, tried], queue=False, **hidden)
+        self.intake.whole.click(self.read_whole, [self.reading, *self.controls], self.everything, **hidden)
+        chosen = [self.reading, *self.controls]
+        self.picture.select(self.choose_face, chosen, self.one_face, **CLICKED, **hidden)
+        self._connect_endpoint()
+
+    def opened_from(self, button: gr.Button, reading: gr.State, index: gr.State, tabs: gr.Tabs) -> None:
+        """Let a button of another tab hand over a face.
+
+        Args:
+            button: opens this tab.
+            reading: holds a `Reading` or None.
+            index: holds the index of the chosen face.
+            tabs: which this tab is one of, with the id `TAB`.
+        """
+
+        def hand_over(reading: Reading | None, request: gr.Request, index: int, *controls: Any) -> Updates:
+            self.jobs.stop(request.session_hash, forget=True)
+            return {tabs: gr.Tabs(selected=TAB), **self.hand_over(reading, index, *controls)}
+
+        inputs = [reading, index, *self.controls]
+        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        button.click(hand_over, inputs, [tabs, *self.everything], **hidden)
+
+    def _connect_endpoint(self) -> None:
+        """/explain needs components for its types; nobody sees them."""
+        with gr.Row(visible=False):
+            image, answer, button = gr.Image(type="filepath", label="Image"), gr.JSON(label="Maps"), gr.Button()
+            model = gr.Textbox(ALL, label="Model")
+            method = gr.Textbox("native", label="Method")
+            target = gr.Textbox(OWN, label="Target")
+
+        def explain(
+            image: Mapping[str, Any] | None, model: str = ALL, method: str = "native", target: str = OWN
+        ) -> dict[str, Any]:
+            """Where models look in the largest face of one picture, as raw maps.
+
+            model: a name or "all"; method: such as "native" or "gradcam"; target: an expression, "own" or "all".
+            """
+            return self.explain(image, model, method, target)
+
+        limits: dict[str, Any] = {"concurrency_limit": EXPLAIN_AT_ONCE, "concurrency_id": "attention"}
+        sends = [image, model, method, target]
+        button.click(explain, sends, answer, api_name="explain", preprocess=False, **limits)
+
+    # What the page can look like. Each is the one renderer of its state.
+
+    def idle(self, text: str = "") -> Updates:
+        """Ready for a picture, everything else forgotten; with a message if the last one could not be read."""
+        return {
+            **self.intake.idle(text),
+            self.lab: gr.update(visible=False),
+            self.picture: gr.update(value="", visible=False),
+            **{part: None for part in (self.reading, self.face)},
+            **{part: "" for part in (self.card, self.maps.grid, self.maps.large, self.maps.difference)},
+            **self._fresh(None),
+        }
+
+    def done(self, reading: Reading, *controls: Any) -> Updates:
+        """The faces of a picture, the first one chosen; or the offer to read the whole picture as one face."""
+        found = bool(reading.faces)
+        updates = {
+            **self.intake.taken(found=found),
+            self.lab: gr.update(visible=found),
+            self.picture: gr.update(value=markup.picture(reading), visible=not found or len(reading.faces) > 1),
+            self.reading: reading,
+        }
+        return updates | (self.show_face(reading, 0, *controls) if found else {})
+
+    def show_face(self, reading: Reading, index: int, *controls: Any) -> Updates:
+        """One face of a picture."""
+        face = reading.faces[index]
+        where = f"Face {index + 1} of {len(reading.faces)}" if len(reading.faces) > 1 else "The face"
+        if face.face.landmarks is None:
+            where = "The whole picture as one face"
+        return self.show(face, where, *controls)
+
+    def show(self, face: FaceReading, where: str, *controls: Any) -> Updates:
+        """One face in every section."""
+        sentence = agreement_sentence(face.predictions, self.shown.titles, self.shown.training)
+        return {
+            self.card: attention_markup.face_card(face, where, sentence),
+            self.face: face,
+            **self.maps.fresh(face, *controls),
+            **self._fresh(face),
+        }
+
+    def _fresh(self, face: FaceReading | None) -> Updates:
+        """Every section but the maps, for another face or none."""
+        return {
+            **self.methods.fresh(),
+            **self.mirror.fresh(),
+            **self.erase.fresh(face),
+            **self.trust.fresh(),
+            **self.regions.fresh(face),
+            **self.export.fresh(),
+        }
+
+    # What the user can do. Another face ends what is being worked out for the last one.
+
+    def start_over(self, request: gr.Request) -> Updates:
+        """Forget the picture and wait for another."""
+        self.jobs.stop(request.session_hash, forget=True)
+        return self.idle()
+
+    def read_upload(self, payload: Mapping[str, Any] | None, *controls: Any) -> Iterator[Updates]:
+        """Read an upload, a pasted picture or a snapshot."""
+        if payload is None:
+            yield self.idle()
+            return
+        yield from self._read(lambda: self.intake.path(payload), *controls)
+
+    def _read(self, source: Callable[[], Path], *controls: Any) -> Iterator[Updates]:
+        return self.intake.read(source, lambda reading: self.done(reading, *controls), self.idle)
+
+    def read_example(
+        self, first: str, second: str, scale: str, colours: str, opacity: float, event: gr.EventData
+    ) -> Iterator[Updates]:
+        """Read the example that was clicked."""
+        yield from self._read(lambda: self.intake.example(event), first, second, scale, colours, opacity)
+
+    def read_whole(self, reading: Reading | None, *controls: Any) -> Updates:
+        """Show the picture without faces as one face."""
+        return self.idle(FORGOTTEN) if reading is None else self.done(as_whole(reading), *controls)
+
+    def choose_face(
+        self,
+        reading: Reading | None,
+        request: gr.Request,
+        first: str,
+        second: str,
+        scale: str,
+        colours: str,
+        opacity: float,
+        event: gr.EventData,
+    ) -> Updates:
+        """Show another face of the same picture."""
+        self.jobs.stop(request.session_hash, forget=True)
+        index = int(event._data["index"])
+        if reading is None or not 0 <= index < len(reading.faces):
+            return {self.card: markup.message(FORGOTTEN)}
+        return self.show_face(reading, index, first, second, scale, colours, opacity)
+
+    def hand_over(self, reading: Reading | None, index: int, *controls: Any) -> Updates:
+        """Show a face of another tab: the face alone, not its picture."""
+        if reading is None or not 0 <= index < len(reading.faces):
+            return self.idle(FORGOTTEN)
+        return {
+            **self.idle(),
+            **self.intake.taken(),
+            self.lab: gr.update(visible=True),
+            **self.show(reading.faces[index], "The face from the comparison", *controls),
+        }
+
+    def explain(self, payload: Mapping[str, Any] | None, model: str, method: str, target: str) -> dict[str, Any]:
+        """The endpoint: an upload in, the JSON of `explain.explain_picture` out.
+
+        Raises:
+            gr.Error: the picture cannot be used or a name is unknown; its message says why.
+        """
+        try:
+            image = read_image(self.intake.path(payload))
+            if target == ALL and method in METHODS and METHODS[method].speed == "very slow":
+                raise ExplanationError(f"{METHODS[method].title} is too slow for every expression here: name one.")
+            models = None if model == ALL else [model]
+            explained = explain_picture(self.analyzer, image, models=models, method=method, target=target)
+            return to_json(explained, image, self.analyzer)
+        except FerError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        except Exception:
+            _log.exception("/explain failed")
+            raise gr.Error(UNEXPECTED, print_exception=False) from None
+
+
+def build(analyzer: Analyzer, examples: Path = EXAMPLES, weights: Path = WEIGHTS) -> AttentionTab:
+    """Build the tab inside the current `gr.Blocks`.
+
+    Args:
+        analyzer: shared by all sessions.
+        examples: folder of example pictures; may be empty or missing.
+        weights: folder of the cards, with results/ below.
+    """
+    return AttentionTab(analyzer, examples, weights)

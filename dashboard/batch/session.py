@@ -1,0 +1,220 @@
+"""What a session keeps of a batch: its rows and small thumbnails of its faces, both bounded. No Gradio here."""
+
+import json
+import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_models.analyzer import Analyzer
+from fer_models.batch.labels import LikelyWrong, Metrics, likely_wrong, measure
+from fer_models.batch.run import analyze_files, unreadable
+from fer_models.batch.table import Row, column, table_columns
+from fer_models.expressions import in_display_order
+from fer_models.media.sources import Pictures, ZipLimits
+
+#: What the page reads at once; the command has no such bounds.
+MAX_PICTURES: Final = 500
+MAX_FACES: Final = 2000
+#: Bytes of all uploads of a batch together.
+MAX_BYTES: Final = 256 * 10**6
+ZIP_LIMITS: Final = ZipLimits(entries=5000, unpacked=512 * 10**6, ratio=100.0, picture=64 * 10**6)
+#: Side in px of the thumbnails.
+THUMB_SIDE: Final = 96
+#: Seconds between two looks at what is done so far.
+_EVERY: Final = 0.5
+
+ALL: Final = "all"
+DIFFER: Final = "differ"
+NO_RESULT: Final = "none"
+
+
+@dataclass(frozen=True, eq=False)
+class BatchReading:
+    """A batch as far as it is read.
+
+    Attributes:
+        models: names of the models that read it, with their expressions.
+        total: files of the batch.
+        done: files that are read.
+        rows: of the files that are read, in their order.
+        thumbs: for each row a JPEG of its face, None where there is no face.
+        left_out: files in a zip that are no pictures.
+        labelled: files that have a label; 0 without labels.
+        cut: reading ended early, as there are more than `MAX_FACES` faces.
+        seconds_left: an estimate; None as long as there is none.
+    """
+
+    models: Mapping[str, tuple[str, ...]]
+    total: int
+    done: int = 0
+    rows: tuple[Row, ...] = ()
+    thumbs: tuple[bytes | None, ...] = ()
+    left_out: int = 0
+    labelled: int = 0
+    cut: bool = False
+    seconds_left: float | None = None
+
+    @property
+    def faces(self) -> int:
+        """How many faces were read."""
+        return sum(row.get("face") is not None for row in self.rows)
+
+    @property
+    def failed(self) -> int:
+        """How many files could not be read."""
+        return sum(unreadable(row) for row in self.rows)
+
+    @property
+    def figures(self) -> dict[str, Metrics]:
+        """Each model against the labels; empty without labels."""
+        return measure(self.rows, list(self.models)) if self.labelled else {}
+
+    @property
+    def wrong(self) -> list[LikelyWrong]:
+        """Labels that all models contradict."""
+        return likely_wrong(self.rows, list(self.models)) if self.labelled else []
+
+
+def read_batch(
+    analyzer: Analyzer,
+    pictures: Pictures,
+    labels: Mapping[str, str],
+    *,
+    models: Sequence[str],
+    whole_if_none: bool = False,
+) -> Generator[BatchReading]:
+    """Read a batch; what is done so far every half second, and in the end all. Close it to stop early.
+
+    Args:
+        analyzer: the loaded models.
+        pictures: its files.
+        labels: by file; may be empty.
+        models: names of those that read it.
+        whole_if_none: read a picture in which no face is found as one face.
+    """
+    known = {name: model.card.labels for name, model in analyzer.classifiers.items() if name in models}
+    rows: list[Row] = []
+    thumbs: list[bytes | None] = []
+    done = 0
+    cut = False
+    began = time.monotonic()
+    shown = float("-inf")  # the first picture is told at once
+
+    def reading() -> BatchReading:
+        spent = time.monotonic() - began
+        left = spent / done * (len(pictures.files) - done) if done else None
+        return BatchReading(
+            known, len(pictures.files), done, tuple(rows), tuple(thumbs), pictures.left_out, len(labels), cut, left
+        )
+
+    yield reading()
+    # Small batches: the page shows often how far it is, and Cancel need not wait for many faces.
+    results = analyze_files(analyzer, pictures.files, models=list(known), batch=8, whole_if_none=whole_if_none)
+    with closing(results):
+        for result in results:
+            room = MAX_FACES - sum(thumb is not None for thumb in thumbs)
+            cut = len(result.crops) > room
+            kept = result.rows[:room] if cut else result.rows
+            rows += [row | {"label": labels.get(result.file.name)} if labels else row for row in kept]
+            thumbs += [_thumb(crop) for crop in result.crops[:room]] or [None] * len(kept)
+            done += 1
+            if cut:
+                break
+            if time.monotonic() - shown >= _EVERY:
+                yield reading()
+                shown = time.monotonic()
+    yield reading()
+
+
+def _thumb(crop: NDArray[np.uint8]) -> bytes:
+    small = cv2.resize(crop, (THUMB_SIDE, THUMB_SIDE), interpolation=cv2.INTER_AREA)
+    _, code = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+    return code.tobytes()
+
+
+def chosen_rows(reading: BatchReading, text: str = "", show: str = ALL, expression: str = ALL) -> list[int]:
+    """Indices of the rows that pass every filter, in the table's order.
+
+    Args:
+        reading: the batch.
+        text: must stand in the file's name, its label or the reason, in any case.
+        show: `ALL`, `DIFFER` (faces on which the models do not all agree) or `NO_RESULT` (files without a face).
+        expression: what at least one model must say; `ALL` is any.
+    """
+    word = text.strip().casefold()
+
+    def passes(row: Row) -> bool:
+        if word and not any(word in str(row.get(name) or "").casefold() for name in ("file", "label", "reason")):
+            return False
+        if show == DIFFER and not (row.get("face") is not None and float(row["agreement"] or 0) < 1):
+            return False
+        if show == NO_RESULT and row.get("face") is not None:
+            return False
+        return expression == ALL or expression in {row.get(column(model, "label")) for model in reading.models}
+
+    return [index for index, row in enumerate(reading.rows) if passes(row)]
+
+
+def most_different(reading: BatchReading, indices: Sequence[int]) -> list[int]:
+    """Those of the rows that have a face, the one on which the models differ most first."""
+    faces = [index for index in indices if reading.thumbs[index] is not None]
+    return sorted(faces, key=lambda index: (-float(reading.rows[index]["disagreement"] or 0), index))
+
+
+def shown_expressions(reading: BatchReading) -> list[str]:
+    """Every expression that the batch's models know, in the vocabulary's order."""
+    return in_display_order({label for labels in reading.models.values() for label in labels})
+
+
+def shown_table(
+    reading: BatchReading, indices: Sequence[int], titles: Mapping[str, str]
+) -> tuple[list[str], list[list[Any]]]:
+    """Headings and cells of the table on the page.
+
+    A model's cell is its answer with the confidence behind it, so that sorting by it sorts by both.
+    """
+    given = ["Label"] if reading.labelled else []
+    headings = [
+        "File",
+        "Face",
+        *given,
+        *(titles[model] for model in reading.models),
+        "Agreement",
+        "Disagreement",
+        "Note",
+    ]
+    cells = []
+    for row in (reading.rows[index] for index in indices):
+        answers = [
+            f"{str(row[column(model, 'label')]).capitalize()} {float(row[column(model, 'confidence')] or 0):.2f}"
+            if row.get("face") is not None
+            else ""
+            for model in reading.models
+        ]
+        label = [str(row.get("label") or "").capitalize()] if reading.labelled else []
+        shares = [_rounded(row.get("agreement")), _rounded(row.get("disagreement"))]
+        cells.append([row["file"], row.get("face"), *label, *answers, *shares, row.get("reason") or ""])
+    return headings, cells
+
+
+def _rounded(value: Any) -> float | None:
+    return None if value is None else round(float(value), 2)
+
+
+def document(reading: BatchReading) -> str:
+    """The batch as JSON: one object a row, and with labels the figures and the likely wrong labels."""
+    names = list(table_columns(reading.models, labelled=bool(reading.labelled)))
+    content: dict[str, Any] = {
+        "files": {"given": reading.total, "read": reading.done},
+        "rows": [{name: row.get(name) for name in names} for row in reading.rows],
+    }
+    if reading.labelled:
+        content["models"] = {name: asdict(figures) for name, figures in reading.figures.items()}
+        content["likely_wrong"] = [asdict(item) for item in reading.wrong]
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

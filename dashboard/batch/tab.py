@@ -1,0 +1,345 @@
+"""The Batch tab: many pictures or a zip in, one table of all faces out, and where the models differ most."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import gradio as gr
+
+from dashboard.batch import view as batch_markup
+from dashboard.batch.figures import distribution_figure
+from dashboard.batch.session import (
+    ALL,
+    DIFFER,
+    MAX_BYTES,
+    MAX_PICTURES,
+    NO_RESULT,
+    ZIP_LIMITS,
+    BatchReading,
+    chosen_rows,
+    document,
+    read_batch,
+    shown_table,
+)
+from dashboard.components import face_view as markup
+from dashboard.components.events import CHANGED
+from dashboard.components.uploads import SESSION_FOLDER_PREFIX, uploaded_path
+from fer_models.analyzer import Analyzer
+from fer_models.batch.labels import labels_from_folders, read_labels
+from fer_models.batch.table import table_columns, to_frame, write_table
+from fer_models.errors import BatchError, FerError
+from fer_models.expressions import in_display_order
+from fer_models.media.sources import Pictures, list_files, open_pictures
+
+_log = logging.getLogger(__name__)
+
+_UNEXPECTED: Final = "Something went wrong while reading this batch. Try again, or try fewer pictures."
+_FORGOTTEN: Final = "This batch was forgotten after an hour without a change. Read it again."
+#: Seconds after which an idle session's results are forgotten.
+_FORGET: Final = 3600
+#: Batches read at the same time; others wait.
+_AT_ONCE: Final = 2
+_DOWNLOADS: Final = {"CSV": "expressions.csv", "JSON": "expressions.json", "Parquet": "expressions.parquet"}
+#: Clicks the hidden download button as soon as it has its file.
+_FETCH: Final = "() => document.querySelector('#batch-file')?.click()"
+
+Updates: TypeAlias = dict[Any, Any]
+Payload: TypeAlias = Mapping[str, Any]
+
+
+class BatchTab:
+    """The components of one page and what each callback does to them. Nothing of any session is kept here."""
+
+    def __init__(self, analyzer: Analyzer) -> None:
+        """Lay the tab out inside the current `gr.Blocks` and connect it."""
+        self.analyzer = analyzer
+        self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
+        self._lay_out()
+        self._connect()
+
+    def _lay_out(self) -> None:
+        self.notice = gr.HTML(visible=False, elem_id="batch-notice")
+        with gr.Column(elem_id="batch-start") as self.start:
+            gr.HTML(batch_markup.INTRODUCTION)
+            self.files = gr.File(
+                file_count="multiple",
+                label="Pictures, or one zip of them",
+                height=220,
+                elem_id="batch-files",
+            )
+            with gr.Accordion("Options", open=False, elem_id="batch-options"):
+                self.models = gr.CheckboxGroup(
+                    [(card.title, name) for name, card in self.shown.cards.items()],
+                    value=list(self.shown.cards),
+                    label="Models",
+                    elem_id="batch-models",
+                )
+                self.whole = gr.Checkbox(
+                    label="Read a picture in which no face is found as one face", elem_id="batch-whole"
+                )
+                gr.HTML(batch_markup.LABELS_HINT)
+                self.labels = gr.File(label="Labels (a CSV)", height=120, elem_id="batch-labels")
+            with gr.Row(elem_classes="fer-actions"):
+                self.read = gr.Button("Read the pictures", variant="primary", elem_id="batch-read")
+        with gr.Row(elem_classes="fer-actions"):
+            self.stop = gr.Button("Stop and keep what is done", visible=False, elem_id="batch-stop")
+            self.clear = gr.Button("Read other pictures", visible=False, elem_id="batch-clear")
+        with gr.Column(visible=False, elem_id="batch-results") as self.results:
+            self._lay_out_results()
+        self.reading = gr.State(None, time_to_live=_FORGET)
+
+    def _lay_out_results(self) -> None:
+        with gr.Column(elem_classes="fer-panel"):
+            self.summary = gr.HTML(elem_id="batch-summary")
+            gr.HTML('<p class="fer-hint">Download every row with every probability:</p>')
+            with gr.Row(elem_classes="fer-actions"):
+                self.downloads = {kind: gr.Button(kind, elem_id=f"batch-{kind.lower()}") for kind in _DOWNLOADS}
+                self.file = gr.DownloadButton(visible="hidden", elem_id="batch-file")
+        with gr.Column(elem_classes="fer-panel"):
+            gr.HTML('<h2 class="fer-title">What each model says how often</h2>')
+            self.key = gr.HTML()
+            self.chart = gr.Plot(show_label=False, container=False, elem_classes="fer-chart", elem_id="batch-chart")
+        with gr.Column(visible=False, elem_classes="fer-panel", elem_id="batch-figures") as self.labelled:
+            gr.HTML('<h2 class="fer-title">Against the labels</h2>')
+            self.figures = gr.HTML()
+            gr.HTML('<h2 class="fer-title">Labels that are likely wrong</h2>')
+            self.wrong = gr.HTML(elem_id="batch-wrong")
+        with gr.Column(elem_classes="fer-panel"):
+            gr.HTML(
+                '<h2 class="fer-title">Every face</h2>'
+                '<p class="fer-hint">The ⋮ in a heading sorts by its column. The faces below follow the filters.</p>'
+            )
+            with gr.Row():
+                self.text = gr.Textbox(
+                    label="Find", placeholder="Part of a file name, label or note", elem_id="batch-text"
+                )
+                self.expression = gr.Dropdown([("Any", ALL)], value=ALL, label="Some model says", elem_id="batch-says")
+            self.show = gr.Radio(
+                [("All", ALL), ("Faces the models differ on", DIFFER), ("Files without a result", NO_RESULT)],
+                value=ALL,
+                label="Show",
+                elem_id="batch-show",
+            )
+            self.table = gr.Dataframe(
+                interactive=False,
+                show_label=False,
+                max_height=420,
+                wrap=False,
+                buttons=[],
+                elem_id="batch-table",
+            )
+            gr.HTML('<h2 class="fer-title">Where the models differ most</h2>')
+            self.gallery = gr.HTML(elem_id="batch-gallery")
+
+    def _connect(self) -> None:
+        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        filters = [self.text, self.show, self.expression]
+        stages = [self.notice, self.start, self.stop, self.clear, self.results, self.labelled]
+        shown = [self.summary, self.key, self.chart, self.figures, self.wrong, self.table, self.gallery]
+        everything = [*stages, *shown, *filters, self.files, self.labels, self.file, self.reading]
+        begun = self.read.click(self.waiting, outputs=everything, queue=False, **hidden)
+        # preprocess=False hands over where the uploads lie instead of what Gradio makes of them.
+        run = begun.then(
+            self.run,
+            [self.files, self.labels, self.models, self.whole],
+            everything,
+            preprocess=False,
+            concurrency_limit=_AT_ONCE,
+            concurrency_id="batch",
+            **hidden,
+        )
+        self.stop.click(self.finished, self.reading, everything, cancels=[run], queue=False, **hidden)
+        self.clear.click(self.idle, outputs=everything, queue=False, **hidden)
+        narrow: dict[str, Any] = {"fn": self.filtered, "inputs": [self.reading, *filters]}
+        narrow |= {"outputs": [self.table, self.gallery], **CHANGED, **hidden}
+        # Not text.input: after a reset to the text it has already, Gradio takes the next input for its own.
+        for event in (self.text.change, self.show.input, self.expression.input):
+            event(**narrow)
+        for kind, button in self.downloads.items():
+            button.click(self._download(kind), self.reading, self.file, **hidden)
+        self.file.change(None, js=_FETCH, api_visibility="private")
+
+    # What the page can look like. Each is the one renderer of its state.
+
+    def idle(self, text: str = "", *, keep: bool = False) -> Updates:
+        """Ready for pictures, everything else forgotten.
+
+        Args:
+            text: a message, if the last ones could not be read.
+            keep: leave the chosen files where they are, so that only what is wrong needs a change.
+        """
+        return {
+            self.notice: gr.update(value=markup.message(text), visible=bool(text)),
+            self.start: gr.update(visible=True),
+            **{part: gr.update(visible=False) for part in (self.stop, self.clear, self.results, self.labelled)},
+            **{part: "" for part in (self.summary, self.key, self.figures, self.wrong, self.gallery)},
+            **{part: None for part in (self.chart, self.table, self.reading)},
+            **({} if keep else {self.files: None, self.labels: None}),
+        }
+
+    def waiting(self) -> Updates:
+        """The pictures are about to be read, or wait for a free place; nothing of an earlier batch is left."""
+        return {
+            self.notice: gr.update(value=batch_markup.waiting(), visible=True),
+            self.start: gr.update(visible=False),
+            self.stop: gr.update(visible=True),
+            self.reading: None,
+        }
+
+    def progress(self, reading: BatchReading) -> Updates:
+        """Some pictures are read."""
+        return {self.notice: gr.update(value=batch_markup.progress(reading)), self.reading: reading}
+
+    def finished(self, reading: BatchReading | None) -> Updates:
+        """All pictures are read, or reading was stopped."""
+        if reading is None or not reading.done:
+            return self.idle(keep=True)
+        models = list(reading.models)
+        known = in_display_order({label for labels in reading.models.values() for label in labels})
+        figures = reading.figures
+        table, gallery = self.filtered(reading, "", ALL, ALL)
+        return {
+            self.notice: gr.update(value="", visible=False),
+            self.start: gr.update(visible=False),
+            self.stop: gr.update(visible=False),
+            self.clear: gr.update(visible=True),
+            self.results: gr.update(visible=True),
+            self.summary: batch_markup.summary(reading),
+            self.key: batch_markup.key(models, self.shown),
+            self.chart: distribution_figure(reading.rows, models, self.shown.titles, self.shown.styles),
+            self.labelled: gr.update(visible=bool(reading.labelled)),
+            self.figures: batch_markup.metrics(reading, figures, self.shown) if reading.labelled else "",
+            self.wrong: batch_markup.likely_wrong(reading, self.shown) if reading.labelled else "",
+            self.text: "",
+            self.show: ALL,
+            self.expression: gr.update(
+                choices=[("Any", ALL), *((name.capitalize(), name) for name in known)], value=ALL
+            ),
+            self.table: table,
+            self.gallery: gallery,
+            self.files: None,
+            self.labels: None,
+            self.reading: reading,
+        }
+
+    # What the user can do.
+
+    def run(
+        self, payload: Sequence[Payload] | None, labels: Payload | None, models: Sequence[str], whole: bool
+    ) -> Generator[Updates]:
+        """Read the uploads; progress now and then, everything in the end."""
+        try:
+            with self._pictures(payload or ()) as pictures:
+                names = [file.name for file in pictures.files]
+                if labels:
+                    given = read_labels(uploaded_path(labels, self.files.GRADIO_CACHE), names)
+                else:
+                    given = labels_from_folders(names)
+                chosen = [name for name in self.shown.cards if name in models]
+                if not chosen:
+                    raise BatchError("No model is chosen. Tick at least one under Options.")
+                last = None
+                readings = read_batch(self.analyzer, pictures, given, models=chosen, whole_if_none=bool(whole))
+                with closing(readings):
+                    for last in readings:
+                        yield self.progress(last)
+            yield self.finished(last)
+        except FerError as error:
+            yield self.idle(str(error), keep=True)
+        except Exception:  # whatever it is, the user gets words and not a stack trace
+            _log.exception("reading a batch failed")
+            yield self.idle(_UNEXPECTED, keep=True)
+
+    @contextmanager
+    def _pictures(self, payload: Sequence[Payload]) -> Iterator[Pictures]:
+        """The uploads as a batch's files, held as long as the context: the page deletes uploads after minutes.
+
+        Raises:
+            FerError: nothing, too much, or an unreadable zip was sent.
+        """
+        if not payload:
+            raise BatchError("Choose pictures or a zip first.")
+        if len(payload) > MAX_PICTURES:
+            raise BatchError(_too_many(len(payload)))
+        cache = self.files.GRADIO_CACHE
+        uploads = [(str(item.get("orig_name") or "picture")[:255], uploaded_path(item, cache)) for item in payload]
+        size = sum(path.stat().st_size for _, path in uploads)
+        if size > MAX_BYTES:
+            raise BatchError(
+                f"These files have {size / 1e6:,.0f} MB together, the page reads {MAX_BYTES // 10**6} MB at once. "
+                "Send fewer, or use the command."
+            )
+        zips = [name for name, _ in uploads if name.lower().endswith(".zip")]
+        if zips and len(uploads) > 1:
+            raise BatchError("Send either pictures or one zip, not both, and no second zip.")
+        with ExitStack() as stack:
+            folder = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{SESSION_FOLDER_PREFIX}batch-", dir=cache))
+            )
+            held = [(name, _held(path, folder / str(index))) for index, (name, path) in enumerate(uploads)]
+            name, path = held[0]
+            opened = open_pictures(path, ZIP_LIMITS, name=name) if zips else nullcontext(list_files(held))
+            pictures = stack.enter_context(opened)
+            if len(pictures.files) > MAX_PICTURES:
+                raise BatchError(_too_many(len(pictures.files)))
+            yield pictures
+
+    def filtered(self, reading: BatchReading | None, text: str, show: str, expression: str) -> tuple[Any, str]:
+        """The table and the gallery of the rows that pass the filters."""
+        if reading is None:
+            return gr.update(), markup.message(_FORGOTTEN)
+        indices = chosen_rows(reading, text, show, expression)
+        headings, cells = shown_table(reading, indices, self.shown.titles)
+        table = gr.update(
+            value={"headers": headings, "data": cells},
+            datatype=["number" if name in {"Face", "Agreement", "Disagreement"} else "str" for name in headings],
+            column_widths=[_width(name) for name in headings],
+        )
+        return table, batch_markup.gallery(reading, indices, self.shown)
+
+    def _download(self, kind: str) -> Any:
+        """The callback that writes one kind of file into the page's cache, from where it goes after minutes."""
+
+        def write(reading: BatchReading | None) -> str:
+            if reading is None:
+                raise gr.Error(_FORGOTTEN, print_exception=False)
+            path = Path(tempfile.mkdtemp(prefix="download-", dir=self.file.GRADIO_CACHE)) / _DOWNLOADS[kind]
+            if kind == "JSON":
+                path.write_text(document(reading), encoding="utf-8")
+            else:
+                columns = table_columns(reading.models, labelled=bool(reading.labelled))
+                write_table(to_frame(reading.rows, columns), path)
+            return str(path)
+
+        return write
+
+
+def _held(path: Path, target: Path) -> Path:
+    """A second name of an upload, under which it stays when the first is deleted."""
+    try:
+        os.link(path, target)
+    except OSError:  # a file system without such names
+        shutil.copyfile(path, target)
+    return target
+
+
+def _too_many(count: int) -> str:
+    return f"These are {count:,} pictures, the page reads {MAX_PICTURES} at once. Send fewer, or use the command."
+
+
+def _width(heading: str) -> str:
+    return {"File": "220px", "Face": "80px", "Note": "320px"}.get(heading, "165px")
+
+
+def build(analyzer: Analyzer) -> BatchTab:
+    """Build the tab inside the current `gr.Blocks`.
+
+    Args:
+        analyzer: shared by all sessions.
+    """
+    return BatchTab(analyzer)

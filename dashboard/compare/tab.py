@@ -1,0 +1,212 @@
+"""The Compare tab: a picture in, every face in it read by every model side by side. And the endpoint /compare."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from dashboard.compare.noise_section import NoiseSection
+from dashboard.components import face_view as markup
+from dashboard.components.analyzed_image import Reading, as_whole
+from dashboard.components.charts import compare_figure
+from dashboard.components.events import CHANGED, CHOOSE_FACE, CLICKED
+from dashboard.components.jobs import COMPARE_AT_ONCE
+from dashboard.components.picture_input import EXAMPLES, FORGET, FORGOTTEN, UNEXPECTED, Intake, Updates
+from fer_models.analyzer import WEIGHTS, Analyzer
+from fer_models.errors import FerError
+from fer_models.expressions import in_display_order
+from fer_models.media.images import read_image
+from fer_models.models.ensemble import ENSEMBLE
+from fer_models.models.noise_pairs import load_noise_pairs
+from fer_models.schema import to_json
+
+_log = logging.getLogger(__name__)
+
+#: Pictures a newcomer can try.
+
+
+class CompareTab:
+    """The components of one page and what each callback does to them. Nothing of any session is kept here."""
+
+    def __init__(self, analyzer: Analyzer, examples: Path, weights: Path) -> None:
+        """Lay the tab out inside the current `gr.Blocks` and connect it."""
+        self.analyzer = analyzer
+        self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
+        device = str(next(iter(analyzer.classifiers.values())).device)
+        self.pairs = load_noise_pairs(weights, device)
+        self._lay_out(examples)
+        self._connect()
+
+    def _lay_out(self, examples: Path) -> None:
+        cards = self.shown.cards
+        #: Every model, and their mean where there is more than one.
+        self.columns_offered = [*cards, *([ENSEMBLE] if len(cards) > 1 else [])]
+        expressions = in_display_order({label for card in cards.values() for label in card.labels})
+        self.intake = Intake("compare", self.analyzer, examples)
+        with gr.Row(visible=False, elem_id="compare-results") as self.results:
+            with gr.Column(scale=5, min_width=300):
+                self.picture = gr.HTML(js_on_load=CHOOSE_FACE, elem_id="compare-picture")
+            with gr.Column(scale=6, min_width=300, elem_classes="fer-panel") as self.report:
+                self.verdict = gr.HTML(elem_id="compare-verdict")
+                self.chart = gr.Plot(show_label=False, container=False, elem_classes="fer-chart")
+                with gr.Row(elem_classes="fer-actions"):
+                    self.lab = gr.Button("Open in the attention lab", size="md", elem_id="compare-lab")
+        with gr.Column(visible=False, elem_id="compare-maps") as self.maps:
+            gr.HTML(
+                '<h2 class="fer-title">Where each model looked</h2><p class="fer-hint">What each model says, and '
+                "the parts of the face that count as evidence for it. Choose an expression to see its evidence.</p>"
+            )
+            own = ("Each model’s answer", markup.OWN)
+            self.expression = gr.Radio(
+                [own, *((name.capitalize(), name) for name in expressions)],
+                value=markup.OWN,
+                label="Show evidence for",
+                elem_id="compare-expression",
+            )
+            self.models = gr.CheckboxGroup(
+                [(self.shown.column_titles[name], name) for name in self.columns_offered],
+                value=self.columns_offered,
+                label="Models",
+                elem_id="compare-models",
+            )
+            self.columns = gr.HTML(elem_id="compare-columns")
+            self.noise = NoiseSection(self.pairs) if self.pairs else None
+        self.reading = gr.State(None, time_to_live=FORGET)
+        self.index = gr.State(0, time_to_live=FORGET)
+
+    def _connect(self) -> None:
+        face = [self.verdict, self.chart, self.columns]
+        controls = [*self.intake.outputs, self.expression, self.models]
+        stages = [self.results, self.report, self.maps]
+        everything = [*stages, *controls, self.picture, *face, self.reading, self.index]
+        choices = [self.reading, self.index, self.models, self.expression]
+        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        reads = {"outputs": everything, "concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare", **hidden}
+        # preprocess=False hands over where the upload lies instead of what Gradio's decoder makes of it.
+        sent = self.intake.image.input(self.read_upload, self.intake.image, preprocess=False, **reads)
+        tried = self.intake.gallery.select(self.read_example, **reads)
+        self.intake.clear.click(self.idle, outputs=everything, cancels=[sent, tried], queue=False, **hidden)
+        whole = self.intake.whole.click(self.read_whole, self.reading, everything, **hidden)
+        chosen = [self.reading, self.models, self.expression]
+        picked = self.picture.select(self.choose_face, chosen, [self.index, *face], **CLICKED, **hidden)
+        self.models.input(self.show_face, choices, face, **CHANGED, **hidden)
+        self.expression.input(self.show_maps, choices, self.columns, **CHANGED, **hidden)
+        if self.noise is not None:
+            self.noise.connect(self.reading, self.index, [sent, tried, whole, picked])
+        self._connect_endpoint()
+
+    def _connect_endpoint(self) -> None:
+        """/compare needs components for its types; nobody sees them."""
+        with gr.Row(visible=False):
+            image, answer, button = gr.Image(type="filepath", label="Image"), gr.JSON(label="Faces"), gr.Button()
+
+        def compare(image: Mapping[str, Any] | None) -> dict[str, Any]:
+            """Every face of one picture, read by every model: boxes in px, probabilities as fractions."""
+            return self.compare(image)
+
+        limits: dict[str, Any] = {"concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare"}
+        button.click(compare, image, answer, api_name="compare", preprocess=False, **limits)
+
+    # What the page can look like. Each is the one renderer of its state.
+
+    def idle(self, text: str = "") -> Updates:
+        """Ready for a picture, everything else forgotten; with a message if the last one could not be read."""
+        return {
+            **self.intake.idle(text),
+            **{part: gr.update(visible=False) for part in (self.results, self.maps)},
+            **{part: "" for part in (self.picture, self.verdict, self.columns)},
+            **{part: None for part in (self.chart, self.reading)},
+            self.index: 0,
+            self.expression: markup.OWN,
+            self.models: self.columns_offered,
+        }
+
+    def done(self, reading: Reading) -> Updates:
+        """The faces of a picture, the first one chosen; or the offer to read the whole picture as one face."""
+        found = bool(reading.faces)
+        updates = {
+            **self.intake.taken(found=found),
+            self.results: gr.update(visible=True),
+            self.picture: markup.picture(reading),
+            self.report: gr.update(visible=found),
+            self.maps: gr.update(visible=found),
+            self.reading: reading,
+            self.index: 0,
+        }
+        if found:
+            parts = self.show_face(reading, 0, self.columns_offered, markup.OWN)
+            updates |= dict(zip((self.verdict, self.chart, self.columns), parts, strict=True))
+        return updates
+
+    # What the user can do.
+
+    def read_upload(self, payload: Mapping[str, Any] | None) -> Iterator[Updates]:
+        """Read an upload, a pasted picture or a snapshot."""
+        if payload is None:
+            yield self.idle()
+            return
+        yield from self.intake.read(lambda: self.intake.path(payload), self.done, self.idle)
+
+    def read_example(self, event: gr.EventData) -> Iterator[Updates]:
+        """Read the example that was clicked."""
+        yield from self.intake.read(lambda: self.intake.example(event), self.done, self.idle)
+
+    def read_whole(self, reading: Reading | None) -> Updates:
+        """Show the picture without faces as one face."""
+        return self.idle(FORGOTTEN) if reading is None else self.done(as_whole(reading))
+
+    def choose_face(
+        self, reading: Reading | None, names: Sequence[str], expression: str, event: gr.EventData
+    ) -> tuple[Any, ...]:
+        """Show another face of the same picture."""
+        index = int(event._data["index"])
+        return index, *self.show_face(reading, index, names, expression)
+
+    def show_face(self, reading: Reading | None, index: int, names: Sequence[str], expression: str) -> tuple[Any, ...]:
+        """One face: where the models agree, the chart, the columns."""
+        if reading is None or not 0 <= index < len(reading.faces):
+            return markup.message(FORGOTTEN), None, ""
+        face = reading.faces[index]
+        chosen = self._chosen(names)
+        predictions = markup.with_ensemble(face, chosen)
+        figure = compare_figure(predictions, self.shown.column_titles, self.shown.styles, legend=False)
+        columns = markup.columns(face, chosen, expression, self.shown)
+        return markup.verdict(reading, index, chosen, self.shown), figure, columns
+
+    def show_maps(self, reading: Reading | None, index: int, names: Sequence[str], expression: str) -> str:
+        """The columns of one face, with another expression's maps."""
+        if reading is None or not 0 <= index < len(reading.faces):
+            return markup.message(FORGOTTEN)
+        return markup.columns(reading.faces[index], self._chosen(names), expression, self.shown)
+
+    def compare(self, payload: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The endpoint: an upload in, the JSON of `fer_models.schema` out.
+
+        Raises:
+            gr.Error: the picture cannot be used; its message says why.
+        """
+        try:
+            image = read_image(self.intake.path(payload))
+            return to_json(image, self.analyzer.analyze([image]))
+        except FerError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+        except Exception:
+            _log.exception("/compare failed")
+            raise gr.Error(UNEXPECTED, print_exception=False) from None
+
+    def _chosen(self, names: Sequence[str]) -> list[str]:
+        """The ticked models in the order of the columns, and perhaps their mean."""
+        return [name for name in self.columns_offered if name in names]
+
+
+def build(analyzer: Analyzer, examples: Path = EXAMPLES, weights: Path = WEIGHTS) -> CompareTab:
+    """Build the tab inside the current `gr.Blocks`.
+
+    Args:
+        analyzer: shared by all sessions.
+        examples: folder of example pictures; may be empty or missing.
+        weights: folder whose noise/ has the label noise study's networks; without any, their section is not there.
+    """
+    return CompareTab(analyzer, examples, weights)

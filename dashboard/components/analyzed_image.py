@@ -1,0 +1,188 @@
+"""What a session keeps of a picture: small NumPy records, never the picture's full pixels or any feature maps."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from explain.drawing.overlay import draw_boxes, fit
+from explain.maps import Explanation, attention
+from fer_models.analyzer import Analyzer
+from fer_models.errors import ImageError
+from fer_models.faces.alignment import align
+from fer_models.media.images import read_image
+from fer_models.results import Face, FaceAnalysis, Prediction
+
+_log = logging.getLogger(__name__)
+_SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp"}
+
+#: Faces of one picture that the page shows; the command line and the API give all.
+MAX_FACES: Final = 100
+#: Side in px of the crops that are kept for drawing.
+CROP_SIDE: Final = 224
+
+
+@dataclass(frozen=True, eq=False)
+class FaceReading:
+    """One face as the page shows it.
+
+    Attributes:
+        face: where it is.
+        crop: (S, S, 3) uint8 RGB, S at most `CROP_SIDE`: what the models were given, but sharper.
+        given: (S, S, 3) uint8 RGB: what the models were given, S at most `CROP_SIDE`.
+        predictions: by model name, without features.
+        maps: by model name and expression.
+    """
+
+    face: Face
+    crop: NDArray[np.uint8]
+    given: NDArray[np.uint8]
+    predictions: Mapping[str, Prediction]
+    maps: Mapping[str, Mapping[str, Explanation]]
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One picture as the page shows it.
+
+    Attributes:
+        picture: (H, W, 3) uint8 RGB with numbered boxes, at most 1280 px on its longest side.
+        faces: at most `MAX_FACES`, in the order of their numbers.
+        total: how many faces were found.
+        whole: the whole picture read as one face; only where no face was found, to be shown if the user asks for it.
+        size: width and height of the original in px.
+    """
+
+    picture: NDArray[np.uint8]
+    faces: tuple[FaceReading, ...]
+    total: int
+    whole: FaceReading | None
+    size: tuple[int, int]
+
+
+def face_reading(
+    image: NDArray[np.uint8], analysis: FaceAnalysis, weights: Mapping[str, NDArray[np.float32]]
+) -> FaceReading:
+    """Reduce an analysis with features to what is shown: features (K, h, w) become one map (h, w) an expression.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, the face's picture.
+        analysis: made with features=True.
+        weights: (C, K) of each model's head, by name.
+    """
+    crop, given = _bounded(align(image, analysis.face, CROP_SIDE)), _bounded(analysis.crop)
+    maps = {name: attention(prediction, weights[name]) for name, prediction in analysis.predictions.items()}
+    small = {name: replace(prediction, features=None) for name, prediction in analysis.predictions.items()}
+    return FaceReading(analysis.face, crop, given, small, maps)
+
+
+def _bounded(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A crop of at most `CROP_SIDE` px a side: that of a whole picture has any size."""
+    if crop.shape[0] <= CROP_SIDE:
+        return crop
+    return np.asarray(cv2.resize(crop, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def read_faces(analyzer: Analyzer, image: NDArray[np.uint8]) -> Reading:
+    """Find and read every face of a picture (H, W, 3) uint8 RGB; where there is none, the whole picture.
+
+    The latter is done at once and not when it is asked for, so that the picture need not be kept until then.
+    """
+    weights = {name: model.class_weights for name, model in analyzer.classifiers.items()}
+    analyses = analyzer.analyze([image], features=True)
+    faces = tuple(face_reading(image, analysis, weights) for analysis in analyses[:MAX_FACES])
+    whole = None
+    if not faces:
+        whole = face_reading(image, analyzer.analyze([image], whole=True, features=True)[0], weights)
+    picture = draw_boxes(image, [face.face.box for face in faces])
+    return Reading(picture, faces, len(analyses), whole, (image.shape[1], image.shape[0]))
+
+
+def as_whole(reading: Reading) -> Reading:
+    """The reading of a picture without faces, with the whole picture as its one face."""
+    if reading.whole is None:
+        return reading
+    return replace(reading, faces=(reading.whole,), total=1)
+
+
+def agreement_sentence(
+    predictions: Mapping[str, Prediction], titles: Mapping[str, str], training: Mapping[str, str]
+) -> str:
+    """Where the models agree or disagree about one face, in plain words.
+
+    Args:
+        predictions: by model name.
+        titles: what people read, by model name.
+        training: which labels each model was trained on, by model name.
+    """
+    votes: dict[str, list[str]] = {}
+    for name, prediction in predictions.items():
+        votes.setdefault(prediction.label, []).append(name)
+    if not votes:
+        return "No model is chosen."
+    ranked = sorted(votes.items(), key=lambda vote: -len(vote[1]))
+    label, names = ranked[0]
+    if len(predictions) == 1:
+        return f"{titles[names[0]]} says {label}."
+    if len(ranked) == 1:
+        return f"{'Both' if len(names) == 2 else f'All {_count(len(names))}'} models say {label}."
+    camps = [(_join([titles[name] for name in who]), "say" if len(who) > 1 else "says", what) for what, who in ranked]
+    others = [" ".join(camp) for camp in camps]
+    if len(names) == 1:
+        return f"The models disagree: {_join(others)}."
+    if len(names) == len(ranked[1][1]):
+        return f"The models are split: {_join(others)}." + _by_training(ranked, training)
+    start = f"{_count(len(names)).capitalize()} of {_count(len(predictions))} models say {label}"
+    return f"{start}; {_join(others[1:])}."
+
+
+def _by_training(ranked: Sequence[tuple[str, list[str]]], training: Mapping[str, str]) -> str:
+    """A hint if the camps are exactly those of the training labels: the labels differ, not only the models."""
+    camps = [{training[name] for name in names} for _, names in ranked]
+    if len(camps) == 2 and all(len(camp) == 1 for camp in camps) and camps[0] != camps[1]:
+        return " The line runs between the label sets they were trained on."
+    return ""
+
+
+def _count(number: int) -> str:
+    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    return words[number] if number < len(words) else str(number)
+
+
+def _join(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A picture to try.
+
+    Attributes:
+        path: its file.
+        title: what people read: the file's name in words.
+        thumbnail: (H, W, 3) uint8 RGB, at most 240 px on its longest side.
+    """
+
+    path: Path
+    title: str
+    thumbnail: NDArray[np.uint8]
+
+
+def load_examples(folder: Path) -> list[Example]:
+    """The readable pictures of a folder by name; none if it is missing. A bad file is left out, not fatal."""
+    examples = []
+    for path in sorted(folder.glob("*")):
+        if path.suffix.lower() not in _SUFFIXES:
+            continue
+        try:
+            thumbnail, _ = fit(read_image(path), least=1, most=240)
+        except ImageError as error:
+            _log.warning("example left out: %s", error)
+            continue
+        examples.append(Example(path, path.stem.replace("_", " ").replace("-", " ").capitalize(), thumbnail))
+    return examples

@@ -1,0 +1,16 @@
+"""Buttons below a chart that save it as PNG and SVG."""
+
+import gradio as gr
+
+from dashboard.components.downloads import SAVE_SCRIPT, save_buttons
+
+
+def chart_tools(name: str, chart: str, *, visible: bool = True) -> gr.HTML:
+    """The buttons, inside the current `gr.Blocks`.
+
+    Args:
+        name: of the files, without suffix.
+        chart: the id of the `gr.Plot`.
+        visible: whether they show from the start.
+    """
+    return gr.HTML(f'<div class="fer-tools">{save_buttons(name, chart)}</div>', js_on_load=SAVE_SCRIPT, visible=visible)

@@ -1,0 +1,164 @@
+"""Results as Plotly figures. No Gradio here."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import plotly.graph_objects as go
+
+from dashboard.theme import FONT_STACK
+from fer_models.expressions import EXPRESSIONS, in_display_order
+from fer_models.models.ensemble import ENSEMBLE
+from fer_models.results import Prediction
+
+
+@dataclass(frozen=True)
+class ModelStyle:
+    """How one model looks in every chart, legend and column: colour and pattern, so that either is enough.
+
+    Attributes:
+        colour: "#rrggbb".
+        pattern: Plotly's pattern shape; "" is solid.
+    """
+
+    colour: str
+    pattern: str
+
+
+#: Chosen by measurement: the first four are at least 30 apart (CIE 1976, Lab) with full colour vision, protanopia,
+#: deuteranopia and tritanopia, and all have a contrast of at least 2 on the light and the dark surface (tested).
+STYLES: Final = (
+    ModelStyle("#33BBEE", ""),
+    ModelStyle("#C2185B", "/"),
+    ModelStyle("#D89000", "."),
+    ModelStyle("#6A3FE0", "x"),
+    ModelStyle("#009988", "-"),
+    ModelStyle("#808080", "+"),
+)
+#: The project's models look the same whichever of them are loaded.
+_FIXED: Final = {"resnet50": 0, "vgg16": 1, "eac_resnet50": 2, "eac_mobilenet_v2": 3, ENSEMBLE: 5}
+
+
+def model_styles(names: Iterable[str]) -> dict[str, ModelStyle]:
+    """A style for each model by name; other models than the project's four take what is left, in their order."""
+    names = list(names)
+    taken_already = {_FIXED.get(name) for name in [*names, ENSEMBLE]}
+    free = [index for index in range(len(STYLES)) if index not in taken_already]
+    others = [name for name in names if name not in _FIXED]
+    taken = {name: free[position % len(free)] if free else position for position, name in enumerate(others)}
+    return {name: STYLES[(_FIXED | taken)[name] % len(STYLES)] for name in names}
+
+
+def compare_figure(
+    predictions: Mapping[str, Prediction],
+    titles: Mapping[str, str],
+    styles: Mapping[str, ModelStyle],
+    *,
+    legend: bool = True,
+) -> go.Figure:
+    """All models on one face: a group of bars for each expression in the vocabulary's order, one bar a model, in %.
+
+    Models are joined by the expressions' names; where a model does not know an expression, its bar is missing.
+
+    Args:
+        predictions: by model name, in the order of the bars.
+        titles: what people read, by model name.
+        styles: by model name.
+        legend: whether the chart names its models; the page does so itself, with room to wrap.
+    """
+    known = {label for prediction in predictions.values() for label in prediction.labels}
+    values = {
+        name: {label: 100 * prediction.probability(label) for label in prediction.labels}
+        for name, prediction in predictions.items()
+    }
+    return expression_bars(values, known, titles, styles, hover="%{y:.1f} %", legend=legend)
+
+
+def expression_bars(
+    values: Mapping[str, Mapping[str, float]],
+    known: Iterable[str],
+    titles: Mapping[str, str],
+    styles: Mapping[str, ModelStyle],
+    *,
+    hover: str,
+    legend: bool = False,
+) -> go.Figure:
+    """A group of bars for each expression in the vocabulary's order, one bar a model; on a scale of percent.
+
+    Args:
+        values: the bars' heights by model name and expression; one that is missing has no bar.
+        known: expressions beyond the vocabulary that are shown, too.
+        titles: what people read, by model name.
+        styles: by model name.
+        hover: Plotly's template of a bar's value.
+        legend: whether the chart names its models.
+    """
+    shown = in_display_order({*known, *EXPRESSIONS})
+    figure = go.Figure(layout=base_layout("Probability (%)"), layout_showlegend=legend)
+    figure.update_yaxes(range=[0, 100], tickvals=[0, 25, 50, 75, 100])
+    for name, heights in values.items():
+        figure.add_bar(
+            name=titles[name],
+            x=[label.capitalize() for label in shown],
+            y=[heights.get(label) for label in shown],
+            marker=marker(styles[name]),
+            hovertemplate=f"%{{fullData.name}}: <b>{hover}</b><extra></extra>",
+        )
+    return figure
+
+
+def marker(style: ModelStyle) -> dict[str, Any]:
+    """A model's bars as Plotly's marker: its colour under its pattern."""
+    return {
+        "color": style.colour,
+        "pattern": {
+            "shape": style.pattern,
+            "fillmode": "overlay",
+            "fgcolor": "rgba(255,255,255,0.75)",
+            "size": 6,
+            "solidity": 0.3,
+        },
+        "line": {"width": 0},
+    }
+
+
+def base_layout(title: str) -> go.Layout:
+    """What all charts share. Transparent, so that the page's light or dark surface shows; the style sheet colours it.
+
+    Args:
+        title: of the y axis.
+    """
+    grid = "rgba(128,128,128,0.25)"
+    font = {"family": FONT_STACK, "size": 13, "color": "#71717a"}
+    return go.Layout(
+        template="none",
+        height=360,
+        barmode="group",
+        bargap=0.22,
+        bargroupgap=0.06,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font=font,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8, "autoexpand": True},
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": 1.04,
+            "yanchor": "bottom",
+            "itemclick": False,
+            "itemdoubleclick": False,
+        },
+        hovermode="x unified",
+        hoverlabel={"bgcolor": "#18181b", "bordercolor": "#3f3f46", "font": {"color": "#fafafa", "family": FONT_STACK}},
+        dragmode=False,
+        # Fixed axes: on a phone a swipe over the chart scrolls the page instead of zooming by accident.
+        xaxis={"fixedrange": True, "automargin": True, "autotickangles": [0, 45, 90], "ticks": "", "showgrid": False},
+        yaxis={
+            "title": {"text": title, "standoff": 8},
+            "fixedrange": True,
+            "automargin": True,
+            "gridcolor": grid,
+            "zerolinecolor": grid,
+        },
+        uirevision="constant",
+    )

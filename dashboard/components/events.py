@@ -1,0 +1,27 @@
+"""How listeners take clicks and changes, also those made while the last answer is still pending."""
+
+from typing import Any, Final
+
+#: For controls: the last value is answered once the pending answer is there.
+CHANGED: Final[dict[str, Any]] = {"trigger_mode": "always_last"}
+#: For clicks that say what was clicked: each is answered, in their order. The last alone cannot be: Gradio would send
+#: the data of the first again.
+CLICKED: Final[dict[str, Any]] = {"trigger_mode": "multiple"}
+
+#: For clickable HTML: the highlight moves in the browser at once; the server only learns which face to show.
+CHOOSE_FACE: Final = """
+element.addEventListener('click', (event) => {
+  const face = event.target.closest('[data-face]')?.dataset.face;
+  if (face === undefined) return;
+  for (const button of element.querySelectorAll('[data-face]')) {
+    button.setAttribute('aria-pressed', String(button.dataset.face === face));
+  }
+  trigger('select', {index: Number(face)});
+});
+"""
+CHOOSE_EXAMPLE: Final = """
+element.addEventListener('click', (event) => {
+  const example = event.target.closest('[data-example]')?.dataset.example;
+  if (example !== undefined) trigger('select', {index: Number(example)});
+});
+"""

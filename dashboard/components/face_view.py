@@ -1,0 +1,257 @@
+"""Results as HTML: pictures are data URIs, every text is escaped. No Gradio here."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.components.analyzed_image import FaceReading, Reading, agreement_sentence
+from dashboard.components.charts import ModelStyle, model_styles
+from explain.drawing.overlay import draw_map, shared_peak
+from fer_models.formatting import percent
+from fer_models.models.card import ModelCard
+from fer_models.models.ensemble import ENSEMBLE, ENSEMBLE_TITLE, ensemble
+from fer_models.results import Prediction
+
+#: The choice that shows, for each model, the map of its own most probable expression.
+OWN: Final = "own"
+NO_FACE: Final = (
+    "No face was found in this picture. Try one where a face is larger, sharper, brighter or turned to the camera. If "
+    "the picture is itself a single cropped face, as in many datasets, it can be read as it is."
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the page knows about the models it shows.
+
+    Attributes:
+        cards: by model name, in the order of the columns.
+        styles: by model name.
+    """
+
+    cards: Mapping[str, ModelCard]
+    styles: Mapping[str, ModelStyle]
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """What people read, by model name."""
+        return {name: card.title for name, card in self.cards.items()}
+
+    @property
+    def column_titles(self) -> dict[str, str]:
+        """What people read over each column: the models' titles and the ensemble's."""
+        return self.titles | {ENSEMBLE: ENSEMBLE_TITLE}
+
+    @property
+    def training(self) -> dict[str, str]:
+        """Which labels each model was trained on, by model name."""
+        return {name: card.training_labels for name, card in self.cards.items()}
+
+
+def shown(cards: Mapping[str, ModelCard]) -> Shown:
+    """Cards by model name, with the style of each model and of the ensemble."""
+    return Shown(cards, model_styles([*cards, ENSEMBLE]))
+
+
+def data_uri(image: NDArray[np.uint8], quality: int = 88) -> str:
+    """A picture (H, W, 3) uint8 RGB as a JPEG data URI."""
+    _, code = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return "data:image/jpeg;base64," + base64.b64encode(code.tobytes()).decode("ascii")
+
+
+def message(text: str) -> str:
+    """A visible message that screen readers announce."""
+    return f'<div class="fer-message" role="alert">{escape(text)}</div>' if text else ""
+
+
+def busy(text: str) -> str:
+    """A spinner with a text that screen readers announce."""
+    return f'<div class="fer-busy" role="status">{escape(text)}</div>'
+
+
+def picture(reading: Reading) -> str:
+    """The picture with its numbered boxes; each box and each thumbnail is a button with data-face, the face's index."""
+    width, height = reading.size
+    several = reading.faces if len(reading.faces) > 1 else ()
+    hits = "".join(_hit(index, face, reading.size) for index, face in enumerate(several))
+    thumbs = "".join(_thumb(index, face) for index, face in enumerate(several))
+    strip = f'<div class="fer-strip" role="group" aria-label="Faces">{thumbs}</div>' if thumbs else ""
+    return (
+        f'<div class="fer-panel"><div class="fer-picture"><img src="{data_uri(reading.picture)}" '
+        f'width="{reading.picture.shape[1]}" height="{reading.picture.shape[0]}" alt="{escape(_alt(reading))}">{hits}'
+        f'</div><p class="fer-picture-note">{escape(_note(reading))} {width} &times; {height} px.</p>{strip}</div>'
+    )
+
+
+def with_ensemble(face: FaceReading, names: Sequence[str]) -> dict[str, Prediction]:
+    """The chosen predictions of a face, by model name, the mean of the models last if it is chosen.
+
+    Args:
+        face: the face.
+        names: of models; `ENSEMBLE` among them counts where at least two models are.
+    """
+    models = {name: face.predictions[name] for name in names if name != ENSEMBLE}
+    return models | {ENSEMBLE: ensemble(models)} if ENSEMBLE in names and len(models) > 1 else models
+
+
+def verdict(reading: Reading, index: int, names: Sequence[str], shown: Shown) -> str:
+    """The chosen face and where the chosen models agree or disagree about it; the chart's key."""
+    face = reading.faces[index]
+    every = with_ensemble(face, names)
+    predictions = {name: prediction for name, prediction in every.items() if name != ENSEMBLE}
+    sentence = agreement_sentence(predictions, shown.titles, shown.training)
+    where = f"Face {index + 1} of {len(reading.faces)}" if len(reading.faces) > 1 else "The face"
+    if face.face.landmarks is None:
+        where = "The whole picture as one face"
+    key = "".join(f"<li>{swatch(shown.styles[name])}{escape(shown.column_titles[name])}</li>" for name in every)
+    return (
+        f'<div class="fer-verdict" data-face-shown="{index}"><img src="{data_uri(face.crop)}" width="84" height="84" '
+        f'alt="The aligned face, as every model was given it"><div><p class="fer-eyebrow">{escape(where)}</p>'
+        f'<p class="fer-sentence" aria-live="polite">{escape(sentence)}</p></div></div><ul class="fer-key">{key}</ul>'
+    )
+
+
+def columns(face: FaceReading, names: Sequence[str], expression: str, shown: Shown) -> str:
+    """One column a model: where it looked, its top label with confidence, what it was trained on.
+
+    Args:
+        face: the face.
+        names: of the models, in the order of the columns; perhaps `ENSEMBLE`.
+        expression: whose map is shown; `OWN` means each model's own most probable one.
+        shown: cards and styles.
+    """
+    predictions = with_ensemble(face, names)
+    cells = "".join(
+        _ensemble_column(face, predictions, shown) if name == ENSEMBLE else _column(face, name, expression, shown)
+        for name in predictions
+    )
+    legend = (
+        '<div class="fer-legend"><span>No evidence <i></i> Strongest evidence</span><span>Each map is '
+        "scaled to the strongest evidence its model finds for any expression in this face: a pale map means little."
+        "</span></div>"
+    )
+    return f'<div class="fer-grid" data-models="{len(predictions)}">{cells}</div>{legend if predictions else ""}'
+
+
+def examples(pictures: Sequence[tuple[str, NDArray[np.uint8]]]) -> str:
+    """Titled example pictures (H, W, 3) uint8 RGB as buttons with data-example, the picture's index."""
+    if not pictures:
+        return ""
+    thumbs = "".join(
+        f'<button type="button" class="fer-thumb" data-example="{index}" title="{escape(title)}" '
+        f'aria-label="Example: {escape(title)}"><img src="{data_uri(image)}" alt=""></button>'
+        for index, (title, image) in enumerate(pictures)
+    )
+    hint = '<p class="fer-hint">Or try an example</p>'
+    return f'<div class="fer-examples">{hint}<div class="fer-strip">{thumbs}</div></div>'
+
+
+def _column(face: FaceReading, name: str, expression: str, shown: Shown) -> str:
+    card, prediction = shown.cards[name], face.predictions[name]
+    target = prediction.label if expression == OWN else expression
+    maps = face.maps[name]
+    if target in maps:
+        image = draw_map(face.crop, maps[target], peak=shared_peak(maps.values()), side=320)
+        caption = f"Evidence for {target} ({percent(prediction.probability(target))})"
+        alt = f"Where {card.title} finds evidence for {target}"
+    else:
+        image, caption = face.crop, f"This model does not know {target}"
+        alt = caption
+    facts = {"Trained on": card.training_labels, **_measured(card)}
+    return _card(name, prediction, image, (alt, caption), facts, shown)
+
+
+def _ensemble_column(face: FaceReading, predictions: Mapping[str, Prediction], shown: Shown) -> str:
+    """The mean of the shown models: an answer, and no map, since it has no attention of its own."""
+    members = [shown.titles[name] for name in predictions if name != ENSEMBLE]
+    texts = ("The aligned face", "A mean of models looks nowhere itself")
+    facts = {"Mean of": ", ".join(members)}
+    return _card(ENSEMBLE, predictions[ENSEMBLE], face.crop, texts, facts, shown)
+
+
+def _card(
+    name: str,
+    prediction: Prediction,
+    image: NDArray[np.uint8],
+    texts: tuple[str, str],
+    facts: Mapping[str, str],
+    shown: Shown,
+) -> str:
+    """One column: picture with its alternative text and caption, answer, facts."""
+    style, (alt, caption) = shown.styles[name], texts
+    told = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in facts.items())
+    return (
+        f'<article class="fer-card" data-model="{escape(name)}">'
+        f'<header>{swatch(style)}<span>{escape(shown.column_titles[name])}</span></header><figure class="fer-map">'
+        f'<img src="{data_uri(image)}" width="320" height="320" '
+        f'alt="{escape(alt)}"><figcaption>{escape(caption)}</figcaption></figure><div class="fer-body">'
+        '<div class="fer-top">'
+        f'<span class="fer-label">{escape(prediction.label.capitalize())}</span>'
+        f'<span class="fer-confidence">{percent(prediction.confidence)}</span></div>'
+        f'<div class="fer-bar"><i style="width:{100 * prediction.confidence:.1f}%;background:{style.colour}"></i></div>'
+        f'<dl>{told}<dt>Time</dt><dd title="{escape(prediction.LATENCY_COVERS)}">{prediction.latency_ms:.0f} ms</dd>'
+        "</dl></div></article>"
+    )
+
+
+def _measured(card: ModelCard) -> dict[str, str]:
+    """How good the model is known to be on its own label set, and at what it is weak, as its card tells."""
+    labels = card.recipe.get("settings", {}).get("labels")
+    figures = card.metrics.get(f"{labels}_test")
+    if not figures:
+        return {}
+    weak = [name for name, recall in figures["recall"].items() if recall is not None and recall < 0.5]
+    told = {"Right on": f"{100 * figures['accuracy']:.1f}\u00a0% of its label set\u2019s test faces"}
+    return told | ({"Misses most": ", ".join(weak)} if weak else {})
+
+
+def swatch(style: ModelStyle) -> str:
+    """A small square in a model's colour and pattern."""
+    colour = f"background-color:{style.colour}"
+    return f'<span class="fer-swatch" data-pattern="{escape(style.pattern)}" style="{colour}"></span>'
+
+
+def _hit(index: int, reading: FaceReading, size: tuple[int, int]) -> str:
+    """A transparent button over a face's box, in % of the picture, so that it fits at any width."""
+    box = np.clip(reading.face.box / np.array([*size, *size]), 0, 1) * 100
+    left, top, wide, high = box[0], box[1], box[2] - box[0], box[3] - box[1]
+    place = f"left:{left:.2f}%;top:{top:.2f}%;width:{wide:.2f}%;height:{high:.2f}%"
+    # Hidden from screen readers and the tab order: the thumbnails below say and do the same.
+    return (
+        f'<button type="button" class="fer-hit" data-face="{index}" aria-pressed="{_true(index == 0)}" tabindex="-1" '
+        f'aria-hidden="true" style="{place}"></button>'
+    )
+
+
+def _thumb(index: int, reading: FaceReading) -> str:
+    small = cv2.resize(reading.crop, (96, 96), interpolation=cv2.INTER_AREA)
+    return (
+        f'<button type="button" class="fer-thumb" data-face="{index}" aria-pressed="{_true(index == 0)}" '
+        f'aria-label="Face {index + 1}"><img src="{data_uri(np.asarray(small, np.uint8), 80)}" alt="">'
+        f'<span class="fer-number">{index + 1}</span></button>'
+    )
+
+
+def _true(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _alt(reading: Reading) -> str:
+    return f"Your picture with {len(reading.faces)} numbered boxes" if len(reading.faces) else "Your picture"
+
+
+def _note(reading: Reading) -> str:
+    if not reading.faces:
+        return "No face was found."
+    if reading.faces[0].face.landmarks is None:
+        return "Read as one face, without looking for faces."
+    if reading.total == 1:
+        return "One face found."
+    limit = f", the {len(reading.faces)} largest are shown" if reading.total > len(reading.faces) else ""
+    return f"{reading.total} faces found{limit}. Choose one in the picture or below."

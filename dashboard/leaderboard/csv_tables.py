@@ -1,0 +1,155 @@
+"""The leaderboard's figures as tables to download, numbers as numbers."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from dashboard.leaderboard.published import NOISE, NOISE_SOURCE, QUOTED, Quoted
+from dashboard.leaderboard.records import Board, FaceSet, NoiseStudy, Robustness
+from dashboard.leaderboard.sentences import adjusted
+
+#: A table, header first.
+Rows = Sequence[Sequence[object]]
+
+
+def csv_text(rows: Rows) -> str:
+    """A table as CSV."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
+
+
+def accuracy_rows(board: Board, face_set: FaceSet, quoted: Sequence[Quoted]) -> Rows:
+    """The same as numbers, and the quoted ones, marked."""
+    header = ("model", "accuracy", "low", "high", "accuracy_without_copies", "macro_f1", "source")
+    measured = [
+        (
+            *(board.title(name), row.accuracy.value, row.accuracy.low, row.accuracy.high),
+            *(row.without_copies.value if row.without_copies else "", row.macro_f1, "measured here"),
+        )
+        for name, row in face_set.models.items()
+    ]
+    others = [
+        (
+            each.title,
+            round(each.accuracy / 100, 6),
+            "",
+            "",
+            "",
+            "",
+            f"{QUOTED}: {each.source} {each.year or ''}".strip(),
+        )
+        for each in quoted
+    ]
+    return [header, *measured, *others]
+
+
+def per_expression_rows(board: Board, face_set: FaceSet) -> Rows:
+    """Recall, precision and counts of every expression and model."""
+    rows: list[Sequence[object]] = [("model", "expression", "faces", "recall", "precision")]
+    for name, row in face_set.models.items():
+        for label in row.labels:
+            rows.append(
+                (board.title(name), label, row.faces(label), _blank(row.recall(label)), _blank(row.precision(label)))
+            )
+    return rows
+
+
+def confusion_rows(board: Board, face_set: FaceSet) -> Rows:
+    """Every cell of every confusion matrix."""
+    rows: list[Sequence[object]] = [("model", "label", "answer", "faces")]
+    for name, row in face_set.models.items():
+        for truth, counts in zip(row.labels, row.confusion, strict=True):
+            rows += [
+                (board.title(name), truth, answer, count) for answer, count in zip(row.labels, counts, strict=True)
+            ]
+    return rows
+
+
+def pair_rows(board: Board, face_set: FaceSet) -> Rows:
+    """Every pair of models in numbers."""
+    values = adjusted(face_set.pairs)
+    header = ("first", "second", "only_first_right", "only_second_right", "p_value", "p_adjusted", "agreement", "kappa")
+    return [
+        header,
+        *(
+            (
+                *(board.title(pair.first), board.title(pair.second), pair.only_first, pair.only_second, pair.p_value),
+                *(values[frozenset((pair.first, pair.second))], pair.agreement),
+                "" if pair.kappa != pair.kappa else pair.kappa,
+            )
+            for pair in face_set.pairs
+        ),
+    ]
+
+
+def calibration_rows(board: Board, face_set: FaceSet) -> Rows:
+    """The bins of the reliability diagrams."""
+    rows: list[Sequence[object]] = [("model", "temperature", "bin_low", "bin_high", "faces", "confidence", "accuracy")]
+    for name, row in face_set.models.items():
+        for when, calibration in (("after", row.after), ("before", row.before)):
+            rows += [
+                (board.title(name), when, round(b.low, 4), round(b.high, 4), b.count, b.confidence, b.accuracy)
+                for b in (calibration.bins if calibration else ())
+            ]
+    return rows
+
+
+def risk_rows(board: Board, face_set: FaceSet) -> Rows:
+    """The risk-coverage curves."""
+    rows: list[Sequence[object]] = [("model", "coverage", "errors", "least_confidence")]
+    return rows + [(board.title(name), *point) for name, row in face_set.models.items() for point in row.risks]
+
+
+def corruption_rows(board: Board, told: Robustness) -> Rows:
+    """Every accuracy; strength 0 is the clean face."""
+    rows: list[Sequence[object]] = [("model", "corruption", "strength", "accuracy")]
+    rows += [(board.title(name), "none", 0, value) for name, value in told.clean.items()]
+    for kind, curves in told.curves.items():
+        for name, curve in curves.items():
+            rows += [(board.title(name), kind, *each) for each in zip(told.strengths, curve, strict=True)]
+    return rows
+
+
+def noise_rows(study: NoiseStudy | None) -> Rows:
+    """Every epoch of every run, and the published figures, marked."""
+    header = ("training", "wrong_labels", "seed", "epoch", "test_accuracy", "wrong_labels_given_back", "source")
+    rows: list[Sequence[object]] = [header]
+    for run in study.runs if study else ():
+        source = "measured here" if run.finished else "measured here, not finished"
+        rows += [
+            (run.method, run.noise, run.seed, epoch, accuracy, _blank(held), source)
+            for epoch, accuracy, held in run.curve
+        ]
+    for curve in NOISE:
+        rows += [
+            (curve.title, n, "", "", round(value / 100, 6), "", f"{QUOTED}: {NOISE_SOURCE}")
+            for n, value in curve.accuracy.items()
+        ]
+    return rows
+
+
+def cost_rows(board: Board) -> Rows:
+    """The same as numbers."""
+    header = (
+        "model",
+        "parameters",
+        "multiply_adds",
+        "file_bytes",
+        "p50_ms",
+        "p95_ms",
+        "faces_a_second",
+        "peak_memory_mb",
+    )
+    rows: list[Sequence[object]] = [header]
+    for name, card in board.cards.items():
+        told = board.latency.value.models.get(name) if board.latency.value else None
+        times = (told.p50_ms, told.p95_ms, told.throughput, _blank(told.peak_memory_mb)) if told else ("", "", "", "")
+        rows.append(
+            (board.title(name), card.parameters, card.multiply_adds or "", board.file_bytes[name] or "", *times)
+        )
+    return rows
+
+
+def _blank(value: float | None) -> object:
+    return "" if value is None else value

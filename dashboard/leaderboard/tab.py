@@ -1,0 +1,136 @@
+"""The Leaderboard tab: what was measured, read from files each time the tab is opened."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import gradio as gr
+
+from dashboard.components import face_view as markup
+from dashboard.components.downloads import SAVE_SCRIPT
+from dashboard.components.events import CHANGED
+from dashboard.components.jobs import Jobs, Stopped, watched
+from dashboard.leaderboard.board import read_board
+from dashboard.leaderboard.records import LABEL_SETS
+from dashboard.leaderboard.sections import INTRO, SECTIONS, TITLE
+from dashboard.leaderboard.view import heading, paragraph, text, timings_table
+from fer_models.analyzer import WEIGHTS, Analyzer
+from fer_models.evaluation.timing import BATCH, Timing, time_models
+
+#: Of the short measurement: seconds on a laptop.
+_REPEATS: Final = 15
+_BATCHES: Final = 3
+_READING: Final = "Reading the results …"
+
+Updates = dict[Any, Any]
+
+
+class LeaderboardTab:
+    """The components of one page and what each callback does to them; of sessions, only which are measuring now."""
+
+    def __init__(self, analyzer: Analyzer, opened: gr.Tab, weights: Path) -> None:
+        """Lay the tab out inside the current `gr.Blocks` and connect it."""
+        self.analyzer = analyzer
+        self.weights = weights
+        self.jobs = Jobs()
+        self._lay_out()
+        self._connect(opened)
+
+    def _lay_out(self) -> None:
+        gr.HTML(f'<h2 class="fer-title">{TITLE}</h2><p class="fer-hint">{INTRO}</p>')
+        self.labels = gr.Radio(
+            [(each.title, name) for name, each in LABEL_SETS.items()],
+            value=next(iter(LABEL_SETS)),
+            label="Tested on the labels of",
+            elem_id="board-labels",
+        )
+        #: By section, one component a part.
+        self.parts: dict[str, list[gr.HTML | gr.Plot]] = {}
+        with gr.Tabs(elem_id="board-sections"):
+            for section in SECTIONS:
+                with gr.Tab(section.title, id=section.key, elem_id=f"board-tab-{section.key}"):
+                    self.parts[section.key] = [self._part(section.key, chart) for chart in section.charts]
+                    if section.key == "cost":
+                        self._lay_out_measuring()
+
+    def _part(self, section: str, chart: str) -> gr.HTML | gr.Plot:
+        if not chart:
+            return gr.HTML(markup.busy(_READING), js_on_load=SAVE_SCRIPT, elem_classes=f"board-{section}")
+        return gr.Plot(
+            show_label=False, container=False, visible=False, elem_id=f"board-{chart}", elem_classes="fer-chart"
+        )
+
+    def _lay_out_measuring(self) -> None:
+        gr.HTML(
+            text(
+                heading("On this machine"),
+                paragraph(
+                    f"A short measurement of the models this page has loaded: {_REPEATS} times one face and {_BATCHES} "
+                    f"times {BATCH} faces. It shares the machine with everybody who uses this page now."
+                ),
+            )
+        )
+        with gr.Row(elem_classes="fer-actions"):
+            self.measure = gr.Button("Measure on this machine", variant="primary", elem_id="board-measure")
+            self.stop = gr.Button("Cancel", visible=False, elem_id="board-stop")
+        self.measured = gr.HTML(elem_id="board-measured")
+
+    def _connect(self, opened: gr.Tab) -> None:
+        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        shown = [part for parts in self.parts.values() for part in parts]
+        opened.select(self.show, self.labels, shown, **hidden)
+        self.labels.input(self.show, self.labels, shown, **CHANGED, **hidden)
+        measuring = [self.measure, self.stop, self.measured]
+        # One at a time: measurements side by side would time each other.
+        self.measure.click(self.time, outputs=measuring, concurrency_limit=1, **hidden)
+        self.stop.click(self.cancel, queue=False, **hidden)
+
+    def show(self, name: str) -> Updates:
+        """Every section for one label set, from the files as they are now."""
+        board = read_board(self.weights)
+        updates: Updates = {}
+        for section in SECTIONS:
+            components, parts = self.parts[section.key], section.parts(board, name)
+            for component, chart, part in zip(components, section.charts, parts, strict=True):
+                updates[component] = gr.update(value=part, visible=part is not None) if chart else part
+        return updates
+
+    def time(self, request: gr.Request) -> Iterator[Updates]:
+        """Time the loaded models, telling how far it is, until it is done or cancelled."""
+        with self.jobs.running(request.session_hash) as job:
+            yield {**self._measuring(True), self.measured: markup.busy("Warming up …")}
+            try:
+                for share, timings in watched(self._timings, job):
+                    if timings is None and share:
+                        yield {self.measured: markup.busy(f"Measuring … {100 * share:.0f} %")}
+                    elif timings is not None:
+                        titles = {name: model.card.title for name, model in self.analyzer.classifiers.items()}
+                        yield {**self._measuring(False), self.measured: timings_table(titles, timings, BATCH)}
+            except Stopped:
+                yield {**self._measuring(False), self.measured: ""}
+
+    def cancel(self, request: gr.Request) -> None:
+        """Stop this session's measurement, which says itself that it did."""
+        self.jobs.stop(request.session_hash)
+
+    def _timings(self, report: Callable[[float], None]) -> Mapping[str, Timing]:
+        timings: Mapping[str, Timing] = {}
+        models = list(self.analyzer.classifiers.values())
+        for progress in time_models(models, repeats=_REPEATS, batches=_BATCHES):
+            report(progress.share)
+            timings = progress.timings
+        return timings
+
+    def _measuring(self, running: bool) -> Updates:
+        return {self.measure: gr.update(visible=not running), self.stop: gr.update(visible=running)}
+
+
+def build(analyzer: Analyzer, opened: gr.Tab, weights: Path = WEIGHTS) -> LeaderboardTab:
+    """Build the tab inside the current `gr.Blocks`.
+
+    Args:
+        analyzer: its models are those that can be timed.
+        opened: the tab it stands in; the files are read whenever it is opened.
+        weights: folder of the cards, with results/ below.
+    """
+    return LeaderboardTab(analyzer, opened, weights)

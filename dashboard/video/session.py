@@ -1,0 +1,141 @@
+"""What a session keeps of a video: files in a folder of its own, and small numbers for the charts. No Gradio here."""
+
+import os
+import shutil
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.components.uploads import SESSION_FOLDER_PREFIX
+from fer_models.errors import VideoError
+from fer_models.expressions import in_display_order
+from fer_models.media.video_reader import Limits, VideoInfo, VideoReader
+from fer_models.models.card import ModelCard
+from fer_models.results import Prediction
+from fer_models.video.analysis import FrameAnalysis
+
+#: What the page takes: a minute of video takes about as long on a laptop's CPU.
+LIMITS: Final = Limits(minutes=5, megabytes=200)
+#: Seconds by which times in files may be off: they are counted in ticks, and told to people in thousandths.
+SLACK_S: Final = 1e-3
+#: Rows of a face in a frame that the charts keep, 10 MB; the files have all.
+MAX_ROWS: Final = 40_000
+
+
+class Timeline:
+    """Probabilities of each face over time, for the charts.
+
+    Attributes:
+        expressions: all that any of the models knows, in display order.
+        labels: each model's, by name.
+        full: whether rows were left out because there were more than `MAX_ROWS`.
+    """
+
+    def __init__(self, cards: Mapping[str, ModelCard], names: Sequence[str]) -> None:
+        """Nothing seen yet; `names` are the models in the order of the charts."""
+        self.labels = {name: tuple(in_display_order(cards[name].labels)) for name in names}
+        self.expressions = tuple(in_display_order({label for labels in self.labels.values() for label in labels}))
+        self.full = False
+        self._times: list[float] = []
+        self._rows: dict[int, dict[int, NDArray[np.float32]]] = {}
+        self._count = 0
+
+    def add(self, frame: FrameAnalysis) -> None:
+        """Take the next analysed frame."""
+        self.full = self.full or self._count + len(frame.faces) > MAX_ROWS
+        if self.full:
+            return
+        self._count += len(frame.faces)
+        for number, face in zip(frame.numbers, frame.faces, strict=True):
+            row = np.full((len(self.labels), len(self.expressions)), np.nan, np.float32)
+            for index, (name, labels) in enumerate(self.labels.items()):
+                for label in labels:
+                    row[index, self.expressions.index(label)] = face.predictions[name].probability(label)
+            self._rows.setdefault(number, {})[len(self._times)] = row
+        self._times.append(frame.time_s)
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """(T,) seconds of the analysed frames."""
+        return np.array(self._times)
+
+    def probabilities(self, face: int) -> NDArray[np.float32]:
+        """(T, models, expressions) float32 of one face; NaN where it was not seen or a model does not know."""
+        values = np.full((len(self._times), len(self.labels), len(self.expressions)), np.nan, np.float32)
+        for index, row in self._rows.get(face, {}).items():
+            values[index] = row
+        return values
+
+    def first(self, face: int) -> float | None:
+        """Seconds of the first analysed frame with a face; None if the charts have none."""
+        rows = self._rows.get(face)
+        return self._times[min(rows)] if rows else None
+
+    def at(self, face: int, time_s: float) -> dict[str, Prediction] | None:
+        """What the models say about a face at a time, as of the last analysed frame; None if it is not there."""
+        index = int(np.searchsorted(self.times, time_s + SLACK_S)) - 1
+        row = self._rows.get(face, {}).get(max(index, 0))
+        if row is None:
+            return None
+        said = {}
+        for values, (name, labels) in zip(row, self.labels.items(), strict=True):
+            known = np.array([values[self.expressions.index(label)] for label in labels], np.float32)
+            said[name] = Prediction(name, labels, np.log(np.maximum(known, 1e-12)), known, 1.0, 0.0)
+        return said
+
+
+class VideoSession:
+    """One video of one session. Its folder goes when the session forgets it, or at the latest when the app ends.
+
+    Attributes:
+        folder: of the upload, while it is needed, and of the results.
+        info: what the video is.
+        stop: set to end the analysis and keep what is done.
+        timeline: for the charts; None before the analysis.
+        summary: as `fer_models.video.run` writes it; None until the analysis has ended.
+    """
+
+    def __init__(self, upload: Path, parent: Path) -> None:
+        """Take an upload over, so that it stays as long as it is needed, and look into it.
+
+        Args:
+            upload: where the upload lies.
+            parent: the folder for the session's own.
+
+        Raises:
+            VideoError: it is no video that can be read, or it exceeds `LIMITS`.
+        """
+        self.folder = Path(mkdtemp(prefix=f"{SESSION_FOLDER_PREFIX}video-", dir=parent))
+        self.close = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self.source = self.folder / "source"
+        self.stop = threading.Event()
+        self.timeline: Timeline | None = None
+        self.summary: Mapping[str, Any] | None = None
+        try:
+            _link(upload, self.source)
+            with VideoReader(self.source, LIMITS) as reader:
+                self.info: VideoInfo = reader.info
+                self.first = next(reader.frames()).image
+        except VideoError as error:
+            self.close()
+            raise VideoError(str(error).replace("'source'", "The file")) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def forget_source(self) -> None:
+        """Delete the upload: the annotated video is all that is shown later."""
+        self.source.unlink(missing_ok=True)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)

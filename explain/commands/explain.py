@@ -1,0 +1,103 @@
+"""python -m fer_models explain FILE: where models look in one face, as pictures and as numbers."""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from explain.methods import METHODS, SMOOTHING
+from fer_models.errors import FerError
+
+if TYPE_CHECKING:  # the help should not wait for NumPy
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Side in px of the pictures that are written.
+_SIDE: Final = 448
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare this command's arguments."""
+    add = parser.add_argument
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "methods:\n" + "\n".join(
+        f"  {name:<13} {facts.speed:<10} {facts.idea}" for name, facts in METHODS.items()
+    )
+    add("file", type=Path, metavar="FILE", help="a picture")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder for the pictures and explanation.json")
+    add("--model", action="append", metavar="NAME", help="only this model; may be repeated (default: all)")
+    add("--method", default="native", metavar="METHOD", help="how maps are made, see below (default: native)")
+    add("--target", default="own", metavar="EXPRESSION", help="an expression, 'own' (each model's answer) or 'all'")
+    add("--layer", metavar="LAYER", help="stage1 to stage4, the last four stages of a network (default: stage4)")
+    add("--smooth", metavar="HOW", help=f"{', '.join(SMOOTHING)} (default: none)")
+    add("--face", type=int, default=1, metavar="N", help="number of the face, from 1, the largest (default: 1)")
+    add("--whole", action="store_true", help="read the picture as one face, without detection")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
+    add("--weights", type=Path, metavar="DIR", help="folder of cards and weights (default: weights/)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explain one face and write crop.png, two pictures a map and explanation.json.
+
+    MODEL-METHOD-EXPRESSION.png is the map on the face, MODEL-METHOD-EXPRESSION-cells.png the map alone. Maps of one
+    model share one colour scale. The JSON is that of `explain.explain_picture` with the file's name as "file" in front
+    and the names of both pictures as "overlay" and "cells" in each map.
+
+    Returns:
+        0.
+
+    Raises:
+        FerError: anything that cannot be read, found, made or written.
+    """
+    from tqdm import tqdm
+
+    from explain.drawing.overlay import draw_cells, draw_map, shared_peak
+    from explain.explain_picture import explain_picture, to_json
+    from fer_models.analyzer import WEIGHTS, load_analyzer
+    from fer_models.media.images import read_image
+
+    image = read_image(args.file)
+    analyzer = load_analyzer(args.model, device=args.device, weights=args.weights or WEIGHTS)
+    with tqdm(total=1.0, file=sys.stderr, disable=None, bar_format="{percentage:3.0f}% {bar} {elapsed}") as bar:
+        explained = explain_picture(
+            analyzer,
+            image,
+            method=args.method,
+            target=args.target,
+            layer=args.layer,
+            smooth=args.smooth,
+            face=args.face,
+            whole=args.whole,
+            progress=lambda share: bar.update(share - bar.n),
+        )
+    document = {"file": args.file.name} | to_json(explained, image, analyzer)
+    crop = explained.analysis.crop
+    pictures = {"crop.png": crop}
+    for name, maps in explained.maps.items():
+        peak = shared_peak(maps.values())
+        for target, one in maps.items():
+            stem = re.sub(r"[^\w+.-]", "_", f"{name}-{args.method}-{target}")  # other systems' labels hold anything
+            pictures[f"{stem}.png"] = draw_map(crop, one, peak=peak, side=_SIDE)
+            pictures[f"{stem}-cells.png"] = draw_cells(one, _SIDE, peak=peak)
+            document["models"][name]["maps"][target] |= {"overlay": f"{stem}.png", "cells": f"{stem}-cells.png"}
+            cost = "" if one.cost_ms is None else f"  {one.cost_ms:8.0f} ms"
+            print(f"{name:<18} {target:<10} peak {one.peak:10.4g}{cost}")
+    _write(args.out, pictures, document)
+    print(f"{len(pictures)} pictures and explanation.json are in {args.out}")
+    return 0
+
+
+def _write(folder: Path, pictures: "dict[str, NDArray[np.uint8]]", document: dict[str, Any]) -> None:
+    import cv2
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, picture in pictures.items():
+            _, code = cv2.imencode(".png", picture[..., ::-1])
+            (folder / name).write_bytes(code.tobytes())
+        text = json.dumps(document, allow_nan=False, indent=1)
+        (folder / "explanation.json").write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise FerError(f"Cannot write to {folder}: {error.strerror}.") from error

@@ -1,0 +1,1 @@
+"""Evidence maps and boxes as pictures. NumPy and OpenCV only."""

@@ -1,0 +1,211 @@
+"""One face explained by several models: the work and the JSON that the `explain` command and `/explain` share."""
+
+import importlib.metadata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explain.gradcam import all_expressions, check, explain
+from explain.maps import Explanation
+from explain.methods import METHODS
+from fer_models import __version__
+from fer_models.analyzer import Analyzer
+from fer_models.errors import ImageError, UnknownNameError
+from fer_models.expressions import EXPRESSIONS, expression, in_display_order
+from fer_models.models.classifier import Classifier
+from fer_models.results import FaceAnalysis, Prediction
+
+#: The target that means every expression a model knows.
+ALL: Final = "all"
+#: The target that means each model's own most probable expression.
+OWN: Final = "own"
+
+_PACKAGES: Final = ("grad-cam", "torch", "numpy")
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainedFace:
+    """One face and the maps that were made of it.
+
+    Attributes:
+        analysis: the face and what the models say about it.
+        number: of the face in its picture, from 1.
+        maps: by model name and expression.
+    """
+
+    analysis: FaceAnalysis
+    number: int
+    maps: Mapping[str, Mapping[str, Explanation]]
+
+
+def explain_picture(
+    analyzer: Analyzer,
+    image: NDArray[np.uint8],
+    *,
+    models: Sequence[str] | None = None,
+    method: str = "native",
+    target: str = OWN,
+    layer: str | None = None,
+    smooth: str | None = None,
+    face: int = 1,
+    whole: bool = False,
+    progress: Callable[[float], None] | None = None,
+) -> ExplainedFace:
+    """Find a face and explain it with several models. Names are checked before anything is computed.
+
+    Args:
+        analyzer: the models and the detector.
+        image: (H, W, 3) uint8 RGB.
+        models: only these; None means all that are loaded.
+        method: a key of `explain.gradcam.METHODS`.
+        target: an expression, `OWN` or `ALL`.
+        layer: as in `explain.gradcam.explain`.
+        smooth: as in `explain.gradcam.explain`.
+        face: number of the face, from 1, the largest.
+        whole: read the picture as one face instead of looking for faces.
+        progress: called with the share done, in [0, 1].
+
+    Raises:
+        UnknownNameError: no such model, method, expression, layer or smoothing.
+        ExplanationError: the method is not installed, does not take an option, or gives no map.
+        ImageError: the picture cannot be used, or has no such face.
+    """
+    names = list(analyzer.classifiers) if models is None else list(dict.fromkeys(models))
+    for name in names:
+        if name not in analyzer.classifiers:
+            raise UnknownNameError("model", name, analyzer.classifiers)
+        classifier = analyzer.classifiers[name]
+        known = classifier.card.labels
+        for one in known if target in (ALL, OWN) else (_expression(target, classifier),):
+            check(classifier, one, method, layer=layer, smooth=smooth)
+    analyses = analyzer.analyze([image], whole=whole, models=names)
+    if not analyses:
+        raise ImageError("No face was found in this picture. If it is itself a single face, read it as a whole.")
+    if not 1 <= face <= len(analyses):
+        count = "one face" if len(analyses) == 1 else f"{len(analyses)} faces"
+        raise ImageError(f"There is no face {face}: the picture has {count}, numbered from 1.")
+    analysis = analyses[face - 1]
+    work = {
+        name: _targets(target, analysis.predictions[name], analyzer.classifiers[name])
+        for name in analyzer.classifiers
+        if name in names
+    }
+    steps, done = sum(map(len, work.values())), 0
+    maps: dict[str, dict[str, Explanation]] = {}
+    for name, targets in work.items():
+        classifier = analyzer.classifiers[name]
+        if method == "native":  # one pass gives them all
+            every = all_expressions(classifier, analysis.crop)
+            maps[name] = {one: every[one] for one in targets}
+            done += len(targets)
+            continue
+        maps[name] = {}
+        for one in targets:
+            report = None if progress is None else _Part(progress, done, steps)
+            maps[name][one] = explain(
+                classifier, analysis.crop, one, method, layer=layer, smooth=smooth, progress=report
+            )
+            done += 1
+    return ExplainedFace(analysis, face, maps)
+
+
+def to_json(explained: ExplainedFace, image: NDArray[np.uint8], analyzer: Analyzer) -> dict[str, Any]:
+    """An explained face as plain dicts, lists, strings and floats, ready for `json.dumps`.
+
+        {"versions": {PACKAGE: version}, "image": {"width", "height"}, "face": {"number", "box": [x1, y1, x2, y2],
+          "landmarks": [[x, y], ...] or null, "score"},
+         "models": {NAME: {"title", "architecture", "weights_sha256", "label", "probabilities": {EXPRESSION: p},
+           "maps": {EXPRESSION: {"method", "layer", "smooth", "scale", "shape": [h, w], "peak", "cost_ms",
+             "heat": [[...], ...]}}}}}
+
+    Boxes and landmarks are in source pixels. Heat is raw and signed, to six digits; "scale" says what it means.
+
+    Args:
+        explained: the face.
+        image: (H, W, 3) uint8 RGB, its picture.
+        analyzer: which explained it.
+    """
+    face = explained.analysis.face
+    height, width = image.shape[:2]
+    return {
+        "versions": versions(),
+        "image": {"width": int(width), "height": int(height)},
+        "face": {
+            "number": explained.number,
+            "box": [round(float(side), 2) for side in face.box],
+            "landmarks": None if face.landmarks is None else np.round(face.landmarks.astype(float), 2).tolist(),
+            "score": float(face.score),
+        },
+        "models": {
+            name: model_record(analyzer.classifiers[name], explained.analysis.predictions[name], maps)
+            for name, maps in explained.maps.items()
+        },
+    }
+
+
+def versions() -> dict[str, str]:
+    """The versions that decide what a map looks like, by package."""
+    return {"fer-compare": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+def model_record(classifier: Classifier, prediction: Prediction, maps: Mapping[str, Explanation]) -> dict[str, Any]:
+    """What `to_json` holds of one model.
+
+    Args:
+        classifier: the model.
+        prediction: what it says about the face.
+        maps: by expression.
+    """
+    return {
+        "title": classifier.card.title,
+        "architecture": classifier.card.architecture,
+        "weights_sha256": classifier.card.sha256,
+        "label": prediction.label,
+        "probabilities": {one: prediction.probability(one) for one in in_display_order(prediction.labels)},
+        "maps": {name: map_record(one) for name, one in maps.items()},
+    }
+
+
+def map_record(explanation: Explanation) -> dict[str, Any]:
+    """What `to_json` holds of one map."""
+    return {
+        "method": explanation.method,
+        "layer": explanation.layer,
+        "smooth": explanation.smooth,
+        "scale": METHODS[explanation.method].scale,
+        "shape": list(explanation.heat.shape),
+        "peak": explanation.peak,
+        "cost_ms": None if explanation.cost_ms is None else round(explanation.cost_ms, 2),
+        "heat": [[float(f"{value:.6g}") for value in row] for row in explanation.heat],
+    }
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Progress of one step as a share of all steps."""
+
+    report: Callable[[float], None]
+    done: int
+    steps: int
+
+    def __call__(self, share: float) -> None:
+        self.report((self.done + share) / self.steps)
+
+
+def _expression(target: str, classifier: Classifier) -> str:
+    """A target by any spelling the vocabulary knows; a model may also have labels of its own."""
+    if target in classifier.card.labels:
+        return target
+    try:
+        return expression(target)
+    except UnknownNameError:
+        raise UnknownNameError("expression", target, (*EXPRESSIONS, OWN, ALL)) from None
+
+
+def _targets(target: str, prediction: Prediction, classifier: Classifier) -> list[str]:
+    if target == OWN:
+        return [prediction.label]
+    return in_display_order(prediction.labels) if target == ALL else [_expression(target, classifier)]

@@ -1,0 +1,74 @@
+"""Class attention maps from the features of the same forward pass: no hooks, no backward pass.
+
+For a pooled linear head the class attention map (Zhou et al., CVPR 2016, equation 2) is Grad-CAM (Selvaraju et al.,
+ICCV 2017, equations 1 and 2) times the number of cells, before its ReLU: the gradient of a logit with respect to a
+cell of channel k is w_ck / (h w) everywhere.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_models.results import Prediction
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Where a model looked for one expression.
+
+    Attributes:
+        model: the model's name.
+        method: how the map was made, such as "attention".
+        expression: the target: which expression's evidence the map shows.
+        heat: (h, w) float32, raw and signed: for "attention" what each cell adds to the logit (times h w), negative
+            speaks against; for other methods on a scale of their own (`explain.gradcam.Method.scale`).
+        layer: the layer the map was made at, as `fer_models.models.architectures.STAGES` names it; None: the last one.
+        smooth: how it was smoothed, as `explain.gradcam.SMOOTHING` names it; None: not at all.
+        cost_ms: what it took to make this map; None where it came with the prediction.
+    """
+
+    model: str
+    method: str
+    expression: str
+    heat: NDArray[np.float32]
+    layer: str | None = None
+    smooth: str | None = None
+    cost_ms: float | None = None
+
+    @property
+    def peak(self) -> float:
+        """The largest raw value, on the scale of `heat`: maps scaled for drawing look alike, their peaks do not."""
+        return float(self.heat.max())
+
+    @property
+    def positive(self) -> NDArray[np.float32]:
+        """(h, w) float32: the evidence for the expression alone, max(heat, 0). All zero if there is none."""
+        return np.maximum(self.heat, 0)
+
+
+def attention(prediction: Prediction, class_weights: NDArray[np.float32]) -> dict[str, Explanation]:
+    """Class attention maps of every expression a model knows; as `models.architectures.class_maps` computes them.
+
+    Args:
+        prediction: with features (K, h, w).
+        class_weights: (C, K) float32, the head's, rows in the order of the prediction's labels.
+
+    Returns:
+        By expression, in the order of the prediction's labels. A map's mean plus the head's bias is the logit.
+
+    Raises:
+        ValueError: the prediction carries no features, or the weights do not fit them.
+    """
+    if prediction.features is None:
+        raise ValueError(f"The prediction of {prediction.model} carries no features: predict with features=True.")
+    channels, height, width = prediction.features.shape
+    expected = (len(prediction.labels), channels)
+    if class_weights.shape != expected:
+        got = class_weights.shape
+        raise ValueError(f"Expected class weights of shape {expected} for {prediction.model}; got {got}.")
+    maps = (class_weights @ prediction.features.reshape(channels, -1)).reshape(-1, height, width)
+    return {
+        name: Explanation(prediction.model, "attention", name, np.asarray(heat, np.float32))
+        for name, heat in zip(prediction.labels, maps, strict=True)
+    }

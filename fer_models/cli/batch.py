@@ -1,0 +1,170 @@
+"""python -m fer_models batch DIR_OR_ZIP --out FILE: a table of every face in a folder or a zip of pictures."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fer_models.analyzer import Analyzer
+    from fer_models.batch.checkpoint import Journal
+    from fer_models.batch.table import Row
+    from fer_models.media.sources import PictureFile
+
+_SHOWN = 10  # likely wrong labels in the terminal; --report has all
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare this command's arguments."""
+    parser.description = (
+        "Read every face in a folder or a zip of pictures with every model, into one table. A run that was stopped is "
+        "gone on with by giving the same command again. Texts in a CSV that a spreadsheet would run as a formula get a "
+        "' in front; a Parquet file has them as they are."
+    )
+    add = parser.add_argument
+    add("source", type=Path, metavar="DIR_OR_ZIP", help="folder, searched to its depth, or .zip, which is not unpacked")
+    add("--out", type=Path, required=True, metavar="FILE", help="table to write: .csv or .parquet")
+    add(
+        "--labels",
+        type=Path,
+        metavar="FILE.csv",
+        help="labels: a CSV with the columns file and label (default: the names of class folders, if there are any)",
+    )
+    add("--report", type=Path, metavar="FILE.json", help="with labels: write the figures and the likely wrong labels")
+    add("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
+    add("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
+    add("--batch", type=int, default=32, metavar="N", help="faces the models are given at once (default: 32)")
+    add("--whole-if-none", action="store_true", help="read a picture in which no face is found as one face")
+    add("--restart", action="store_true", help="begin anew and replace an output that is there")
+    add("--weights", type=Path, metavar="DIR", help="folder of cards and weights (default: weights/)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read the files that are not in the journal yet, then write the table and remove the journal.
+
+    Returns:
+        0, or 1 if a file could not be read.
+
+    Raises:
+        FerError: source, labels, models or output cannot be used, or the journal is of another run.
+    """
+    from fer_models.analyzer import WEIGHTS, load_analyzer
+    from fer_models.batch.checkpoint import Journal, journal_path
+    from fer_models.batch.labels import labels_from_folders, read_labels, with_labels
+    from fer_models.batch.table import check_output, table_columns, to_frame, write_table
+    from fer_models.errors import BatchError
+    from fer_models.media.sources import open_pictures
+
+    check_output(args.out)
+    if args.batch < 1:
+        raise BatchError(f"--batch {args.batch} holds nothing. Use 1 or more.")
+    journal_file = journal_path(args.out)
+    if args.out.exists() and not journal_file.exists() and not args.restart:
+        raise BatchError(f"{args.out} is there already, complete. Name another --out, or replace it with --restart.")
+    with open_pictures(args.source) as pictures:
+        names = [file.name for file in pictures.files]
+        labels = read_labels(args.labels, names) if args.labels else labels_from_folders(names)
+        analyzer = load_analyzer(args.models, device=args.device, weights=args.weights or WEIGHTS)
+        with Journal(journal_file, _begun_with(args, analyzer), restart=args.restart, every=args.batch) as journal:
+            try:
+                _read(analyzer, pictures.files, journal, args)
+            except KeyboardInterrupt:
+                print("stopped; the same command goes on from here", file=sys.stderr)
+                raise
+            rows = journal.rows(pictures.files)
+            known = {name: model.card.labels for name, model in analyzer.classifiers.items()}
+            if labels:
+                rows = with_labels(rows, labels)
+            write_table(to_frame(rows, table_columns(known, labelled=bool(labels))), args.out)
+            journal.remove()
+    failed = _summary(rows, len(names), pictures.left_out, args.out)
+    if labels or args.report:
+        _report(rows, list(analyzer.classifiers), len(labels), args.report)
+    return int(failed > 0)
+
+
+def _begun_with(args: argparse.Namespace, analyzer: "Analyzer") -> dict[str, Any]:
+    """All that decides about the rows; a journal is gone on with only if it is the same."""
+    from dataclasses import asdict
+
+    from fer_models import __version__
+
+    return {
+        "version": __version__,
+        "source": str(args.source.resolve()),
+        "models": {
+            name: [model.card.sha256, model.card.temperature, list(model.card.labels), asdict(model.card.input)]
+            for name, model in analyzer.classifiers.items()
+        },
+        "options": {"whole_if_none": args.whole_if_none},
+    }
+
+
+def _read(analyzer: "Analyzer", files: Sequence["PictureFile"], journal: "Journal", args: argparse.Namespace) -> None:
+    from contextlib import closing
+
+    from tqdm import tqdm
+
+    from fer_models.batch.run import analyze_files
+
+    rest = [file for file in files if not journal.has(file)]
+    done = len(files) - len(rest)
+    if done:
+        print(f"{done} of {len(files)} files are done already; going on with the others", file=sys.stderr)
+    results = analyze_files(analyzer, rest, batch=args.batch, whole_if_none=args.whole_if_none)
+    with (
+        closing(results),
+        tqdm(total=len(files), initial=done, unit="file", file=sys.stderr, disable=None) as bar,
+    ):
+        for result in results:
+            journal.add(result.file, result.rows)
+            bar.update()
+    journal.sync()
+
+
+def _summary(rows: Sequence["Row"], files: int, left_out: int, out: Path) -> int:
+    """Say in a line what was done; how many files could not be read."""
+    from fer_models.batch.run import unreadable
+
+    failed = sum(unreadable(row) for row in rows)
+    faces = sum(row.get("face") is not None for row in rows)
+    without = sum(row.get("face") is None for row in rows) - failed
+    others = f" {left_out} other files were left out." if left_out else ""
+    print(f"{files} files: {faces} faces, {without} without a face, {failed} not readable.{others} Written to {out}.")
+    return failed
+
+
+def _report(rows: Sequence["Row"], models: Sequence[str], labelled: int, path: Path | None) -> None:
+    """Print how the models fare against the labels, and write it to a file if there is one."""
+    import json
+    from dataclasses import asdict
+
+    from fer_models.batch.labels import likely_wrong, measure
+    from fer_models.errors import BatchError
+
+    figures, wrong = measure(rows, models), likely_wrong(rows, models)
+    counted = next((figure.count for figure in figures.values()), 0)
+    print(
+        f"{labelled} labelled files, measured on the largest face of each; {labelled - counted} have no face to read."
+    )
+    for name, figure in figures.items():
+        print(f"{name:24} accuracy {figure.accuracy:7.2%}  macro-F1 {figure.macro_f1:.4f}  faces {figure.count}")
+        print(f"{'':24} recall   {_recalls(figure.recall)}")
+    if wrong:
+        print(f"{len(wrong)} labels are likely wrong: all models contradict them. The surest:")
+    for item in wrong[:_SHOWN]:
+        print(f"  {item.confidence:4.0%}  {item.file}: labelled {item.given}, read as {item.answer}")
+    if path:
+        document = {
+            "models": {name: asdict(figure) for name, figure in figures.items()},
+            "likely_wrong": [asdict(item) for item in wrong],
+        }
+        try:
+            path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise BatchError(f"Cannot write {path}: {error.strerror}. The table is written.") from error
+
+
+def _recalls(recall: Mapping[str, float | None]) -> str:
+    return "  ".join(f"{name} {'-' if share is None else f'{share:.0%}'}" for name, share in recall.items())

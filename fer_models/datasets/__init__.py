@@ -1,0 +1,1 @@
+"""Labelled faces from public layouts and from folders."""

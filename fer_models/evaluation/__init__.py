@@ -1,0 +1,1 @@
+"""Measurements on labelled faces, and the records they are kept in."""

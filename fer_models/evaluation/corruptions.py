@@ -1,0 +1,112 @@
+"""What the world does to a face picture, in five strengths (after Hendrycks and Dietterich, ICLR 2019)."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_models.faces.alignment import TEMPLATE
+
+Picture = NDArray[np.uint8]
+
+#: Sides in px that a face is shrunk to.
+_SIDES: Final = (40, 32, 24, 16, 12)
+_QUALITIES: Final = (50, 30, 20, 10, 5)
+_EYES: Final = float(TEMPLATE[:2, 1].mean())
+_MOUTH: Final = float(TEMPLATE[3:, 1].mean())
+
+
+def _blur(face: Picture, strength: int, _: np.random.Generator) -> Picture:
+    sigma = (0.01, 0.02, 0.03, 0.05, 0.08)[strength - 1] * face.shape[0]
+    return _bytes(cv2.GaussianBlur(face, (0, 0), sigma, borderType=cv2.BORDER_REFLECT))
+
+
+def _noise(face: Picture, strength: int, generator: np.random.Generator) -> Picture:
+    return _bytes(face + generator.normal(0, (5, 10, 20, 35, 50)[strength - 1], face.shape))
+
+
+def _jpeg(face: Picture, strength: int, _: np.random.Generator) -> Picture:
+    code = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, _QUALITIES[strength - 1]])[1]
+    decoded = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE if face.ndim == 2 else cv2.IMREAD_COLOR)
+    return np.asarray(decoded, np.uint8)
+
+
+def _low_light(face: Picture, strength: int, generator: np.random.Generator) -> Picture:
+    """Fewer photons: darker, and their shot noise stays (Poisson; 255 is 400 photons in full light)."""
+    photons = face * ((0.7, 0.5, 0.3, 0.2, 0.1)[strength - 1] * 400 / 255)
+    return _bytes(generator.poisson(photons) * (255 / 400))
+
+
+def _low_resolution(face: Picture, strength: int, _: np.random.Generator) -> Picture:
+    side = _SIDES[strength - 1]
+    small = cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA)
+    return _bytes(cv2.resize(small, face.shape[1::-1], interpolation=cv2.INTER_LINEAR))
+
+
+def _bar(middle: float) -> Callable[[Picture, int, np.random.Generator], Picture]:
+    def cover(face: Picture, strength: int, _: np.random.Generator) -> Picture:
+        side = face.shape[0]
+        half = 0.035 * strength
+        covered = face.copy()
+        covered[max(0, round((middle - half) * side)) : round((middle + half) * side)] = round(float(face.mean()))
+        return covered
+
+    return cover
+
+
+def _rotation(face: Picture, strength: int, generator: np.random.Generator) -> Picture:
+    side = face.shape[0]
+    angle = (10, 20, 30, 45, 60)[strength - 1] * generator.choice([-1, 1])
+    turn = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), float(angle), 1.0)
+    return _warp(face, turn)
+
+
+def _jitter(face: Picture, strength: int, generator: np.random.Generator) -> Picture:
+    """The detector is off: the crop is shifted and scaled."""
+    side, most = face.shape[0], 0.04 * strength
+    scale = 1 + generator.choice([-1, 1]) * most
+    shift = generator.choice([-1, 1], 2) * most * side
+    middle = (side - 1) / 2
+    move = np.array([[scale, 0, middle * (1 - scale) + shift[0]], [0, scale, middle * (1 - scale) + shift[1]]])
+    return _warp(face, move)
+
+
+def _warp(face: Picture, matrix: NDArray[Any]) -> Picture:
+    size = face.shape[1::-1]
+    return _bytes(cv2.warpAffine(face, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+
+
+def _bytes(pixels: NDArray[Any]) -> Picture:
+    return np.clip(np.rint(np.asarray(pixels, np.float64)), 0, 255).astype(np.uint8)
+
+
+#: By name, in the order they are shown: (face, strength 1 to 5, generator) -> face.
+CORRUPTIONS: Final[dict[str, Callable[[Picture, int, np.random.Generator], Picture]]] = {
+    "blur": _blur,
+    "noise": _noise,
+    "jpeg": _jpeg,
+    "low light": _low_light,
+    "low resolution": _low_resolution,
+    "eyes covered": _bar(_EYES),
+    "mouth covered": _bar(_MOUTH),
+    "rotation": _rotation,
+    "detector jitter": _jitter,
+}
+STRENGTHS: Final = (1, 2, 3, 4, 5)
+
+
+def corrupt(face: Picture, kind: str, strength: int, generator: np.random.Generator) -> Picture:
+    """One corrupted face.
+
+    Args:
+        face: (S, S) or (S, S, 3) uint8, aligned as the training faces are.
+        kind: a key of `CORRUPTIONS`.
+        strength: 1 (mild) to 5 (severe).
+        generator: decides noise, the side of a turn and where a crop is shifted to.
+
+    Returns:
+        A new picture of the same shape.
+    """
+    return CORRUPTIONS[kind](face, strength, generator)

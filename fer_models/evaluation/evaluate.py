@@ -1,0 +1,267 @@
+"""`python -m fer_models evaluate`: measure models on labelled faces, fed exactly as the app feeds them."""
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from fer_models import __version__
+from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer
+from fer_models.datasets.dataset import FaceData
+from fer_models.datasets.duplicates import THRESHOLD, overlapping
+from fer_models.datasets.loading import SOURCES, load_data
+from fer_models.errors import FerError
+from fer_models.evaluation.metrics import EvaluationReport, measure
+from fer_models.evaluation.predictions import Readings, load_readings, save_readings
+from fer_models.expressions import EXPRESSIONS
+from fer_models.models.architectures import multiply_adds
+from fer_models.models.baselines import add_baseline_argument, load_baselines
+from fer_models.models.card import ModelCard, read_card, write_card
+from fer_models.models.ensemble import ENSEMBLE
+from fer_models.models.external_weights import foreign_file
+from fer_models.results import FaceAnalysis
+
+Reading = Literal["auto", "whole", "detect"]
+#: Pictures analysed together; bounds the memory.
+_CHUNK: Final = 64
+#: Square pictures up to this side are taken for cut-out faces when `--faces auto`.
+_CUT_OUT: Final = 112
+
+
+def read_faces(
+    analyzer: Analyzer, data: FaceData, reading: Reading = "auto"
+) -> tuple[dict[str, NDArray[np.float32]], int]:
+    """Every model's logits for every face.
+
+    Args:
+        analyzer: the loaded models.
+        data: the faces; for photos, the largest face found counts, and the whole photo where none is found.
+        reading: "whole" reads each picture as one face, "detect" looks for the face, "auto" decides by the picture.
+
+    Returns:
+        By model, (N, 7) float32 before the temperature, in the order of `EXPRESSIONS` (-inf for an expression the model
+        does not know); and the number of pictures in which a face was looked for and none was found.
+    """
+    shape = (len(data), len(EXPRESSIONS))
+    logits = {name: np.full(shape, -np.inf, np.float32) for name in analyzer.classifiers}
+    missed = 0
+    for start in tqdm(range(0, len(data), _CHUNK), unit=f"x{_CHUNK} faces", file=sys.stderr, disable=None):
+        rows = range(start, min(start + _CHUNK, len(data)))
+        pictures = {row: _rgb(data.faces[row]) for row in rows}
+        whole = [row for row in rows if _is_cut_out(pictures[row], reading)]
+        looked = [row for row in rows if row not in whole]
+        best: dict[int, FaceAnalysis] = {}
+        for analysis in analyzer.analyze([pictures[row] for row in looked]):
+            row = looked[analysis.image]
+            if row not in best or _area(analysis) > _area(best[row]):
+                best[row] = analysis
+        missed += len(looked) - len(best)
+        whole += [row for row in looked if row not in best]
+        for analysis in analyzer.analyze([pictures[row] for row in whole], whole=True):
+            best[whole[analysis.image]] = analysis
+        for row, analysis in best.items():
+            for name, prediction in analysis.predictions.items():
+                for label, logit in zip(prediction.labels, prediction.logits, strict=True):
+                    if label in EXPRESSIONS:
+                        logits[name][row, EXPRESSIONS.index(label)] = logit
+    return logits, missed
+
+
+def _rgb(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return face if face.ndim == 3 else np.repeat(face[..., None], 3, axis=2)
+
+
+def _is_cut_out(picture: NDArray[np.uint8], reading: Reading) -> bool:
+    height, width, _ = picture.shape
+    return reading == "whole" or (reading == "auto" and height == width <= _CUT_OUT)
+
+
+def _area(analysis: FaceAnalysis) -> float:
+    x1, y1, x2, y2 = analysis.face.box
+    return float((x2 - x1) * (y2 - y1))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of the command."""
+    parser.add_argument("--data", type=Path, required=True, help="folder with the dataset's files")
+    parser.add_argument("--labels", choices=SOURCES, required=True, help="label set")
+    parser.add_argument("--split", default="test", help="train, validation, test, or as in the dataset: PrivateTest")
+    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
+    add_baseline_argument(parser)
+    parser.add_argument("--faces", choices=["auto", "whole", "detect"], default="auto", help="how pictures are read")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the figures to this file, beside other models' there"
+    )
+    parser.add_argument("--cards", action="store_true", help="also write the headline figures onto the models' cards")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder of cards and weights")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print a table, and write the JSON file and the readings beside it.
+
+    Raises:
+        FerError: data or models are unusable, or a file cannot be written.
+    """
+    data = load_data(args.labels, args.data, args.split)
+    shipped = load_analyzer(args.models, device=args.device, weights=args.weights)
+    baselines = load_baselines(args.baseline, shipped.classifiers, args.device)
+    analyzer = Analyzer([*shipped.classifiers.values(), *baselines], shipped.detector)
+    for name, model in analyzer.classifiers.items():
+        if not set(model.card.labels) & set(EXPRESSIONS):
+            raise FerError(
+                f"{name} knows none of {', '.join(EXPRESSIONS)}: it says {', '.join(model.card.labels)}. Leave it out "
+                "with --models, or correct the labels on its card."
+            )
+    logits, missed = read_faces(analyzer, data, args.faces)
+    temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
+    readings = Readings(data.rows, data.targets, _copies(data, args.data), logits, temperatures)
+    _print(readings, [*shipped.classifiers], missed)
+    document = _document(args, analyzer, [each.name for each in baselines], data, readings, missed)
+    if args.json:
+        _write(args.json, document, readings)
+    if args.cards:
+        for name in shipped.classifiers:
+            if foreign_file(args.weights, name):
+                continue  # its card is what was recognised in the file
+            path = args.weights / f"{name}.json"
+            card = _with_figures(read_card(path), data, document["models"][name])
+            network = analyzer.classifiers[name].network
+            write_card(replace(card, multiply_adds=multiply_adds(network, card.input.size)), path)
+    return 0
+
+
+def _print(readings: Readings, members: Sequence[str], missed: int) -> None:
+    values = {name: readings.probabilities(name) for name in readings.logits}
+    if len(members) > 1:
+        values[ENSEMBLE] = readings.ensemble(members)
+    kept = ~readings.copies
+    for name, probabilities in values.items():
+        report = measure(readings.targets, probabilities)
+        line = f"{name:24} accuracy {report.accuracy:7.2%}  macro-F1 {report.macro_f1:.4f}  faces {report.count}"
+        if not kept.all():
+            line += f"  without training copies {measure(readings.targets[kept], probabilities[kept]).accuracy:7.2%}"
+        print(line)
+    if missed:
+        print(f"no face was found in {missed} pictures; they were read whole")
+
+
+def _copies(data: FaceData, root: Path) -> NDArray[np.bool_]:
+    """Which faces also stand in the training split, where the dataset is known to repeat itself: FER2013."""
+    if data.source not in ("fer2013", "ferplus") or data.split == "train":
+        return np.zeros(len(data), bool)
+    return overlapping(np.asarray(data.faces), np.asarray(load_data("fer2013", root, "train").faces))
+
+
+def _write(path: Path, document: dict[str, Any], readings: Readings) -> None:
+    """Write the figures, and the readings beside them; models measured into the same files before stay.
+
+    They stay only if they were measured on the same faces with the same versions: one can be added or redone.
+    """
+    beside = path.with_suffix(".npz")
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        earlier = load_readings(beside)
+        same = ("labels", "split", "faces_not_found", "overlap", "versions")
+        if all(before[key] == document[key] for key in same) and earlier.same_faces(readings):
+            readings = earlier.joined(readings)
+            models = before["models"] | document["models"]
+            document["models"] = {name: models[name] for name in readings.logits}
+    except (OSError, ValueError, KeyError, TypeError, FerError):
+        pass  # no such files yet, or others: they are written anew
+    members = [name for name, figures in document["models"].items() if "baseline" not in figures]
+    if len(members) > 1:
+        document["ensemble"] = {"members": members, **_figures(readings, readings.ensemble(members))}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_readings(readings, beside)
+        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise FerError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def _figures(readings: Readings, probabilities: NDArray[np.float32]) -> dict[str, Any]:
+    """The figures on all faces, and the headline on those without a copy in the training split."""
+    figures: dict[str, Any] = asdict(measure(readings.targets, probabilities))
+    kept = ~readings.copies
+    if not kept.all() and kept.any():
+        report = measure(readings.targets[kept], probabilities[kept])
+        figures["without_overlap"] = {
+            "count": report.count,
+            "accuracy": report.accuracy,
+            "macro_f1": report.macro_f1,
+        }
+    return figures
+
+
+def _document(
+    args: argparse.Namespace,
+    analyzer: Analyzer,
+    baselines: Sequence[str],
+    data: FaceData,
+    readings: Readings,
+    missed: int,
+) -> dict[str, Any]:
+    models = {}
+    for name in readings.logits:
+        card = analyzer.classifiers[name].card
+        raw = measure(readings.targets, readings.probabilities(name, calibrated=False))
+        models[name] = _figures(readings, readings.probabilities(name)) | {
+            "temperature": card.temperature,
+            "before_temperature": _calibration(raw),
+            "training_labels": card.training_labels,
+            "sha256": card.sha256,
+        }
+        if name in baselines:  # its card is not shipped: what the leaderboard needs of it stands here
+            models[name]["baseline"] = {"title": card.title}
+    beside = f" --baseline {' '.join(f'DIR/{path.name}' for path in args.baseline)}" if args.baseline else ""
+    file = f" --json {args.json.name}" if args.json else ""
+    words = f"--data DIR --labels {args.labels} --split {args.split}{beside}{file}"
+    return {
+        "command": f"python -m fer_models evaluate {words}",
+        "labels": args.labels,
+        "split": data.split,
+        "views": 1,
+        "faces_not_found": missed,
+        "overlap": {"correlation_above": THRESHOLD, "rows": data.rows[readings.copies].tolist()},
+        "versions": {
+            "fer_models": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "models": models,
+    }
+
+
+def _calibration(report: EvaluationReport) -> dict[str, float]:
+    return {
+        "expected_calibration_error": report.expected_calibration_error,
+        "negative_log_likelihood": report.negative_log_likelihood,
+    }
+
+
+def _with_figures(card: ModelCard, data: FaceData, figures: dict[str, Any]) -> ModelCard:
+    """The card with one label set's headline figures beside others'; its weaknesses are those on its own label set."""
+    keys = ("count", "accuracy", "macro_f1", "recall", "expected_calibration_error", "negative_log_likelihood")
+    kept = {key: figures[key] for key in (*keys, "before_temperature", "without_overlap") if key in figures}
+    card = replace(card, metrics={**card.metrics, f"{data.source}_{data.split}": kept})
+    own = card.recipe.get("settings", {}).get("labels")
+    return replace(card, weaknesses=_weaknesses(kept["recall"])) if own == data.source else card
+
+
+def _weaknesses(recall: dict[str, float | None]) -> str:
+    """Which expressions a model misses more often than it finds them, the worst first."""
+    missed = sorted((found, name) for name, found in recall.items() if found is not None and found < 0.5)
+    if not missed:
+        return "It finds at least half of the test faces of every expression."
+    return "Of the test faces it finds only: " + ", ".join(f"{name} {found:.0%}" for found, name in missed) + "."

@@ -1,0 +1,184 @@
+"""`python -m fer_models leaderboard`: what `evaluate` kept, compared; one file that the dashboard only has to read."""
+
+import argparse
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_models import __version__
+from fer_models.analyzer import WEIGHTS
+from fer_models.errors import FerError
+from fer_models.evaluation.metrics import measure
+from fer_models.evaluation.predictions import Readings, load_readings
+from fer_models.evaluation.statistics import (
+    brier_score,
+    calibration_gap,
+    oracle_accuracy,
+    paired_tests,
+    reliability,
+    risk_coverage,
+    share_with_interval,
+)
+from fer_models.models.architectures import multiply_adds
+from fer_models.models.card import read_card
+from fer_models.models.ensemble import ENSEMBLE
+from fer_models.models.external_weights import foreign_file, load_foreign
+
+#: Sets of faces: the files `evaluate` wrote, without suffix.
+SETS: Final = ("fer2013_test", "ferplus_test")
+FILE: Final = "leaderboard.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of the command."""
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder of cards and weights")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read DIR/results/*_test.json and .npz, write DIR/results/leaderboard.json, print a table.
+
+    Raises:
+        FerError: results are missing or damaged.
+    """
+    results = args.weights / "results"
+    sets = {name: compare(results / f"{name}.json", args.seed) for name in SETS if (results / f"{name}.json").is_file()}
+    if not sets:
+        raise FerError(f"There is nothing to compare in {results}. Write it with: python -m fer_models evaluate --json")
+    shipped = dict.fromkeys(
+        name
+        for each in sets.values()
+        for name, figures in each["models"].items()
+        if name != ENSEMBLE and "baseline" not in figures
+    )
+    document = {
+        "command": "python -m fer_models leaderboard",
+        "version": __version__,
+        "seed": args.seed,
+        "sets": sets,
+        "cost": {name: _cost(args.weights, name) for name in shipped},
+    }
+    path = results / FILE
+    try:
+        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise FerError(f"Cannot write {path}: {error.strerror}.") from error
+    for name, each in sets.items():
+        print(f"{name}, {each['count']} faces")
+        for model, figures in each["models"].items():
+            accuracy = figures["accuracy"]
+            print(f"  {model:24} {accuracy['value']:7.2%}  [{accuracy['low']:.2%}, {accuracy['high']:.2%}]")
+        print(f"  {'any model right':24} {each['oracle']:7.2%}")
+    return 0
+
+
+def compare(path: Path, seed: int = 0) -> dict[str, Any]:
+    """Everything the dashboard shows about one set of faces.
+
+    Args:
+        path: the JSON file `evaluate` wrote; its readings lie beside it.
+        seed: of the bootstrap.
+
+    Raises:
+        FerError: a file is missing or damaged, or the two do not belong together.
+    """
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        hashes = {name: str(figures["sha256"]) for name, figures in told["models"].items()}
+        baselines = {
+            name: {"title": str(figures["baseline"]["title"])}
+            for name, figures in told["models"].items()
+            if "baseline" in figures
+        }
+        labels, split, command = str(told["labels"]), str(told["split"]), str(told["command"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FerError(f"{path} is not a file of `evaluate`: {error}") from error
+    readings = load_readings(path.with_suffix(".npz"))
+    if set(hashes) != set(readings.logits):
+        raise FerError(f"{path} and its .npz are about different models. Measure again with: {command}")
+    chosen = {name: logits.argmax(1) for name, logits in readings.logits.items()}
+    models = {name: _figures(readings, readings.probabilities(name), seed) for name in chosen}
+    for name, figures in models.items():
+        figures["sha256"] = hashes[name]
+        if name in baselines:
+            figures["baseline"] = baselines[name]
+        raw = readings.probabilities(name, calibrated=False)
+        figures["before_temperature"] = _calibration(readings.targets, raw)
+        figures["temperature"] = readings.temperatures[name]
+    members = [name for name in chosen if name not in baselines]
+    if len(members) > 1:
+        models[ENSEMBLE] = _figures(readings, readings.ensemble(members), seed)
+    kept = ~readings.copies
+    return {
+        "labels": labels,
+        "split": split,
+        "command": command,
+        "count": len(readings.targets),
+        "copies": int(readings.copies.sum()),
+        "models": models,
+        "pairs": [asdict(test) for test in paired_tests(readings.targets, chosen)],
+        "pairs_without_copies": [
+            asdict(test)
+            for test in paired_tests(readings.targets[kept], {name: each[kept] for name, each in chosen.items()})
+        ]
+        if kept.any()
+        else [],
+        "calibration_gaps": _calibration_gaps(readings, members, seed),
+        "oracle": oracle_accuracy(readings.targets, [chosen[name] for name in members or chosen]),
+    }
+
+
+def _figures(readings: Readings, probabilities: NDArray[np.float32], seed: int) -> dict[str, Any]:
+    targets, kept = readings.targets, ~readings.copies
+    right = probabilities.argmax(1) == targets
+    report = measure(targets, probabilities)
+    return {
+        "accuracy": asdict(share_with_interval(right, seed=seed)),
+        "accuracy_without_copies": asdict(share_with_interval(right[kept], seed=seed)) if kept.any() else None,
+        "macro_f1": report.macro_f1,
+        "recall": report.recall,
+        "labels": report.labels,
+        "confusion": report.confusion,
+        "risk_coverage": risk_coverage(targets, probabilities),
+        "after_temperature": _calibration(targets, probabilities),
+    }
+
+
+def _calibration_gaps(readings: Readings, members: list[str], seed: int) -> dict[str, dict[str, float]]:
+    """By model, how much larger its calibration error is than the best calibrated one's; that one is left out."""
+    probabilities = {name: readings.probabilities(name) for name in members}
+    if not members:
+        return {}
+    errors = {
+        name: measure(readings.targets, values).expected_calibration_error for name, values in probabilities.items()
+    }
+    best = min(errors, key=errors.__getitem__)
+    return {
+        name: asdict(calibration_gap(readings.targets, probabilities[name], probabilities[best], seed=seed))
+        for name in members
+        if name != best
+    }
+
+
+def _calibration(targets: NDArray[np.int64], probabilities: NDArray[np.float32]) -> dict[str, Any]:
+    report = measure(targets, probabilities)
+    return {
+        "expected_calibration_error": report.expected_calibration_error,
+        "negative_log_likelihood": report.negative_log_likelihood,
+        "brier": brier_score(targets, probabilities),
+        "reliability": [asdict(each) for each in reliability(targets, probabilities)],
+    }
+
+
+def _cost(weights: Path, name: str) -> dict[str, int]:
+    if foreign := foreign_file(weights, name):
+        card, network = load_foreign(foreign)
+        card, path = replace(card, multiply_adds=multiply_adds(network, card.input.size)), foreign
+    else:
+        card, path = read_card(weights / f"{name}.json"), weights / f"{name}.safetensors"
+    size = path.stat().st_size if path.is_file() else 0
+    return {"parameters": card.parameters, "multiply_adds": card.multiply_adds, "file_bytes": size}

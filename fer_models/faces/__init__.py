@@ -1,0 +1,1 @@
+"""Where the faces are, how they are aligned, and who is who from frame to frame."""

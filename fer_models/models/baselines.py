@@ -1,0 +1,44 @@
+"""Baselines: networks trained for comparison alone, whose weights lie outside of weights/ and are not shipped."""
+
+import argparse
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from fer_models.errors import FerError
+from fer_models.models.classifier import Classifier, load_classifier
+
+
+def add_baseline_argument(parser: argparse.ArgumentParser) -> None:
+    """The flag of every command that measures baselines beside the models."""
+    parser.add_argument(
+        "--baseline",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="weights (.safetensors, with the card beside) of networks that are measured too, but are no models of "
+        "this project: they are marked, and left out of the models' mean",
+    )
+
+
+def load_baselines(paths: Sequence[Path], taken: Collection[str], device: str = "auto") -> list[Classifier]:
+    """Load the networks of these files.
+
+    Args:
+        paths: each a NAME.safetensors with NAME.json beside it.
+        taken: names of models that are loaded already.
+        device: as for `load_classifier`.
+
+    Raises:
+        FerError: a file has another suffix, or the name of a model or of another baseline.
+        WeightsError: weights are missing, altered, or do not fit their card.
+        CardError: a card is missing or malformed.
+    """
+    found: dict[str, Classifier] = {}
+    for path in paths:
+        if path.suffix != ".safetensors":
+            raise FerError(f"--baseline {path}: expected a file NAME.safetensors with its card NAME.json beside it.")
+        if path.stem in (*taken, *found):
+            raise FerError(f"--baseline {path}: there is already a model {path.stem}. Rename the file and its card.")
+        found[path.stem] = load_classifier(path.stem, path.parent, device)
+    return list(found.values())

@@ -1,0 +1,97 @@
+"""ModelCard: the facts about a model as data, beside its weights in weights/NAME.json."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fer_models.errors import CardError, UnknownNameError
+from fer_models.expressions import expression
+from fer_models.models.preprocessing import InputSpec
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Facts about one model; nothing in it is code.
+
+    Attributes:
+        name: what commands, files and the API call it, such as "eac_resnet50".
+        title: what people read, such as "EAC (ResNet-50)".
+        architecture: a key of `networks.ARCHITECTURES`.
+        labels: expressions in the order of the logits. Never assume an order: join models by name.
+        input: what the network is fed.
+        training_labels: which label set it learned from, such as "FER2013" or "FER+ (7 expressions, majority)".
+        training_data: which pictures, with provenance and licence.
+        licence: of the weights.
+        parameters: how many numbers the network has.
+        multiply_adds: of one forward pass of one face; 0 if not counted.
+        sha256: of the weight file.
+        temperature: what logits are divided by before the softmax; fitted on the validation split.
+        intended_use: what it is for.
+        misuse: what it must not be used for.
+        recipe: how it was trained: every setting, and the command.
+        metrics: measured results, as `evaluate` and `calibrate` wrote them.
+        weaknesses: what it is known to get wrong, in words.
+    """
+
+    name: str
+    title: str
+    architecture: str
+    labels: tuple[str, ...]
+    input: InputSpec
+    training_labels: str
+    training_data: str
+    licence: str
+    parameters: int
+    sha256: str
+    temperature: float = 1.0
+    intended_use: str = ""
+    misuse: str = ""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    multiply_adds: int = 0
+    weaknesses: str = ""
+
+
+def read_card(path: Path, base: ModelCard | None = None) -> ModelCard:
+    """Read a card from JSON.
+
+    Args:
+        path: the file.
+        base: a card whose fields stand in for those the file leaves out, also inside its input; None: it must have all.
+
+    Raises:
+        CardError: the file is missing, is not JSON, or lacks or has too many fields.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if base is not None:
+            default = asdict(base)
+            data = default | data | {"input": default["input"] | data.get("input", {})}
+        data["labels"] = tuple(_known(label) for label in data["labels"])
+        spec = data["input"]
+        data["input"] = InputSpec(**spec | {"mean": tuple(spec["mean"]), "std": tuple(spec["std"])})
+        card = ModelCard(**data)
+    except FileNotFoundError:
+        raise CardError(f"There is no model card {path}. Restore it with: git checkout -- {path}") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise CardError(f"The model card {path} is malformed: {error}") from error
+    if len(set(card.labels)) != len(card.labels) or not card.labels:
+        raise CardError(f"The model card {path} repeats or lacks labels: {card.labels}")
+    return card
+
+
+def _known(label: str) -> str:
+    """The vocabulary's word for a label, such as another system's "Happy"; a label beyond it stays as it is."""
+    if not isinstance(label, str):
+        raise TypeError(f"the label {label!r} is no text")
+    try:
+        return expression(label)
+    except UnknownNameError:
+        return label
+
+
+def write_card(card: ModelCard, path: Path) -> None:
+    """Write a card as readable JSON."""
+    path.write_text(json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,302 @@
+"""The training loop: read it in one sitting. `train.py` is the command around it."""
+
+import csv
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from tqdm import tqdm
+
+from fer_models.datasets.dataset import FaceData
+from fer_models.errors import FerError
+from fer_models.expressions import EXPRESSIONS
+from fer_models.interrupts import noted_interrupts
+from fer_models.models.architectures import PooledClassifier
+from fer_models.training.augment import geometry, light
+from fer_models.training.losses import CrossEntropyTask, EACTask
+from fer_models.training.precision import usable_precision
+from fer_models.training.recipes import Recipe, Stage
+
+LOG_COLUMNS = ("epoch", "size", "lr", "loss", "train_accuracy", "validation_accuracy", "seconds")
+
+
+class Trainer:
+    """One training run: state, steps, validation, checkpoints.
+
+    After every epoch, and when interrupted, everything that decides how the run goes on is in OUT/checkpoint.pt, so a
+    resumed run takes the same steps as one that was never stopped.
+    """
+
+    def __init__(
+        self, network: PooledClassifier, recipe: Recipe, out: Path, device: torch.device, *, compiled: bool = False
+    ) -> None:
+        """Prepare a run of the recipe on a network; nothing is read or written yet.
+
+        Args:
+            network: trained in place.
+            recipe: all settings.
+            out: folder of the checkpoint and the log.
+            device: where to train.
+            compiled: let torch.compile fuse the features' steps, once for each input size.
+        """
+        self.recipe, self.out, self.device = recipe, out, device
+        self.precision = usable_precision(recipe.precision, device)
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.processes = dist.get_world_size() if dist.is_initialized() else 1
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = AveragedModel(self.network, multi_avg_fn=self._blend, use_buffers=True)
+        if compiled:  # in place and after the average was copied, so that names of weights stay as they are
+            self.network.features.compile(dynamic=False)
+        self.task = self._task()
+        parallel = dist.is_initialized()
+        self.step_module: nn.Module = nn.parallel.DistributedDataParallel(self.task) if parallel else self.task
+        self.optimizer = self._optimizer()
+        self.generator = torch.Generator(device)
+        self.spec = recipe.input(recipe.stages[-1].size)
+        self.epoch, self.batch_index, self.step = 0, 0, 0  # steps are counted within a stage
+        self.lr = 0.0
+        self.totals = [0.0, 0.0, 0.0]  # loss sum, correct, faces of the running epoch
+        self._stopped: list[int] = []  # filled by Ctrl-C
+        self.history: list[dict[str, float]] = []
+        self.best: dict[str, Any] = {"accuracy": -1.0, "weights": None, "epoch": -1}
+
+    @property
+    def schedule(self) -> list[Stage]:
+        """The stage of every epoch."""
+        return [stage for stage in self.recipe.stages for _ in range(stage.epochs)]
+
+    def fit(self, train: FaceData, validation: FaceData) -> None:
+        """Run or go on until the last epoch is done.
+
+        Raises:
+            FerError: the loss is no longer finite.
+            KeyboardInterrupt: after the running step ended and the checkpoint was saved.
+        """
+        faces, targets = train.pixels(), train.distributions() if self.recipe.soft else _one_hot(train)
+        with noted_interrupts("Saving a checkpoint after this step") as stopped:
+            self._stopped = stopped
+            self._run(faces, targets, validation)
+
+    def _run(self, faces: Tensor, targets: Tensor, validation: FaceData) -> None:
+        start = time.perf_counter()
+        try:
+            while self.epoch < len(self.schedule):
+                stage = self.schedule[self.epoch]
+                self._train_epoch(stage, faces, targets)
+                accuracy = self._validate(stage.size, validation)
+                self._close_epoch(stage, accuracy, time.perf_counter() - start)
+                start = time.perf_counter()
+        except KeyboardInterrupt:
+            self.save()
+            raise
+
+    def _train_epoch(self, stage: Stage, faces: Tensor, targets: Tensor) -> None:
+        count = self._batches_in(stage, len(faces))
+        if self.batch_index == 0:
+            if self.epoch == 0 or stage is not self.schedule[self.epoch - 1]:
+                self.step = 0
+                self.average.n_averaged.zero_()  # the next update copies: what one size taught would hold back another
+            self.generator.manual_seed(self._seed(self.epoch) + 7919 * (self.rank + 1))
+            torch.manual_seed(self._seed(self.epoch))  # MixUp and CutMix draw from the global generator
+        self.network.train()
+        batches = self._batches(stage, len(faces))
+        bar = tqdm(
+            total=count,
+            initial=self.batch_index,
+            desc=f"epoch {self.epoch + 1}/{len(self.schedule)} at {stage.size} px",
+            disable=self.rank > 0 or None,
+        )
+        with bar:
+            for index, rows in enumerate(batches):
+                if index < self.batch_index:
+                    continue
+                if self._stopped:  # between steps: in one, draws were made and statistics taken already
+                    raise KeyboardInterrupt
+                self._set_schedule(stage, count)
+                loss, logits = self._forward(faces[rows].to(self.device), targets[rows].to(self.device), stage)
+                self.optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+                self.optimizer.step()
+                self.step += 1
+                self.average.update_parameters(self.network)
+                right = (logits.argmax(1).cpu() == targets[rows].argmax(1)).sum().item()
+                if not math.isfinite(value := loss.item()):
+                    raise FerError(f"The loss became {value} in epoch {self.epoch + 1}: lower the learning rate.")
+                for place, amount in enumerate((value * len(rows), right, len(rows))):
+                    self.totals[place] += amount
+                self.batch_index = index + 1
+                bar.update()
+                bar.set_postfix(loss=f"{self.totals[0] / self.totals[2]:.3f}")
+
+    def _forward(self, faces: Tensor, targets: Tensor, stage: Stage) -> tuple[Tensor, Tensor]:
+        augmentation = self.recipe.augmentation.times(stage.strength)
+        self.task.erasing = augmentation.erase
+        pixels = geometry(self.spec.colour(faces), stage.size, augmentation, self.generator)
+        inputs = self.spec.normalise(light(pixels, augmentation, self.generator))
+        inputs = inputs.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        with self._autocast():
+            result: tuple[Tensor, Tensor] = self.step_module(inputs, targets, self.generator)
+            return result
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+    @torch.inference_mode()
+    def _validate(self, size: int, data: FaceData) -> float:
+        """Accuracy of the averaged weights, on unaugmented faces at the stage's size."""
+        self.average.eval()
+        spec = self.recipe.input(size)
+        right = 0
+        for start in range(0, len(data), 64):
+            inputs = spec.transform(list(data.faces[start : start + 64])).to(self.device)
+            with self._autocast():
+                logits = self.average(inputs.contiguous(memory_format=torch.channels_last))
+            right += int((logits.argmax(1).cpu().numpy() == data.targets[start : start + 64]).sum())
+        return right / len(data)
+
+    def _close_epoch(self, stage: Stage, accuracy: float, seconds: float) -> None:
+        loss, right, faces = self.totals
+        self.epoch, self.batch_index, self.totals = self.epoch + 1, 0, [0.0, 0.0, 0.0]
+        values = (self.epoch, stage.size, self.lr, loss / faces, right / faces, accuracy, seconds)
+        self.history.append({name: round(float(value), 6) for name, value in zip(LOG_COLUMNS, values, strict=True)})
+        if stage.size == self.recipe.stages[-1].size and accuracy > self.best["accuracy"]:
+            weights = {key: value.clone() for key, value in self.average.module.state_dict().items()}
+            self.best = {"accuracy": accuracy, "weights": weights, "epoch": self.epoch}
+        if self.rank == 0:
+            self.save()
+            with (self.out / "log.csv").open("w", newline="") as handle:
+                writer = csv.DictWriter(handle, LOG_COLUMNS)
+                writer.writeheader()
+                writer.writerows(self.history)
+            print(" ".join(f"{name} {value:g}" for name, value in self.history[-1].items()), flush=True)
+
+    def save(self) -> None:
+        """Write OUT/checkpoint.pt, whole or not at all."""
+        if self.rank > 0:
+            return
+        state = {
+            "recipe": _plain(asdict(self.recipe)),
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+            "global_generator": torch.get_rng_state(),
+            "progress": [self.epoch, self.batch_index, self.step],
+            "totals": self.totals,
+            "history": self.history,
+            "best": self.best,
+        }
+        partial = self.out / "checkpoint.partial"
+        torch.save(state, partial)
+        os.replace(partial, self.out / "checkpoint.pt")
+
+    def resume(self) -> None:
+        """Go on from OUT/checkpoint.pt.
+
+        Raises:
+            FerError: there is none, or it belongs to another recipe.
+        """
+        path = self.out / "checkpoint.pt"
+        if not path.is_file():
+            raise FerError(f"There is no {path} to resume from. Start without --resume.")
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if state["recipe"] != _plain(asdict(self.recipe)):
+            raise FerError(f"{path} was written by another recipe. Resume with the same recipe, or use another --out.")
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.batch_index, self.step = state["progress"]
+        drawn = state["generator"].cpu()
+        if len(drawn) == len(self.generator.get_state()):
+            self.generator.set_state(drawn)
+        elif self.batch_index:  # at the start of an epoch it is seeded anew
+            raise FerError(
+                f"{path} was written in the middle of an epoch on another kind of device. Resume there until the epoch "
+                "ends, or start anew with another --out."
+            )
+        torch.set_rng_state(state["global_generator"].cpu())
+        self.totals, self.history, self.best = state["totals"], state["history"], state["best"]
+
+    def _task(self) -> CrossEntropyTask | EACTask:
+        recipe, erasing = self.recipe, self.recipe.augmentation.erase
+        if recipe.objective == "eac":
+            return EACTask(
+                self.network,
+                weight=recipe.consistency,
+                view=recipe.view,
+                smoothing=recipe.smoothing,
+                erasing=erasing,
+            )
+        return CrossEntropyTask(
+            self.network,
+            smoothing=recipe.smoothing,
+            erasing=erasing,
+            mixing=recipe.augmentation.mix,
+            classes=len(EXPRESSIONS),
+        )
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        recipe = self.recipe
+        if recipe.optimizer == "adamw":
+            return torch.optim.AdamW(self.network.parameters(), recipe.lr, weight_decay=recipe.weight_decay, fused=True)
+        return torch.optim.SGD(
+            self.network.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
+        )
+
+    def _set_schedule(self, stage: Stage, count: int) -> None:
+        """Within each stage a linear warm-up and a cosine to zero; EAC's weight ramps up where it first counts."""
+        total, warm = stage.epochs * count, self.recipe.warmup
+        done = self.step / total
+        cosine = 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm)))
+        self.lr = self.recipe.lr * stage.peak * (min(1.0, (self.step + 1) / (warm * total)) if done < warm else cosine)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr
+        if isinstance(self.task, EACTask):
+            first = stage is next((each for each in self.schedule if each.consistency), None)
+            ramp = min(1.0, self.step / (self.recipe.ramp * total)) if first and self.recipe.ramp else 1.0
+            self.task.ramp = stage.consistency * ramp
+
+    def _blend(self, averaged: Sequence[Tensor], current: Sequence[Tensor], _: Tensor | int) -> None:
+        """Moving average whose memory grows with the stage, so that its first steps do not linger."""
+        decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        for old, new in zip(averaged, current, strict=True):
+            if old.is_floating_point():
+                old.lerp_(new, 1 - decay)
+            else:
+                old.copy_(new)
+
+    def _seed(self, epoch: int) -> int:
+        return self.recipe.seed * 100_003 + epoch
+
+    def _batches_in(self, stage: Stage, faces: int) -> int:
+        return max(1, round(faces * stage.share) // self._batch(stage))
+
+    def _batch(self, stage: Stage) -> int:
+        return stage.batch or self.recipe.batch
+
+    def _batches(self, stage: Stage, faces: int) -> Iterator[Tensor]:
+        """Rows of each step for this process; every process draws the same order and takes its part."""
+        order = torch.randperm(faces, generator=torch.Generator().manual_seed(self._seed(self.epoch)))
+        for index in range(self._batches_in(stage, faces)):
+            rows = order[index * self._batch(stage) : (index + 1) * self._batch(stage)]
+            yield rows[self.rank :: self.processes]
+
+
+def _one_hot(data: FaceData) -> Tensor:
+    return nn.functional.one_hot(torch.from_numpy(data.targets), len(EXPRESSIONS)).float()
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, so that what was written compares equal to what is read."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,292 @@
+"""What is kept of one camera between its frames, and how a frame is read. No pictures are kept, and no threads run."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_models.analyzer import Analyzer
+from fer_models.faces.tracking import Tracker
+from fer_models.results import Face, Prediction
+
+#: Seconds of a face's past that are kept for the chart.
+WINDOW_S: Final = 30.0
+#: Seconds between two kept readings of a face: a chart of a few hundred pixels shows no more.
+SPACING_S: Final = 0.25
+#: Faces with a past; the one seen longest ago goes first.
+MAX_PASTS: Final = 32
+_METER_S: Final = 2.0
+
+
+class Smoother:
+    """Exponential smoothing of readings that come at any times.
+
+    value += (1 - exp(-dt / time constant)) * (reading - value): a first-order low-pass, discrete but exact between
+    readings, so that the frame rate does not change how fast it follows: one time constant after a step it has covered
+    63 % of it.
+    """
+
+    def __init__(self) -> None:
+        """Start without a past."""
+        self._last: dict[tuple[int, str], tuple[float, NDArray[np.float32]]] = {}
+
+    def update(
+        self, face: int, model: str, reading: NDArray[np.float32], time_s: float, time_constant_s: float
+    ) -> NDArray[np.float32]:
+        """The smoothed reading of one model on one face.
+
+        Args:
+            face: the face's number.
+            model: the model's name.
+            reading: (C,) float32.
+            time_s: of the frame, on any clock; one before the last counts as the last.
+            time_constant_s: seconds; 0 gives the reading itself.
+
+        Returns:
+            (C,) float32; the first reading of a face as it is. Sums to 1 if the readings do.
+        """
+        before, value = self._last.get((face, model), (-math.inf, reading))
+        elapsed = max(time_s - before, 0.0)
+        share = 1.0 if time_constant_s <= 0 else -math.expm1(-elapsed / time_constant_s)
+        smoothed = np.asarray(value + np.float32(share) * (reading - value), np.float32)
+        self._last[face, model] = max(time_s, before), smoothed
+        return smoothed
+
+    def forget(self, faces: Sequence[int]) -> None:
+        """Drop everything about these faces."""
+        self._last = {key: value for key, value in self._last.items() if key[0] not in faces}
+
+
+class Series:
+    """One model's readings of one face over the last `WINDOW_S`, at least `SPACING_S` apart.
+
+    Attributes:
+        labels: what the columns of the readings are.
+    """
+
+    def __init__(self, labels: tuple[str, ...]) -> None:
+        """Start empty."""
+        self.labels = labels
+        self._samples: deque[tuple[float, NDArray[np.float32]]] = deque(maxlen=math.ceil(WINDOW_S / SPACING_S) + 1)
+
+    def add(self, time_s: float, probabilities: NDArray[np.float32]) -> None:
+        """Keep a reading (C,) unless the last one is too recent, and let go of those that left the window."""
+        if not self._samples or time_s - self._samples[-1][0] >= SPACING_S:
+            self._samples.append((time_s, probabilities))
+        while self._samples and self._samples[0][0] < time_s - WINDOW_S:
+            self._samples.popleft()
+
+    def __len__(self) -> int:
+        """How many readings are kept."""
+        return len(self._samples)
+
+    def points(self, expression: str) -> list[tuple[float, float]]:
+        """(time in s, probability) of one expression, the oldest first; none if the model does not know it."""
+        if expression not in self.labels:
+            return []
+        column = self.labels.index(expression)
+        return [(time_s, float(values[column])) for time_s, values in self._samples]
+
+
+class Stopwatch:
+    """Milliseconds of named stages, one after the other."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        """Start now; the clock counts seconds."""
+        self._clock = clock
+        self._start = self._last = clock()
+        self.laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> float:
+        """End a stage and start the next; ms of the one that ended."""
+        now = self._clock()
+        self.laps[name] = 1000 * (now - self._last)
+        self._last = now
+        return self.laps[name]
+
+    @property
+    def total(self) -> float:
+        """Ms from the start to the end of the last stage."""
+        return 1000 * (self._last - self._start)
+
+
+class Meter:
+    """Frames per second and mean times of the last two seconds: single frames' figures change too fast to be read.
+
+    Where frames take longer than that, of the last two frames.
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._frames: deque[tuple[float, Mapping[str, float]]] = deque(maxlen=256)
+
+    def add(self, time_s: float, figures: Mapping[str, float]) -> None:
+        """Count a frame with its figures by name, such as ms by stage."""
+        self._frames.append((time_s, figures))
+        while len(self._frames) > 2 and self._frames[0][0] < time_s - _METER_S:
+            self._frames.popleft()
+
+    @property
+    def fps(self) -> float:
+        """Frames per second; 0 until there are two frames."""
+        elapsed = self._frames[-1][0] - self._frames[0][0] if self._frames else 0.0
+        return (len(self._frames) - 1) / elapsed if elapsed > 0 else 0.0
+
+    @property
+    def means(self) -> dict[str, float]:
+        """Mean of each figure over the frames that have it."""
+        names = dict.fromkeys(name for _, figures in self._frames for name in figures)
+        return {name: float(np.mean([f[name] for _, f in self._frames if name in f])) for name in names}
+
+
+@dataclass(frozen=True, eq=False)
+class LiveFace:
+    """One face of a frame.
+
+    Attributes:
+        number: its number, the same in every frame.
+        face: where it is.
+        predictions: by model name; the probabilities are smoothed, the logits are this frame's.
+    """
+
+    number: int
+    face: Face
+    predictions: Mapping[str, Prediction]
+
+
+@dataclass(frozen=True, eq=False)
+class LiveFrame:
+    """One frame read.
+
+    Attributes:
+        faces: the largest first.
+        detect_ms: finding and aligning the faces, and waiting where other viewers are read at the same time.
+        models_ms: all models on all faces.
+    """
+
+    faces: tuple[LiveFace, ...]
+    detect_ms: float
+    models_ms: float
+
+
+class LiveSession:
+    """One viewer's camera: numbers faces, smooths what the models say, remembers `WINDOW_S` of it. From one thread.
+
+    Attributes:
+        faces: of the last frame, without feature maps.
+        chosen: number of the face the viewer looks at; None before the first face.
+        time_s: of the last frame.
+        meter: how fast frames are read.
+        ended: the camera was stopped or the page closed: a frame that is still being read is not to be shown.
+    """
+
+    def __init__(self) -> None:
+        """Start without a past."""
+        self.ended = False
+        self.clear()
+
+    def end(self) -> None:
+        """Forget everything, for good."""
+        self.ended = True
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.faces: tuple[LiveFace, ...] = ()
+        self.chosen: int | None = None
+        self.time_s = -math.inf
+        self.meter = Meter()
+        self._picked = False
+        self._tracker = Tracker()
+        self._smoother = Smoother()
+        self._pasts: dict[int, dict[str, Series]] = {}
+        self._seen: dict[int, float] = {}
+
+    def read(
+        self,
+        analyzer: Analyzer,
+        frame: NDArray[np.uint8],
+        time_s: float,
+        *,
+        models: Sequence[str] | None = None,
+        smoothing_s: float = 0.0,
+        features: bool = False,
+    ) -> LiveFrame:
+        """Find, number and read every face of a frame.
+
+        Args:
+            analyzer: shared by all sessions.
+            frame: (H, W, 3) uint8 RGB.
+            time_s: of the frame, on a clock that does not go back.
+            models: only these; None means all that are loaded.
+            smoothing_s: the time constant in seconds; 0 shows what the models say about this frame alone.
+            features: keep the feature maps on the returned predictions.
+
+        Raises:
+            ImageError: another shape or dtype.
+            UnknownNameError: a model that is not loaded.
+        """
+        watch = Stopwatch()
+        analyses = analyzer.analyze([frame], features=features, models=models)
+        elapsed = watch.lap("analyze")
+        models_ms = sum(p.latency_ms for analysis in analyses for p in analysis.predictions.values())
+        numbers = self._tracker.update(analyses, time_s)
+        faces = []
+        for number, analysis in zip(numbers, analyses, strict=True):
+            smoothed = {}
+            for name, prediction in analysis.predictions.items():
+                values = self._smoother.update(number, name, prediction.probabilities, time_s, smoothing_s)
+                self._pasts.setdefault(number, {}).setdefault(name, Series(prediction.labels)).add(time_s, values)
+                smoothed[name] = replace(prediction, probabilities=values)
+            self._seen[number] = time_s
+            faces.append(LiveFace(number, analysis.face, MappingProxyType(smoothed)))
+        self.time_s = time_s
+        self._forget()
+        self.faces = tuple(replace(face, predictions=_small(face.predictions)) for face in faces)
+        self._follow()
+        return LiveFrame(tuple(faces), max(elapsed - models_ms, 0.0), models_ms)
+
+    def choose(self, number: int) -> None:
+        """Look at another face; a number that is not remembered is ignored, for it may just have left."""
+        if number in self._seen:
+            self.chosen, self._picked = number, True
+
+    def face(self) -> LiveFace | None:
+        """The chosen face, if it is in the last frame."""
+        return next((face for face in self.faces if face.number == self.chosen), None)
+
+    def past(self) -> Mapping[str, Series]:
+        """The chosen face's readings by model name."""
+        return MappingProxyType({} if self.chosen is None else self._pasts.get(self.chosen, {}))
+
+    def remembered(self) -> int:
+        """How many faces are remembered."""
+        return len(self._seen)
+
+    def _follow(self) -> None:
+        """Choose a face where there is none, or another where the one that was not picked by the viewer has left."""
+        here = [face.number for face in self.faces]
+        if self.chosen not in self._seen:
+            self.chosen, self._picked = None, False
+        if here and self.chosen not in here and not self._picked:
+            self.chosen = here[0]
+
+    def _forget(self) -> None:
+        """Let go of faces that left the window, and of the oldest beyond `MAX_PASTS`."""
+        ranked = sorted(self._seen, key=lambda number: -self._seen[number])
+        gone = [n for i, n in enumerate(ranked) if i >= MAX_PASTS or self._seen[n] < self.time_s - WINDOW_S]
+        for number in gone:
+            self._seen.pop(number)
+            self._pasts.pop(number, None)
+        if gone:
+            self._smoother.forget(gone)
+
+
+def _small(predictions: Mapping[str, Prediction]) -> Mapping[str, Prediction]:
+    return MappingProxyType({name: replace(prediction, features=None) for name, prediction in predictions.items()})

@@ -1,0 +1,208 @@
+"""The Batch tab driven in headless Chromium: real uploads, real downloads."""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from fer_models.analyzer import MODELS, Analyzer
+from tests.helpers.browsing import MARKS, Gate, at_both_widths, browser, launched, uploads, watched_page
+
+__all__ = ["browser", "uploads"]
+
+pytestmark = MARKS
+
+
+@pytest.fixture(scope="module")
+def gate(analyzer: Analyzer) -> Gate:
+    return Gate(analyzer)
+
+
+@pytest.fixture(scope="module")
+def address(gate: Gate, uploads: Path) -> Iterator[str]:
+    with launched(gate, uploads) as (url, _):
+        yield url
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Page]:
+    """The Batch tab of a fresh page, watched."""
+    with watched_page(browser, address, getattr(request, "param", 1440)) as tab:
+        tab.get_by_role("tab", name="Batch").click()
+        tab.wait_for_selector("#batch-files input[type=file]", state="attached")
+        yield tab
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory, picture: NDArray[np.uint8]) -> list[Path]:
+    """Two faces, no face, a corrupt file, one face with a name that is markup and a formula."""
+    folder = tmp_path_factory.mktemp("photos")
+    paths = [folder / name for name in ("two.png", "none.png", "corrupt.jpg", "=1+<img src=x onerror=alert(1)>.png")]
+    Image.fromarray(picture).save(paths[0])
+    Image.fromarray(picture[:, :90]).save(paths[1])
+    paths[2].write_bytes(b"\xff\xd8\xff no picture")
+    Image.fromarray(picture[:, 100:200]).save(paths[3])
+    return paths
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory, picture: NDArray[np.uint8]) -> Path:
+    """A zip with class folders and a broken picture."""
+    folder = tmp_path_factory.mktemp("labelled")
+    path = folder / "labelled.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for index in range(6):
+            Image.fromarray(np.roll(picture[:, :100], 17 * index, 1)).save(folder / "x.png")
+            archive.write(folder / "x.png", f"set/{('happy', 'sad')[index % 2]}/{index}.png")
+        archive.writestr("set/sad/broken.png", b"no picture")
+        archive.writestr("set/readme.txt", b"notes")
+    return path
+
+
+def read(page: Page, *paths: Path) -> None:
+    page.set_input_files("#batch-files input[type=file]", list(paths))
+    expect(page.locator("#batch-files")).to_contain_text(paths[-1].name[:4])
+    page.get_by_role("button", name="Read the pictures").click()
+
+
+def rows(page: Page) -> list[list[str]]:
+    found = page.locator("#batch-table .virtual-row").all()
+    return [[cell.strip() for cell in row.get_by_role("gridcell").all_inner_texts()] for row in found]
+
+
+def download(page: Page, kind: str, folder: Path) -> Path:
+    with page.expect_download() as info:
+        page.get_by_role("button", name=kind, exact=True).click()
+    path = folder / info.value.suggested_filename
+    info.value.save_as(path)
+    return path
+
+
+@at_both_widths
+def test_many_files_give_a_table_a_chart_a_gallery_and_downloads(
+    page: Page, photos: list[Path], tmp_path: Path
+) -> None:
+    read(page, *photos)
+    summary = page.locator("#batch-summary")
+    expect(summary).to_contain_text("3 faces in 4 pictures, no face in 1, 1 could not be read.")
+    expect(page.locator("#batch-chart .js-plotly-plot .bars .point path")).to_have_count(28)
+    cards = page.locator("#batch-gallery .fer-face")
+    expect(cards).to_have_count(3)
+    shown = [float(text.split("Disagreement ")[1].split()[0]) for text in cards.all_inner_texts()]
+    assert shown == sorted(shown, reverse=True)
+    assert cards.first.locator("img").evaluate("image => image.naturalWidth") == 96
+    assert cards.first.locator("li").count() == len(MODELS)
+    table = page.locator("#batch-table")
+    expect(table).to_contain_text("No face was found.")
+    expect(page.locator("#batch-figures")).to_be_hidden()
+
+    names = ["two.png", "two.png", "none.png", "corrupt.jpg", photos[3].name]
+    document = json.loads(download(page, "JSON", tmp_path).read_text())
+    assert [row["file"] for row in document["rows"]] == names
+    assert [row["face"] for row in document["rows"]] == [1, 2, None, None, 1]
+    assert document["files"] == {"given": 4, "read": 4}
+    frame = pandas.read_csv(download(page, "CSV", tmp_path))
+    assert list(frame["file"]) == [*names[:4], f"'{names[4]}"]
+    columns = pandas.read_parquet(download(page, "Parquet", tmp_path))
+    assert list(columns["file"]) == names
+    assert list(columns) == list(frame) == list(document["rows"][0])
+    # Again, as the first file may be gone by then.
+    assert download(page, "CSV", tmp_path).name == "expressions.csv"
+
+
+def test_the_table_can_be_filtered_and_sorted(page: Page, photos: list[Path]) -> None:
+    read(page, *photos)
+    expect(page.locator("#batch-gallery .fer-face")).to_have_count(3)
+    page.get_by_role("radio", name="Files without a result").click()
+    expect(page.locator("#batch-gallery .fer-face")).to_have_count(0)
+    table = page.locator("#batch-table")
+    expect(table).not_to_contain_text("two.png")
+    assert [row[0] for row in rows(page)] == ["none.png", "corrupt.jpg"]
+    page.get_by_role("radio", name="All", exact=True).click()
+    expect(page.locator("#batch-gallery .fer-face")).to_have_count(3)
+    page.get_by_label("Find").fill("TWO")
+    expect(table).not_to_contain_text("corrupt.jpg")
+    expect(page.locator("#batch-gallery .fer-face")).to_have_count(2)
+    assert [row[:2] for row in rows(page)] == [["two.png", "1"], ["two.png", "2"]]
+    page.locator("#batch-table th[data-heading='1']").get_by_role("button", name="Open cell menu").click()
+    page.get_by_role("menuitem", name="Sort descending").click()
+    expect(page.locator("#batch-table .virtual-row").first.get_by_role("gridcell").nth(1)).to_have_text("2")
+    page.get_by_label("Find").fill("no such file")
+    expect(page.locator("#batch-gallery")).to_contain_text("No face to show.")
+    expect(table).not_to_contain_text("two.png")
+
+
+def test_a_labelled_zip_is_measured(page: Page, labelled: Path) -> None:
+    read(page, labelled)
+    expect(page.locator("#batch-summary")).to_contain_text("6 faces in 7 pictures, 1 could not be read.")
+    expect(page.locator("#batch-summary")).to_contain_text("1 other file in the zip left out")
+    figures = page.locator("#batch-figures")
+    expect(figures).to_contain_text("Measured on 6 labelled faces")
+    expect(figures).to_contain_text("1 labelled files have no face")
+    expect(figures.locator(".fer-table tbody tr")).to_have_count(len(MODELS))
+    expect(figures.locator(".fer-matrix")).to_have_count(len(MODELS))
+    for matrix in figures.locator(".fer-matrix tbody").all():
+        cells = [text for text in matrix.locator("td").all_inner_texts() if text]
+        assert sum(map(int, cells)) == 6
+    expect(page.locator("#batch-wrong")).to_contain_text("all models give the same other answer")
+
+
+def test_labels_of_a_csv_and_their_errors(page: Page, photos: list[Path], tmp_path: Path) -> None:
+    bad, good = tmp_path / "bad.csv", tmp_path / "good.csv"
+    bad.write_text("file,label\ntwo.png,hungry\n")
+    good.write_text("file,label\ntwo.png,happy\n")
+    page.get_by_role("button", name="Options").click()
+    page.set_input_files("#batch-labels input[type=file]", bad)
+    expect(page.locator("#batch-labels")).to_contain_text("bad")
+    read(page, *photos)
+    expect(page.get_by_role("alert")).to_contain_text("Line 2 of the labels: Unknown expression 'hungry'")
+    # The pictures are still there: only the labels need a change.
+    page.locator("#batch-labels").get_by_role("button", name="Clear").click()
+    page.set_input_files("#batch-labels input[type=file]", good)
+    expect(page.locator("#batch-labels")).to_contain_text("good")
+    page.get_by_role("button", name="Read the pictures").click()
+    expect(page.locator("#batch-figures")).to_contain_text("Measured on 1 labelled face:")
+
+
+@pytest.mark.parametrize("kind", ["nothing", "broken zip", "zip and picture"])
+def test_what_cannot_be_read_is_explained(page: Page, photos: list[Path], tmp_path: Path, kind: str) -> None:
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(b"no zip")
+    if kind == "nothing":
+        page.get_by_role("button", name="Read the pictures").click()
+    else:
+        read(page, *([broken] if kind == "broken zip" else [photos[0], broken]))
+    expected = {
+        "nothing": "Choose pictures",
+        "broken zip": "broken.zip is neither a folder nor a zip that can be read",
+    }.get(kind, "one zip, not both")
+    expect(page.get_by_role("alert")).to_contain_text(expected)
+    expect(page.get_by_role("button", name="Read the pictures")).to_be_visible()
+
+
+def test_stopping_keeps_what_is_done(
+    page: Page, gate: Gate, uploads: Path, tmp_path: Path, picture: NDArray[np.uint8]
+) -> None:
+    path = tmp_path / "many.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for index in range(80):
+            Image.fromarray(np.roll(picture[:, :100], index, 1)).save(tmp_path / "x.png")
+            archive.write(tmp_path / "x.png", f"{index:02}.png")
+    with gate.held(after=2):
+        read(page, path)
+        expect(page.locator(".fer-progress")).to_contain_text("of 80 pictures")
+        page.wait_for_function("Number(document.querySelector('.fer-progress [role=progressbar]')?.ariaValueNow) > 0")
+        page.get_by_role("button", name="Stop and keep what is done").click()
+        expect(page.locator("#batch-summary")).to_contain_text("Stopped:")
+    done = page.locator("#batch-gallery .fer-face").count()
+    assert 0 < done <= 32
+    page.get_by_role("button", name="Read other pictures").click()
+    expect(page.get_by_role("button", name="Read the pictures")).to_be_visible()
+    expect(page.locator("#batch-gallery .fer-face")).to_have_count(0)

@@ -1,0 +1,273 @@
+"""The Live tab driven in headless Chromium, with a film in place of a camera."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from benchmarks.live_soak import CHROMIUM as CAMERA
+from benchmarks.live_soak import write_mjpeg
+from dashboard.components.picture_input import EXAMPLES
+from fer_models.analyzer import MODELS, load_analyzer
+from tests.helpers.browsing import MARKS, at_both_widths, chromium, launched, open_page, uploads, watched_page
+
+__all__ = ["uploads"]
+
+pytestmark = MARKS
+
+
+class Served:
+    """A page that is served, with all a test may look at."""
+
+    def __init__(self, page: gr.Blocks, url: str, folder: Path) -> None:
+        self.page, self.url, self.folder = page, url, folder
+
+    def held(self) -> str:
+        """Everything the server keeps of sessions, as text, but for the example pictures, which are nobody's."""
+        sessions = self.page.state_holder.session_data.values()
+        values = [value for state in sessions for value in (*state.config_values.values(), *state.state_data.values())]
+        return repr([value for value in values if "-examples" not in repr(value)])
+
+    def pictures(self) -> list[Path]:
+        """Files that hold a picture in any form the page may have it."""
+        marks = (b"\xff\xd8\xff", b"\x89PNG", b"WEBP", b"data:image")
+        files = (path for path in self.folder.rglob("*") if path.is_file())
+        return [path for path in files if any(mark in path.read_bytes() for mark in marks)]
+
+
+@pytest.fixture(scope="module")
+def served(weights_dir: Path, uploads: Path) -> Iterator[Served]:
+    """Small random models behind the real face detector."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(uploads))
+        with launched(load_analyzer(weights=weights_dir, device="cpu"), uploads) as (url, page):
+            yield Served(page, url, uploads)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser whose camera shows two faces' worth of pictures and one without a face, in turns of four seconds."""
+    film = tmp_path_factory.mktemp("film") / "camera.mjpeg"
+    write_mjpeg(film, [EXAMPLES / "astronaut.jpg", EXAMPLES / "several_faces.jpg", EXAMPLES / "cat.jpg"], frames=120)
+    with chromium(CAMERA, f"--use-file-for-fake-video-capture={film}") as running:
+        yield running
+
+
+def show_live(page: Page) -> Page:
+    page.get_by_role("tab", name="Live").click()
+    expect(page.get_by_role("button", name="Start camera")).to_be_visible()
+    return page
+
+
+def open_live(context: BrowserContext, url: str) -> Page:
+    return show_live(open_page(context, url))
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, browser: Browser, served: Served) -> Iterator[Page]:
+    """The tab, watched, 1440 px wide or as `at_both_widths` says."""
+    with watched_page(browser, served.url, getattr(request, "param", 1440)) as tab:
+        yield show_live(tab)
+
+
+def start(page: Page) -> None:
+    page.get_by_role("button", name="Start camera").click()
+    expect(page.locator("#live-view img")).to_be_visible()
+
+
+def frame(page: Page) -> int:
+    return int(page.locator("[data-frame]").get_attribute("data-frame") or 0)
+
+
+def wait_for_frames(page: Page, count: int = 2) -> None:
+    page.wait_for_function(
+        "least => Number(document.querySelector('[data-frame]')?.dataset.frame) >= least", arg=frame(page) + count
+    )
+
+
+@at_both_widths
+def test_frames_come_and_are_read(page: Page) -> None:
+    start(page)
+    rows = page.locator(".fer-live-row")
+    expect(rows).to_have_count(4)
+    assert [row.get_attribute("data-model") for row in rows.all()] == list(MODELS)
+    expect(rows.first.locator(".fer-confidence")).to_contain_text("%")
+    wait_for_frames(page, 5)
+    assert page.locator("#live-view img").evaluate("image => image.naturalWidth") == 640
+    assert float(page.locator("[data-stage=fps]").inner_text()) > 0
+    for stage in ("decode", "detect", "models", "draw", "total"):
+        assert float(page.locator(f"[data-stage={stage}]").inner_text()) >= 0
+    expect(page.locator("[data-stage=delay]")).to_contain_text("ms")
+    expect(page.locator(".fer-live-charts figure")).to_have_count(4)
+    expect(page.locator(".fer-live-charts path")).to_have_count(28)
+    expect(page.locator(".fer-live-state")).to_contain_text("Live")
+
+
+def test_what_is_shown_follows_the_film(page: Page) -> None:
+    start(page)
+    page.evaluate("""() => {
+        window.counts = new Set();
+        window.texts = new Set();
+        addEventListener('fer-live-shown', () => {
+            counts.add(document.querySelectorAll('#live-view .fer-live-box').length);
+            texts.add([...document.querySelectorAll('.fer-live-row')].map(row => row.innerText).join());
+        });
+    }""")
+    page.wait_for_function("counts.has(0) && counts.has(1) && Math.max(...counts) >= 4")
+    assert page.evaluate("texts.size") > 3
+
+
+def test_a_model_can_be_switched_off_and_on_while_it_runs(page: Page) -> None:
+    start(page)
+    expect(page.locator(".fer-live-row")).to_have_count(4)
+    page.get_by_role("checkbox", name="VGG16").click()
+    expect(page.locator(".fer-live-row")).to_have_count(3)
+    expect(page.locator(".fer-live-row[data-model=vgg16]")).to_have_count(0)
+    expect(page.locator(".fer-live-charts figure")).to_have_count(3)
+    wait_for_frames(page)
+    page.get_by_role("checkbox", name="VGG16").click()
+    expect(page.locator(".fer-live-row[data-model=vgg16]")).to_have_count(1)
+
+
+def test_the_overlay_is_switched_on_while_it_runs(page: Page) -> None:
+    start(page)
+    page.get_by_role("radio", name="EAC_RESNET50").click()
+    expect(page.locator(".fer-picture-note")).to_contain_text("strongest evidence EAC_RESNET50")
+    page.get_by_role("radio", name="Off").click()
+    expect(page.locator(".fer-picture-note")).not_to_contain_text("evidence")
+
+
+@at_both_widths
+def test_another_face_is_chosen_in_the_paused_picture(page: Page) -> None:
+    start(page)
+    page.wait_for_function("document.querySelectorAll('#live-view .fer-live-box').length >= 4")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".fer-live-state")).to_contain_text("nothing is sent")
+    boxes = page.locator("#live-view .fer-live-box")
+    if boxes.count() < 4:
+        pytest.skip("the film had moved on before the pause")
+    words = boxes.locator(".fer-live-tag span")
+    assert {word.evaluate("span => getComputedStyle(span).color") for word in words.all()} == {"rgb(255, 255, 255)"}
+    told = [word.is_visible() for word in words.all()]
+    chosen = [box.get_attribute("aria-pressed") == "true" for box in boxes.all()]
+    narrow = page.viewport_size is not None and page.viewport_size["width"] < 640
+    assert told == (chosen if narrow else [True] * boxes.count())  # so many words would cover each other on a phone
+    other = page.locator("#live-view .fer-live-box[aria-pressed=false]").first
+    number = other.get_attribute("data-face")
+    other.click()
+    expect(page.locator(".fer-live-panel .fer-eyebrow")).to_have_text(f"Face {number}")
+    button = page.get_by_role("button", name=f"Face {number}", exact=True)
+    expect(button).to_have_attribute("aria-pressed", "true")
+    before = frame(page)
+    page.get_by_role("button", name="Go on").click()
+    page.wait_for_function(
+        "before => Number(document.querySelector('[data-frame]').dataset.frame) > before", arg=before
+    )
+
+
+def test_pause_sends_nothing_and_stop_ends_the_camera(page: Page, served: Served) -> None:
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if "data:image" in (request.post_data or "") else None)
+    start(page)
+    wait_for_frames(page)
+    assert sent
+    page.get_by_role("button", name="Pause").click()
+    before = frame(page)
+    sent.clear()
+    page.wait_for_timeout(1500)
+    assert sent == [] and frame(page) == before
+    assert page.evaluate("document.querySelector('#live-camera video').srcObject.active")
+    page.evaluate("window.camera = document.querySelector('#live-camera video').srcObject")
+    page.get_by_role("button", name="Stop camera").click()
+    expect(page.locator(".fer-live-idle")).to_be_visible()
+    assert page.evaluate("camera.getTracks().every(track => track.readyState === 'ended')")
+    expect(page.locator(".fer-live-row")).to_have_count(0)
+    page.wait_for_timeout(500)
+    assert "data:image" not in served.held() and "LiveSession" not in served.held()
+    start(page)
+    wait_for_frames(page)
+
+
+def test_another_tab_of_the_page_pauses_the_camera(page: Page) -> None:
+    start(page)
+    wait_for_frames(page)
+    page.get_by_role("tab", name="Compare").click()
+    page.wait_for_function("document.querySelector('.fer-live-state').textContent.includes('not in view')")
+    page.get_by_role("tab", name="Live").click()
+    expect(page.locator(".fer-live-state")).to_contain_text("Live")
+    wait_for_frames(page)
+
+
+def test_a_closed_page_leaves_nothing(browser: Browser, served: Served) -> None:
+    context = browser.new_context()
+    tab = open_live(context, served.url)
+    sent: list[int] = []
+    tab.on("request", lambda request: sent.append(1) if "data:image" in (request.post_data or "") else None)
+    start(tab)
+    wait_for_frames(tab, 5)
+    assert sent, "frames go as data of an event"
+    assert served.pictures() == [], "no frame is on the disk while the camera runs"
+    assert "LiveSession" in served.held() and "data:image" in served.held()
+    context.close()
+    waiting = browser.new_context().new_page()
+    for _ in range(120):
+        if "LiveSession" not in served.held() and "data:image" not in served.held():
+            break
+        waiting.wait_for_timeout(500)
+    assert "LiveSession" not in served.held() and "data:image" not in served.held()
+    assert served.pictures() == []
+    waiting.context.close()
+
+
+def test_two_viewers_get_their_share(browser: Browser, served: Served) -> None:
+    contexts = [browser.new_context() for _ in range(2)]
+    pages = [open_live(context, served.url) for context in contexts]
+    for tab in pages:
+        start(tab)
+    before = [frame(tab) for tab in pages]
+    wait_for_frames(pages[0], 12)
+    shares = [frame(tab) - first for tab, first in zip(pages, before, strict=True)]
+    assert min(shares) * 3 >= max(shares) > 0
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("NotAllowedError", "does not let this page use the camera"),
+        ("NotFoundError", "No camera was found"),
+        ("NotReadableError", "another program may be using it"),
+    ],
+)
+def test_a_camera_that_does_not_start_is_explained(browser: Browser, served: Served, error: str, words: str) -> None:
+    context = browser.new_context()
+    context.add_init_script(
+        f"navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', {json.dumps(error)}));"
+    )
+    tab = open_live(context, served.url)
+    expect(tab.get_by_role("alert")).to_have_count(0)
+    tab.get_by_role("button", name="Start camera").click()
+    expect(tab.get_by_role("alert")).to_contain_text(words)
+    expect(tab.get_by_role("alert")).to_contain_text("Compare tab")
+    expect(tab.get_by_role("button", name="Start camera")).to_be_enabled()
+    expect(tab.get_by_role("button", name="Stop camera")).to_be_hidden()
+    expect(tab.locator(".fer-live-idle")).to_be_visible()
+    context.close()
+
+
+def test_plain_http_from_elsewhere_says_what_to_do(browser: Browser, served: Served) -> None:
+    context = browser.new_context()
+    # As on a page from another machine over plain http: no mediaDevices, no secure context.
+    context.add_init_script(
+        "Object.defineProperty(Navigator.prototype, 'mediaDevices', {value: undefined});"
+        "Object.defineProperty(window, 'isSecureContext', {value: false});"
+    )
+    tab = open_live(context, served.url)
+    for words in ("plain http", "localhost", "ssh -L", "--share"):
+        expect(tab.get_by_role("alert")).to_contain_text(words)
+    expect(tab.locator("#live-view")).to_be_visible()
+    context.close()

@@ -1,0 +1,128 @@
+"""The page in headless Chromium: the browser, the app it visits, and a page that is watched."""
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+import app
+from fer_models.analyzer import WEIGHTS, Analyzer
+from tests.helpers.serving import free_port
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = (
+    "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
+)
+#: How long a page may take for anything, in ms: the machine may be busy.
+WAIT = 60_000
+expect.set_options(timeout=WAIT)
+
+#: The `pytestmark` of a module that drives the page.
+MARKS = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH"),
+]
+#: For tests with a fixture `page` that takes its width from its parameter.
+at_both_widths = pytest.mark.parametrize("page", [1440, 390], indirect=True)
+
+
+class Gate(Analyzer):
+    """An analyzer that can be held up, so that a test can act while faces are being read."""
+
+    def __init__(self, analyzer: Analyzer) -> None:
+        super().__init__(list(analyzer.classifiers.values()), analyzer.detector)
+        self._permits: threading.Semaphore | None = None
+
+    @contextmanager
+    def held(self, after: int = 0) -> Iterator[None]:
+        """Let so many readings of faces through, then none until the context ends."""
+        self._permits = permits = threading.Semaphore(after)
+        try:
+            yield
+        finally:
+            self._permits = None
+            permits.release(1000)  # whoever waits
+
+    def read(self, found: Any, **options: Any) -> Any:
+        permits = self._permits
+        assert not found or permits is None or permits.acquire(timeout=120)
+        return super().read(found, **options)
+
+
+@contextmanager
+def chromium(arguments: str = ARGUMENTS, *more: str) -> Iterator[Browser]:
+    """Run a browser until the context ends."""
+    flags = [*arguments.split(), *more]
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM, args=flags) as running:
+        yield running
+
+
+@contextmanager
+def launched(analyzer: Analyzer, uploads: Path, weights: Path = WEIGHTS) -> Iterator[tuple[str, gr.Blocks]]:
+    """Serve the app on a free port until the context ends.
+
+    Args:
+        analyzer: the loaded models.
+        uploads: where Gradio keeps what it is sent.
+        weights: folder of the cards and results that are shown.
+
+    Yields:
+        Its address, with a slash at the end, and its page.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(uploads))
+        page = app.build_app(analyzer, weights)
+        _, address, _ = page.launch(prevent_thread_lock=True, server_port=free_port(), **app.launch_settings())
+        try:
+            yield address, page
+        finally:
+            page.close()
+
+
+def open_page(context: BrowserContext, address: str, wait: int = WAIT) -> Page:
+    """Open an address in a new page whose actions may take `wait` ms."""
+    page = context.new_page()
+    page.set_default_timeout(wait)
+    page.goto(address)
+    return page
+
+
+@contextmanager
+def watched_page(browser: Browser, address: str, width: int = 1440, wait: int = WAIT) -> Iterator[Page]:
+    """Open an address in a fresh page, some px wide.
+
+    Afterwards: nothing is wider than the page, nothing was asked of another host, no error was thrown and no content
+    security policy broken.
+    """
+    outside: list[str] = []
+    errors: list[str] = []
+    with browser.new_context(viewport={"width": width, "height": 900}) as context:
+        context.on(
+            "request",
+            lambda sent: None if sent.url.startswith((address, "data:", "blob:")) else outside.append(sent.url),
+        )
+        context.on("weberror", lambda error: errors.append(str(error.error)))
+        context.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
+        page = open_page(context, address, wait)
+        yield page
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, f"{wide} px in a page of {width} px"
+    assert outside == [] and errors == [], (outside, errors)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the module's app is sent lies here."""
+    return tmp_path_factory.mktemp("uploads")

@@ -1,0 +1,253 @@
+"""What is shipped: weights that fit their cards, figures that belong to these weights, a README that tells them."""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fer_models.analyzer import MODELS, WEIGHTS, Analyzer, available_models, load_analyzer
+from fer_models.datasets.loading import load_data
+from fer_models.evaluation.corruptions import CORRUPTIONS, corrupt
+from fer_models.evaluation.evaluate import read_faces
+from fer_models.evaluation.leaderboard import compare
+from fer_models.evaluation.predictions import load_readings
+from fer_models.expressions import EXPRESSIONS
+from fer_models.faces.alignment import align, whole_picture
+from fer_models.media.images import read_image
+from fer_models.models.architectures import multiply_adds
+from fer_models.models.card import read_card
+from fer_models.models.weights import sha256_of
+from fer_models.training.recipes import find_recipe
+
+ROOT = WEIGHTS.parent
+RESULTS = {labels: WEIGHTS / "results" / f"{labels}_test.json" for labels in ("fer2013", "ferplus")}
+#: Model, label set it learned from, least accuracy on that set's test split.
+FLOORS = [
+    ("resnet50", "fer2013", 0.60),
+    ("vgg16", "fer2013", 0.62),
+    ("eac_resnet50", "ferplus", 0.75),
+    ("eac_mobilenet_v2", "ferplus", 0.75),
+]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Analyzer:
+    return load_analyzer(device="cpu")
+
+
+def results(labels: str) -> dict[str, Any]:
+    """What `evaluate` wrote, without the baselines, whose weights are not shipped."""
+    document: dict[str, Any] = json.loads(RESULTS[labels].read_text())
+    document["models"] = {name: told for name, told in document["models"].items() if "baseline" not in told}
+    return document
+
+
+def test_the_four_models_are_there_with_their_cards() -> None:
+    assert available_models()[:4] == list(MODELS)
+    for name in MODELS:
+        card = read_card(WEIGHTS / f"{name}.json")
+        path = WEIGHTS / f"{name}.safetensors"
+        assert sha256_of(path) == card.sha256
+        assert path.stat().st_size < 50_000_000
+        assert set(card.labels) == set(EXPRESSIONS)
+        assert card.input.size == card.recipe["settings"]["stages"][-1]["size"]
+        words = card.recipe["command"].split()
+        assert words[:5] == ["python", "-m", "fer_models", "train", name]
+        made = find_recipe(name, words[words.index("--recipe") + 1])  # its command is one that can be given
+        assert [asdict(stage) for stage in made.stages] == card.recipe["settings"]["stages"]
+        assert card.misuse and card.intended_use and card.training_data and card.licence == "MIT"
+
+
+@pytest.mark.parametrize("labels", RESULTS)
+def test_results_belong_to_the_shipped_weights(labels: str) -> None:
+    document = results(labels)
+    assert set(document["models"]) == set(MODELS)
+    assert document["split"] == "test" and document["views"] == 1
+    for name, figures in document["models"].items():
+        assert figures["sha256"] == read_card(WEIGHTS / f"{name}.json").sha256, f"measure {name} again"
+        confusion = np.array(figures["confusion"])
+        assert confusion.sum() == figures["count"] == {"fer2013": 3589, "ferplus": 3137}[labels]
+        assert np.trace(confusion) / confusion.sum() == pytest.approx(figures["accuracy"])
+
+
+@pytest.mark.parametrize(("name", "labels", "floor"), FLOORS)
+def test_accuracy_is_above_its_floor(name: str, labels: str, floor: float) -> None:
+    assert results(labels)["models"][name]["accuracy"] >= floor
+
+
+def test_the_readme_tells_the_measured_figures() -> None:
+    text = (ROOT / "README.md").read_text()
+    for name in MODELS:
+        title = read_card(WEIGHTS / f"{name}.json").title
+        row = re.search(rf"^\| {re.escape(title)} \|.*$", text, re.MULTILINE)
+        assert row, f"the README has no row for {title}"
+        told = [float(figure) for figure in re.findall(r"(\d+\.\d) %", row[0])]
+        measured = []
+        for labels in RESULTS:
+            figures = results(labels)["models"][name]
+            measured += [figures["accuracy"], figures["without_overlap"]["accuracy"]]
+        assert told == [round(100 * figure, 1) for figure in measured]
+
+
+def test_the_readmes_sentences_tell_the_measured_figures() -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    board = json.loads((WEIGHTS / "results" / "leaderboard.json").read_text())["sets"]
+    own, plus = (board[f"{labels}_test"] for labels in RESULTS)
+
+    def share(told: dict[str, Any], name: str) -> str:
+        return f"{100 * told['models'][name]['accuracy']['value']:.1f} %"
+
+    def chance(told: dict[str, Any], key: str) -> str:
+        (pair,) = (p for p in told[key] if {p["first"], p["second"]} == {"eac_mobilenet_v2", "plain_mobilenet_v2"})
+        return f"{pair['p_value']:.2f}"
+
+    eac, plain = "eac_mobilenet_v2", "plain_mobilenet_v2"
+    tests = [[chance(told, key) for key in ("pairs", "pairs_without_copies")] for told in (plus, own)]
+    apart = [
+        100 * told["models"]["ensemble"]["after_temperature"]["expected_calibration_error"] for told in (own, plus)
+    ]
+    finds = [
+        f"{100 * plus['models'][name]['recall'][label]:.0f} %"
+        for name, label in (("eac_resnet50", "fear"), (eac, "disgust"), (eac, "fear"))
+    ]
+    assert plus["models"]["eac_resnet50"]["recall"]["disgust"] == 0
+    for sentence in (
+        f"has {share(plus, plain)} on FER+ where EAC has {share(plus, eac)} (McNemar, p = {tests[0][0]}; without "
+        f"training copies {tests[0][1]}), and {share(own, plain)} on FER2013's labels where EAC has {share(own, eac)} "
+        f"(p = {tests[1][0]}; {tests[1][1]})",
+        f"has {share(own, 'ensemble')} on FER2013's labels and {share(plus, 'ensemble')} on FER+",
+        f"its accuracy are {apart[0]:.0f} and {apart[1]:.0f} percent points apart",
+        f"EAC (ResNet-50) finds no disgust and {finds[0]} of the fearful FER+ test faces, EAC (MobileNetV2) {finds[1]} "
+        f"and {finds[2]}.",
+    ):
+        assert sentence in text, sentence
+
+
+def test_the_readme_tells_the_attention_studys_figures() -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    document = json.loads((WEIGHTS / "results" / "attention_ferplus.json").read_text())
+    models = document["models"]
+    for name in MODELS:
+        assert models[name]["sha256"] == read_card(WEIGHTS / f"{name}.json").sha256, "measure the attention again"
+    plain, eac = (models[f"{kind}_mobilenet_v2"]["consistency"]["correlation"]["mean"] for kind in ("plain", "eac"))
+    assert f"with {plain:.2f} in MobileNetV2 trained without EAC, and with {eac:.2f} in the same network" in text
+
+    def beats(rival: str) -> set[tuple[str, str]]:
+        return {
+            (name, test)
+            for name in MODELS
+            for test in ("deletion", "insertion", "road", "arcc")
+            if models[name]["faithfulness"][test][f"gain_over_{rival}"]["interval"][0] > 0
+        }
+
+    assert beats("blob") == {("eac_resnet50", test) for test in ("deletion", "insertion", "road")}
+    assert len(beats("random")) == 15 and ("eac_mobilenet_v2", "deletion") not in beats("random")
+
+
+def test_the_readme_tells_the_noise_studys_figures() -> None:
+    text = (ROOT / "README.md").read_text()
+    study = json.loads((WEIGHTS / "results" / "noise_study.json").read_text())
+    runs = {(run["method"], run["noise"]): run for run in study["runs"]}
+    shares = (0, 10, 20, 30)
+    assert set(runs) == {(method, noise) for method in ("plain", "eac") for noise in shares}
+    assert all(run["finished"] for run in runs.values()) and study["epochs"] == 20
+
+    def told(noise: int, key: str) -> list[str]:
+        return [f"{100 * runs[method, noise][key]:.1f} %" for method in ("plain", "eac")]
+
+    def held(noise: int) -> list[str]:
+        ends = [runs[method, noise]["curve"][-1]["wrong_labels_held"] for method in ("plain", "eac")]
+        return ["-" if share is None else f"{100 * share:.0f} %" for share in ends]
+
+    rows = re.findall(r"^\| (\d+) % \| (.+) \|$", text, re.MULTILINE)
+    expected = [
+        [*told(noise, "last_test_accuracy"), *told(noise, "best_test_accuracy"), *held(noise)] for noise in shares
+    ]
+    assert [(share, cells.split(" | ")) for share, cells in rows] == list(zip(map(str, shares), expected, strict=True))
+    last = {noise: [runs[method, noise]["last_test_accuracy"] for method in ("plain", "eac")] for noise in shares}
+    gains = [eac - plain for plain, eac in last.values()]
+    assert gains == sorted(gains), "the README says: the more of them there are"
+
+
+def test_an_example_is_read_as_anybody_would_read_it(shipped: Analyzer) -> None:
+    """A portrait with a broad smile."""
+    (face,) = shipped.analyze([read_image(ROOT / "examples" / "astronaut.jpg")])
+    labels = [prediction.label for prediction in face.predictions.values()]
+    assert labels.count("happiness") >= 3, labels
+
+
+@pytest.mark.shared
+def test_measured_anew_on_some_test_faces(shipped: Analyzer, fer2013: Path) -> None:
+    """A hundred faces fed as the app feeds them get the answers on file, and about the same logits."""
+    for labels in RESULTS:
+        data = load_data(labels, fer2013, "test")
+        rows = np.arange(0, len(data), len(data) // 100)[:100]
+        logits, _ = read_faces(shipped, data.take(rows))
+        kept = load_readings(RESULTS[labels].with_suffix(".npz"))
+        assert np.array_equal(kept.targets[rows], data.targets[rows])
+        for name in MODELS:
+            before, now = kept.logits[name][rows], logits[name]
+            assert (before.argmax(1) == now.argmax(1)).mean() >= 0.99, name
+            assert np.abs(before - now).max() < 0.05, name
+
+
+@pytest.mark.parametrize("labels", RESULTS)
+def test_the_leaderboard_is_what_its_readings_give(labels: str) -> None:
+    """Accuracy, recalls, confusion, pairs, calibration, risk: everything that is computed from the answers on file."""
+    stored = json.loads((WEIGHTS / "results" / "leaderboard.json").read_text())["sets"][f"{labels}_test"]
+    anew = json.loads(json.dumps(compare(RESULTS[labels])))
+    for key in ("accuracy", "recall", "confusion", "risk_coverage"):
+        assert anew["models"]["eac_mobilenet_v2"][key] == stored["models"]["eac_mobilenet_v2"][key], key
+    assert (anew["pairs"], anew["pairs_without_copies"]) == (stored["pairs"], stored["pairs_without_copies"])
+    assert anew["oracle"] == stored["oracle"]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("labels", RESULTS)
+def test_a_row_of_the_robustness_table_measured_anew(shipped: Analyzer, fer2013: Path, labels: str) -> None:
+    """The smallest model, as it is and at one kind and strength, on the faces of the file."""
+    told = json.loads((WEIGHTS / "results" / f"robustness_{labels}.json").read_text())
+    name, kind, strength = "eac_mobilenet_v2", "low light", 3
+    assert told["sha256"][name] == read_card(WEIGHTS / f"{name}.json").sha256
+    data = load_data(labels, fer2013, "test")
+    data = data.take(np.sort(np.random.default_rng(told["seed"]).permutation(len(data))[: told["count"]]))
+    generator = np.random.default_rng([told["seed"], list(CORRUPTIONS).index(kind), strength])
+    worse = [corrupt(face, kind, strength, generator) for face in data.faces]
+    expected = [told["clean"][name], told["corrupted"][kind][name][strength - 1]]
+    for faces, accuracy in zip(([*data.faces], worse), expected, strict=True):
+        answers = shipped.classifiers[name].predict(faces)
+        right = np.mean([EXPRESSIONS.index(answer.label) for answer in answers] == data.targets)
+        assert right == pytest.approx(accuracy, abs=1.5 / len(faces))  # one face may lie on the edge
+
+
+@pytest.mark.shared
+def test_a_row_of_the_noise_table_measured_anew(fer2013: Path) -> None:
+    study = json.loads((WEIGHTS / "results" / "noise_study.json").read_text())
+    (run,) = (each for each in study["runs"] if (each["method"], each["noise"]) == ("plain", 30))
+    (classifier,) = (
+        each for each in load_analyzer(["noise_plain_30_0"], weights=WEIGHTS / "noise").classifiers.values()
+    )
+    data = load_data("ferplus", fer2013, "test")
+    answers = [EXPRESSIONS.index(answer.label) for answer in classifier.predict([*data.faces])]
+    right = float(np.mean(answers == data.targets))
+    assert right == pytest.approx(run["last_test_accuracy"], abs=0.003)  # shipped in float16
+
+
+def test_the_cost_of_each_model_counted_anew(shipped: Analyzer) -> None:
+    told = json.loads((WEIGHTS / "results" / "leaderboard.json").read_text())["cost"]
+    for name in MODELS:
+        classifier = shipped.classifiers[name]
+        assert told[name] == {
+            "parameters": sum(each.numel() for each in classifier.network.parameters()),
+            "multiply_adds": multiply_adds(classifier.network, classifier.card.input.size),
+            "file_bytes": (WEIGHTS / f"{name}.safetensors").stat().st_size,
+        }
+
+
+def test_the_whole_picture_reading_of_a_dataset_face_is_untouched() -> None:
+    face = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+    assert (align(face, whole_picture(face)) == face).all()

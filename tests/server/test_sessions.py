@@ -1,0 +1,144 @@
+"""What the server holds of its visitors goes when nobody can come back to it."""
+
+import asyncio
+import datetime
+import time
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from gradio.state_holder import StateHolder
+from numpy.typing import NDArray
+
+from dashboard.server import sessions
+from dashboard.server.sessions import CALL_S, CLOSED_S, OPEN_S, SessionMiddleware, Sessions
+from fer_models.analyzer import Analyzer
+from tests.helpers.serving import HTTP, call, send, serving
+
+
+@pytest.fixture
+def deleted() -> list[Any]:
+    return []
+
+
+@pytest.fixture
+def holder(deleted: list[Any]) -> StateHolder:
+    """Three sessions: two with a result, one of a call of the API."""
+    with gr.Blocks() as page:
+        state = gr.State(None, time_to_live=3600, delete_callback=deleted.append)
+        shown = gr.HTML()
+    holder = StateHolder()  # type: ignore[no-untyped-call]
+    holder.set_blocks(page)
+    for name in ("open", "closed", "call"):
+        session = holder[name]
+        session[state._id] = None if name == "call" else f"photo of {name}"
+        session._update_value_in_config(shown._id, "<img>")
+    return holder
+
+
+def wait(holder: StateHolder, found: Sessions, seconds: float) -> None:
+    """As if so much time had passed."""
+    for times in (holder.time_last_used, found._closed):
+        for name in times:
+            times[name] -= datetime.timedelta(seconds=seconds)
+
+
+def test_each_kind_of_session_goes_in_its_time(holder: StateHolder, deleted: list[Any]) -> None:
+    found = Sessions()
+    found.opened("open")
+    found.opened("closed")
+    found.closed("closed")
+    assert found.sweep(holder) == 0
+    wait(holder, found, CALL_S)
+    assert found.sweep(holder) == 1 and set(holder.session_data) == {"open", "closed"}
+    wait(holder, found, CLOSED_S - CALL_S)
+    assert found.sweep(holder) == 1 and [*holder.session_data] == ["open"] and deleted[-1] == "photo of closed"
+    wait(holder, found, OPEN_S - CLOSED_S - 1)
+    assert found.sweep(holder) == 0
+    wait(holder, found, 1)
+    assert found.sweep(holder) == 1 and not holder.session_data and not holder.time_last_used
+    assert deleted[-1] == "photo of open"
+
+
+def test_a_page_that_comes_back_in_time_loses_nothing(holder: StateHolder) -> None:
+    found = Sessions()
+    found.opened("closed")
+    found.closed("closed")
+    wait(holder, found, CLOSED_S - 1)
+    found.opened("closed")
+    wait(holder, found, 2)
+    found.sweep(holder)
+    assert "closed" in holder.session_data
+
+
+def test_two_connections_of_one_page_count_as_one_page(holder: StateHolder) -> None:
+    """A browser may open the next one before the server knows that the last is gone."""
+    found = Sessions()
+    found.opened("open")
+    found.opened("open")
+    found.closed("open")
+    wait(holder, found, CLOSED_S)
+    found.sweep(holder)
+    assert "open" in holder.session_data
+
+
+def test_closed_pages_are_not_remembered_for_ever(holder: StateHolder) -> None:
+    found = Sessions()
+    for number in range(50):
+        found.opened(str(number))
+        found.closed(str(number))
+    wait(holder, found, CLOSED_S)
+    found.sweep(holder)
+    assert not found._closed and not found._open
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/gradio_api/heartbeat/abc", "abc"),
+        ("/faces/gradio_api/heartbeat/abc", "abc"),
+        ("/gradio_api/queue/join", None),
+        ("/gradio_api/heartbeat/", None),
+    ],
+)
+def test_a_connection_counts_as_long_as_it_lasts(path: str, name: str | None) -> None:
+    found = Sessions()
+    during: list[dict[str, int]] = []
+
+    async def app(*_: Any) -> None:
+        during.append(dict(found._open))
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        asyncio.run(SessionMiddleware(app, found)({"type": "http", "path": path}, None, None))  # type: ignore[arg-type]
+    assert during == [{name: 1} if name else {}] and not found._open
+    assert list(found._closed) == ([name] if name else [])
+
+
+def test_calls_of_the_api_leave_no_session(
+    analyzer: Analyzer, picture: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do they push out those of open pages."""
+    import io
+
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    with (
+        serving(analyzer, upload_lifetime=2) as running,
+        HTTP.stream("GET", f"{running.url}gradio_api/heartbeat/page") as open_page,
+    ):
+        beats = open_page.iter_bytes()
+        next(beats)
+        held = running.page.state_holder.session_data
+        running.page.state_holder["page"]  # as a page's first event does
+        path = send(running.url, ("a.png", file.getvalue())).json()[0]
+        assert "event: complete" in call(running.url, "compare", [{"path": path}])[1]
+        assert len(held) == 2
+        monkeypatch.setattr(sessions, "CALL_S", 0)
+        end = time.monotonic() + 30
+        while len(held) > 1 and time.monotonic() < end:
+            time.sleep(0.1)
+        assert [*held] == ["page"]

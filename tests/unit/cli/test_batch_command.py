@@ -1,0 +1,263 @@
+"""python -m fer_models batch: the table, its exit codes and errors, and going on after any kind of stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from fer_models.__main__ import main
+from fer_models.analyzer import MODELS
+from fer_models.batch.checkpoint import Journal, journal_path
+from fer_models.errors import BatchError
+from fer_models.media.sources import PictureFile
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(autouse=True)
+def fake_detection(monkeypatch: pytest.MonkeyPatch, fake_detector: Any) -> None:
+    monkeypatch.setattr("fer_models.analyzer.CenterFace", lambda: fake_detector)
+
+
+@pytest.fixture
+def flags(weights_dir: Path) -> list[str]:
+    return ["--weights", str(weights_dir), "--device", "cpu"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, picture: NDArray[np.uint8]) -> Path:
+    root = tmp_path / "pictures"
+    for index, name in enumerate(("happy/1.png", "happy/2.png", "sad/3.png", "sad/4.png")):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.roll(picture[:, :100], 13 * index, 1)).save(root / name)
+    return root
+
+
+def test_a_table_with_labels_of_class_folders(
+    folder: Path, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, report = tmp_path / "t.parquet", tmp_path / "report.json"
+    assert main(["batch", str(folder), "--out", str(out), "--report", str(report), *flags]) == 0
+    table = pandas.read_parquet(out)
+    assert list(table["file"]) == ["happy/1.png", "happy/2.png", "sad/3.png", "sad/4.png"]
+    assert list(table["label"]) == ["happiness"] * 2 + ["sadness"] * 2
+    text = capsys.readouterr().out
+    assert f"4 files: 4 faces, 0 without a face, 0 not readable. Written to {out}." in text
+    assert all(f"{name} " in text for name in MODELS) and "macro-F1" in text
+    figures = json.loads(report.read_text())
+    for name in MODELS:
+        share = float((table[f"{name}_label"] == table["label"]).mean())
+        assert figures["models"][name]["accuracy"] == share
+    assert not journal_path(out).exists()
+
+
+def test_a_csv_with_labels_of_a_csv_and_a_bad_file(
+    folder: Path, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "=cmd().png").write_bytes(b"no picture")
+    labels = tmp_path / "labels.csv"
+    labels.write_text("file,label\nhappy/2.png,fear\n")
+    out = tmp_path / "t.csv"
+    arguments = ["--out", str(out), "--labels", str(labels), "--models", "vgg16"]
+    assert main(["batch", str(folder), *arguments, *flags]) == 1
+    table = pandas.read_csv(out)
+    assert list(table["file"])[0] == "'=cmd().png"
+    assert [value for value in table["label"] if isinstance(value, str)] == ["fear"]
+    assert [name for name in table if name.endswith("_confidence")] == ["vgg16_confidence"]
+    assert "1 not readable" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["SOURCE", "--out", "t.xlsx"], "must end in .csv or .parquet"),
+        (["SOURCE", "--out", "nowhere/t.csv"], "Cannot write nowhere/t.csv: No such file"),
+        (["EMPTY", "--out", "t.csv"], "There is no picture in the folder empty"),
+        (["missing", "--out", "t.csv"], "There is no folder or zip missing"),
+        (["SOURCE", "--out", "t.csv", "--models", "alexnet"], "Unknown model 'alexnet'"),
+        (["SOURCE", "--out", "t.csv", "--batch", "0"], "--batch 0 holds nothing"),
+        (["SOURCE", "--out", "t.csv", "--labels", "missing.csv"], "The labels cannot be read"),
+    ],
+)
+def test_errors_are_one_line_and_leave_nothing(
+    folder: Path,
+    flags: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    words = [{"SOURCE": str(folder), "EMPTY": str(tmp_path / "empty")}.get(word, word) for word in arguments]
+    assert main(["batch", *words, *flags]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("error: ") and err.count("\n") == 1
+    assert message in err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_finished_output_is_not_overwritten_unless_asked(
+    folder: Path, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "t.csv"
+    out.write_text("mine")
+    command = ["batch", str(folder), "--out", str(out), "--models", "vgg16", *flags]
+    assert main(command) == 2
+    assert "--restart" in capsys.readouterr().err and out.read_text() == "mine"
+    assert main([*command, "--restart"]) == 0
+    assert len(pandas.read_csv(out)) == 4
+
+
+def stopped_after(count: int, command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the command until so many files are in the journal, as Ctrl-C would end it."""
+    add = Journal.add
+    done: list[str] = []
+
+    def counted(self: Journal, file: PictureFile, rows: Any) -> None:
+        if len(done) == count:
+            raise KeyboardInterrupt
+        add(self, file, rows)
+        done.append(file.name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "add", counted)
+        assert main(command) == 130
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
+    folder: Path, flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "t.csv"
+    command = ["batch", str(folder), "--out", str(out), "--models", "vgg16", *flags]
+    stopped_after(2, command, monkeypatch)
+    assert "goes on from here" in capsys.readouterr().err
+    assert not out.exists()
+    # Meanwhile one file is changed, one goes and one comes; half a line was left by the stop.
+    (folder / "happy" / "1.png").write_bytes(b"changed")
+    (folder / "sad" / "4.png").unlink()
+    Image.new("RGB", (100, 100)).save(folder / "happy" / "0.png")
+    with journal_path(out).open("ab") as file:
+        file.write(b'{"file": "sad/3.png", "st')
+    assert main(command) == 1
+    assert "1 of 4 files are done already" in capsys.readouterr().err
+    table = pandas.read_csv(out)
+    assert list(table["file"]) == ["happy/0.png", "happy/1.png", "happy/2.png", "sad/3.png"]
+    assert table["face"].isna().tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [(["--models", "resnet50"], "models"), (["--whole-if-none"], "options"), (["SOURCE"], "source")],
+)
+def test_going_on_with_other_settings_is_refused(
+    folder: Path,
+    flags: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    changes: list[str],
+    word: str,
+) -> None:
+    out = tmp_path / "t.csv"
+    command = ["batch", str(folder), "--out", str(out), "--models", "vgg16", *flags]
+    stopped_after(1, command, monkeypatch)
+    before = journal_path(out).read_bytes()
+    if changes == ["SOURCE"]:
+        folder.rename(tmp_path / "moved")
+        changed = ["batch", str(tmp_path / "moved"), *command[2:]]
+    else:
+        changed = [*command, *changes]
+    capsys.readouterr()
+    assert main(changed) == 2
+    err = capsys.readouterr().err
+    assert f"was begun with other {word}. " in err and "--restart" in err
+    assert journal_path(out).read_bytes() == before
+    assert main([*changed, "--restart"]) == 0
+    assert len(pandas.read_csv(out)) == 4
+
+
+def journal(path: Path, **options: Any) -> Journal:
+    return Journal(path, {"models": {"a": 1}}, **options)
+
+
+def test_whatever_is_cut_off_a_journal_its_whole_lines_stay(tmp_path: Path) -> None:
+    files = [PictureFile(name, "1", lambda: np.zeros((1, 1, 3), np.uint8)) for name in "abc"]
+    with journal(tmp_path / "j") as begun:
+        for file in files:
+            begun.add(file, [{"file": file.name, "face": 1}])
+    content = (tmp_path / "j").read_bytes()
+    ends = [index for index, byte in enumerate(content) if byte == 10]
+    for length in range(len(content) + 1):
+        (tmp_path / "j").write_bytes(content[:length])
+        with journal(tmp_path / "j") as again:
+            kept = sum(end < length for end in ends[1:])
+            assert [again.has(file) for file in files] == [number < kept for number in range(3)]
+            again.add(files[2], [{"file": "c", "face": 2}])
+        with journal(tmp_path / "j") as once_more:
+            assert once_more.rows(files[2:]) == [{"file": "c", "face": 2}]
+
+
+@pytest.mark.parametrize("content", [b"my notes", b"my notes\nmore\n", b"[1]\n", b"\xff\xfe\n"])
+def test_another_file_is_not_taken_for_a_journal(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "j").write_bytes(content)
+    with pytest.raises(BatchError, match="no journal"):
+        journal(tmp_path / "j")
+    assert (tmp_path / "j").read_bytes() == content
+
+
+def test_lines_that_the_disk_lost_are_dropped_with_all_after_them(tmp_path: Path) -> None:
+    files = [PictureFile(name, "1", lambda: np.zeros((1, 1, 3), np.uint8)) for name in "abc"]
+    with journal(tmp_path / "j") as begun:
+        for file in files:
+            begun.add(file, [])
+    lines = (tmp_path / "j").read_bytes().split(b"\n")
+    lines[2] = bytes(len(lines[2]))
+    (tmp_path / "j").write_bytes(b"\n".join(lines))
+    with journal(tmp_path / "j") as again:
+        assert [again.has(file) for file in files] == [True, False, False]
+
+
+def test_kill_9_in_the_middle_loses_and_repeats_no_row(
+    flags: list[str], tmp_path: Path, picture: NDArray[np.uint8]
+) -> None:
+    root, out = tmp_path / "pictures", tmp_path / "t.csv"
+    root.mkdir()
+    for index in range(300):
+        Image.fromarray(np.roll(picture[:, :100], index, 1)).save(root / f"{index:03}.png")
+    (root / "150.png").write_bytes(b"broken")
+    program = (
+        "import sys; sys.path.insert(0, 'tests'); import fer_models.analyzer as a; from conftest import FakeDetector\n"
+        "from fer_models.__main__ import main; a.CenterFace = FakeDetector; sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ["batch", str(root), "--out", str(out), "--models", "vgg16", "--batch", "8", *flags]
+    command = [sys.executable, "-c", program, *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as run:
+        deadline = time.monotonic() + 120
+        while not journal_path(out).exists() or journal_path(out).read_bytes().count(b"\n") < 40:
+            assert run.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        run.send_signal(signal.SIGKILL)
+    done = journal_path(out).read_bytes().count(b"\n") - 1
+    assert run.returncode == -signal.SIGKILL and not out.exists()
+    assert 39 <= done < 300
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, env=environment)
+    assert again.returncode == 1, again.stderr
+    assert f"{done} of 300 files are done already" in again.stderr
+    assert "300 files: 299 faces, 0 without a face, 1 not readable." in again.stdout
+    table = pandas.read_csv(out)
+    assert list(table["file"]) == [f"{index:03}.png" for index in range(300)]
+    assert table["face"].isna().sum() == 1

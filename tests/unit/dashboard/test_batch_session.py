@@ -1,0 +1,148 @@
+"""What the Batch tab keeps, filters and draws, without a browser."""
+
+import json
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import dashboard.batch.session as batch_reading
+from dashboard.batch import view as batch_markup
+from dashboard.batch.figures import distribution_figure, label_counts
+from dashboard.batch.session import (
+    ALL,
+    DIFFER,
+    NO_RESULT,
+    BatchReading,
+    chosen_rows,
+    document,
+    most_different,
+    read_batch,
+    shown_table,
+)
+from dashboard.components.charts import model_styles
+from dashboard.components.face_view import Shown, shown
+from fer_models.analyzer import Analyzer
+from fer_models.batch.run import NO_FACE
+from fer_models.batch.table import Row
+from fer_models.expressions import EXPRESSIONS
+from fer_models.media.sources import PictureFile, Pictures
+
+EVIL = "<script>alert(1)</script>.png"
+
+
+def face(file: str, number: int, first: str, second: str, disagreement: float, **more: Any) -> Row:
+    answers = {"a_label": first, "a_confidence": 0.75, "b_label": second, "b_confidence": 0.5}
+    agreement = 1.0 if first == second else 0.5
+    return {"file": file, "face": number, "agreement": agreement, "disagreement": disagreement, **answers, **more}
+
+
+@pytest.fixture
+def reading() -> BatchReading:
+    rows: tuple[Row, ...] = (
+        face("one.png", 1, "fear", "fear", 0.1),
+        face("one.png", 2, "fear", "anger", 0.4),
+        {"file": "two.png", "reason": NO_FACE},
+        {"file": EVIL, "reason": "It is damaged."},
+        face("TWO.png", 1, "anger", "neutral", 0.9),
+    )
+    thumbs = tuple(b"x" if "face" in row else None for row in rows)
+    return BatchReading({"a": EXPRESSIONS, "b": EXPRESSIONS}, 4, 4, rows, thumbs)
+
+
+def test_filters(reading: BatchReading) -> None:
+    assert chosen_rows(reading) == [0, 1, 2, 3, 4]
+    assert chosen_rows(reading, " two ") == [2, 4]
+    assert chosen_rows(reading, "damaged") == [3]
+    assert chosen_rows(reading, show=DIFFER) == [1, 4]
+    assert chosen_rows(reading, show=NO_RESULT) == [2, 3]
+    assert chosen_rows(reading, expression="anger") == [1, 4]
+    assert chosen_rows(reading, "one", DIFFER, "fear") == [1]
+    assert chosen_rows(reading, "one", NO_RESULT, ALL) == []
+
+
+def test_the_largest_disagreement_comes_first(reading: BatchReading) -> None:
+    assert most_different(reading, range(5)) == [4, 1, 0]
+    assert most_different(reading, [0, 1, 2]) == [1, 0]
+
+
+def test_counts_and_the_chart(reading: BatchReading) -> None:
+    assert label_counts(reading.rows, ["a", "b"]) == {
+        "a": {"fear": 2, "anger": 1},
+        "b": {"fear": 1, "anger": 1, "neutral": 1},
+    }
+    figure = distribution_figure(reading.rows, ["a", "b"], {"a": "A", "b": "B"}, model_styles(["a", "b"]))
+    assert [bar.name for bar in figure.data] == ["A", "B"]
+    heights = dict(zip(figure.data[0].x, figure.data[0].y, strict=True))
+    assert (heights["Fear"], heights["Anger"], heights["Neutral"]) == (2, 1, 0)
+    assert figure.layout.yaxis.title.text == "Faces" and figure.layout.yaxis.range is None
+
+
+def test_the_table(reading: BatchReading) -> None:
+    headings, cells = shown_table(reading, [1, 2], {"a": "A", "b": "B"})
+    assert headings == ["File", "Face", "A", "B", "Agreement", "Disagreement", "Note"]
+    assert cells == [
+        ["one.png", 2, "Fear 0.75", "Anger 0.50", 0.5, 0.4, ""],
+        ["two.png", None, "", "", None, None, NO_FACE],
+    ]
+
+
+def cards(analyzer: Analyzer) -> Shown:
+    one = analyzer.classifiers["vgg16"].card
+    return shown({"a": one, "b": one})
+
+
+def test_markup_is_escaped_and_counts_are_right(reading: BatchReading, analyzer: Analyzer) -> None:
+    look = cards(analyzer)
+    text = batch_markup.summary(reading)
+    assert "3 faces in 4 pictures, no face in 1, 1 could not be read." in text
+    assert "All models agree on 1 of 3 faces (33\u00a0%)" in text
+    none = BatchReading(reading.models, 1, 1, (face("x", 1, "fear", "anger", 1.0),), (b"x",))
+    assert "All models agree on 0 of 1 face (0\u00a0%)" in batch_markup.summary(none)
+    rows = (face(EVIL, 1, "fear", "anger", 1.0, label="sadness"), face(EVIL, 2, "fear", "fear", 0.1, label="sadness"))
+    evil = BatchReading(reading.models, 1, 1, rows, (b"x", b"x"), labelled=1)
+    for markup in (
+        batch_markup.gallery(evil, [0, 1], look),
+        batch_markup.likely_wrong(evil, look),
+        batch_markup.metrics(evil, evil.figures, look),
+        batch_markup.progress(evil),
+    ):
+        assert "<script" not in markup
+    assert "&lt;script&gt;" in batch_markup.gallery(evil, [0], look)
+
+
+def test_stopped_and_cut_batches_say_so(reading: BatchReading) -> None:
+    stopped = BatchReading(reading.models, 9, 4, reading.rows, reading.thumbs)
+    assert "Stopped: 4 of 9 pictures are read." in batch_markup.summary(stopped)
+    cut = BatchReading(reading.models, 9, 4, reading.rows, reading.thumbs, cut=True)
+    assert "Reading ended at 2,000 faces" in batch_markup.summary(cut)
+
+
+def made(count: int, image: NDArray[np.uint8]) -> Pictures:
+    return Pictures(tuple(PictureFile(f"{index}.png", "", lambda: image) for index in range(count)), 0)
+
+
+def test_a_session_keeps_small_thumbnails_and_no_more_faces_than_the_limit(
+    analyzer: Analyzer, picture: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_reading, "MAX_FACES", 5)
+    last = list(read_batch(analyzer, made(6, picture), {}, models=["vgg16"]))[-1]
+    assert last.cut and last.faces == 5 and last.done == 3 and last.total == 6
+    assert len(last.thumbs) == len(last.rows) == 5
+    for thumb in last.thumbs:
+        assert thumb is not None and len(thumb) < 20_000
+        small = cv2.imdecode(np.frombuffer(thumb, np.uint8), cv2.IMREAD_COLOR)
+        assert small is not None and small.shape == (96, 96, 3)
+
+
+def test_the_document_has_every_column_and_the_figures(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
+    labels = {"0.png": "fear", "1.png": "happiness"}
+    last = list(read_batch(analyzer, made(2, picture[:, :100]), labels, models=["vgg16"]))[-1]
+    content = json.loads(document(last))
+    assert content["files"] == {"given": 2, "read": 2}
+    assert [row["label"] for row in content["rows"]] == ["fear", "happiness"]
+    assert {f"vgg16_{name}" for name in EXPRESSIONS} <= set(content["rows"][0])
+    assert content["models"]["vgg16"]["count"] == 2
+    assert "likely_wrong" in content

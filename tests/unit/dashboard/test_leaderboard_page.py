@@ -1,0 +1,530 @@
+"""What the leaderboard shows: every number by hand, staleness, damage, escaping, and that reading is quick."""
+
+import base64
+import csv
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dashboard.components.charts import model_styles
+from dashboard.leaderboard import cards_view as leaderboard_pages
+from dashboard.leaderboard import csv_tables as leaderboard_csv
+from dashboard.leaderboard import figures as leaderboard_figures
+from dashboard.leaderboard import sentences as leaderboard_words
+from dashboard.leaderboard import view as leaderboard_markup
+from dashboard.leaderboard.board import read_board
+from dashboard.leaderboard.published import FIGURES, NOISE, QUOTED
+from dashboard.leaderboard.records import (
+    LABEL_SETS,
+    Board,
+    Calibration,
+    FaceSet,
+    Latency,
+    LatencyRow,
+    ModelRow,
+    NoiseRun,
+    NoiseStudy,
+    Robustness,
+)
+from dashboard.leaderboard.sections import SECTIONS
+from dashboard.leaderboard.source import Advice, Source
+from fer_models.analyzer import MODELS
+from fer_models.evaluation import leaderboard as command
+from fer_models.evaluation.statistics import Interval, PairedTest, ReliabilityBin
+from fer_models.models.card import read_card
+from fer_models.models.ensemble import ENSEMBLE
+from tests.helpers.leaderboard_files import VERSIONS, write, write_files
+
+NBSP = "\u00a0"
+
+
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every file. Read only."""
+    return write_files(tmp_path_factory.mktemp("board") / "weights")
+
+
+@pytest.fixture
+def folder(complete: Path, tmp_path: Path) -> Path:
+    """A copy that may be changed."""
+    target = tmp_path / "weights"
+    (target / "results").mkdir(parents=True)
+    for path in [*complete.glob("*.json"), *complete.glob("results/*.json")]:
+        (target / path.relative_to(complete)).write_bytes(path.read_bytes())
+    return target
+
+
+@pytest.fixture(scope="module")
+def board(complete: Path) -> Board:
+    return read_board(complete)
+
+
+def change(path: Path, edit: Callable[[Any], None]) -> None:
+    document = json.loads(path.read_text())
+    edit(document)
+    write(path, document)
+
+
+def everything(board: Board) -> str:
+    return "".join(str(part) for name in LABEL_SETS for each in SECTIONS for part in each.parts(board, name))
+
+
+CALIBRATION = Calibration(0.062, 1.25, 0.5, (ReliabilityBin(0.6, 0.6667, 9, 0.65, 0.6),))
+
+
+def row(name: str, confusion: list[list[int]], accuracy: float, **more: Any) -> ModelRow:
+    values: dict[str, Any] = {"before": CALIBRATION, "temperature": 1.5} | more
+    return ModelRow(
+        *(name, Interval(accuracy, accuracy - 0.02, accuracy + 0.03), None, 0.5, ("fear", "sadness")),
+        confusion=tuple(map(tuple, confusion)),
+        risks=((0.5, 0.1, 0.83), (1.0, 0.3, 0.2)),
+        after=CALIBRATION,
+        **values,
+    )
+
+
+@pytest.fixture
+def small(board: Board) -> Board:
+    """Two models on 628 faces of two expressions."""
+    models = {
+        "vgg16": row("vgg16", [[400, 128], [30, 70]], 0.748),
+        "eac_resnet50": row("eac_resnet50", [[416, 112], [0, 100]], 0.822),
+        ENSEMBLE: row(ENSEMBLE, [[420, 108], [10, 90]], 0.812, before=None, temperature=None),
+    }
+    pairs = (PairedTest("vgg16", "eac_resnet50", 20, 66, 0.0000004, 0.71, 0.52),)
+    told = FaceSet(LABEL_SETS["fer2013_test"], 628, 57, "COMMAND", models, pairs, 0.877)
+    return replace(board, sets={**board.sets, "fer2013_test": Source(told)})
+
+
+def chosen(board: Board) -> FaceSet:
+    told = board.sets["fer2013_test"].value
+    assert told is not None
+    return told
+
+
+# Words
+
+
+def test_a_cell_says_what_it_means_and_how_often(small: Board) -> None:
+    model = chosen(small).models["eac_resnet50"]
+    say = leaderboard_words.cell_sentence
+    assert say(model, "EAC", "fear", "sadness") == f"Of 528 faces labelled fear, EAC reads 112 as sadness (21{NBSP}%)."
+    assert say(model, "EAC", "sadness", "sadness") == (
+        f"Of 100 faces labelled sadness, EAC reads 100 as sadness, which is right (100{NBSP}%)."
+    )
+    assert say(model, "EAC", "sadness", "fear") == f"Of 100 faces labelled sadness, EAC reads 0 as fear (0{NBSP}%)."
+    rare = row("x", [[999, 1], [0, 0]], 0.9)
+    assert say(rare, "X", "fear", "sadness") == f"Of 1,000 faces labelled fear, X reads 1 as sadness (under 1{NBSP}%)."
+    assert say(rare, "X", "sadness", "fear") == "No test face is labelled sadness."
+
+
+def test_probabilities_are_adjusted_after_holm() -> None:
+    """By hand: 0.01 x 3, then 0.02 x 2, then 0.6; never less than a smaller one's, never above 1."""
+    assert leaderboard_words.holm([0.6, 0.01, 0.02]) == pytest.approx([0.6, 0.03, 0.04])
+    assert leaderboard_words.holm([0.02, 0.021]) == pytest.approx([0.04, 0.04])
+    assert leaderboard_words.holm([0.9, 0.8]) == [1.0, 1.0]
+    assert leaderboard_words.holm([]) == []
+
+
+def test_pairs_in_words() -> None:
+    titles = {"a": "A", "b": "B"}
+    pair = PairedTest("a", "b", 412, 268, 0.0001, 0.71, 0.6)
+    say = leaderboard_words.pair_sentence
+    told = say(pair, 0.0001, titles)
+    assert told.startswith(
+        f"A and B give the same answer on 71.0{NBSP}% of the faces. Only A is right on 412, only B on 268"
+    )
+    assert "A is better, by more than chance" in told and f"p{NBSP}<{NBSP}0.001" in told
+    assert "chance alone may explain that" in say(pair, 0.2, titles)
+    assert "neither is better" in say(replace(pair, only_second=412), 1.0, titles)
+    assert "B is better" in say(replace(pair, only_first=100), 0.01, titles)
+    kept = replace(pair, only_first=400, only_second=260)
+    assert say(pair, 0.0001, titles, (kept, 0.033)).endswith(
+        f"Without training copies: 400 and 260, p{NBSP}={NBSP}0.033."
+    )
+
+
+def test_the_summary_ranks_only_what_chance_does_not_explain(small: Board) -> None:
+    told = leaderboard_words.summary(small, chosen(small), "fer2013_test")
+    assert told[0] == (
+        f"On FER2013’s 628 test faces EAC (ResNet-50) is right most often: 82.2{NBSP}% (95 % interval 80.2{NBSP}% to "
+        f"85.2{NBSP}%). The next, VGG16 (74.8{NBSP}%), is behind by more than chance explains."
+    )
+    assert f"mean of all models is right on 81.2{NBSP}%; on 87.7{NBSP}% at least one" in told[1]
+    assert f"Easiest is sadness: EAC (ResNet-50) finds 100.0{NBSP}% of it. Hardest is fear" in told[2]
+    close = (replace(chosen(small).pairs[0], p_value=0.06),)
+    told = leaderboard_words.summary(small, replace(chosen(small), pairs=close), "fer2013_test")
+    assert "do not rank the two" in told[0]
+
+
+def test_the_summary_says_where_chance_may_decide_and_what_is_too_rare(small: Board) -> None:
+    gaps = {"vgg16": Interval(0.01, -0.002, 0.02)}
+    told = leaderboard_words.summary(small, replace(chosen(small), calibration_gaps=gaps), "fer2013_test")
+    assert told[3].endswith("points apart on average. VGG16 is so close that chance may decide.")
+    clear = replace(chosen(small), calibration_gaps={"vgg16": Interval(0.01, 0.002, 0.02)})
+    assert "chance" not in leaderboard_words.summary(small, clear, "fer2013_test")[3]
+    # as leaderboard_files.py has it: EAC (ResNet-50) is behind by -1 to 20 points, the other two by more than 0
+    assert told[4].endswith(" EAC (ResNet-50) is so close that chance may decide.")
+
+    labels, matrix = ("fear", "sadness", "disgust"), ((400, 128, 0), (30, 70, 0), (12, 0, 6))
+    rare = {name: replace(each, labels=labels, confusion=matrix) for name, each in chosen(small).models.items()}
+    told = leaderboard_words.summary(small, replace(chosen(small), models=rare), "fer2013_test")
+    assert told[2].endswith("Too rare in this set to judge: disgust (18 faces).") and "Hardest is sadness" in told[2]
+
+
+def test_recall_and_precision_by_hand(small: Board) -> None:
+    model = chosen(small).models["vgg16"]
+    assert model.recall("fear") == 400 / 528 and model.precision("fear") == 400 / 430
+    assert model.recall("sadness") == 0.7 and model.precision("sadness") == 70 / 198
+    never = row("x", [[5, 0], [0, 0]], 1.0)
+    assert never.recall("sadness") is None and never.precision("sadness") is None
+
+
+# Tables
+
+
+def test_tables_show_the_figures(small: Board) -> None:
+    told = chosen(small)
+    trust = leaderboard_markup.trust_table(small, told)
+    assert f"EAC (ResNet-50) <small>78.8{NBSP}%</small>" in trust and f"EAC (ResNet-50) <small>100.0{NBSP}%" in trust
+    assert f"<small>47.2{NBSP}%</small> <small>less than half</small>" in trust  # sadness: 100 of 212 answers
+    seldom = {name: replace(each, confusion=((520, 8), (90, 10))) for name, each in told.models.items()}
+    assert "none says it 20 times" in leaderboard_markup.trust_table(small, replace(told, models=seldom))
+    accuracy = leaderboard_markup.accuracy_table(small, told)
+    assert f'<td class="fer-best">82.2{NBSP}%</td>' in accuracy and accuracy.count("fer-best") == 1
+    assert f"72.8 to 77.8{NBSP}%" in accuracy
+    calibration = leaderboard_markup.calibration_table(small, told)
+    assert (
+        "6.2 \u2192 <b>6.2</b>" in calibration and "1.250 \u2192 <b>1.250</b>" in calibration and "1.50" in calibration
+    )
+    agreement = leaderboard_markup.agreement_table(small, told)
+    assert agreement.count(f"71.0{NBSP}%<br><small>\u03ba 0.52</small>") == 2
+    risks = leaderboard_markup.risk_sentences(small, told)
+    assert (
+        f"VGG16 errs on 30.0{NBSP}% of all faces, but on 10.0{NBSP}% of the half" in risks
+        and f"from 83{NBSP}%" in risks
+    )
+    together = leaderboard_markup.together(small, told)
+    assert "\u22121.0 percent points" in together and f"On the other 12.3{NBSP}% all are wrong" in together
+
+
+def test_corruption_figures_by_hand(small: Board) -> None:
+    curves = {"blur": {"vgg16": (0.6, 0.4)}, "noise": {"vgg16": (0.5, 0.1)}}
+    told = Robustness(500, (1, 2), {"vgg16": 0.7}, curves, "COMMAND")
+    assert told.mean("vgg16") == pytest.approx((0.55, 0.25))
+    table = leaderboard_markup.corruption_table(small, told)
+    assert f"50.0{NBSP}% <small>\u221220.0</small>" in table and f"40.0{NBSP}% <small>\u221230.0</small>" in table
+    sure = replace(told, means={"vgg16": Interval(0.4, 0.351, 0.449)})
+    assert f"<small>35.1 to 44.9{NBSP}%</small>" in leaderboard_markup.corruption_table(small, sure)
+    figure = leaderboard_figures.corruption_figure(small, told)
+    assert [trace.visible for trace in figure.data] == [True, False, False]
+    assert list(figure.data[0].y) == pytest.approx([70, 55, 25]) and list(figure.data[1].y) == pytest.approx(
+        [70, 60, 40]
+    )
+    labels = [button.label for button in figure.layout.updatemenus[0].buttons]
+    assert labels == ["Mean of all kinds", "Blur", "Noise"]
+    assert figure.layout.updatemenus[0].buttons[1].args[0] == {"visible": [False, True, False]}
+    rows = leaderboard_csv.corruption_rows(small, told)
+    assert rows[-1] == ("VGG16", "noise", 2, 0.1) and len(rows) == 6
+
+
+def test_noise_runs_average_over_seeds_and_unfinished_ones_are_open() -> None:
+    curve = ((1, 0.5, 0.1),)
+    runs = (
+        NoiseRun("plain", 30, 0, True, 0.5, 0.6, curve),
+        NoiseRun("plain", 30, 1, False, 0.4, 0.5, curve),
+        NoiseRun("plain", 0, 0, True, 0.7, 0.8, ((1, 0.7, None),)),
+        NoiseRun("plain", "fer2013", 0, True, 0.55, 0.57, curve),
+        NoiseRun("eac", 30, 0, False, None, None, ()),
+    )
+    study = NoiseStudy("COMMAND", "FER+", 40, runs)
+    points = leaderboard_figures.noise_points(study, "plain", "best")
+    assert points == [(0, 0.8, True), (30, pytest.approx(0.55), False), ("fer2013", 0.57, True)]
+    figure = leaderboard_figures.noise_figure(study)
+    measured = figure.data[0]
+    assert list(measured.marker.symbol) == ["triangle-up", "triangle-up-open", "triangle-up"]
+    assert list(measured.y) == pytest.approx([80, 55, 57])
+    assert [trace.name for trace in figure.data if "quoted" in trace.name] == [
+        f"{each.title}, quoted" for each in NOISE
+    ]
+    table = leaderboard_markup.noise_table(study)
+    assert table.count("not finished") == 2 and "not finished: 0 of 40 epochs" in table
+    memory = leaderboard_figures.memory_figure(study)
+    assert [trace.name for trace in memory.data] == [
+        f"Plain, 30{NBSP}%, seed 0",
+        f"Plain, 30{NBSP}%, seed 1 (not finished)",
+        "Plain, FER2013, seed 0",
+    ]
+
+
+def test_shares_of_noise_that_were_not_run_are_told(folder: Path) -> None:
+    path = folder / "results" / "noise_study.json"
+    assert "Nothing was run" not in everything(read_board(folder))
+    change(path, lambda told: told.update(runs=[run for run in told["runs"] if run["noise"] in (0, 30)]))
+    assert f"Nothing was run at 10 and 20{NBSP}%: there" in everything(read_board(folder))
+
+
+def test_the_frontier_keeps_what_is_not_beaten() -> None:
+    costs = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 3.0}
+    assert leaderboard_figures.frontier(costs, {"a": 0.6, "b": 0.5, "c": 0.7, "d": 0.8}) == ["a", "d"]
+
+
+def test_cost_is_time_if_all_were_timed_else_what_the_cards_know(small: Board) -> None:
+    told = chosen(small)
+    times = Latency(
+        "M", "S", 16, 9, "C", {n: LatencyRow(t, t, 1) for n, t in (("vgg16", 20.0), ("eac_resnet50", 30.0))}
+    )
+    title, costs = leaderboard_figures.cost_of(small, told, times)
+    assert title == "Time of one face (ms)" and costs == {"vgg16": 20, "eac_resnet50": 30, ENSEMBLE: 50}
+    uncounted = replace(small, cards={name: replace(card, multiply_adds=0) for name, card in small.cards.items()})
+    title, costs = leaderboard_figures.cost_of(uncounted, told, replace(times, models={}))
+    assert title == "Parameters (millions)" and costs["vgg16"] == pytest.approx(14.726727)
+    cards = {name: replace(card, multiply_adds=2_000_000_000) for name, card in small.cards.items()}
+    title, costs = leaderboard_figures.cost_of(replace(small, cards=cards), told, None)
+    assert title == "Multiply-adds (billions)" and costs[ENSEMBLE] == 4
+    assert leaderboard_figures.cost_of(replace(small, cards={}), told, None) == ("", {})
+
+
+def test_charts_tell_measured_and_quoted_apart(small: Board) -> None:
+    quoted = leaderboard_markup.quoted_for("fer2013")
+    figure = leaderboard_figures.accuracy_figure(small, chosen(small), quoted)
+    measured, others = figure.data[:3], figure.data[3:]
+    assert [trace.x[0] for trace in measured] == pytest.approx([74.8, 82.2, 81.2])
+    assert measured[0].error_x.array[0] == pytest.approx(3) and measured[0].error_x.arrayminus[0] == pytest.approx(2)
+    assert all(trace.marker.symbol == "diamond-open" and QUOTED in trace.hovertemplate for trace in others)
+    assert [trace.x[0] for trace in others] == [76.82, 75.42, 74.42, 74.14, 73.28, 68.63, 65.94, 65.0]
+    people = others[-1]
+    assert people.y[0] == "People (2013)" and people.error_x.array[0] == pytest.approx(5)
+    styles = model_styles(chosen(small).models)
+    assert [trace.marker.color for trace in measured] == [style.colour for style in styles.values()]
+
+
+def test_published_figures_are_the_papers() -> None:
+    by_labels = {
+        labels: [each.accuracy for each in FIGURES if each.labels == labels] for labels in ("ferplus", "rafdb")
+    }
+    assert by_labels == {"ferplus": [89.64, 84.99], "rafdb": [90.35, 86.47]}
+    assert [*NOISE[0].accuracy.values()] == [88.75, 83.44, 79.11, 71.67]
+    assert [*NOISE[3].accuracy.values()] == [86.47, 82.63, 81.65, 79.82]
+    assert all(each.source for each in FIGURES)
+
+
+def test_csv_buttons_hold_the_numbers(small: Board) -> None:
+    rows = leaderboard_csv.accuracy_rows(small, chosen(small), leaderboard_markup.quoted_for("fer2013"))
+    button = leaderboard_markup.tools("accuracy", rows, "accuracy")
+    code = re.search(r"base64,([^\"]+)", button)
+    assert code is not None
+    read = list(csv.DictReader(base64.b64decode(code[1]).decode().splitlines()))
+    assert read[0]["model"] == "VGG16" and float(read[0]["accuracy"]) == 0.748 and read[0]["source"] == "measured here"
+    assert all(each["source"].startswith(QUOTED) for each in read[3:]) and len(read) == 11
+    assert 'data-save="png"' in button and 'data-save="svg"' in button
+    assert "data-save" not in leaderboard_markup.tools("accuracy", rows)
+
+
+# Files
+
+
+def test_every_section_reads_what_the_commands_wrote(board: Board, complete: Path) -> None:
+    for name, label_set in LABEL_SETS.items():
+        told = board.sets[name]
+        assert told.value is not None and told.advice is None
+        written = json.loads((complete / "results" / command.FILE).read_text())["sets"][name]
+        assert [*told.value.models] == [*MODELS, ENSEMBLE] and told.value.label_set == label_set
+        for model, figures in written["models"].items():
+            assert told.value.models[model].accuracy.value == figures["accuracy"]["value"]
+            recalls = {label: told.value.models[model].recall(label) for label in figures["labels"]}
+            assert recalls == pytest.approx(figures["recall"])
+        assert told.value.oracle == written["oracle"] and told.value.copies == 37
+        assert board.robustness[name].advice is None
+    assert board.noise.advice is None and board.latency.advice is None and not board.card_problems
+    text = everything(board)
+    assert "Stale" not in text and "Not measured yet. Measure" not in text and "is damaged" not in text
+
+
+def test_names_are_those_the_commands_use() -> None:
+    assert tuple(LABEL_SETS) == command.SETS and command.FILE == "leaderboard.json"
+
+
+def test_what_is_missing_names_its_command(folder: Path) -> None:
+    for path in (folder / "results").iterdir():
+        path.unlink()
+    board = read_board(folder)
+    text = everything(board)
+    for words in (
+        "evaluate --data DIR --labels fer2013 --json weights/results/fer2013_test.json",
+        "python -m fer_models leaderboard",
+        "robustness --data DIR --labels ferplus --json weights/results/robustness_ferplus.json",
+        "study noise --data DIR",
+        "python -m benchmarks.latency --json weights/results/latency.json",
+    ):
+        assert words in text
+    assert "Not measured yet. Measure with:" in text
+    assert "23.5 million" in text  # what the cards know is shown all the same
+    empty = read_board(folder / "none")
+    assert not empty.cards and "There are no model cards here." in everything(empty)
+
+
+def test_one_set_may_be_missing(folder: Path) -> None:
+    change(folder / "results" / "leaderboard.json", lambda document: document["sets"].pop("ferplus_test"))
+    board = read_board(folder)
+    assert board.sets["fer2013_test"].value is not None
+    advice = board.sets["ferplus_test"].advice
+    assert (
+        advice is not None and advice.text.startswith("Not measured yet") and "--labels ferplus" in advice.commands[0]
+    )
+
+
+def test_new_weights_make_the_models_rows_stale(folder: Path) -> None:
+    change(folder / "vgg16.json", lambda card: card.update(sha256="0" * 64))
+    board = read_board(folder)
+    told = chosen(board)
+    assert {name for name, each in told.models.items() if each.stale} == {"vgg16", ENSEMBLE}
+    stale = told.models["vgg16"].stale
+    assert stale is not None and "other weights" in stale.text
+    assert stale.commands == (LABEL_SETS["fer2013_test"].evaluate, "python -m fer_models leaderboard")
+    robustness, latency = board.robustness["ferplus_test"].value, board.latency.value
+    assert robustness is not None and latency is not None
+    assert set(robustness.stale) == {"vgg16", ENSEMBLE}
+    assert {name for name, each in latency.models.items() if each.stale} == {"vgg16"}
+    text = everything(board)
+    assert "VGG16. Stale: measured with other weights" in text and "VGG16 (stale)" in text
+    assert "ResNet50 (stale)" not in text
+
+
+def test_a_new_temperature_and_a_lost_card_make_a_row_stale(folder: Path) -> None:
+    change(folder / "vgg16.json", lambda card: card.update(temperature=2.0))
+    (folder / "resnet50.json").unlink()
+    told = chosen(read_board(folder))
+    reasons = {name: each.stale.text for name, each in told.models.items() if each.stale}
+    assert "another temperature" in reasons["vgg16"] and "no card any more" in reasons["resnet50"]
+
+
+def test_another_versions_files_are_marked(folder: Path) -> None:
+    change(folder / "results" / "leaderboard.json", lambda document: document.update(version="0.0.1"))
+    old = {**VERSIONS, "fer_models": "0.0.2"}
+    change(folder / "results" / "latency.json", lambda document: document.update(versions=old))
+    board = read_board(folder)
+    sets, latency = board.sets["fer2013_test"], board.latency
+    assert sets.value is not None and sets.advice is not None and latency.advice is not None
+    assert "written by version 0.0.1" in sets.advice.text and sets.advice.commands == (
+        "python -m fer_models leaderboard",
+    )
+    assert "written by version 0.0.2" in latency.advice.text and "benchmarks.latency" in latency.advice.commands[0]
+
+
+FILES = ("leaderboard", "robustness_fer2013", "robustness_ferplus", "noise_study", "latency")
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b'{"sets": 3}', b"\xff\xfe", b"[" * 100_000])
+def test_damaged_files_become_a_message(folder: Path, file: str, content: bytes) -> None:
+    (folder / "results" / f"{file}.json").write_bytes(content)
+    text = everything(read_board(folder))
+    assert f"results/{file}.json is damaged and is left out" in text and "Write it anew with:" in text
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_no_single_wrong_value_breaks_the_page(folder: Path, file: str) -> None:
+    """Each value of the first levels in turn becomes nonsense: it is read or told, never raised."""
+    path = folder / "results" / f"{file}.json"
+    intact = json.loads(path.read_text())
+
+    def spots(node: Any, depth: int) -> list[tuple[Any, Any]]:
+        keys = list(node) if isinstance(node, dict) else [0] if isinstance(node, list) and node else []
+        here = [(node, key) for key in keys]
+        return here + [spot for key in keys if depth for spot in spots(node[key], depth - 1)]
+
+    for node, key in spots(intact, 3):
+        before = node[key]
+        for nonsense in (None, "x", -1):
+            node[key] = nonsense
+            write(path, intact)
+            board = read_board(folder)
+            sources: list[Source[Any]] = [*board.sets.values(), *board.robustness.values(), board.noise, board.latency]
+            assert all(each.value is not None or each.advice is not None for each in sources)
+        node[key] = before
+
+
+@pytest.mark.parametrize(
+    ("file", "keys", "value"),
+    [
+        ("leaderboard", ["sets", "fer2013_test", "models"], {}),
+        ("leaderboard", ["sets", "fer2013_test", "pairs"], []),
+        ("leaderboard", ["sets", "fer2013_test", "models", "vgg16", "risk_coverage"], []),
+        ("leaderboard", ["sets", "fer2013_test", "models", "vgg16", "after_temperature", "reliability"], []),
+        ("leaderboard", ["sets", "fer2013_test", "models", "vgg16", "confusion"], [[0] * 7] * 7),
+        ("robustness_fer2013", ["strengths"], []),
+        ("robustness_fer2013", ["corrupted"], {}),
+        ("robustness_fer2013", ["clean"], {}),
+        ("noise_study", ["runs"], []),
+        ("latency", ["models"], {}),
+    ],
+)
+def test_the_page_draws_what_is_empty(folder: Path, file: str, keys: list[str], value: Any) -> None:
+    def edit(document: Any) -> None:
+        for key in keys[:-1]:
+            document = document[key]
+        document[keys[-1]] = value
+
+    change(folder / "results" / f"{file}.json", edit)
+    board = read_board(folder)
+    assert all(len(section.parts(board, "fer2013_test")) == len(section.charts) for section in SECTIONS)
+
+
+def test_a_damaged_card_is_told_and_the_others_shown(folder: Path) -> None:
+    (folder / "vgg16.json").write_text("{")
+    board = read_board(folder)
+    assert [*board.cards] == [name for name in MODELS if name != "vgg16"]
+    (problem,) = board.card_problems
+    assert "malformed" in problem and "malformed" in everything(board)
+
+
+def test_reading_is_quick(complete: Path) -> None:
+    began = time.perf_counter()
+    read_board(complete)
+    assert time.perf_counter() - began < 2
+
+
+def test_every_text_from_files_is_escaped(folder: Path) -> None:
+    evil = "<img src=x onerror=alert(1)>\"'&"
+    change(
+        folder / "vgg16.json",
+        lambda card: card.update({"title": evil, "weaknesses": evil, "recipe": {"machine": evil}}),
+    )
+    change(folder / "results" / "noise_study.json", lambda document: document.update(tested_on=evil, command=evil))
+    change(folder / "results" / "latency.json", lambda document: document.update(machine=evil))
+    change(
+        folder / "results" / "robustness_fer2013.json", lambda d: d["corrupted"].update({evil: d["corrupted"]["blur"]})
+    )
+    board = read_board(folder)
+    assert board.card_problems == ()
+    for name in LABEL_SETS:
+        for section in SECTIONS:
+            told = "".join(part for part in section.parts(board, name) if isinstance(part, str))
+            assert "<img" not in told
+    assert "&lt;img src=x" in everything(board)
+    assert "<script" not in leaderboard_markup.advice(Advice("<script>", ("<script>",)))
+
+
+def test_cards_are_readable_pages(folder: Path) -> None:
+    card = read_card(folder / "vgg16.json")
+    style = model_styles(["vgg16"])["vgg16"]
+    page = leaderboard_pages.model_card(card, style, opened=True)
+    for words in ("28,709 grey faces", "MIT", "lie or attention detection", "14,726,727 parameters", card.sha256):
+        assert words in page
+    assert "5 epochs at 48 px, then 2 epochs at 64 px; optimizer sgd" in page
+    assert f"66.6{NBSP}% on the validation split" in page
+    assert leaderboard_pages.recipe_summary({}) == "Not told."
+    assert leaderboard_pages.recipe_summary({"settings": {"stages": "odd"}, "command": "C"}) == "Command: C"
+    told = leaderboard_pages.metrics_summary({"fer2013_test": {"accuracy": 0.5, "count": 9}, "other": 3})
+    assert told == f"fer2013 test: 50.0{NBSP}% of 9 faces"
+
+
+def test_fairness_names_its_command() -> None:
+    assert "python -m fer_models fairness --data DIR --groups FILE.csv" in leaderboard_pages.fairness()

@@ -1,0 +1,70 @@
+"""The report: one file with everything, drawn without asking any server."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from dashboard.leaderboard.board import read_board
+from dashboard.leaderboard.report import report
+from fer_models.__main__ import main
+from tests.helpers.browsing import CHROMIUM, chromium, watched_page
+from tests.helpers.leaderboard_files import write_files
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_files(tmp_path_factory.mktemp("report") / "weights")
+
+
+def test_the_command_writes_every_section(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "report.html"
+    assert main(["report", "--out", str(file), "--weights", str(weights)]) == 0
+    assert "wrote" in capsys.readouterr().out
+    text = file.read_text(encoding="utf-8")
+    for words in ("Accuracy, FER2013</h2>", "Accuracy, FER+</h2>", "Wrong labels</h2>", "Model cards</h2>"):
+        assert text.count(words) == 1
+    assert text.count("plotly.js v") == 1  # the library stands in it once
+    assert text.count("data-figure>") == 14
+    markup = re.sub(r"<script\b.*?</script>", "", text, flags=re.DOTALL)
+    outside = re.findall(r'(?:src|href)="(?!#|data:)[^"]*"', markup)
+    assert outside == []
+
+
+def test_what_is_missing_is_told_and_what_cannot_be_written_too(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "--out", str(tmp_path / "a.html"), "--weights", str(tmp_path)]) == 2
+    assert "There are no model cards" in capsys.readouterr().err
+    assert main(["report", "--out", str(tmp_path / "no" / "a.html"), "--weights", str(weights)]) == 2
+    assert "Cannot write" in capsys.readouterr().err
+    shutil.copy(weights / "vgg16.json", tmp_path)
+    assert "Not measured yet. Measure with:" in report(read_board(tmp_path))
+
+
+def test_no_text_can_leave_its_place(weights: Path, tmp_path: Path) -> None:
+    evil = "</script><script>alert(1)</script>"
+    shutil.copytree(weights, tmp_path / "weights")
+    card = tmp_path / "weights" / "vgg16.json"
+    card.write_text(card.read_text().replace('"VGG16"', f'"{evil}"'))
+    text = report(read_board(tmp_path / "weights"))
+    assert evil not in text and "\\u003c\\u002fscript" in text and "&lt;/script&gt;" in text
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH")
+@pytest.mark.parametrize("width", [1440, 390])
+def test_it_draws_alone(weights: Path, tmp_path: Path, width: int) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(report(read_board(weights)), encoding="utf-8")
+    with chromium() as browser, watched_page(browser, file.as_uri(), width) as page:
+        expect(page.locator(".js-plotly-plot .main-svg:first-child")).to_have_count(14)
+        section = page.locator("#expressions-ferplus")
+        section.get_by_role("button", name="VGG16").click()
+        section.locator("[data-panel=vgg16] .fer-cell").first.click()
+        expect(section.locator("[data-panel=vgg16] .fer-says")).to_contain_text("VGG16 reads")
+        with page.expect_download() as download:
+            section.locator("[data-save=svg]").click()
+        assert download.value.suggested_filename == "expressions-ferplus.svg"

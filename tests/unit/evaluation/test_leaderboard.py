@@ -1,0 +1,157 @@
+"""The leaderboard file: from what `evaluate` kept to what the dashboard shows."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dashboard.leaderboard.board import read_board
+from dashboard.leaderboard.sections import SECTIONS
+from fer_models.__main__ import main
+from fer_models.errors import FerError
+from fer_models.evaluation.leaderboard import compare
+from fer_models.evaluation.predictions import load_readings
+from fer_models.expressions import EXPRESSIONS
+from fer_models.models.architectures import build_network
+from fer_models.models.card import ModelCard
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory, weights_dir: Path) -> Path:
+    """A weights folder with the small models and what `evaluate` says of them on fourteen random faces."""
+    folder = tmp_path_factory.mktemp("measured")
+    for path in weights_dir.iterdir():
+        (folder / path.name).symlink_to(path)
+    generator = np.random.default_rng(0)
+    data = tmp_path_factory.mktemp("faces")
+    for name in EXPRESSIONS:
+        (data / name).mkdir()
+        for number in range(2):
+            pixels = generator.integers(0, 256, (48, 48), np.uint8)
+            Image.fromarray(pixels).save(data / name / f"{number}.png")
+    words = ["evaluate", "--data", str(data), "--labels", "folder", "--weights", str(folder), "--device", "cpu"]
+    assert main([*words, "--json", str(folder / "results" / "fer2013_test.json")]) == 0
+    return folder
+
+
+def test_the_file_says_what_the_readings_say(measured: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["leaderboard", "--weights", str(measured)]) == 0
+    assert "any model right" in capsys.readouterr().out
+    document = json.loads((measured / "results" / "leaderboard.json").read_text())
+    (name,) = document["sets"]
+    each = document["sets"][name]
+    readings = load_readings(measured / "results" / "fer2013_test.npz")
+    assert each["count"] == 14 and each["copies"] == 0
+    assert list(each["models"]) == [*readings.logits, "ensemble"]
+    for model in readings.logits:
+        figures = each["models"][model]
+        right = readings.logits[model].argmax(1) == readings.targets
+        assert figures["accuracy"]["value"] == right.mean()
+        assert figures["accuracy"]["low"] <= right.mean() <= figures["accuracy"]["high"]
+        assert figures["temperature"] == 1.5
+        before, after = figures["before_temperature"], figures["after_temperature"]
+        assert before["brier"] != after["brier"]
+        assert np.array(figures["confusion"]).sum() == 14
+    assert len(each["pairs"]) == 6 and each["pairs_without_copies"] == each["pairs"]
+    errors = {name: each["models"][name]["after_temperature"]["expected_calibration_error"] for name in readings.logits}
+    least = min(errors, key=errors.__getitem__)
+    assert set(each["calibration_gaps"]) == set(readings.logits) - {least}
+    for model, gap in each["calibration_gaps"].items():
+        assert gap["value"] == pytest.approx(errors[model] - errors[least]) and gap["low"] <= gap["high"]
+    best = max(figures["accuracy"]["value"] for figures in each["models"].values())
+    assert each["oracle"] >= best
+    cost = document["cost"]["vgg16"]
+    assert cost["parameters"] > 1_000_000 and cost["file_bytes"] > 2 * cost["parameters"]
+
+
+def test_a_dropped_checkpoint_is_measured_and_compared_too(
+    tmp_path: Path, write_model: Callable[..., ModelCard], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A foreign file has no card of its own, or one with the few fields that correct what was recognised."""
+    write_model(tmp_path, "vgg16")
+    torch.manual_seed(0)
+    torch.save(build_network("mobilenet_v2_stride32", 7).state_dict(), tmp_path / "an_eac.pth")
+    (tmp_path / "an_eac.json").write_text('{"title": "Theirs"}')
+    (tmp_path / "data" / "happy").mkdir(parents=True)
+    Image.fromarray(np.full((48, 48), 90, np.uint8)).save(tmp_path / "data" / "happy" / "a.png")
+    words = ["evaluate", "--data", str(tmp_path / "data"), "--labels", "folder", "--weights", str(tmp_path)]
+    words += ["--device", "cpu", "--json", str(tmp_path / "results" / "fer2013_test.json"), "--cards"]
+    assert main(words) == 0
+    assert main(["leaderboard", "--weights", str(tmp_path)]) == 0
+    cost = json.loads((tmp_path / "results" / "leaderboard.json").read_text())["cost"]["an_eac"]
+    assert cost["file_bytes"] == (tmp_path / "an_eac.pth").stat().st_size
+    assert cost["parameters"] == 2_232_839 and 2e8 < cost["multiply_adds"] < 4e8  # about 0.3e9 at 224 px
+
+    (tmp_path / "an_eac.json").write_text(json.dumps({"labels": ["a", "b", "c", "d", "e", "f", "g"]}))
+    assert main(words) == 2
+    assert "an_eac knows none of anger, disgust" in capsys.readouterr().err
+
+
+def test_missing_and_damaged_results_are_explained(
+    measured: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["leaderboard", "--weights", str(tmp_path)]) == 2
+    assert "There is nothing to compare" in capsys.readouterr().err
+    path = tmp_path / "fer2013_test.json"
+    path.write_text("{}")
+    with pytest.raises(FerError, match="not a file of `evaluate`"):
+        compare(path)
+    document = json.loads((measured / "results" / "fer2013_test.json").read_text())
+    path.write_text(json.dumps(document))
+    with pytest.raises(FerError, match="holds no readings"):
+        compare(path)
+    del document["models"]["vgg16"]
+    path.write_text(json.dumps(document))
+    (tmp_path / "fer2013_test.npz").write_bytes((measured / "results" / "fer2013_test.npz").read_bytes())
+    with pytest.raises(FerError, match="about different models"):
+        compare(path)
+
+
+def test_a_baseline_is_marked_and_counts_in_no_mean(
+    measured: Path, weights_dir: Path, tmp_path: Path, write_model: Callable[..., ModelCard]
+) -> None:
+    """Measured from another folder, beside two models; shown as a baseline, never as stale."""
+    data, folder, other = tmp_path / "data", tmp_path / "weights", tmp_path / "runs"
+    other.mkdir()
+    write_model(other, "plain", seed=7)
+    for number, name in enumerate(EXPRESSIONS):
+        (data / name).mkdir(parents=True)
+        pixels = np.random.default_rng(number).integers(0, 256, (48, 48), np.uint8)
+        Image.fromarray(pixels).save(data / name / "0.png")
+    folder.mkdir()
+    for path in weights_dir.iterdir():
+        if path.stem in ("vgg16", "resnet50"):
+            (folder / path.name).symlink_to(path)
+    report = folder / "results" / "fer2013_test.json"
+    words = ["evaluate", "--data", str(data), "--labels", "folder", "--weights", str(folder), "--device", "cpu"]
+    words += ["--json", str(report)]
+    assert main([*words, "--baseline", str(other / "plain.safetensors"), "--models", "vgg16"]) == 0
+    assert main([*words, "--models", "resnet50"]) == 0  # what was measured before stays what it is
+    document = json.loads(report.read_text())
+    assert document["ensemble"]["members"] == ["resnet50", "vgg16"]
+    assert document["models"]["plain"]["baseline"] == {"title": "PLAIN"}
+    assert main(["leaderboard", "--weights", str(folder)]) == 0
+    told = json.loads((folder / "results" / "leaderboard.json").read_text())
+    assert list(told["cost"]) == ["resnet50", "vgg16"]
+    each = told["sets"]["fer2013_test"]
+    readings = load_readings(report.with_suffix(".npz"))
+    right = [readings.logits[name].argmax(1) == readings.targets for name in ("resnet50", "vgg16")]
+    assert each["oracle"] == np.any(right, axis=0).mean()
+    mean = readings.ensemble(["resnet50", "vgg16"]).argmax(1) == readings.targets
+    assert each["models"]["ensemble"]["accuracy"]["value"] == mean.mean()
+    assert len(each["pairs"]) == 3  # it is compared with both models
+
+    board = read_board(folder)
+    face_set = board.sets["fer2013_test"].value
+    assert face_set is not None
+    row = face_set.models["plain"]
+    assert row.baseline == "PLAIN" and row.stale is None and face_set.models["ensemble"].stale is None
+    assert list(face_set.shipped) == ["resnet50", "vgg16"] and board.title("plain") == "PLAIN (baseline)"
+    shown = {section.key: "".join(map(str, section.parts(board, "fer2013_test"))) for section in SECTIONS}
+    assert "PLAIN (baseline)" in shown["accuracy"] and "counts in no mean" in shown["accuracy"]
+    assert "PLAIN" not in shown["overview"] and "PLAIN" not in shown["cost"]
+    assert "stale" not in shown["accuracy"].lower()

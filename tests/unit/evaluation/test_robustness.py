@@ -1,0 +1,72 @@
+"""Corruptions of faces, and accuracy under them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from fer_models.__main__ import main
+from fer_models.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+
+
+@pytest.fixture(scope="module")
+def face() -> NDArray[np.uint8]:
+    """Soft stripes and blobs, 48x48 grey."""
+    y, x = np.mgrid[:48, :48]
+    return np.asarray(128 + 60 * np.sin(x / 4) + 40 * np.cos(y / 5), np.uint8)
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_each_keeps_the_shape_is_seeded_and_grows_with_strength(
+    kind: str, colour: bool, face: NDArray[np.uint8]
+) -> None:
+    picture = np.repeat(face[..., None], 3, axis=2) if colour else face
+    before = picture.copy()
+    damage = []
+    for strength in STRENGTHS:
+        worse = corrupt(picture, kind, strength, np.random.default_rng(0))
+        assert worse.shape == picture.shape and worse.dtype == np.uint8
+        again = corrupt(picture, kind, strength, np.random.default_rng(0))
+        np.testing.assert_array_equal(worse, again)
+        damage.append(float(np.abs(worse.astype(float) - picture).mean()))
+    np.testing.assert_array_equal(picture, before)
+    assert damage[0] > 0
+    assert damage[-1] > damage[0]
+
+
+def test_bars_cover_eyes_and_mouth(face: NDArray[np.uint8]) -> None:
+    """Rows of the template: eyes at 0.40, mouth at 0.76 of the side; strength 5 covers 0.175 to either side."""
+    for kind, rows in (("eyes covered", slice(11, 27)), ("mouth covered", slice(28, 44))):
+        covered = corrupt(face, kind, 5, np.random.default_rng(0))
+        assert (covered[rows] == round(float(face.mean()))).all()
+        np.testing.assert_array_equal(covered[:10], face[:10])
+
+
+def test_the_command(weights_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    generator = np.random.default_rng(0)
+    for name in ("anger", "fear"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            Image.fromarray(generator.integers(0, 256, (48, 48), np.uint8)).save(tmp_path / name / f"{number}.png")
+    file = tmp_path / "out" / "robustness.json"
+    words = ["robustness", "--data", str(tmp_path), "--labels", "folder", "--weights", str(weights_dir)]
+    words += ["--models", "vgg16", "resnet50", "--device", "cpu", "--count", "3"]
+    assert main([*words, "--json", str(file)]) == 0
+    document = json.loads(file.read_text())
+    assert document["count"] == 3
+    assert list(document["corrupted"]) == list(CORRUPTIONS)
+    for curves in document["corrupted"].values():
+        assert set(curves) == {"vgg16", "resnet50", "ensemble"}
+        assert all(len(curve) == 5 and all(0 <= value <= 1 for value in curve) for curve in curves.values())
+    for name, told in document["mean"].items():
+        values = [value for curves in document["corrupted"].values() for value in curves[name]]
+        assert told["value"] == pytest.approx(np.mean(values)) and told["low"] <= told["value"] <= told["high"]
+    singles = {name: document["mean"][name]["value"] for name in ("vgg16", "resnet50")}
+    ((worse, behind),) = document["behind"].items()
+    assert behind["value"] == pytest.approx(max(singles.values()) - singles[worse])
+    assert "clean" in capsys.readouterr().out
+    assert main([*words, "--count", "0"]) == 2

@@ -1,0 +1,246 @@
+"""Reading videos: times, turning, limits, and files that mean no good. Every clip is made here."""
+
+import gc
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from fer_models.errors import VideoError
+from fer_models.media.video_reader import Limits, VideoReader, frame_at
+from tests.helpers.clips import SHAPE, flat, index_of, ramp, write_clip, write_silent_picture
+
+
+def times(path: Path, rate: float | None = None) -> list[float]:
+    with VideoReader(path) as reader:
+        return [round(frame.time_s, 3) for frame in reader.frames(rate)]
+
+
+def test_every_frame_comes_with_its_time_and_picture(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [ramp(index) for index in range(30)])
+    with VideoReader(clip) as reader:
+        frames = list(reader.frames())
+        assert (reader.info.width, reader.info.height, reader.info.sound) == (130, 100, False)
+        assert reader.info.duration_s == pytest.approx(3) and reader.info.frame_rate == pytest.approx(10)
+        assert reader.end_s == pytest.approx(3) and reader.notes == []
+    assert [index_of(frame.image) for frame in frames] == list(range(30))
+    assert [frame.time_s for frame in frames] == pytest.approx([index / 10 for index in range(30)])
+    assert all(frame.image.shape == (*SHAPE, 3) and frame.image.dtype == np.uint8 for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt"),
+    [
+        ("a.mov", "libx264", "yuv420p"),
+        ("a.webm", "libvpx", "yuv420p"),
+        ("a.mkv", "libx264", "yuv420p"),
+        ("a.avi", "mpeg4", "yuv420p"),
+        ("a.gif", "gif", "gray"),
+    ],
+)
+def test_containers(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
+    clip = write_clip(tmp_path / name, [ramp(index) for index in range(8)], codec=codec, pix_fmt=pix_fmt)
+    renamed = clip.rename(tmp_path / "no.suffix")
+    with VideoReader(renamed) as reader:
+        frames = list(reader.frames())
+        assert reader.notes == []
+    assert [index_of(frame.image) for frame in frames] == list(range(8))
+    assert [frame.time_s for frame in frames] == pytest.approx([index / 10 for index in range(8)], abs=0.011)
+
+
+def test_a_rate_takes_the_first_frame_of_each_interval(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [ramp(index) for index in range(30)])
+    assert times(clip, 5) == pytest.approx([0.2 * step for step in range(15)])
+    assert times(clip, 3) == pytest.approx([0, 0.4, 0.7, 1, 1.4, 1.7, 2, 2.4, 2.7])
+    assert times(clip, 100) == times(clip)
+
+
+def test_variable_frame_rate_keeps_its_times(tmp_path: Path) -> None:
+    at = [0, 40, 80, 1000, 1033, 2500, 2540]
+    clip = write_clip(tmp_path / "a.mp4", [ramp(index) for index in range(7)], times_ms=at)
+    assert times(clip) == pytest.approx([ms / 1000 for ms in at], abs=0.001)
+    assert times(clip, 2) == pytest.approx([0, 1, 2.5])
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, -90])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_rotation_and_mirroring_are_undone(tmp_path: Path, degrees: int, mirrored: bool) -> None:
+    stored = flat((20, 20, 20))
+    stored[:50, :60] = (220, 30, 30)  # red in the upper left corner
+
+    def turn(stream: Any) -> None:
+        stream.set_display_rotation(degrees, hflip=mirrored)
+
+    clip = write_clip(tmp_path / "a.mp4", [stored] * 3, change=turn)
+    with VideoReader(clip) as reader:
+        image = next(reader.frames()).image
+        assert image.shape[:2] == (reader.info.height, reader.info.width)
+    turned = np.rot90(stored, degrees // 90)  # FFmpeg's angle, like NumPy's, runs against the clock
+    expected = {image.tobytes() for image in ([np.fliplr(turned), np.flipud(turned)] if mirrored else [turned])}
+    close = [np.abs(image.astype(int) - np.frombuffer(e, np.uint8).reshape(image.shape)).mean() for e in expected]
+    assert image.shape == turned.shape and min(close) < 6
+
+
+def test_oblong_pixels_are_made_square(tmp_path: Path) -> None:
+    def oblong(stream: Any) -> None:
+        stream.codec_context.sample_aspect_ratio = 2
+
+    clip = write_clip(tmp_path / "a.mp4", [ramp(1)] * 3, change=oblong)
+    with VideoReader(clip) as reader:
+        assert (reader.info.width, reader.info.height) == (260, 100)
+        assert next(reader.frames()).image.shape == (100, 260, 3)
+
+
+def test_the_frame_at_a_time(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [ramp(index) for index in range(30)])
+    for time_s, index in [(0, 0), (0.09, 0), (0.1, 1), (1.55, 15), (2.95, 29), (99, 29), (-1, 0)]:
+        frame = frame_at(clip, time_s)
+        assert (index_of(frame.image), round(frame.time_s, 3)) == (index, index / 10)
+
+
+def test_memory_holds_a_frame_or_two(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [ramp(index) for index in range(36)])
+    most = 0
+    gc.collect()
+    with VideoReader(clip) as reader:
+        for _ in reader.frames():
+            most = max(most, sum(type(thing) is av.VideoFrame for thing in gc.get_objects()))
+    assert most <= 3
+
+
+def refused(path: Path, match: str, limits: Limits | None = None) -> None:
+    with pytest.raises(VideoError, match=match) as caught, VideoReader(path, limits) as reader:
+        list(reader.frames())
+    assert str(path.parent) not in str(caught.value)
+
+
+def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
+    refused(tmp_path / "missing.mp4", "no file 'missing.mp4'")
+    refused(tmp_path, "not a file")
+    (tmp_path / "empty.mp4").touch()
+    refused(tmp_path / "empty.mp4", "empty")
+    (tmp_path / "text.mp4").write_text("This is a text that calls itself a video.\n" * 20)
+    refused(tmp_path / "text.mp4", "not a video that can be read. Use MP4")
+    (tmp_path / "noise.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + os.urandom(5000))
+    refused(tmp_path / "noise.mp4", "damaged or incomplete")
+    refused(write_silent_picture(tmp_path / "sound.mp4"), "no video stream")
+
+
+def test_a_video_without_frames_is_refused(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.avi", [ramp(0)] * 3, codec="mpeg4")
+    data = clip.read_bytes()
+    clip.write_bytes(data[: data.index(b"movi") + 4])
+    refused(clip, "no frame that can be decoded|damaged")
+
+
+def test_a_pipe_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    refused(tmp_path / "pipe.mp4", "not a file")
+
+
+def test_limits(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [ramp(index) for index in range(30)])
+    refused(clip, r"too long: 3 seconds, the limit is 2 seconds", Limits(minutes=2 / 60))
+    refused(clip, "too large: 0.0 MB, the limit is 0.001 MB", Limits(megabytes=0.001))
+
+
+def test_a_file_that_hides_its_length_is_read_up_to_the_limit(tmp_path: Path) -> None:
+    images = [ramp(index) for index in range(30)]
+    clip = write_clip(tmp_path / "a.gif", images, codec="gif", pix_fmt="gray")
+    with VideoReader(clip, Limits(minutes=1)) as reader:
+        reader._limits = Limits(minutes=1 / 60)
+        assert len(list(reader.frames())) == 10
+        assert reader.notes == ["Only the first 1 seconds were read: the video goes on longer."]
+
+
+def test_a_matroska_clip_that_starts_late_is_as_long_as_it_is(tmp_path: Path) -> None:
+    """Cut from a longer file with its times kept: the tag tells when it ends, not how long it is."""
+    at = [700_000 + 100 * index for index in range(20)]
+    clip = write_clip(tmp_path / "late.mkv", [ramp(index) for index in range(20)], times_ms=at)
+    with VideoReader(clip, Limits(minutes=5, megabytes=10)) as reader:
+        assert reader.info.duration_s == pytest.approx(2, abs=0.11)
+        assert [round(frame.time_s, 2) for frame in reader.frames()] == pytest.approx(
+            [index / 10 for index in range(20)], abs=0.01
+        )
+        assert reader.notes == []
+
+
+def test_absurd_dimensions_are_refused_by_the_header(tmp_path: Path) -> None:
+    gif = write_clip(tmp_path / "a.gif", [ramp(0)] * 3, codec="gif", pix_fmt="gray")
+    data = bytearray(gif.read_bytes())
+    data[6:10] = struct.pack("<HH", 9000, 9000)
+    gif.write_bytes(data)
+    refused(gif, "does not tell how large its frames are, or they are larger than 4096 x 2304 px")
+    wide = write_clip(tmp_path / "wide.avi", [flat((9, 9, 9), (2304, 4200))], codec="mpeg4")
+    refused(wide, "frames of 4200 x 2304 px|they are larger than 4096 x 2304 px")
+    small = write_clip(tmp_path / "small.mp4", [flat((9, 9, 9), (8, 8))] * 3)
+    refused(small, "8 x 8 px: too small")
+
+
+def test_a_truncated_file_gives_what_is_there_and_says_so(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    images = [noise.integers(0, 256, (*SHAPE, 3), np.uint8) for _ in range(30)]
+    clip = write_clip(tmp_path / "a.mp4", images, options={"movflags": "+faststart"})
+    data = clip.read_bytes()
+    clip.write_bytes(data[: len(data) // 2])
+    with VideoReader(clip) as reader:
+        count = len(list(reader.frames()))
+    assert 10 <= count < 20
+    assert reader.notes == [
+        f"The file is incomplete: it should last 3.0 seconds and ends after {reader.end_s:.1f}. What is there was read."
+    ]
+    late = write_clip(tmp_path / "b.mp4", images)  # its index is at the end, and lost
+    late.write_bytes(late.read_bytes()[:-2000])
+    refused(late, "cannot be opened. It is damaged or incomplete")
+
+
+def test_damage_in_the_middle_is_skipped_and_said(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    images = [noise.integers(0, 256, (*SHAPE, 3), np.uint8) for _ in range(30)]
+    clip = write_clip(tmp_path / "a.mp4", images, change=lambda stream: setattr(stream, "gop_size", 1))
+    data = bytearray(clip.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 20000] = bytes(20000)
+    clip.write_bytes(data)
+    with VideoReader(clip) as reader:
+        got = list(reader.frames())
+    assert 15 <= len(got) <= 30 and got[-1].time_s == pytest.approx(2.9)
+    assert reader.notes == ["The file is damaged in places; what could be decoded was read."]
+
+
+PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{secret}\n#EXT-X-ENDLIST\n"
+CONCAT = "ffconcat version 1.0\nfile '{secret}'\n"
+SDP = "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9999 RTP/AVP 96\n"
+
+
+@pytest.mark.parametrize("text", [PLAYLIST, CONCAT, SDP], ids=["hls", "concat", "sdp"])
+@pytest.mark.parametrize("name", ["a.mp4", "a.m3u8", "a.avi", "a.txt"])
+def test_playlists_are_refused_whatever_they_are_called(tmp_path: Path, text: str, name: str) -> None:
+    secret = write_clip(tmp_path / "secret.mp4", [ramp(0)] * 3)
+    (tmp_path / name).write_text(text.format(secret=secret.as_uri()))
+    refused(tmp_path / name, "not a video that can be read")
+
+
+def test_an_mp4_that_refers_to_another_file_does_not_get_it(tmp_path: Path) -> None:
+    secret = write_clip(tmp_path / "secret.mov", [ramp(0)] * 3)
+    data = secret.read_bytes()
+    start = data.index(b"dref")
+    # The data reference "url " with flag 1 means: in this file. Without it, and with a path, it means another one.
+    path = str(secret).encode() + b"\0"
+    entry = struct.pack(">I4sI", 12 + len(path), b"url ", 0) + path
+    size = struct.unpack(">I", data[start - 4 : start])[0]
+    box = struct.pack(">I4sII", 16 + len(entry), b"dref", 0, 1) + entry
+    grown = len(box) - size
+    crafted = bytearray(data[: start - 4] + box + data[start - 4 + size :])
+    for parent in (b"moov", b"trak", b"mdia", b"minf", b"dinf"):
+        at = crafted.rindex(parent, 0, start) - 4
+        crafted[at : at + 4] = struct.pack(">I", struct.unpack(">I", crafted[at : at + 4])[0] + grown)
+    at = crafted.index(b"mdat")
+    end = crafted.index(b"moov") - 4
+    crafted[at + 4 : end] = bytes(end - at - 4)  # its own frames are gone: only the other file has them
+    (tmp_path / "crafted.mov").write_bytes(crafted)
+    refused(tmp_path / "crafted.mov", "no frame that can be decoded|cannot be opened")
