@@ -34,4 +34,4 @@ def build(analyzer: Analyzer, page: gr.Blocks, weights: Path) -> None:
             batch.build(analyzer)
         with gr.Tab("Leaderboard", id="leaderboard") as opened:
             leaderboard.build(analyzer, opened, weights)
-    lab.opened_from(first.lab, first.reading, first.index, tabs)
+    lab.opened_from(first.lab, first.analyzed, first.index, tabs)

@@ -194,7 +194,7 @@ def centre_blob(shape: tuple[int, int]) -> NDArray[np.float32]:
     return np.exp(-(y[:, None] ** 2 + x[None] ** 2) / 2).astype(np.float32)
 
 
-def judge(
+def evaluate_faithfulness(
     classifier: Classifier,
     crop: NDArray[np.uint8],
     target: str,
@@ -203,7 +203,7 @@ def judge(
     steps: int = 16,
     seed: int = 0,
     percentages: Sequence[int] = PERCENTAGES,
-    remake: Maker | None = None,
+    recompute: Maker | None = None,
 ) -> Faithfulness:
     """Judge one map on one face: deletion, insertion, ROAD and ARCC, beside random maps and a blob.
 
@@ -220,7 +220,7 @@ def judge(
         steps: of the curves.
         seed: of the random maps and of ROAD's noise.
         percentages: of the pixels that ROAD removes; empty leaves ROAD and ARCC out.
-        remake: the method that made the map, for ARCC; None leaves ARCC out.
+        recompute: the method that made the map, for ARCC; None leaves ARCC out.
 
     Raises:
         ValueError: steps is below 1.
@@ -244,8 +244,8 @@ def judge(
         blob = centre_blob(shape)
         own, chance, middle = removed(heat), [removed(one) for one in noise], removed(blob)
         roads = (own, mean_road(chance), middle)
-        if remake is not None:
-            again = remake(seen_through(crop, heat, classifier.card.input))
+        if recompute is not None:
+            again = recompute(seen_through(crop, heat, classifier.card.input))
             triples = zip(noise, [*noise[1:], noise[0]], chance, strict=True)
             scores = (
                 arcc(heat, again, own, size),

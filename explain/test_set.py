@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
-from explain.faithfulness import RANDOM_MAPS, Curves, Faithfulness, judge
+from explain.faithfulness import RANDOM_MAPS, Curves, Faithfulness, evaluate_faithfulness
 from explain.flip_consistency import FlipConsistency, compared
 from explain.maps import attention
 from explain.regions import attention_shares, region_masks
@@ -100,14 +100,14 @@ def study(
         if row < judged:
             heat, percentages = maps[prediction.label].heat, PERCENTAGES if road else ()
             # Other random maps on every face: chance must not favour the same corner of all of them.
-            own, remake = seed + RANDOM_MAPS * row, partial(_native, classifier, prediction.label)
+            own, recompute = seed + RANDOM_MAPS * row, partial(_native, classifier, prediction.label)
             judgements.append(
-                judge(
+                evaluate_faithfulness(
                     *(classifier, crops[row], prediction.label, heat),
                     steps=steps,
                     seed=own,
                     percentages=percentages,
-                    remake=remake,
+                    recompute=recompute,
                 )
             )
             progress()

@@ -14,7 +14,7 @@ from fer_models.faces.alignment import align, whole_picture
 from fer_models.faces.detector import CenterFace, FaceDetector
 from fer_models.media.images import as_image
 from fer_models.models.classifier import Classifier, load_classifier
-from fer_models.models.external_weights import foreign_file, foreign_files
+from fer_models.models.external_weights import external_file, external_files
 from fer_models.results import Face, FaceAnalysis
 
 #: Where the cards and weights are: beside the package.
@@ -66,11 +66,11 @@ class Analyzer:
         found = [
             (index, face, crop)
             for index, image in enumerate(images)
-            for face, crop in self.find(as_image(image), whole=whole)
+            for face, crop in self.detect(as_image(image), whole=whole)
         ]
-        return self.read(found, features=features, models=models)
+        return self.predict(found, features=features, models=models)
 
-    def find(self, image: NDArray[np.uint8], *, whole: bool = False) -> list[tuple[Face, NDArray[np.uint8]]]:
+    def detect(self, image: NDArray[np.uint8], *, whole: bool = False) -> list[tuple[Face, NDArray[np.uint8]]]:
         """Every face of one picture with its aligned crop: the first half of `analyze`, without any model.
 
         Args:
@@ -86,7 +86,7 @@ class Analyzer:
         faces = [whole_picture(image)] if whole else self.detector.detect(image)
         return [(face, align(image, face)) for face in faces]
 
-    def read(
+    def predict(
         self,
         found: Sequence[tuple[int, Face, NDArray[np.uint8]]],
         *,
@@ -121,7 +121,7 @@ def available_models(weights: Path = WEIGHTS) -> list[str]:
 
     A model is there if it has a card, or is another system's file that needs none (`models.external_weights`).
     """
-    names = {path.stem for path in [*weights.glob("*.json"), *foreign_files(weights)]}
+    names = {path.stem for path in [*weights.glob("*.json"), *external_files(weights)]}
     return [name for name in MODELS if name in names] + sorted(names.difference(MODELS))
 
 
@@ -161,12 +161,12 @@ def load_analyzer(
         try:
             classifiers.append(load_classifier(name, weights, device))
         except (CardError, WeightsError) as error:
-            if models is not None or foreign_file(weights, name) is None:
+            if models is not None or external_file(weights, name) is None:
                 raise
             _log.warning("The model %s is left out. %s", name, error)
     if models is None:
-        for path in foreign_files(weights):
-            if foreign_file(weights, path.stem) != path:
+        for path in external_files(weights):
+            if external_file(weights, path.stem) != path:
                 _log.warning("%s is not read: another file has its name. Rename one of them.", path)
     if not classifiers:
         raise WeightsError(f"None of the models in {weights} can be used. Restore them with: git checkout -- weights")

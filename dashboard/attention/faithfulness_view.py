@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from html import escape
 
-from dashboard.components.face_view import Shown, swatch
+from dashboard.components.face_view import ModelDisplay, swatch
 from explain.arcc import Arcc
 from explain.faithfulness import Curves, Faithfulness
 
 
 @dataclass(frozen=True, eq=False)
-class TrustResults:
+class FaithfulnessResults:
     """What "Can it be trusted?" measured on a face.
 
     Attributes:
@@ -22,28 +22,28 @@ class TrustResults:
     found: Mapping[str, Faithfulness]
 
 
-def trust_cards(found: Iterable[Faithfulness], method: str, shown: Shown) -> str:
-    """`trust_card` of several models, side by side where there is room."""
-    return f'<div class="fer-lab-stack">{"".join(trust_card(one, method, shown) for one in found)}</div>'
+def faithfulness_cards(found: Iterable[Faithfulness], method: str, display: ModelDisplay) -> str:
+    """`faithfulness_card` of several models, side by side where there is room."""
+    return f'<div class="fer-lab-stack">{"".join(faithfulness_card(one, method, display) for one in found)}</div>'
 
 
-def trust_card(one: Faithfulness, method: str, shown: Shown) -> str:
+def faithfulness_card(one: Faithfulness, method: str, display: ModelDisplay) -> str:
     """What the test of one model's map found: areas beside those of maps that know nothing, ROAD, and a sentence.
 
     Args:
         one: what was measured.
         method: the method's title.
-        shown: cards and styles.
+        display: cards and styles.
     """
     return (
         f'<div class="fer-panel" data-trust="{escape(one.model)}"><p class="fer-lab-heading">'
-        f"{swatch(shown.styles[one.model])}<span>{escape(shown.cards[one.model].title)}: {escape(one.target)}, "
-        f"{escape(method)}</span></p>{trust_table(one)}"
+        f"{swatch(display.styles[one.model])}<span>{escape(display.cards[one.model].title)}: {escape(one.target)}, "
+        f"{escape(method)}</span></p>{faithfulness_table(one)}"
         f'<p class="fer-hint">{escape(one.sentence)}</p></div>'
     )
 
 
-def trust_table(one: Faithfulness) -> str:
+def faithfulness_table(one: Faithfulness) -> str:
     """The areas and scores of a map beside those of maps that know nothing, and the parts of its ARCC."""
     rows = "".join(
         f'<tr{mark}><th scope="row">{title}</th><td>{each.deletion_area:.2f}</td>'

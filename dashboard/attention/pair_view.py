@@ -6,9 +6,9 @@ from html import escape
 import numpy as np
 
 from dashboard.attention.map_files import Panel, keep_panels
-from dashboard.attention.view import Look, figure, legend, number
-from dashboard.components.analyzed_image import FaceReading
-from dashboard.components.face_view import Shown, swatch
+from dashboard.attention.view import MapStyle, figure, legend, number
+from dashboard.components.analyzed_image import AnalyzedFace
+from dashboard.components.face_view import ModelDisplay, swatch
 from explain.drawing.colormaps import diverging
 from explain.drawing.overlay import difference, difference_colours, draw_difference, draw_map, map_colours, shared_peak
 from explain.flip_consistency import FlipConsistency
@@ -16,16 +16,18 @@ from explain.maps import Explanation
 from fer_models.formatting import percent
 
 
-def difference_panel(face: FaceReading, first: str, second: str, expression: str, look: Look, shown: Shown) -> str:
+def difference_panel(
+    face: AnalyzedFace, first: str, second: str, expression: str, look: MapStyle, display: ModelDisplay
+) -> str:
     """Where one model looks more than another, and both maps beside it."""
     missing = [name for name in (first, second) if expression not in face.maps[name]]
     if missing:
-        return f'<p class="fer-hint">{escape(shown.cards[missing[0]].title)} does not know {escape(expression)}.</p>'
+        return f'<p class="fer-hint">{escape(display.cards[missing[0]].title)} does not know {escape(expression)}.</p>'
     # Each map as a share of its own model's strongest spot: models scale their logits differently.
     peaks = [shared_peak(face.maps[name].values()) for name in (first, second)]
     maps = [face.maps[name][expression] for name in (first, second)]
     values = difference(maps[0], maps[1], peaks[0], peaks[1])
-    titles = [shown.cards[name].title for name in (first, second)]
+    titles = [display.cards[name].title for name in (first, second)]
     drawn = [
         draw_map(face.crop, one, peak=peak, side=320, opacity=look.opacity, colours=look.colours)
         for one, peak in zip(maps, peaks, strict=True)
@@ -53,8 +55,12 @@ def difference_panel(face: FaceReading, first: str, second: str, expression: str
     )
 
 
-def mirror_cards(
-    face: FaceReading, results: Mapping[str, FlipConsistency], expression: str | None, look: Look, shown: Shown
+def flip_cards(
+    face: AnalyzedFace,
+    results: Mapping[str, FlipConsistency],
+    expression: str | None,
+    look: MapStyle,
+    display: ModelDisplay,
 ) -> str:
     """One panel a model: the map of the face, that of its mirror image flipped back, and the difference.
 
@@ -63,15 +69,17 @@ def mirror_cards(
         results: by model name.
         expression: whose maps are shown; None means each model's own most probable one.
         look: how maps are drawn.
-        shown: cards and styles.
+        display: cards and styles.
     """
-    panels = "".join(_mirror_panel(face, one, expression, look, shown) for one in results.values())
+    panels = "".join(_mirror_panel(face, one, expression, look, display) for one in results.values())
     return panels + legend(("Only in the mirror image", "Only in the face"), diverging())
 
 
-def _mirror_panel(face: FaceReading, one: FlipConsistency, expression: str | None, look: Look, shown: Shown) -> str:
-    card, target = shown.cards[one.model], expression or face.predictions[one.model].label
-    head = f'<p class="fer-lab-heading">{swatch(shown.styles[one.model])}<span>{escape(card.title)}</span></p>'
+def _mirror_panel(
+    face: AnalyzedFace, one: FlipConsistency, expression: str | None, look: MapStyle, display: ModelDisplay
+) -> str:
+    card, target = display.cards[one.model], expression or face.predictions[one.model].label
+    head = f'<p class="fer-lab-heading">{swatch(display.styles[one.model])}<span>{escape(card.title)}</span></p>'
     if target not in one.labels:
         return f'<div class="fer-panel">{head}<p class="fer-hint">This model does not know {escape(target)}.</p></div>'
     index = one.labels.index(target)
@@ -97,11 +105,11 @@ def _mirror_panel(face: FaceReading, one: FlipConsistency, expression: str | Non
         f'<div class="fer-lab-pair fer-lab-three">{_row(panels)}</div><dl class="fer-lab-numbers">'
         f"<div><dt>Correlation</dt><dd>{one.correlation:.2f}</dd></div>"
         f"<div><dt>EAC’s loss</dt><dd>{number(one.loss)}</dd></div></dl>"
-        f'{keep}<p class="fer-hint">{escape(mirror_sentence(card.title, one))}</p></div>'
+        f'{keep}<p class="fer-hint">{escape(flip_sentence(card.title, one))}</p></div>'
     )
 
 
-def mirror_sentence(title: str, one: FlipConsistency) -> str:
+def flip_sentence(title: str, one: FlipConsistency) -> str:
     """What the two numbers mean for one model, in one sentence."""
     if one.correlation > 0.9:
         found = "looks at the same places in the mirror image"

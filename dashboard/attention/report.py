@@ -10,11 +10,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.attention.faithfulness_view import TrustResults, trust_table
+from dashboard.attention.faithfulness_view import FaithfulnessResults, faithfulness_table
 from dashboard.attention.view import legend, number
-from dashboard.components.analyzed_image import FaceReading
+from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.charts import ModelStyle
-from dashboard.components.face_view import Shown, data_uri
+from dashboard.components.face_view import ModelDisplay, data_uri
 from explain.drawing.colormaps import sequential
 from explain.drawing.overlay import draw_cells, draw_map, shared_peak
 from explain.explain_picture import model_record, versions
@@ -41,10 +41,10 @@ td.answer { outline: 2px solid #18181b; } small, figcaption { color: #5b5b66; } 
 
 
 def report(
-    face: FaceReading,
-    shown: Shown,
+    face: AnalyzedFace,
+    display: ModelDisplay,
     mirror: Mapping[str, FlipConsistency],
-    trust: TrustResults | None,
+    trust: FaithfulnessResults | None,
     *,
     with_face: bool,
 ) -> str:
@@ -52,34 +52,34 @@ def report(
 
     Args:
         face: with native maps.
-        shown: cards and styles.
+        display: cards and styles.
         mirror: flip consistency by model name.
         trust: what was measured of each model's map, if it was.
         with_face: whether maps are drawn on the face; else they are drawn alone, and no pixel of it is in the file.
     """
-    names = [name for name in shown.cards if name in face.maps]
+    names = [name for name in display.cards if name in face.maps]
     top = shared_peak(one for name in names for one in face.maps[name].values())
     picture = f'<img src="{data_uri(face.crop)}" width="160" alt="The face">' if with_face else ""
     parts = [
         f"<h1>Where {len(names)} models look in one face</h1>{picture}",
         "<p>An expression is not an emotion: it does not tell what a person feels, intends or is like. Maps show what "
         "was added up to a model’s answer, not why it is right. Do not use this for decisions about people.</p>",
-        f"<h2>Maps and confidences</h2>{_maps(face, names, top, shown, with_face)}"
+        f"<h2>Maps and confidences</h2>{_maps(face, names, top, display, with_face)}"
         + legend(("No evidence", f"{number(top)}, the strongest of all models"), sequential("viridis")),
-        f"<h2>Mirror test</h2>{_mirror(mirror, shown)}",
+        f"<h2>Mirror test</h2>{_mirror(mirror, display)}",
     ]
     if trust:
         which = "the native ones above" if trust.method == "native" else f"those of {METHODS[trust.method].title}"
-        curves = "".join(_trust(one, shown) for one in trust.found.values())
+        curves = "".join(_trust(one, display) for one in trust.found.values())
         parts.append(f"<h2>Can the maps be trusted?</h2><p>Tested maps: {escape(which)}.</p>{curves}")
-    parts.append(f"<h2>Models and versions</h2>{_models(names, shown)}")
+    parts.append(f"<h2>Models and versions</h2>{_models(names, display)}")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>Attention report</title><style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>"
     )
 
 
-def face_json(face: FaceReading, analyzer: Analyzer) -> str:
+def face_json(face: AnalyzedFace, analyzer: Analyzer) -> str:
     """The raw native maps of every model and expression, as `explain_picture` writes them, without a picture."""
     models = {}
     for name, maps in face.maps.items():
@@ -98,7 +98,7 @@ def download_link(text: str, name: str, kind: str, content: str) -> str:
     )
 
 
-def _maps(face: FaceReading, names: list[str], top: float, shown: Shown, with_face: bool) -> str:
+def _maps(face: AnalyzedFace, names: list[str], top: float, display: ModelDisplay, with_face: bool) -> str:
     expressions = in_display_order({label for name in names for label in face.predictions[name].labels})
     head = "".join(f"<th>{escape(one.capitalize())}</th>" for one in expressions)
     rows = ""
@@ -115,13 +115,13 @@ def _maps(face: FaceReading, names: list[str], top: float, shown: Shown, with_fa
                 f'<td{mark}><img src="{data_uri(drawn, 82)}" alt="">{percent(prediction.probability(one))}<br>'
                 f"<small>peak {number(heat.peak)}</small></td>"
             )
-        rows += f"<tr><th>{escape(shown.cards[name].title)}</th>{cells}</tr>"
+        rows += f"<tr><th>{escape(display.cards[name].title)}</th>{cells}</tr>"
     return f'<table class="maps"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _mirror(mirror: Mapping[str, FlipConsistency], shown: Shown) -> str:
+def _mirror(mirror: Mapping[str, FlipConsistency], display: ModelDisplay) -> str:
     rows = "".join(
-        f"<tr><td>{escape(shown.cards[name].title)}</td><td>{one.correlation:.2f}</td><td>{number(one.loss)}</td></tr>"
+        f"<tr><td>{escape(display.cards[name].title)}</td><td>{one.correlation:.2f}</td><td>{number(one.loss)}</td></tr>"
         for name, one in mirror.items()
     )
     return (
@@ -131,10 +131,12 @@ def _mirror(mirror: Mapping[str, FlipConsistency], shown: Shown) -> str:
     )
 
 
-def _trust(one: Faithfulness, shown: Shown) -> str:
-    title, style = shown.cards[one.model].title, shown.styles[one.model]
+def _trust(one: Faithfulness, display: ModelDisplay) -> str:
+    title, style = display.cards[one.model].title, display.styles[one.model]
     drawn = _curves(one, "deletion", style) + _curves(one, "insertion", style)
-    return f"<h3>{escape(title)}: {escape(one.target)}</h3>{drawn}{trust_table(one)}<p>{escape(one.sentence)}</p>"
+    return (
+        f"<h3>{escape(title)}: {escape(one.target)}</h3>{drawn}{faithfulness_table(one)}<p>{escape(one.sentence)}</p>"
+    )
 
 
 def _curves(one: Faithfulness, kind: str, style: ModelStyle) -> str:
@@ -161,10 +163,10 @@ def _points(curves: Curves, kind: str) -> str:
     return " ".join(f"{x:.1f},{150 * (1 - y):.1f}" for x, y in zip(steps, values, strict=True))
 
 
-def _models(names: list[str], shown: Shown) -> str:
+def _models(names: list[str], display: ModelDisplay) -> str:
     rows = "".join(
-        f"<tr><td>{escape(shown.cards[name].title)}</td><td>{escape(shown.cards[name].training_labels)}</td>"
-        f"<td><code>{escape(shown.cards[name].sha256)}</code></td></tr>"
+        f"<tr><td>{escape(display.cards[name].title)}</td><td>{escape(display.cards[name].training_labels)}</td>"
+        f"<td><code>{escape(display.cards[name].sha256)}</code></td></tr>"
         for name in names
     )
     packages = ", ".join(f"{escape(name)} {escape(version)}" for name, version in versions().items())

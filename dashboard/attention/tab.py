@@ -9,18 +9,18 @@ import gradio as gr
 
 from dashboard.attention import view as attention_markup
 from dashboard.attention.sections.export import ExportSection
-from dashboard.attention.sections.faithfulness import TrustSection
-from dashboard.attention.sections.flip_consistency import MirrorSection
+from dashboard.attention.sections.faithfulness import FaithfulnessSection
+from dashboard.attention.sections.flip_consistency import FlipConsistencySection
 from dashboard.attention.sections.maps import MapsSection
 from dashboard.attention.sections.methods import MethodsSection
-from dashboard.attention.sections.occlusion import EraseSection
+from dashboard.attention.sections.occlusion import OcclusionSection
 from dashboard.attention.sections.regions import RegionsSection
-from dashboard.attention.sections.test_set import StudySection
+from dashboard.attention.sections.test_set import TestSetSection
 from dashboard.components import face_view as markup
-from dashboard.components.analyzed_image import FaceReading, Reading, agreement_sentence, as_whole
+from dashboard.components.analyzed_image import AnalyzedFace, AnalyzedImage, agreement_sentence, as_whole
 from dashboard.components.events import CHOOSE_FACE, CLICKED
 from dashboard.components.jobs import COMPARE_AT_ONCE, EXPLAIN_AT_ONCE, Jobs
-from dashboard.components.picture_input import EXAMPLES, FORGET, FORGOTTEN, UNEXPECTED, Intake, Updates
+from dashboard.components.picture_input import EXAMPLES, FORGET, FORGOTTEN, UNEXPECTED, PictureInput, Updates
 from explain.explain_picture import ALL, OWN, explain_picture, to_json
 from explain.methods import METHODS
 from fer_models.analyzer import WEIGHTS, Analyzer
@@ -40,35 +40,35 @@ class AttentionTab:
     def __init__(self, analyzer: Analyzer, examples: Path, weights: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer = analyzer
-        self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
+        self.display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
         self.jobs = Jobs()
         self._lay_out(examples, weights)
         self._connect()
 
     def _lay_out(self, examples: Path, weights: Path) -> None:
-        labels = {label for card in self.shown.cards.values() for label in card.labels}
+        labels = {label for card in self.display.cards.values() for label in card.labels}
         expressions = in_display_order(labels)
-        self.intake = Intake("attention", self.analyzer, examples)
+        self.picture_input = PictureInput("attention", self.analyzer, examples)
         self.picture = gr.HTML(visible=False, js_on_load=CHOOSE_FACE, elem_id="attention-picture")
         with gr.Column(visible=False, elem_id="attention-lab") as self.lab:
             self.card = gr.HTML(elem_id="attention-face")
             with gr.Tabs(elem_id="attention-sections"):
                 with gr.Tab("Maps"):
-                    self.maps = MapsSection(self.shown, expressions)
+                    self.maps = MapsSection(self.display, expressions)
                 with gr.Tab("Methods"):
-                    self.methods = MethodsSection(self.analyzer, self.shown, expressions, self.jobs)
+                    self.methods = MethodsSection(self.analyzer, self.display, expressions, self.jobs)
                 with gr.Tab("Mirror test"):
-                    self.mirror = MirrorSection(self.analyzer, self.shown, expressions, self.jobs)
+                    self.mirror = FlipConsistencySection(self.analyzer, self.display, expressions, self.jobs)
                 with gr.Tab("Erase"):
-                    self.erase = EraseSection(self.analyzer, self.shown, self.jobs)
+                    self.erase = OcclusionSection(self.analyzer, self.display, self.jobs)
                 with gr.Tab("Can it be trusted?"):
-                    self.trust = TrustSection(self.analyzer, self.shown, self.jobs)
+                    self.trust = FaithfulnessSection(self.analyzer, self.display, self.jobs)
                 with gr.Tab("Parts of the face"):
-                    self.regions = RegionsSection(self.shown, expressions)
+                    self.regions = RegionsSection(self.display, expressions)
                 with gr.Tab("Export"):
-                    self.export = ExportSection(self.analyzer, self.shown, self.jobs)
-        StudySection(weights)
-        self.reading = gr.State(None, time_to_live=FORGET)
+                    self.export = ExportSection(self.analyzer, self.display, self.jobs)
+        TestSetSection(weights)
+        self.analyzed = gr.State(None, time_to_live=FORGET)
         self.face = gr.State(None, time_to_live=FORGET)
 
     def _connect(self) -> None:
@@ -78,7 +78,7 @@ class AttentionTab:
             *(*self.trust.outputs, *self.regions.outputs, *self.export.outputs),
         ]
         self.one_face = [self.card, self.face, *outputs]
-        stages = [*self.intake.outputs, self.lab, self.picture, self.reading]
+        stages = [*self.picture_input.outputs, self.lab, self.picture, self.analyzed]
         self.everything = [*stages, *self.one_face]
         self.controls = [self.maps.first, self.maps.second, *self.maps.look]
         self.maps.connect(self.face)
@@ -94,29 +94,33 @@ class AttentionTab:
             "concurrency_id": "compare",
             **hidden,
         }
-        sent = self.intake.image.input(self.read_upload, [self.intake.image, *self.controls], preprocess=False, **reads)
-        tried = self.intake.gallery.select(self.read_example, self.controls, **reads)
-        self.intake.clear.click(self.start_over, outputs=self.everything, cancels=[sent, tried], queue=False, **hidden)
-        self.intake.whole.click(self.read_whole, [self.reading, *self.controls], self.everything, **hidden)
-        chosen = [self.reading, *self.controls]
+        sent = self.picture_input.image.input(
+            self.read_upload, [self.picture_input.image, *self.controls], preprocess=False, **reads
+        )
+        tried = self.picture_input.gallery.select(self.read_example, self.controls, **reads)
+        self.picture_input.clear.click(
+            self.start_over, outputs=self.everything, cancels=[sent, tried], queue=False, **hidden
+        )
+        self.picture_input.whole.click(self.read_whole, [self.analyzed, *self.controls], self.everything, **hidden)
+        chosen = [self.analyzed, *self.controls]
         self.picture.select(self.choose_face, chosen, self.one_face, **CLICKED, **hidden)
         self._connect_endpoint()
 
-    def opened_from(self, button: gr.Button, reading: gr.State, index: gr.State, tabs: gr.Tabs) -> None:
+    def opened_from(self, button: gr.Button, analyzed: gr.State, index: gr.State, tabs: gr.Tabs) -> None:
         """Let a button of another tab hand over a face.
 
         Args:
             button: opens this tab.
-            reading: holds a `Reading` or None.
+            analyzed: holds a `AnalyzedImage` or None.
             index: holds the index of the chosen face.
             tabs: which this tab is one of, with the id `TAB`.
         """
 
-        def hand_over(reading: Reading | None, request: gr.Request, index: int, *controls: Any) -> Updates:
+        def hand_over(analyzed: AnalyzedImage | None, request: gr.Request, index: int, *controls: Any) -> Updates:
             self.jobs.stop(request.session_hash, forget=True)
-            return {tabs: gr.Tabs(selected=TAB), **self.hand_over(reading, index, *controls)}
+            return {tabs: gr.Tabs(selected=TAB), **self.hand_over(analyzed, index, *controls)}
 
-        inputs = [reading, index, *self.controls]
+        inputs = [analyzed, index, *self.controls]
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         button.click(hand_over, inputs, [tabs, *self.everything], **hidden)
 
@@ -146,36 +150,36 @@ class AttentionTab:
     def idle(self, text: str = "") -> Updates:
         """Ready for a picture, everything else forgotten; with a message if the last one could not be read."""
         return {
-            **self.intake.idle(text),
+            **self.picture_input.idle(text),
             self.lab: gr.update(visible=False),
             self.picture: gr.update(value="", visible=False),
-            **{part: None for part in (self.reading, self.face)},
+            **{part: None for part in (self.analyzed, self.face)},
             **{part: "" for part in (self.card, self.maps.grid, self.maps.large, self.maps.difference)},
             **self._fresh(None),
         }
 
-    def done(self, reading: Reading, *controls: Any) -> Updates:
+    def done(self, analyzed: AnalyzedImage, *controls: Any) -> Updates:
         """The faces of a picture, the first one chosen; or the offer to read the whole picture as one face."""
-        found = bool(reading.faces)
+        found = bool(analyzed.faces)
         updates = {
-            **self.intake.taken(found=found),
+            **self.picture_input.taken(found=found),
             self.lab: gr.update(visible=found),
-            self.picture: gr.update(value=markup.picture(reading), visible=not found or len(reading.faces) > 1),
-            self.reading: reading,
+            self.picture: gr.update(value=markup.picture(analyzed), visible=not found or len(analyzed.faces) > 1),
+            self.analyzed: analyzed,
         }
-        return updates | (self.show_face(reading, 0, *controls) if found else {})
+        return updates | (self.show_face(analyzed, 0, *controls) if found else {})
 
-    def show_face(self, reading: Reading, index: int, *controls: Any) -> Updates:
+    def show_face(self, analyzed: AnalyzedImage, index: int, *controls: Any) -> Updates:
         """One face of a picture."""
-        face = reading.faces[index]
-        where = f"Face {index + 1} of {len(reading.faces)}" if len(reading.faces) > 1 else "The face"
+        face = analyzed.faces[index]
+        where = f"Face {index + 1} of {len(analyzed.faces)}" if len(analyzed.faces) > 1 else "The face"
         if face.face.landmarks is None:
             where = "The whole picture as one face"
         return self.show(face, where, *controls)
 
-    def show(self, face: FaceReading, where: str, *controls: Any) -> Updates:
+    def show(self, face: AnalyzedFace, where: str, *controls: Any) -> Updates:
         """One face in every section."""
-        sentence = agreement_sentence(face.predictions, self.shown.titles, self.shown.training)
+        sentence = agreement_sentence(face.predictions, self.display.titles, self.display.training)
         return {
             self.card: attention_markup.face_card(face, where, sentence),
             self.face: face,
@@ -183,7 +187,7 @@ class AttentionTab:
             **self._fresh(face),
         }
 
-    def _fresh(self, face: FaceReading | None) -> Updates:
+    def _fresh(self, face: AnalyzedFace | None) -> Updates:
         """Every section but the maps, for another face or none."""
         return {
             **self.methods.fresh(),
@@ -206,24 +210,24 @@ class AttentionTab:
         if payload is None:
             yield self.idle()
             return
-        yield from self._read(lambda: self.intake.path(payload), *controls)
+        yield from self._read(lambda: self.picture_input.path(payload), *controls)
 
     def _read(self, source: Callable[[], Path], *controls: Any) -> Iterator[Updates]:
-        return self.intake.read(source, lambda reading: self.done(reading, *controls), self.idle)
+        return self.picture_input.read(source, lambda analyzed: self.done(analyzed, *controls), self.idle)
 
     def read_example(
         self, first: str, second: str, scale: str, colours: str, opacity: float, event: gr.EventData
     ) -> Iterator[Updates]:
         """Read the example that was clicked."""
-        yield from self._read(lambda: self.intake.example(event), first, second, scale, colours, opacity)
+        yield from self._read(lambda: self.picture_input.example(event), first, second, scale, colours, opacity)
 
-    def read_whole(self, reading: Reading | None, *controls: Any) -> Updates:
+    def read_whole(self, analyzed: AnalyzedImage | None, *controls: Any) -> Updates:
         """Show the picture without faces as one face."""
-        return self.idle(FORGOTTEN) if reading is None else self.done(as_whole(reading), *controls)
+        return self.idle(FORGOTTEN) if analyzed is None else self.done(as_whole(analyzed), *controls)
 
     def choose_face(
         self,
-        reading: Reading | None,
+        analyzed: AnalyzedImage | None,
         request: gr.Request,
         first: str,
         second: str,
@@ -235,19 +239,19 @@ class AttentionTab:
         """Show another face of the same picture."""
         self.jobs.stop(request.session_hash, forget=True)
         index = int(event._data["index"])
-        if reading is None or not 0 <= index < len(reading.faces):
+        if analyzed is None or not 0 <= index < len(analyzed.faces):
             return {self.card: markup.message(FORGOTTEN)}
-        return self.show_face(reading, index, first, second, scale, colours, opacity)
+        return self.show_face(analyzed, index, first, second, scale, colours, opacity)
 
-    def hand_over(self, reading: Reading | None, index: int, *controls: Any) -> Updates:
+    def hand_over(self, analyzed: AnalyzedImage | None, index: int, *controls: Any) -> Updates:
         """Show a face of another tab: the face alone, not its picture."""
-        if reading is None or not 0 <= index < len(reading.faces):
+        if analyzed is None or not 0 <= index < len(analyzed.faces):
             return self.idle(FORGOTTEN)
         return {
             **self.idle(),
-            **self.intake.taken(),
+            **self.picture_input.taken(),
             self.lab: gr.update(visible=True),
-            **self.show(reading.faces[index], "The face from the comparison", *controls),
+            **self.show(analyzed.faces[index], "The face from the comparison", *controls),
         }
 
     def explain(self, payload: Mapping[str, Any] | None, model: str, method: str, target: str) -> dict[str, Any]:
@@ -257,7 +261,7 @@ class AttentionTab:
             gr.Error: the picture cannot be used or a name is unknown; its message says why.
         """
         try:
-            image = read_image(self.intake.path(payload))
+            image = read_image(self.picture_input.path(payload))
             if target == ALL and method in METHODS and METHODS[method].speed == "very slow":
                 raise ExplanationError(f"{METHODS[method].title} is too slow for every expression here: name one.")
             models = None if model == ALL else [model]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from dashboard.attention.figures import REGION_STYLES
 from dashboard.attention.map_files import Panel, keep_links, map_svg
-from dashboard.components.analyzed_image import FaceReading
-from dashboard.components.face_view import Shown, data_uri, swatch
+from dashboard.components.analyzed_image import AnalyzedFace
+from dashboard.components.face_view import ModelDisplay, data_uri, swatch
 from explain.drawing.colormaps import css_gradient, sequential
 from explain.drawing.overlay import draw_cells, draw_map, map_colours, shared_peak
 from explain.maps import Explanation
@@ -28,7 +28,7 @@ BRUSH: Final = 28
 
 
 @dataclass(frozen=True)
-class Look:
+class MapStyle:
     """How maps are drawn.
 
     Attributes:
@@ -42,7 +42,7 @@ class Look:
     shared: bool = True
 
 
-def face_card(face: FaceReading, where: str, sentence: str) -> str:
+def face_card(face: AnalyzedFace, where: str, sentence: str) -> str:
     """The face that the lab works on."""
     return (
         f'<div class="fer-panel"><div class="fer-verdict"><img src="{data_uri(face.crop)}" width="84" height="84" '
@@ -51,20 +51,20 @@ def face_card(face: FaceReading, where: str, sentence: str) -> str:
     )
 
 
-def scale_of(face: FaceReading, name: str, look: Look) -> float:
+def scale_of(face: AnalyzedFace, name: str, look: MapStyle) -> float:
     """The raw value drawn strongest: the largest of all models' maps, or of one model's."""
     chosen = face.maps.values() if look.shared else (face.maps[name],)
     return shared_peak(one for maps in chosen for one in maps.values())
 
 
-def grid(face: FaceReading, expressions: Sequence[str], look: Look, shown: Shown) -> str:
+def grid(face: AnalyzedFace, expressions: Sequence[str], look: MapStyle, display: ModelDisplay) -> str:
     """Models x expressions of native maps; each cell is a button with data-model and data-expression."""
-    names = [name for name in shown.cards if name in face.maps]
+    names = [name for name in display.cards if name in face.maps]
     head = "".join(f'<th scope="col">{escape(one.capitalize())}</th>' for one in expressions)
     rows = "".join(
-        f'<tr><th scope="row"><span class="fer-lab-model">{swatch(shown.styles[name])}'
-        f"<span>{escape(shown.cards[name].title)}</span></span></th>"
-        f"{''.join(_cell(face, name, one, look, shown) for one in expressions)}</tr>"
+        f'<tr><th scope="row"><span class="fer-lab-model">{swatch(display.styles[name])}'
+        f"<span>{escape(display.cards[name].title)}</span></span></th>"
+        f"{''.join(_cell(face, name, one, look, display) for one in expressions)}</tr>"
         for name in names
     )
     top = scale_of(face, names[0], look)
@@ -77,7 +77,7 @@ def grid(face: FaceReading, expressions: Sequence[str], look: Look, shown: Shown
     )
 
 
-def _cell(face: FaceReading, name: str, expression: str, look: Look, shown: Shown) -> str:
+def _cell(face: AnalyzedFace, name: str, expression: str, look: MapStyle, display: ModelDisplay) -> str:
     maps, prediction = face.maps[name], face.predictions[name]
     if expression not in maps:
         return '<td class="fer-lab-none">not known</td>'
@@ -87,7 +87,7 @@ def _cell(face: FaceReading, name: str, expression: str, look: Look, shown: Show
     )
     chance = percent(prediction.probability(expression))
     mark = " data-answer" if expression == prediction.label else ""
-    label = f"{shown.cards[name].title}, {expression}: peak {number(one.peak)}, probability {chance}. Enlarge"
+    label = f"{display.cards[name].title}, {expression}: peak {number(one.peak)}, probability {chance}. Enlarge"
     return (
         f'<td{mark}><button type="button" data-model="{escape(name)}" data-expression="{escape(expression)}" '
         f'aria-label="{escape(label)}"><img src="{data_uri(image, 82)}" alt=""></button>'
@@ -95,9 +95,9 @@ def _cell(face: FaceReading, name: str, expression: str, look: Look, shown: Show
     )
 
 
-def enlarged(face: FaceReading, name: str, expression: str, look: Look, shown: Shown) -> str:
+def enlarged(face: AnalyzedFace, name: str, expression: str, look: MapStyle, display: ModelDisplay) -> str:
     """One map, large: on the face, and alone cell by cell; in words and numbers."""
-    one, prediction, title = face.maps[name][expression], face.predictions[name], shown.cards[name].title
+    one, prediction, title = face.maps[name][expression], face.predictions[name], display.cards[name].title
     peak = scale_of(face, name, look)
     drawn = draw_map(face.crop, one, peak=peak, side=_LARGE, opacity=look.opacity, colours=look.colours)
     cells = draw_cells(one, _LARGE, peak=peak, colours=look.colours)
@@ -113,7 +113,7 @@ def enlarged(face: FaceReading, name: str, expression: str, look: Look, shown: S
     svg = map_svg(f"{title}: evidence for {expression}", panel)
     return (
         f'<div class="fer-panel" data-enlarged="{escape(name)}-{escape(expression)}">'
-        f'<p class="fer-lab-heading">{swatch(shown.styles[name])}<span>{escape(title)}: evidence for '
+        f'<p class="fer-lab-heading">{swatch(display.styles[name])}<span>{escape(title)}: evidence for '
         f"{escape(expression)}</span></p>"
         f'<div class="fer-lab-pair">{figure(drawn, "On the face")}{figure(cells, "Cell by cell")}</div>'
         f"{keep_links(f'{name}-{expression}', drawn, cells, svg)}"
@@ -135,11 +135,11 @@ def method_facts(method: str) -> str:
 
 
 def method_cards(
-    face: FaceReading,
+    face: AnalyzedFace,
     results: Mapping[str, Explanation | str],
     waiting: Sequence[str],
-    look: Look,
-    shown: Shown,
+    look: MapStyle,
+    display: ModelDisplay,
 ) -> str:
     """One card a model: its map by the chosen method, or why there is none.
 
@@ -148,12 +148,12 @@ def method_cards(
         results: by model name; a text is a message.
         waiting: models whose map is still to come.
         look: how maps are drawn. Raw scales differ between methods' models, so each has its own colour scale.
-        shown: cards and styles.
+        display: cards and styles.
     """
-    cells = "".join(_method_card(face, name, one, look, shown) for name, one in results.items())
+    cells = "".join(_method_card(face, name, one, look, display) for name, one in results.items())
     cells += "".join(
-        f'<article class="fer-card" data-waiting="{escape(name)}"><header>{swatch(shown.styles[name])}'
-        f"<span>{escape(shown.cards[name].title)}</span></header>"
+        f'<article class="fer-card" data-waiting="{escape(name)}"><header>{swatch(display.styles[name])}'
+        f"<span>{escape(display.cards[name].title)}</span></header>"
         '<div class="fer-body"><p class="fer-hint">Waiting …</p></div></article>'
         for name in waiting
     )
@@ -161,10 +161,10 @@ def method_cards(
     return f'<div class="fer-grid">{cells}</div>{legend(ends, sequential(look.colours))}'
 
 
-def _method_card(face: FaceReading, name: str, one: Explanation | str, look: Look, shown: Shown) -> str:
+def _method_card(face: AnalyzedFace, name: str, one: Explanation | str, look: MapStyle, display: ModelDisplay) -> str:
     head = (
-        f'<article class="fer-card" data-model="{escape(name)}"><header>{swatch(shown.styles[name])}'
-        f"<span>{escape(shown.cards[name].title)}</span></header>"
+        f'<article class="fer-card" data-model="{escape(name)}"><header>{swatch(display.styles[name])}'
+        f"<span>{escape(display.cards[name].title)}</span></header>"
     )
     if isinstance(one, str):
         return f'{head}<div class="fer-body"><p class="fer-hint">{escape(one)}</p></div></article>'
@@ -173,12 +173,12 @@ def _method_card(face: FaceReading, name: str, one: Explanation | str, look: Loo
     cost = "" if one.cost_ms is None else f"<dt>Cost</dt><dd>{one.cost_ms:,.0f} ms</dd>"
     chance = percent(face.predictions[name].probability(one.expression))
     cells = draw_cells(one, 320, colours=look.colours)
-    title = f"{shown.cards[name].title}, {one.method}: evidence for {one.expression}"
+    title = f"{display.cards[name].title}, {one.method}: evidence for {one.expression}"
     svg = map_svg(title, Panel("", drawn, map_colours(one, colours=look.colours)))
     keep = keep_links(f"{name}-{one.method}-{one.expression}", drawn, cells, svg)
     return (
         f'{head}<figure class="fer-map"><img src="{data_uri(drawn)}" width="320" height="320" alt="Where '
-        f'{escape(shown.cards[name].title)} looks for {escape(one.expression)}"><figcaption>'
+        f'{escape(display.cards[name].title)} looks for {escape(one.expression)}"><figcaption>'
         f"{escape(one.expression.capitalize())} ({chance})</figcaption></figure>"
         f'<div class="fer-body"><dl>{cost}<dt>Peak</dt><dd>{number(one.peak)}</dd>'
         f"<dt>Cells</dt><dd>{height} x {width}</dd></dl>{keep}</div></article>"
@@ -207,7 +207,7 @@ def number(value: float) -> str:
     return text.replace("-", "\u2212") if float(text) else "0"
 
 
-def brush(face: FaceReading) -> str:
+def brush(face: AnalyzedFace) -> str:
     """The face under a canvas to paint on. Each call gives another text, so that setting it wipes the canvas."""
     return (
         f'<div class="fer-brush" data-round="{uuid4().hex}"><img src="{data_uri(face.crop)}" alt="The face">'
@@ -217,11 +217,11 @@ def brush(face: FaceReading) -> str:
 
 
 def covered_cards(
-    face: FaceReading,
+    face: AnalyzedFace,
     covered: NDArray[np.uint8],
     after: Mapping[str, tuple[Prediction, Mapping[str, Explanation]]],
-    look: Look,
-    shown: Shown,
+    look: MapStyle,
+    display: ModelDisplay,
 ) -> str:
     """One card a model: what it says of the covered face and where it looks then, beside what it said before.
 
@@ -230,23 +230,23 @@ def covered_cards(
         covered: (S, S, 3) uint8 RGB, the covered face.
         after: by model name, the new prediction and maps.
         look: how maps are drawn; each model's scale stays that of the bare face.
-        shown: cards and styles.
+        display: cards and styles.
     """
-    cells = "".join(_covered_card(face, covered, name, *now, look, shown) for name, now in after.items())
+    cells = "".join(_covered_card(face, covered, name, *now, look, display) for name, now in after.items())
     note = "Colours as strong as on the bare face: what turns pale has lost evidence."
     return f'<div class="fer-grid">{cells}</div><p class="fer-hint fer-lab-note">{escape(note)}</p>'
 
 
 def _covered_card(
-    face: FaceReading,
+    face: AnalyzedFace,
     covered: NDArray[np.uint8],
     name: str,
     now: Prediction,
     maps: Mapping[str, Explanation],
-    look: Look,
-    shown: Shown,
+    look: MapStyle,
+    display: ModelDisplay,
 ) -> str:
-    before, card, style = face.predictions[name], shown.cards[name], shown.styles[name]
+    before, card, style = face.predictions[name], display.cards[name], display.styles[name]
     peak = shared_peak(face.maps[name].values())
     drawn = draw_map(covered, maps[now.label], peak=peak, side=320, opacity=look.opacity, colours=look.colours)
     kept = now.probability(before.label)
@@ -270,7 +270,7 @@ def _covered_card(
     )
 
 
-def parts(face: FaceReading, masks: Mapping[str, NDArray[np.bool_]]) -> str:
+def parts(face: AnalyzedFace, masks: Mapping[str, NDArray[np.bool_]]) -> str:
     """The face with its parts outlined, and the key of the chart."""
     side = 260
     scale = side / face.crop.shape[0]

@@ -35,7 +35,7 @@ NO_RESULT: Final = "none"
 
 
 @dataclass(frozen=True, eq=False)
-class BatchReading:
+class AnalyzedBatch:
     """A batch as far as it is read.
 
     Attributes:
@@ -88,7 +88,7 @@ def read_batch(
     *,
     models: Sequence[str],
     whole_if_none: bool = False,
-) -> Generator[BatchReading]:
+) -> Generator[AnalyzedBatch]:
     """Read a batch; what is done so far every half second, and in the end all. Close it to stop early.
 
     Args:
@@ -106,14 +106,14 @@ def read_batch(
     began = time.monotonic()
     shown = float("-inf")  # the first picture is told at once
 
-    def reading() -> BatchReading:
+    def analyzed() -> AnalyzedBatch:
         spent = time.monotonic() - began
         left = spent / done * (len(pictures.files) - done) if done else None
-        return BatchReading(
+        return AnalyzedBatch(
             known, len(pictures.files), done, tuple(rows), tuple(thumbs), pictures.left_out, len(labels), cut, left
         )
 
-    yield reading()
+    yield analyzed()
     # Small batches: the page shows often how far it is, and Cancel need not wait for many faces.
     results = analyze_files(analyzer, pictures.files, models=list(known), batch=8, whole_if_none=whole_if_none)
     with closing(results):
@@ -127,9 +127,9 @@ def read_batch(
             if cut:
                 break
             if time.monotonic() - shown >= _EVERY:
-                yield reading()
+                yield analyzed()
                 shown = time.monotonic()
-    yield reading()
+    yield analyzed()
 
 
 def _thumb(crop: NDArray[np.uint8]) -> bytes:
@@ -138,11 +138,11 @@ def _thumb(crop: NDArray[np.uint8]) -> bytes:
     return code.tobytes()
 
 
-def chosen_rows(reading: BatchReading, text: str = "", show: str = ALL, expression: str = ALL) -> list[int]:
+def chosen_rows(analyzed: AnalyzedBatch, text: str = "", show: str = ALL, expression: str = ALL) -> list[int]:
     """Indices of the rows that pass every filter, in the table's order.
 
     Args:
-        reading: the batch.
+        analyzed: the batch.
         text: must stand in the file's name, its label or the reason, in any case.
         show: `ALL`, `DIFFER` (faces on which the models do not all agree) or `NO_RESULT` (files without a face).
         expression: what at least one model must say; `ALL` is any.
@@ -156,48 +156,48 @@ def chosen_rows(reading: BatchReading, text: str = "", show: str = ALL, expressi
             return False
         if show == NO_RESULT and row.get("face") is not None:
             return False
-        return expression == ALL or expression in {row.get(column(model, "label")) for model in reading.models}
+        return expression == ALL or expression in {row.get(column(model, "label")) for model in analyzed.models}
 
-    return [index for index, row in enumerate(reading.rows) if passes(row)]
+    return [index for index, row in enumerate(analyzed.rows) if passes(row)]
 
 
-def most_different(reading: BatchReading, indices: Sequence[int]) -> list[int]:
+def most_different(analyzed: AnalyzedBatch, indices: Sequence[int]) -> list[int]:
     """Those of the rows that have a face, the one on which the models differ most first."""
-    faces = [index for index in indices if reading.thumbs[index] is not None]
-    return sorted(faces, key=lambda index: (-float(reading.rows[index]["disagreement"] or 0), index))
+    faces = [index for index in indices if analyzed.thumbs[index] is not None]
+    return sorted(faces, key=lambda index: (-float(analyzed.rows[index]["disagreement"] or 0), index))
 
 
-def shown_expressions(reading: BatchReading) -> list[str]:
+def shown_expressions(analyzed: AnalyzedBatch) -> list[str]:
     """Every expression that the batch's models know, in the vocabulary's order."""
-    return in_display_order({label for labels in reading.models.values() for label in labels})
+    return in_display_order({label for labels in analyzed.models.values() for label in labels})
 
 
 def shown_table(
-    reading: BatchReading, indices: Sequence[int], titles: Mapping[str, str]
+    analyzed: AnalyzedBatch, indices: Sequence[int], titles: Mapping[str, str]
 ) -> tuple[list[str], list[list[Any]]]:
     """Headings and cells of the table on the page.
 
     A model's cell is its answer with the confidence behind it, so that sorting by it sorts by both.
     """
-    given = ["Label"] if reading.labelled else []
+    given = ["Label"] if analyzed.labelled else []
     headings = [
         "File",
         "Face",
         *given,
-        *(titles[model] for model in reading.models),
+        *(titles[model] for model in analyzed.models),
         "Agreement",
         "Disagreement",
         "Note",
     ]
     cells = []
-    for row in (reading.rows[index] for index in indices):
+    for row in (analyzed.rows[index] for index in indices):
         answers = [
             f"{str(row[column(model, 'label')]).capitalize()} {float(row[column(model, 'confidence')] or 0):.2f}"
             if row.get("face") is not None
             else ""
-            for model in reading.models
+            for model in analyzed.models
         ]
-        label = [str(row.get("label") or "").capitalize()] if reading.labelled else []
+        label = [str(row.get("label") or "").capitalize()] if analyzed.labelled else []
         shares = [_rounded(row.get("agreement")), _rounded(row.get("disagreement"))]
         cells.append([row["file"], row.get("face"), *label, *answers, *shares, row.get("reason") or ""])
     return headings, cells
@@ -207,14 +207,14 @@ def _rounded(value: Any) -> float | None:
     return None if value is None else round(float(value), 2)
 
 
-def document(reading: BatchReading) -> str:
+def document(analyzed: AnalyzedBatch) -> str:
     """The batch as JSON: one object a row, and with labels the figures and the likely wrong labels."""
-    names = list(table_columns(reading.models, labelled=bool(reading.labelled)))
+    names = list(table_columns(analyzed.models, labelled=bool(analyzed.labelled)))
     content: dict[str, Any] = {
-        "files": {"given": reading.total, "read": reading.done},
-        "rows": [{name: row.get(name) for name in names} for row in reading.rows],
+        "files": {"given": analyzed.total, "read": analyzed.done},
+        "rows": [{name: row.get(name) for name in names} for row in analyzed.rows],
     }
-    if reading.labelled:
-        content["models"] = {name: asdict(figures) for name, figures in reading.figures.items()}
-        content["likely_wrong"] = [asdict(item) for item in reading.wrong]
+    if analyzed.labelled:
+        content["models"] = {name: asdict(figures) for name, figures in analyzed.figures.items()}
+        content["likely_wrong"] = [asdict(item) for item in analyzed.wrong]
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -20,7 +20,7 @@ from dashboard.batch.session import (
     MAX_PICTURES,
     NO_RESULT,
     ZIP_LIMITS,
-    BatchReading,
+    AnalyzedBatch,
     chosen_rows,
     document,
     read_batch,
@@ -58,7 +58,7 @@ class BatchTab:
     def __init__(self, analyzer: Analyzer) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer = analyzer
-        self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
+        self.display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
         self._lay_out()
         self._connect()
 
@@ -74,8 +74,8 @@ class BatchTab:
             )
             with gr.Accordion("Options", open=False, elem_id="batch-options"):
                 self.models = gr.CheckboxGroup(
-                    [(card.title, name) for name, card in self.shown.cards.items()],
-                    value=list(self.shown.cards),
+                    [(card.title, name) for name, card in self.display.cards.items()],
+                    value=list(self.display.cards),
                     label="Models",
                     elem_id="batch-models",
                 )
@@ -91,7 +91,7 @@ class BatchTab:
             self.clear = gr.Button("Read other pictures", visible=False, elem_id="batch-clear")
         with gr.Column(visible=False, elem_id="batch-results") as self.results:
             self._lay_out_results()
-        self.reading = gr.State(None, time_to_live=_FORGET)
+        self.analyzed = gr.State(None, time_to_live=_FORGET)
 
     def _lay_out_results(self) -> None:
         with gr.Column(elem_classes="fer-panel"):
@@ -140,8 +140,8 @@ class BatchTab:
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         filters = [self.text, self.show, self.expression]
         stages = [self.notice, self.start, self.stop, self.clear, self.results, self.labelled]
-        shown = [self.summary, self.key, self.chart, self.figures, self.wrong, self.table, self.gallery]
-        everything = [*stages, *shown, *filters, self.files, self.labels, self.file, self.reading]
+        parts = [self.summary, self.key, self.chart, self.figures, self.wrong, self.table, self.gallery]
+        everything = [*stages, *parts, *filters, self.files, self.labels, self.file, self.analyzed]
         begun = self.read.click(self.waiting, outputs=everything, queue=False, **hidden)
         # preprocess=False hands over where the uploads lie instead of what Gradio makes of them.
         run = begun.then(
@@ -153,15 +153,15 @@ class BatchTab:
             concurrency_id="batch",
             **hidden,
         )
-        self.stop.click(self.finished, self.reading, everything, cancels=[run], queue=False, **hidden)
+        self.stop.click(self.finished, self.analyzed, everything, cancels=[run], queue=False, **hidden)
         self.clear.click(self.idle, outputs=everything, queue=False, **hidden)
-        narrow: dict[str, Any] = {"fn": self.filtered, "inputs": [self.reading, *filters]}
+        narrow: dict[str, Any] = {"fn": self.filtered, "inputs": [self.analyzed, *filters]}
         narrow |= {"outputs": [self.table, self.gallery], **CHANGED, **hidden}
         # Not text.input: after a reset to the text it has already, Gradio takes the next input for its own.
         for event in (self.text.change, self.show.input, self.expression.input):
             event(**narrow)
         for kind, button in self.downloads.items():
-            button.click(self._download(kind), self.reading, self.file, **hidden)
+            button.click(self._download(kind), self.analyzed, self.file, **hidden)
         self.file.change(None, js=_FETCH, api_visibility="private")
 
     # What the page can look like. Each is the one renderer of its state.
@@ -178,7 +178,7 @@ class BatchTab:
             self.start: gr.update(visible=True),
             **{part: gr.update(visible=False) for part in (self.stop, self.clear, self.results, self.labelled)},
             **{part: "" for part in (self.summary, self.key, self.figures, self.wrong, self.gallery)},
-            **{part: None for part in (self.chart, self.table, self.reading)},
+            **{part: None for part in (self.chart, self.table, self.analyzed)},
             **({} if keep else {self.files: None, self.labels: None}),
         }
 
@@ -188,33 +188,33 @@ class BatchTab:
             self.notice: gr.update(value=batch_markup.waiting(), visible=True),
             self.start: gr.update(visible=False),
             self.stop: gr.update(visible=True),
-            self.reading: None,
+            self.analyzed: None,
         }
 
-    def progress(self, reading: BatchReading) -> Updates:
+    def progress(self, analyzed: AnalyzedBatch) -> Updates:
         """Some pictures are read."""
-        return {self.notice: gr.update(value=batch_markup.progress(reading)), self.reading: reading}
+        return {self.notice: gr.update(value=batch_markup.progress(analyzed)), self.analyzed: analyzed}
 
-    def finished(self, reading: BatchReading | None) -> Updates:
+    def finished(self, analyzed: AnalyzedBatch | None) -> Updates:
         """All pictures are read, or reading was stopped."""
-        if reading is None or not reading.done:
+        if analyzed is None or not analyzed.done:
             return self.idle(keep=True)
-        models = list(reading.models)
-        known = in_display_order({label for labels in reading.models.values() for label in labels})
-        figures = reading.figures
-        table, gallery = self.filtered(reading, "", ALL, ALL)
+        models = list(analyzed.models)
+        known = in_display_order({label for labels in analyzed.models.values() for label in labels})
+        figures = analyzed.figures
+        table, gallery = self.filtered(analyzed, "", ALL, ALL)
         return {
             self.notice: gr.update(value="", visible=False),
             self.start: gr.update(visible=False),
             self.stop: gr.update(visible=False),
             self.clear: gr.update(visible=True),
             self.results: gr.update(visible=True),
-            self.summary: batch_markup.summary(reading),
-            self.key: batch_markup.key(models, self.shown),
-            self.chart: distribution_figure(reading.rows, models, self.shown.titles, self.shown.styles),
-            self.labelled: gr.update(visible=bool(reading.labelled)),
-            self.figures: batch_markup.metrics(reading, figures, self.shown) if reading.labelled else "",
-            self.wrong: batch_markup.likely_wrong(reading, self.shown) if reading.labelled else "",
+            self.summary: batch_markup.summary(analyzed),
+            self.key: batch_markup.key(models, self.display),
+            self.chart: distribution_figure(analyzed.rows, models, self.display.titles, self.display.styles),
+            self.labelled: gr.update(visible=bool(analyzed.labelled)),
+            self.figures: batch_markup.metrics(analyzed, figures, self.display) if analyzed.labelled else "",
+            self.wrong: batch_markup.likely_wrong(analyzed, self.display) if analyzed.labelled else "",
             self.text: "",
             self.show: ALL,
             self.expression: gr.update(
@@ -224,7 +224,7 @@ class BatchTab:
             self.gallery: gallery,
             self.files: None,
             self.labels: None,
-            self.reading: reading,
+            self.analyzed: analyzed,
         }
 
     # What the user can do.
@@ -240,7 +240,7 @@ class BatchTab:
                     given = read_labels(uploaded_path(labels, self.files.GRADIO_CACHE), names)
                 else:
                     given = labels_from_folders(names)
-                chosen = [name for name in self.shown.cards if name in models]
+                chosen = [name for name in self.display.cards if name in models]
                 if not chosen:
                     raise BatchError("No model is chosen. Tick at least one under Options.")
                 last = None
@@ -289,31 +289,31 @@ class BatchTab:
                 raise BatchError(_too_many(len(pictures.files)))
             yield pictures
 
-    def filtered(self, reading: BatchReading | None, text: str, show: str, expression: str) -> tuple[Any, str]:
+    def filtered(self, analyzed: AnalyzedBatch | None, text: str, show: str, expression: str) -> tuple[Any, str]:
         """The table and the gallery of the rows that pass the filters."""
-        if reading is None:
+        if analyzed is None:
             return gr.update(), markup.message(_FORGOTTEN)
-        indices = chosen_rows(reading, text, show, expression)
-        headings, cells = shown_table(reading, indices, self.shown.titles)
+        indices = chosen_rows(analyzed, text, show, expression)
+        headings, cells = shown_table(analyzed, indices, self.display.titles)
         table = gr.update(
             value={"headers": headings, "data": cells},
             datatype=["number" if name in {"Face", "Agreement", "Disagreement"} else "str" for name in headings],
             column_widths=[_width(name) for name in headings],
         )
-        return table, batch_markup.gallery(reading, indices, self.shown)
+        return table, batch_markup.gallery(analyzed, indices, self.display)
 
     def _download(self, kind: str) -> Any:
         """The callback that writes one kind of file into the page's cache, from where it goes after minutes."""
 
-        def write(reading: BatchReading | None) -> str:
-            if reading is None:
+        def write(analyzed: AnalyzedBatch | None) -> str:
+            if analyzed is None:
                 raise gr.Error(_FORGOTTEN, print_exception=False)
             path = Path(tempfile.mkdtemp(prefix="download-", dir=self.file.GRADIO_CACHE)) / _DOWNLOADS[kind]
             if kind == "JSON":
-                path.write_text(document(reading), encoding="utf-8")
+                path.write_text(document(analyzed), encoding="utf-8")
             else:
-                columns = table_columns(reading.models, labelled=bool(reading.labelled))
-                write_table(to_frame(reading.rows, columns), path)
+                columns = table_columns(analyzed.models, labelled=bool(analyzed.labelled))
+                write_table(to_frame(analyzed.rows, columns), path)
             return str(path)
 
         return write

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final
 
-from dashboard.batch.session import MAX_BYTES, MAX_FACES, MAX_PICTURES, BatchReading, most_different
-from dashboard.components.face_view import Shown, swatch
+from dashboard.batch.session import MAX_BYTES, MAX_FACES, MAX_PICTURES, AnalyzedBatch, most_different
+from dashboard.components.face_view import ModelDisplay, swatch
 from fer_models.batch.labels import SURE, Metrics
 from fer_models.batch.table import column
 from fer_models.formatting import percent, percent_of
@@ -30,56 +30,57 @@ def waiting() -> str:
     return '<div class="fer-busy" role="status">Getting the pictures ready …</div>'
 
 
-def progress(reading: BatchReading) -> str:
+def progress(analyzed: AnalyzedBatch) -> str:
     """How far the batch is: counts, a bar and the time that is left."""
-    share = 100 * reading.done / max(reading.total, 1)
-    left = "" if reading.seconds_left is None else f", {_duration(reading.seconds_left)} left"
-    text = f"{reading.done} of {reading.total} pictures, {_plural(reading.faces, 'face')}{left}"
+    share = 100 * analyzed.done / max(analyzed.total, 1)
+    left = "" if analyzed.seconds_left is None else f", {_duration(analyzed.seconds_left)} left"
+    text = f"{analyzed.done} of {analyzed.total} pictures, {_plural(analyzed.faces, 'face')}{left}"
     return (
         f'<div class="fer-panel fer-progress"><p role="status">{escape(text)}</p>'
         '<div class="fer-bar" role="progressbar" '
-        f'aria-label="Pictures read" aria-valuemin="0" aria-valuemax="{reading.total}" aria-valuenow="{reading.done}">'
+        f'aria-label="Pictures read" aria-valuemin="0" aria-valuemax="{analyzed.total}" '
+        f'aria-valuenow="{analyzed.done}">'
         f'<i style="width:{share:.1f}%;background:var(--fer-accent)"></i></div></div>'
     )
 
 
-def summary(reading: BatchReading) -> str:
+def summary(analyzed: AnalyzedBatch) -> str:
     """What came of the batch, in a sentence or two."""
-    without = sum(row.get("face") is None for row in reading.rows) - reading.failed
-    faces = [row for row in reading.rows if row.get("face") is not None]
+    without = sum(row.get("face") is None for row in analyzed.rows) - analyzed.failed
+    faces = [row for row in analyzed.rows if row.get("face") is not None]
     alike = sum(row["agreement"] == 1 for row in faces)
-    parts = [f"{_plural(reading.faces, 'face')} in {_plural(reading.done, 'picture')}"]
+    parts = [f"{_plural(analyzed.faces, 'face')} in {_plural(analyzed.done, 'picture')}"]
     if without:
         parts.append(f"no face in {without}")
-    if reading.failed:
-        parts.append(f"{reading.failed} could not be read")
+    if analyzed.failed:
+        parts.append(f"{analyzed.failed} could not be read")
     said = ""
-    if faces and len(reading.models) > 1:
+    if faces and len(analyzed.models) > 1:
         said = f" All models agree on {alike} of {_plural(len(faces), 'face')} ({percent_of(alike / len(faces))})."
     notes = ""
-    if reading.cut:
-        notes = f" Reading ended at {MAX_FACES:,} faces: {reading.done} of {reading.total} pictures are read."
-    elif reading.done < reading.total:
-        notes = f" Stopped: {reading.done} of {reading.total} pictures are read."
-    if reading.left_out:
-        notes += f" {_plural(reading.left_out, 'other file')} in the zip left out."
+    if analyzed.cut:
+        notes = f" Reading ended at {MAX_FACES:,} faces: {analyzed.done} of {analyzed.total} pictures are read."
+    elif analyzed.done < analyzed.total:
+        notes = f" Stopped: {analyzed.done} of {analyzed.total} pictures are read."
+    if analyzed.left_out:
+        notes += f" {_plural(analyzed.left_out, 'other file')} in the zip left out."
     text = ", ".join(parts) + "." + said
     note = f'<p class="fer-hint">{escape(notes.strip())}</p>' if notes else ""
     return f'<p class="fer-lead">{escape(text)}</p>{note}'
 
 
-def key(models: Sequence[str], shown: Shown) -> str:
+def key(models: Sequence[str], display: ModelDisplay) -> str:
     """The chart's key."""
-    items = "".join(f"<li>{swatch(shown.styles[name])}{escape(shown.cards[name].title)}</li>" for name in models)
+    items = "".join(f"<li>{swatch(display.styles[name])}{escape(display.cards[name].title)}</li>" for name in models)
     return f'<ul class="fer-key">{items}</ul>'
 
 
-def gallery(reading: BatchReading, indices: Sequence[int], shown: Shown) -> str:
+def gallery(analyzed: AnalyzedBatch, indices: Sequence[int], display: ModelDisplay) -> str:
     """The faces among these rows, the one on which the models differ most first, each with every model's answer."""
-    faces = most_different(reading, indices)
+    faces = most_different(analyzed, indices)
     if not faces:
         return '<p class="fer-hint">No face to show.</p>'
-    cards = "".join(_card(reading, index, shown) for index in faces[:MAX_CARDS])
+    cards = "".join(_card(analyzed, index, display) for index in faces[:MAX_CARDS])
     count = (
         f"The {MAX_CARDS} of {len(faces)} faces with the largest disagreement."
         if len(faces) > MAX_CARDS
@@ -88,15 +89,15 @@ def gallery(reading: BatchReading, indices: Sequence[int], shown: Shown) -> str:
     return f'<p class="fer-hint">{count}</p><div class="fer-faces">{cards}</div>'
 
 
-def likely_wrong(reading: BatchReading, shown: Shown) -> str:
+def likely_wrong(analyzed: AnalyzedBatch, display: ModelDisplay) -> str:
     """The labels that all models contradict, with the faces."""
     rule = f"all models give the same other answer, with a mean confidence of {percent(SURE)} or more"
-    places = {str(row["file"]): index for index, row in enumerate(reading.rows) if row.get("face") == 1}
-    wrong = reading.wrong
+    places = {str(row["file"]): index for index, row in enumerate(analyzed.rows) if row.get("face") == 1}
+    wrong = analyzed.wrong
     if not wrong:
         return f'<p class="fer-hint">None: there is no labelled face on which {rule}.</p>'
     cards = "".join(
-        f'<figure class="fer-face">{_image(reading, places[item.file])}<figcaption>{_name(item.file)}'
+        f'<figure class="fer-face">{_image(analyzed, places[item.file])}<figcaption>{_name(item.file)}'
         f"<span>Labelled {escape(item.given)}</span><span>All models: {escape(item.answer)} "
         f"({percent(item.confidence)})</span></figcaption></figure>"
         for item in wrong[:MAX_CARDS]
@@ -106,14 +107,14 @@ def likely_wrong(reading: BatchReading, shown: Shown) -> str:
     return f'<p class="fer-hint">{escape(text)}</p><div class="fer-faces">{cards}</div>'
 
 
-def metrics(reading: BatchReading, figures: Mapping[str, Metrics], shown: Shown) -> str:
+def metrics(analyzed: AnalyzedBatch, figures: Mapping[str, Metrics], display: ModelDisplay) -> str:
     """Accuracy, macro-F1 and recalls of every model, and its confusion matrix."""
     if not figures:
         return '<p class="fer-hint">None of the labelled pictures has a face that was read.</p>'
     names = next(iter(figures.values())).recall
     head = "".join(f'<th scope="col">{escape(name.capitalize())}</th>' for name in names)
     body = "".join(
-        f'<tr><th scope="row">{swatch(shown.styles[model])}{escape(shown.cards[model].title)}</th>'
+        f'<tr><th scope="row">{swatch(display.styles[model])}{escape(display.cards[model].title)}</th>'
         f"<td><b>{item.accuracy:.1%}</b></td><td>{item.macro_f1:.2f}</td>"
         + "".join(f"<td>{_share(item.recall.get(name))}</td>" for name in names)
         + "</tr>"
@@ -121,7 +122,7 @@ def metrics(reading: BatchReading, figures: Mapping[str, Metrics], shown: Shown)
     )
     count = next(iter(figures.values())).count
     missed = (
-        f" {reading.labelled - count} labelled files have no face that was read." if reading.labelled > count else ""
+        f" {analyzed.labelled - count} labelled files have no face that was read." if analyzed.labelled > count else ""
     )
     return (
         f'<p class="fer-hint">Measured on {_plural(count, "labelled face")}: in each labelled picture, the largest.'
@@ -129,11 +130,11 @@ def metrics(reading: BatchReading, figures: Mapping[str, Metrics], shown: Shown)
         '<div class="fer-scroll" tabindex="0" role="region" aria-label="Accuracy by model">'
         '<table class="fer-table"><thead><tr><th scope="col">Model</th><th scope="col">Accuracy</th>'
         f'<th scope="col">Macro-F1</th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        f'<div class="fer-matrices">{"".join(_matrix(model, item, shown) for model, item in figures.items())}</div>'
+        f'<div class="fer-matrices">{"".join(_matrix(model, item, display) for model, item in figures.items())}</div>'
     )
 
 
-def _matrix(model: str, item: Metrics, shown: Shown) -> str:
+def _matrix(model: str, item: Metrics, display: ModelDisplay) -> str:
     head = "".join(
         f'<th scope="col"><abbr title="{escape(name)}">{escape(name[:3].capitalize())}</abbr></th>'
         for name in item.labels
@@ -142,9 +143,9 @@ def _matrix(model: str, item: Metrics, shown: Shown) -> str:
         f'<tr><th scope="row">{escape(name.capitalize())}</th>{_cells(counts, place, name, item.labels)}</tr>'
         for place, (name, counts) in enumerate(zip(item.labels, item.confusion, strict=True))
     )
-    title = escape(shown.cards[model].title)
+    title = escape(display.cards[model].title)
     return (
-        f'<div class="fer-matrix"><h3>{swatch(shown.styles[model])}{title}</h3>'
+        f'<div class="fer-matrix"><h3>{swatch(display.styles[model])}{title}</h3>'
         f'<table aria-label="Confusion matrix of {title}"><thead><tr><td>Label</td>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
@@ -160,16 +161,16 @@ def _cells(counts: Sequence[int], place: int, name: str, labels: Sequence[str]) 
     )
 
 
-def _card(reading: BatchReading, index: int, shown: Shown) -> str:
-    row = reading.rows[index]
+def _card(analyzed: AnalyzedBatch, index: int, display: ModelDisplay) -> str:
+    row = analyzed.rows[index]
     answers = "".join(
-        f"<li>{swatch(shown.styles[model])}<span>{escape(str(row[column(model, 'label')]).capitalize())}</span>"
+        f"<li>{swatch(display.styles[model])}<span>{escape(str(row[column(model, 'label')]).capitalize())}</span>"
         f"<em>{percent(float(row[column(model, 'confidence')] or 0))}</em></li>"
-        for model in reading.models
+        for model in analyzed.models
     )
     label = f"<span>Labelled {escape(str(row['label']))}</span>" if row.get("label") else ""
     return (
-        f'<figure class="fer-face" data-row="{index}">{_image(reading, index)}<figcaption>'
+        f'<figure class="fer-face" data-row="{index}">{_image(analyzed, index)}<figcaption>'
         f"{_name(str(row['file']))}<span>Face {row['face']}</span>"
         f"<span>Disagreement {float(row['disagreement'] or 0):.2f}</span>{label}"
         f"<ul>{answers}</ul></figcaption></figure>"
@@ -181,9 +182,9 @@ def _name(file: str) -> str:
     return f'<b title="{escape(file)}">{escape(file.rsplit("/", 1)[-1])}</b>'
 
 
-def _image(reading: BatchReading, index: int) -> str:
-    row = reading.rows[index]
-    code = base64.b64encode(reading.thumbs[index] or b"").decode("ascii")
+def _image(analyzed: AnalyzedBatch, index: int) -> str:
+    row = analyzed.rows[index]
+    code = base64.b64encode(analyzed.thumbs[index] or b"").decode("ascii")
     alt = escape(f"Face {row['face']} of {row['file']}")
     return f'<img src="data:image/jpeg;base64,{code}" width="96" height="96" alt="{alt}">'
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import gradio as gr
 
 from dashboard.compare.noise_view import noise_columns
-from dashboard.components.analyzed_image import Reading
+from dashboard.components.analyzed_image import AnalyzedImage
 from dashboard.components.events import CHANGED
 from dashboard.components.face_view import message
 from fer_models.models.noise_pairs import NoisePair
@@ -44,19 +44,19 @@ class NoiseSection:
             self.columns = gr.HTML(elem_id="compare-noise-columns")
         self.opened = gr.State(False, time_to_live=3600)
 
-    def connect(self, reading: gr.State, index: gr.State, chosen: Sequence[Any]) -> None:
+    def connect(self, analyzed: gr.State, index: gr.State, chosen: Sequence[Any]) -> None:
         """Connect the section to the tab's face.
 
         Args:
-            reading: holds a `Reading` or None.
+            analyzed: holds a `AnalyzedImage` or None.
             index: holds the index of the chosen face.
             chosen: events after which another face may be shown.
         """
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        inputs = [reading, index, self.noise, self.opened]
+        inputs = [analyzed, index, self.noise, self.opened]
 
-        def expanded(reading: Reading | None, index: int, noise: int) -> tuple[bool, str]:
-            return True, self.show(reading, index, noise, True)
+        def expanded(analyzed: AnalyzedImage | None, index: int, noise: int) -> tuple[bool, str]:
+            return True, self.show(analyzed, index, noise, True)
 
         self.accordion.expand(expanded, inputs[:3], [self.opened, self.columns], **hidden)
         self.accordion.collapse(lambda: (False, ""), outputs=[self.opened, self.columns], **hidden)
@@ -64,12 +64,12 @@ class NoiseSection:
         for event in chosen:
             event.then(self.show, inputs, self.columns, **hidden)
 
-    def show(self, reading: Reading | None, index: int, noise: int, opened: bool) -> str:
+    def show(self, analyzed: AnalyzedImage | None, index: int, noise: int, opened: bool) -> str:
         """Both networks on the chosen face; nothing while the section is closed."""
-        if not opened or reading is None or not 0 <= index < len(reading.faces) or noise not in self.pairs:
+        if not opened or analyzed is None or not 0 <= index < len(analyzed.faces) or noise not in self.pairs:
             return ""
         try:
-            return noise_columns(reading.faces[index], self.pairs[noise])
+            return noise_columns(analyzed.faces[index], self.pairs[noise])
         except Exception:  # whatever it is, the user gets words and not a stack trace
             _log.exception("the noise study's networks failed")
             return message(_UNEXPECTED)

@@ -3,7 +3,7 @@
 from html import escape
 from typing import Final
 
-from dashboard.components.analyzed_image import FaceReading
+from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.charts import STYLES, ModelStyle
 from dashboard.components.face_view import data_uri, swatch
 from explain.drawing.overlay import draw_map, shared_peak
@@ -19,7 +19,7 @@ _STYLES: Final = {"plain": STYLES[4], "eac": STYLES[3]}
 _TITLES: Final = {"plain": "Plain training", "eac": "With EAC"}
 
 
-def noise_columns(face: FaceReading, pair: NoisePair) -> str:
+def noise_columns(face: AnalyzedFace, pair: NoisePair) -> str:
     """Both networks' probabilities and attention on one face, side by side.
 
     Args:
@@ -51,7 +51,7 @@ def sentence(noise: int, plain: Prediction, eac: Prediction) -> str:
     )
 
 
-def _column(face: FaceReading, method: str, classifier: Classifier, prediction: Prediction) -> str:
+def _column(face: AnalyzedFace, method: str, classifier: Classifier, prediction: Prediction) -> str:
     style, maps = _STYLES[method], attention(prediction, classifier.class_weights)
     image = draw_map(face.crop, maps[prediction.label], peak=shared_peak(maps.values()), side=320)
     bars = "".join(_bar(label, prediction, style) for label in in_display_order(prediction.labels))

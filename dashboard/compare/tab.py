@@ -9,11 +9,11 @@ import gradio as gr
 
 from dashboard.compare.noise_section import NoiseSection
 from dashboard.components import face_view as markup
-from dashboard.components.analyzed_image import Reading, as_whole
+from dashboard.components.analyzed_image import AnalyzedImage, as_whole
 from dashboard.components.charts import compare_figure
 from dashboard.components.events import CHANGED, CHOOSE_FACE, CLICKED
 from dashboard.components.jobs import COMPARE_AT_ONCE
-from dashboard.components.picture_input import EXAMPLES, FORGET, FORGOTTEN, UNEXPECTED, Intake, Updates
+from dashboard.components.picture_input import EXAMPLES, FORGET, FORGOTTEN, UNEXPECTED, PictureInput, Updates
 from fer_models.analyzer import WEIGHTS, Analyzer
 from fer_models.errors import FerError
 from fer_models.expressions import in_display_order
@@ -33,18 +33,18 @@ class CompareTab:
     def __init__(self, analyzer: Analyzer, examples: Path, weights: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer = analyzer
-        self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
+        self.display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
         device = str(next(iter(analyzer.classifiers.values())).device)
         self.pairs = load_noise_pairs(weights, device)
         self._lay_out(examples)
         self._connect()
 
     def _lay_out(self, examples: Path) -> None:
-        cards = self.shown.cards
+        cards = self.display.cards
         #: Every model, and their mean where there is more than one.
         self.columns_offered = [*cards, *([ENSEMBLE] if len(cards) > 1 else [])]
         expressions = in_display_order({label for card in cards.values() for label in card.labels})
-        self.intake = Intake("compare", self.analyzer, examples)
+        self.picture_input = PictureInput("compare", self.analyzer, examples)
         with gr.Row(visible=False, elem_id="compare-results") as self.results:
             with gr.Column(scale=5, min_width=300):
                 self.picture = gr.HTML(js_on_load=CHOOSE_FACE, elem_id="compare-picture")
@@ -66,35 +66,35 @@ class CompareTab:
                 elem_id="compare-expression",
             )
             self.models = gr.CheckboxGroup(
-                [(self.shown.column_titles[name], name) for name in self.columns_offered],
+                [(self.display.column_titles[name], name) for name in self.columns_offered],
                 value=self.columns_offered,
                 label="Models",
                 elem_id="compare-models",
             )
             self.columns = gr.HTML(elem_id="compare-columns")
             self.noise = NoiseSection(self.pairs) if self.pairs else None
-        self.reading = gr.State(None, time_to_live=FORGET)
+        self.analyzed = gr.State(None, time_to_live=FORGET)
         self.index = gr.State(0, time_to_live=FORGET)
 
     def _connect(self) -> None:
         face = [self.verdict, self.chart, self.columns]
-        controls = [*self.intake.outputs, self.expression, self.models]
+        controls = [*self.picture_input.outputs, self.expression, self.models]
         stages = [self.results, self.report, self.maps]
-        everything = [*stages, *controls, self.picture, *face, self.reading, self.index]
-        choices = [self.reading, self.index, self.models, self.expression]
+        everything = [*stages, *controls, self.picture, *face, self.analyzed, self.index]
+        choices = [self.analyzed, self.index, self.models, self.expression]
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         reads = {"outputs": everything, "concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare", **hidden}
         # preprocess=False hands over where the upload lies instead of what Gradio's decoder makes of it.
-        sent = self.intake.image.input(self.read_upload, self.intake.image, preprocess=False, **reads)
-        tried = self.intake.gallery.select(self.read_example, **reads)
-        self.intake.clear.click(self.idle, outputs=everything, cancels=[sent, tried], queue=False, **hidden)
-        whole = self.intake.whole.click(self.read_whole, self.reading, everything, **hidden)
-        chosen = [self.reading, self.models, self.expression]
+        sent = self.picture_input.image.input(self.read_upload, self.picture_input.image, preprocess=False, **reads)
+        tried = self.picture_input.gallery.select(self.read_example, **reads)
+        self.picture_input.clear.click(self.idle, outputs=everything, cancels=[sent, tried], queue=False, **hidden)
+        whole = self.picture_input.whole.click(self.read_whole, self.analyzed, everything, **hidden)
+        chosen = [self.analyzed, self.models, self.expression]
         picked = self.picture.select(self.choose_face, chosen, [self.index, *face], **CLICKED, **hidden)
         self.models.input(self.show_face, choices, face, **CHANGED, **hidden)
         self.expression.input(self.show_maps, choices, self.columns, **CHANGED, **hidden)
         if self.noise is not None:
-            self.noise.connect(self.reading, self.index, [sent, tried, whole, picked])
+            self.noise.connect(self.analyzed, self.index, [sent, tried, whole, picked])
         self._connect_endpoint()
 
     def _connect_endpoint(self) -> None:
@@ -114,29 +114,29 @@ class CompareTab:
     def idle(self, text: str = "") -> Updates:
         """Ready for a picture, everything else forgotten; with a message if the last one could not be read."""
         return {
-            **self.intake.idle(text),
+            **self.picture_input.idle(text),
             **{part: gr.update(visible=False) for part in (self.results, self.maps)},
             **{part: "" for part in (self.picture, self.verdict, self.columns)},
-            **{part: None for part in (self.chart, self.reading)},
+            **{part: None for part in (self.chart, self.analyzed)},
             self.index: 0,
             self.expression: markup.OWN,
             self.models: self.columns_offered,
         }
 
-    def done(self, reading: Reading) -> Updates:
+    def done(self, analyzed: AnalyzedImage) -> Updates:
         """The faces of a picture, the first one chosen; or the offer to read the whole picture as one face."""
-        found = bool(reading.faces)
+        found = bool(analyzed.faces)
         updates = {
-            **self.intake.taken(found=found),
+            **self.picture_input.taken(found=found),
             self.results: gr.update(visible=True),
-            self.picture: markup.picture(reading),
+            self.picture: markup.picture(analyzed),
             self.report: gr.update(visible=found),
             self.maps: gr.update(visible=found),
-            self.reading: reading,
+            self.analyzed: analyzed,
             self.index: 0,
         }
         if found:
-            parts = self.show_face(reading, 0, self.columns_offered, markup.OWN)
+            parts = self.show_face(analyzed, 0, self.columns_offered, markup.OWN)
             updates |= dict(zip((self.verdict, self.chart, self.columns), parts, strict=True))
         return updates
 
@@ -147,39 +147,41 @@ class CompareTab:
         if payload is None:
             yield self.idle()
             return
-        yield from self.intake.read(lambda: self.intake.path(payload), self.done, self.idle)
+        yield from self.picture_input.read(lambda: self.picture_input.path(payload), self.done, self.idle)
 
     def read_example(self, event: gr.EventData) -> Iterator[Updates]:
         """Read the example that was clicked."""
-        yield from self.intake.read(lambda: self.intake.example(event), self.done, self.idle)
+        yield from self.picture_input.read(lambda: self.picture_input.example(event), self.done, self.idle)
 
-    def read_whole(self, reading: Reading | None) -> Updates:
+    def read_whole(self, analyzed: AnalyzedImage | None) -> Updates:
         """Show the picture without faces as one face."""
-        return self.idle(FORGOTTEN) if reading is None else self.done(as_whole(reading))
+        return self.idle(FORGOTTEN) if analyzed is None else self.done(as_whole(analyzed))
 
     def choose_face(
-        self, reading: Reading | None, names: Sequence[str], expression: str, event: gr.EventData
+        self, analyzed: AnalyzedImage | None, names: Sequence[str], expression: str, event: gr.EventData
     ) -> tuple[Any, ...]:
         """Show another face of the same picture."""
         index = int(event._data["index"])
-        return index, *self.show_face(reading, index, names, expression)
+        return index, *self.show_face(analyzed, index, names, expression)
 
-    def show_face(self, reading: Reading | None, index: int, names: Sequence[str], expression: str) -> tuple[Any, ...]:
+    def show_face(
+        self, analyzed: AnalyzedImage | None, index: int, names: Sequence[str], expression: str
+    ) -> tuple[Any, ...]:
         """One face: where the models agree, the chart, the columns."""
-        if reading is None or not 0 <= index < len(reading.faces):
+        if analyzed is None or not 0 <= index < len(analyzed.faces):
             return markup.message(FORGOTTEN), None, ""
-        face = reading.faces[index]
+        face = analyzed.faces[index]
         chosen = self._chosen(names)
         predictions = markup.with_ensemble(face, chosen)
-        figure = compare_figure(predictions, self.shown.column_titles, self.shown.styles, legend=False)
-        columns = markup.columns(face, chosen, expression, self.shown)
-        return markup.verdict(reading, index, chosen, self.shown), figure, columns
+        figure = compare_figure(predictions, self.display.column_titles, self.display.styles, legend=False)
+        columns = markup.columns(face, chosen, expression, self.display)
+        return markup.verdict(analyzed, index, chosen, self.display), figure, columns
 
-    def show_maps(self, reading: Reading | None, index: int, names: Sequence[str], expression: str) -> str:
+    def show_maps(self, analyzed: AnalyzedImage | None, index: int, names: Sequence[str], expression: str) -> str:
         """The columns of one face, with another expression's maps."""
-        if reading is None or not 0 <= index < len(reading.faces):
+        if analyzed is None or not 0 <= index < len(analyzed.faces):
             return markup.message(FORGOTTEN)
-        return markup.columns(reading.faces[index], self._chosen(names), expression, self.shown)
+        return markup.columns(analyzed.faces[index], self._chosen(names), expression, self.display)
 
     def compare(self, payload: Mapping[str, Any] | None) -> dict[str, Any]:
         """The endpoint: an upload in, the JSON of `fer_models.schema` out.
@@ -188,7 +190,7 @@ class CompareTab:
             gr.Error: the picture cannot be used; its message says why.
         """
         try:
-            image = read_image(self.intake.path(payload))
+            image = read_image(self.picture_input.path(payload))
             return to_json(image, self.analyzer.analyze([image]))
         except FerError as error:
             raise gr.Error(str(error), print_exception=False) from None

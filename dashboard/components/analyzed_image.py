@@ -28,7 +28,7 @@ CROP_SIDE: Final = 224
 
 
 @dataclass(frozen=True, eq=False)
-class FaceReading:
+class AnalyzedFace:
     """One face as the page shows it.
 
     Attributes:
@@ -47,7 +47,7 @@ class FaceReading:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class AnalyzedImage:
     """One picture as the page shows it.
 
     Attributes:
@@ -59,15 +59,15 @@ class Reading:
     """
 
     picture: NDArray[np.uint8]
-    faces: tuple[FaceReading, ...]
+    faces: tuple[AnalyzedFace, ...]
     total: int
-    whole: FaceReading | None
+    whole: AnalyzedFace | None
     size: tuple[int, int]
 
 
-def face_reading(
+def analyzed_face(
     image: NDArray[np.uint8], analysis: FaceAnalysis, weights: Mapping[str, NDArray[np.float32]]
-) -> FaceReading:
+) -> AnalyzedFace:
     """Reduce an analysis with features to what is shown: features (K, h, w) become one map (h, w) an expression.
 
     Args:
@@ -78,7 +78,7 @@ def face_reading(
     crop, given = _bounded(align(image, analysis.face, CROP_SIDE)), _bounded(analysis.crop)
     maps = {name: attention(prediction, weights[name]) for name, prediction in analysis.predictions.items()}
     small = {name: replace(prediction, features=None) for name, prediction in analysis.predictions.items()}
-    return FaceReading(analysis.face, crop, given, small, maps)
+    return AnalyzedFace(analysis.face, crop, given, small, maps)
 
 
 def _bounded(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -88,26 +88,26 @@ def _bounded(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(crop, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def read_faces(analyzer: Analyzer, image: NDArray[np.uint8]) -> Reading:
+def read_faces(analyzer: Analyzer, image: NDArray[np.uint8]) -> AnalyzedImage:
     """Find and read every face of a picture (H, W, 3) uint8 RGB; where there is none, the whole picture.
 
     The latter is done at once and not when it is asked for, so that the picture need not be kept until then.
     """
     weights = {name: model.class_weights for name, model in analyzer.classifiers.items()}
     analyses = analyzer.analyze([image], features=True)
-    faces = tuple(face_reading(image, analysis, weights) for analysis in analyses[:MAX_FACES])
+    faces = tuple(analyzed_face(image, analysis, weights) for analysis in analyses[:MAX_FACES])
     whole = None
     if not faces:
-        whole = face_reading(image, analyzer.analyze([image], whole=True, features=True)[0], weights)
+        whole = analyzed_face(image, analyzer.analyze([image], whole=True, features=True)[0], weights)
     picture = draw_boxes(image, [face.face.box for face in faces])
-    return Reading(picture, faces, len(analyses), whole, (image.shape[1], image.shape[0]))
+    return AnalyzedImage(picture, faces, len(analyses), whole, (image.shape[1], image.shape[0]))
 
 
-def as_whole(reading: Reading) -> Reading:
+def as_whole(analyzed: AnalyzedImage) -> AnalyzedImage:
     """The reading of a picture without faces, with the whole picture as its one face."""
-    if reading.whole is None:
-        return reading
-    return replace(reading, faces=(reading.whole,), total=1)
+    if analyzed.whole is None:
+        return analyzed
+    return replace(analyzed, faces=(analyzed.whole,), total=1)
 
 
 def agreement_sentence(

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.components.analyzed_image import FaceReading, Reading, agreement_sentence
+from dashboard.components.analyzed_image import AnalyzedFace, AnalyzedImage, agreement_sentence
 from dashboard.components.charts import ModelStyle, model_styles
 from explain.drawing.overlay import draw_map, shared_peak
 from fer_models.formatting import percent
@@ -27,7 +27,7 @@ NO_FACE: Final = (
 
 
 @dataclass(frozen=True)
-class Shown:
+class ModelDisplay:
     """What the page knows about the models it shows.
 
     Attributes:
@@ -54,9 +54,9 @@ class Shown:
         return {name: card.training_labels for name, card in self.cards.items()}
 
 
-def shown(cards: Mapping[str, ModelCard]) -> Shown:
+def model_display(cards: Mapping[str, ModelCard]) -> ModelDisplay:
     """Cards by model name, with the style of each model and of the ensemble."""
-    return Shown(cards, model_styles([*cards, ENSEMBLE]))
+    return ModelDisplay(cards, model_styles([*cards, ENSEMBLE]))
 
 
 def data_uri(image: NDArray[np.uint8], quality: int = 88) -> str:
@@ -75,21 +75,22 @@ def busy(text: str) -> str:
     return f'<div class="fer-busy" role="status">{escape(text)}</div>'
 
 
-def picture(reading: Reading) -> str:
+def picture(analyzed: AnalyzedImage) -> str:
     """The picture with its numbered boxes; each box and each thumbnail is a button with data-face, the face's index."""
-    width, height = reading.size
-    several = reading.faces if len(reading.faces) > 1 else ()
-    hits = "".join(_hit(index, face, reading.size) for index, face in enumerate(several))
+    width, height = analyzed.size
+    several = analyzed.faces if len(analyzed.faces) > 1 else ()
+    hits = "".join(_hit(index, face, analyzed.size) for index, face in enumerate(several))
     thumbs = "".join(_thumb(index, face) for index, face in enumerate(several))
     strip = f'<div class="fer-strip" role="group" aria-label="Faces">{thumbs}</div>' if thumbs else ""
     return (
-        f'<div class="fer-panel"><div class="fer-picture"><img src="{data_uri(reading.picture)}" '
-        f'width="{reading.picture.shape[1]}" height="{reading.picture.shape[0]}" alt="{escape(_alt(reading))}">{hits}'
-        f'</div><p class="fer-picture-note">{escape(_note(reading))} {width} &times; {height} px.</p>{strip}</div>'
+        f'<div class="fer-panel"><div class="fer-picture"><img src="{data_uri(analyzed.picture)}" '
+        f'width="{analyzed.picture.shape[1]}" height="{analyzed.picture.shape[0]}" '
+        f'alt="{escape(_alt(analyzed))}">{hits}'
+        f'</div><p class="fer-picture-note">{escape(_note(analyzed))} {width} &times; {height} px.</p>{strip}</div>'
     )
 
 
-def with_ensemble(face: FaceReading, names: Sequence[str]) -> dict[str, Prediction]:
+def with_ensemble(face: AnalyzedFace, names: Sequence[str]) -> dict[str, Prediction]:
     """The chosen predictions of a face, by model name, the mean of the models last if it is chosen.
 
     Args:
@@ -100,16 +101,16 @@ def with_ensemble(face: FaceReading, names: Sequence[str]) -> dict[str, Predicti
     return models | {ENSEMBLE: ensemble(models)} if ENSEMBLE in names and len(models) > 1 else models
 
 
-def verdict(reading: Reading, index: int, names: Sequence[str], shown: Shown) -> str:
+def verdict(analyzed: AnalyzedImage, index: int, names: Sequence[str], display: ModelDisplay) -> str:
     """The chosen face and where the chosen models agree or disagree about it; the chart's key."""
-    face = reading.faces[index]
+    face = analyzed.faces[index]
     every = with_ensemble(face, names)
     predictions = {name: prediction for name, prediction in every.items() if name != ENSEMBLE}
-    sentence = agreement_sentence(predictions, shown.titles, shown.training)
-    where = f"Face {index + 1} of {len(reading.faces)}" if len(reading.faces) > 1 else "The face"
+    sentence = agreement_sentence(predictions, display.titles, display.training)
+    where = f"Face {index + 1} of {len(analyzed.faces)}" if len(analyzed.faces) > 1 else "The face"
     if face.face.landmarks is None:
         where = "The whole picture as one face"
-    key = "".join(f"<li>{swatch(shown.styles[name])}{escape(shown.column_titles[name])}</li>" for name in every)
+    key = "".join(f"<li>{swatch(display.styles[name])}{escape(display.column_titles[name])}</li>" for name in every)
     return (
         f'<div class="fer-verdict" data-face-shown="{index}"><img src="{data_uri(face.crop)}" width="84" height="84" '
         f'alt="The aligned face, as every model was given it"><div><p class="fer-eyebrow">{escape(where)}</p>'
@@ -117,18 +118,18 @@ def verdict(reading: Reading, index: int, names: Sequence[str], shown: Shown) ->
     )
 
 
-def columns(face: FaceReading, names: Sequence[str], expression: str, shown: Shown) -> str:
+def columns(face: AnalyzedFace, names: Sequence[str], expression: str, display: ModelDisplay) -> str:
     """One column a model: where it looked, its top label with confidence, what it was trained on.
 
     Args:
         face: the face.
         names: of the models, in the order of the columns; perhaps `ENSEMBLE`.
         expression: whose map is shown; `OWN` means each model's own most probable one.
-        shown: cards and styles.
+        display: cards and styles.
     """
     predictions = with_ensemble(face, names)
     cells = "".join(
-        _ensemble_column(face, predictions, shown) if name == ENSEMBLE else _column(face, name, expression, shown)
+        _ensemble_column(face, predictions, display) if name == ENSEMBLE else _column(face, name, expression, display)
         for name in predictions
     )
     legend = (
@@ -152,8 +153,8 @@ def examples(pictures: Sequence[tuple[str, NDArray[np.uint8]]]) -> str:
     return f'<div class="fer-examples">{hint}<div class="fer-strip">{thumbs}</div></div>'
 
 
-def _column(face: FaceReading, name: str, expression: str, shown: Shown) -> str:
-    card, prediction = shown.cards[name], face.predictions[name]
+def _column(face: AnalyzedFace, name: str, expression: str, display: ModelDisplay) -> str:
+    card, prediction = display.cards[name], face.predictions[name]
     target = prediction.label if expression == OWN else expression
     maps = face.maps[name]
     if target in maps:
@@ -164,15 +165,15 @@ def _column(face: FaceReading, name: str, expression: str, shown: Shown) -> str:
         image, caption = face.crop, f"This model does not know {target}"
         alt = caption
     facts = {"Trained on": card.training_labels, **_measured(card)}
-    return _card(name, prediction, image, (alt, caption), facts, shown)
+    return _card(name, prediction, image, (alt, caption), facts, display)
 
 
-def _ensemble_column(face: FaceReading, predictions: Mapping[str, Prediction], shown: Shown) -> str:
+def _ensemble_column(face: AnalyzedFace, predictions: Mapping[str, Prediction], display: ModelDisplay) -> str:
     """The mean of the shown models: an answer, and no map, since it has no attention of its own."""
-    members = [shown.titles[name] for name in predictions if name != ENSEMBLE]
+    members = [display.titles[name] for name in predictions if name != ENSEMBLE]
     texts = ("The aligned face", "A mean of models looks nowhere itself")
     facts = {"Mean of": ", ".join(members)}
-    return _card(ENSEMBLE, predictions[ENSEMBLE], face.crop, texts, facts, shown)
+    return _card(ENSEMBLE, predictions[ENSEMBLE], face.crop, texts, facts, display)
 
 
 def _card(
@@ -181,14 +182,14 @@ def _card(
     image: NDArray[np.uint8],
     texts: tuple[str, str],
     facts: Mapping[str, str],
-    shown: Shown,
+    display: ModelDisplay,
 ) -> str:
     """One column: picture with its alternative text and caption, answer, facts."""
-    style, (alt, caption) = shown.styles[name], texts
+    style, (alt, caption) = display.styles[name], texts
     told = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in facts.items())
     return (
         f'<article class="fer-card" data-model="{escape(name)}">'
-        f'<header>{swatch(style)}<span>{escape(shown.column_titles[name])}</span></header><figure class="fer-map">'
+        f'<header>{swatch(style)}<span>{escape(display.column_titles[name])}</span></header><figure class="fer-map">'
         f'<img src="{data_uri(image)}" width="320" height="320" '
         f'alt="{escape(alt)}"><figcaption>{escape(caption)}</figcaption></figure><div class="fer-body">'
         '<div class="fer-top">'
@@ -217,9 +218,9 @@ def swatch(style: ModelStyle) -> str:
     return f'<span class="fer-swatch" data-pattern="{escape(style.pattern)}" style="{colour}"></span>'
 
 
-def _hit(index: int, reading: FaceReading, size: tuple[int, int]) -> str:
+def _hit(index: int, analyzed: AnalyzedFace, size: tuple[int, int]) -> str:
     """A transparent button over a face's box, in % of the picture, so that it fits at any width."""
-    box = np.clip(reading.face.box / np.array([*size, *size]), 0, 1) * 100
+    box = np.clip(analyzed.face.box / np.array([*size, *size]), 0, 1) * 100
     left, top, wide, high = box[0], box[1], box[2] - box[0], box[3] - box[1]
     place = f"left:{left:.2f}%;top:{top:.2f}%;width:{wide:.2f}%;height:{high:.2f}%"
     # Hidden from screen readers and the tab order: the thumbnails below say and do the same.
@@ -229,8 +230,8 @@ def _hit(index: int, reading: FaceReading, size: tuple[int, int]) -> str:
     )
 
 
-def _thumb(index: int, reading: FaceReading) -> str:
-    small = cv2.resize(reading.crop, (96, 96), interpolation=cv2.INTER_AREA)
+def _thumb(index: int, analyzed: AnalyzedFace) -> str:
+    small = cv2.resize(analyzed.crop, (96, 96), interpolation=cv2.INTER_AREA)
     return (
         f'<button type="button" class="fer-thumb" data-face="{index}" aria-pressed="{_true(index == 0)}" '
         f'aria-label="Face {index + 1}"><img src="{data_uri(np.asarray(small, np.uint8), 80)}" alt="">'
@@ -242,16 +243,16 @@ def _true(value: bool) -> str:
     return "true" if value else "false"
 
 
-def _alt(reading: Reading) -> str:
-    return f"Your picture with {len(reading.faces)} numbered boxes" if len(reading.faces) else "Your picture"
+def _alt(analyzed: AnalyzedImage) -> str:
+    return f"Your picture with {len(analyzed.faces)} numbered boxes" if len(analyzed.faces) else "Your picture"
 
 
-def _note(reading: Reading) -> str:
-    if not reading.faces:
+def _note(analyzed: AnalyzedImage) -> str:
+    if not analyzed.faces:
         return "No face was found."
-    if reading.faces[0].face.landmarks is None:
+    if analyzed.faces[0].face.landmarks is None:
         return "Read as one face, without looking for faces."
-    if reading.total == 1:
+    if analyzed.total == 1:
         return "One face found."
-    limit = f", the {len(reading.faces)} largest are shown" if reading.total > len(reading.faces) else ""
-    return f"{reading.total} faces found{limit}. Choose one in the picture or below."
+    limit = f", the {len(analyzed.faces)} largest are shown" if analyzed.total > len(analyzed.faces) else ""
+    return f"{analyzed.total} faces found{limit}. Choose one in the picture or below."

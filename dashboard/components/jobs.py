@@ -74,7 +74,7 @@ class Jobs:
                     job.stop.set()
 
 
-def watched(
+def run_watched(
     work: Callable[[Callable[[float], None]], T], job: Job, every: float = 0.3
 ) -> Iterator[tuple[float, T | None]]:
     """Run work in a thread of its own and tell how far it is.

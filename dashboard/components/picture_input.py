@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 import gradio as gr
 
 from dashboard.components import face_view as markup
-from dashboard.components.analyzed_image import Reading, load_examples, read_faces
+from dashboard.components.analyzed_image import AnalyzedImage, load_examples, read_faces
 from dashboard.components.events import CHOOSE_EXAMPLE
 from dashboard.components.uploads import uploaded_path
 from fer_models.analyzer import Analyzer
@@ -27,7 +27,7 @@ UNEXPECTED: Final = "Something went wrong while reading this picture. Try again,
 Updates: TypeAlias = dict[Any, Any]
 
 
-class Intake:
+class PictureInput:
     """A tab's picture input and what it looks like in each state. Nothing of any session is kept here."""
 
     def __init__(self, name: str, analyzer: Analyzer, examples: Path) -> None:
@@ -103,7 +103,7 @@ class Intake:
         return self.examples[int(event._data["index"])].path
 
     def read(
-        self, source: Callable[[], Path], done: Callable[[Reading], Updates], idle: Callable[[str], Updates]
+        self, source: Callable[[], Path], done: Callable[[AnalyzedImage], Updates], idle: Callable[[str], Updates]
     ) -> Iterator[Updates]:
         """Read a picture: that it is being read, then what was found or a message.
 

@@ -9,7 +9,7 @@ import gradio as gr
 from dashboard.components import face_view as markup
 from dashboard.components.downloads import SAVE_SCRIPT
 from dashboard.components.events import CHANGED
-from dashboard.components.jobs import Jobs, Stopped, watched
+from dashboard.components.jobs import Jobs, Stopped, run_watched
 from dashboard.leaderboard.board import read_board
 from dashboard.leaderboard.records import LABEL_SETS
 from dashboard.leaderboard.sections import INTRO, SECTIONS, TITLE
@@ -100,7 +100,7 @@ class LeaderboardTab:
         with self.jobs.running(request.session_hash) as job:
             yield {**self._measuring(True), self.measured: markup.busy("Warming up …")}
             try:
-                for share, timings in watched(self._timings, job):
+                for share, timings in run_watched(self._timings, job):
                     if timings is None and share:
                         yield {self.measured: markup.busy(f"Measuring … {100 * share:.0f} %")}
                     elif timings is not None:

@@ -69,13 +69,13 @@ class LiveTab:
         """Lay the tab out inside the current `gr.Blocks`, which is the page, and connect it."""
         self.analyzer = analyzer
         self.page = page
-        self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
+        self.display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
         self._weights = {name: model.class_weights for name, model in analyzer.classifiers.items()}
         self._lay_out()
         self._connect()
 
     def _lay_out(self) -> None:
-        titles = self.shown.titles
+        titles = self.display.titles
         self.camera = gr.HTML(live_markup.controls(), js_on_load=_CAMERA, elem_id="live-camera")
         with gr.Row(elem_id="live-results"):
             with gr.Column(scale=6, min_width=300):
@@ -141,7 +141,7 @@ class LiveTab:
         session = session or LiveSession()
         before, looked_at = session.time_s, session.chosen
         time_s = time.monotonic()
-        chosen = [name for name in self.shown.cards if name in names]
+        chosen = [name for name in self.display.cards if name in names]
         data = event._data if isinstance(event._data, dict) else {}
         try:
             view = self._read(session, chosen, overlay, smoothing_s, time_s, data)
@@ -158,8 +158,8 @@ class LiveTab:
         charts: Any = gr.skip()
         # Charts are large and change slowly.
         if fresh or session.chosen != looked_at or time_s // _CHART_S != before // _CHART_S:
-            charts = live_markup.charts(session.past(), chosen, session.time_s, self.shown)
-        return view, live_markup.panel(session, chosen, self.shown), charts, session
+            charts = live_markup.charts(session.past(), chosen, session.time_s, self.display)
+        return view, live_markup.panel(session, chosen, self.display), charts, session
 
     def _read(
         self,
@@ -202,9 +202,9 @@ class LiveTab:
 
     def _draw(self, frame: NDArray[np.uint8], faces: Sequence[LiveFace], overlay: str, names: Sequence[str]) -> str:
         """Draw the overlay into the frame; what it shows, in words."""
-        if overlay not in self.shown.cards:
+        if overlay not in self.display.cards:
             return ""
-        title = self.shown.cards[overlay].title
+        title = self.display.cards[overlay].title
         if overlay not in names:
             return f"{title} is switched off: tick it under Models to see where it looks."
         for face in faces:
@@ -218,10 +218,10 @@ class LiveTab:
         if session is None:
             return gr.skip(), gr.skip()
         session.choose(int(event._data["index"]))
-        chosen = [name for name in self.shown.cards if name in names]
+        chosen = [name for name in self.display.cards if name in names]
         return (
-            live_markup.panel(session, chosen, self.shown),
-            live_markup.charts(session.past(), chosen, session.time_s, self.shown),
+            live_markup.panel(session, chosen, self.display),
+            live_markup.charts(session.past(), chosen, session.time_s, self.display),
         )
 
     def forget(self, session: LiveSession | None) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from dashboard.components.analyzed_image import agreement_sentence
-from dashboard.components.face_view import Shown, message, swatch
+from dashboard.components.face_view import ModelDisplay, message, swatch
 from fer_models.expressions import COLOURS, EXPRESSIONS, in_display_order
 from fer_models.formatting import majority, percent
 from fer_models.results import Prediction
@@ -98,7 +98,7 @@ def speed(meter: Meter) -> str:
     )
 
 
-def panel(session: LiveSession, names: Sequence[str], shown: Shown) -> str:
+def panel(session: LiveSession, names: Sequence[str], display: ModelDisplay) -> str:
     """The chosen face: where the models agree, each model's label and confidence; buttons for the other faces."""
     if not names:
         return message("No model is chosen. Tick at least one.")
@@ -110,27 +110,27 @@ def panel(session: LiveSession, names: Sequence[str], shown: Shown) -> str:
         words = "No face yet." if session.chosen is None else f"Face {session.chosen} is not in the picture."
         return f'<div class="fer-live-panel">{group}<p class="fer-sentence">{words}</p></div>'
     predictions = {name: face.predictions[name] for name in names if name in face.predictions}
-    sentence = agreement_sentence(predictions, shown.titles, shown.training)
-    rows = "".join(_row(prediction, shown) for prediction in predictions.values())
+    sentence = agreement_sentence(predictions, display.titles, display.training)
+    rows = "".join(_row(prediction, display) for prediction in predictions.values())
     return (
         f'<div class="fer-live-panel">{group}<p class="fer-eyebrow">Face {face.number}</p>'
         f'<p class="fer-sentence">{escape(sentence)}</p><div class="fer-live-rows">{rows}</div></div>'
     )
 
 
-def charts(past: Mapping[str, Series], names: Sequence[str], now_s: float, shown: Shown) -> str:
+def charts(past: Mapping[str, Series], names: Sequence[str], now_s: float, display: ModelDisplay) -> str:
     """A small chart a model: every expression of the chosen face over the last `WINDOW_S`; one key for all.
 
     Args:
         past: by model name.
         names: of the models, in their order.
         now_s: the right edge, on the clock of the readings.
-        shown: cards and styles.
+        display: cards and styles.
     """
     drawn = [name for name in names if name in past]
     if not drawn:
         return ""
-    figures = "".join(_chart(past[name], name, now_s, shown) for name in drawn)
+    figures = "".join(_chart(past[name], name, now_s, display) for name in drawn)
     labels = in_display_order({*EXPRESSIONS, *(label for name in drawn for label in past[name].labels)})
     key = "".join(
         f'<li><svg width="26" height="8" aria-hidden="true"><line x1="0" x2="26" y1="4" y2="4" {_stroke(label)}/></svg>'
@@ -162,27 +162,27 @@ def _tab(number: int, chosen: bool) -> str:
     return f'<button type="button" data-face="{number}" aria-pressed="{_true(chosen)}">Face {number}</button>'
 
 
-def _row(prediction: Prediction, shown: Shown) -> str:
-    name, style = prediction.model, shown.styles[prediction.model]
+def _row(prediction: Prediction, display: ModelDisplay) -> str:
+    name, style = prediction.model, display.styles[prediction.model]
     return (
         f'<div class="fer-live-row" data-model="{escape(name)}"><span class="fer-live-model">{swatch(style)}'
-        f"{escape(shown.cards[name].title)}</span>"
+        f"{escape(display.cards[name].title)}</span>"
         f'<span class="fer-label">{escape(prediction.label.capitalize())}</span>'
         f'<span class="fer-confidence">{percent(prediction.confidence)}</span><span class="fer-bar">'
         f'<i style="width:{100 * prediction.confidence:.1f}%;background:{style.colour}"></i></span></div>'
     )
 
 
-def _chart(series: Series, name: str, now_s: float, shown: Shown) -> str:
+def _chart(series: Series, name: str, now_s: float, display: ModelDisplay) -> str:
     lines = "".join(
         f'<path d="{path}" data-expression="{escape(label)}" {_stroke(label)}/>'
         for label in in_display_order(series.labels)
         if (path := _path(series.points(label), now_s))
     )
     grid = "".join(f'<line class="fer-grid-line" x1="0" x2="{_WIDE}" y1="{y}" y2="{y}"/>' for y in (1, 40, 79))
-    title = escape(shown.cards[name].title)
+    title = escape(display.cards[name].title)
     return (
-        f'<figure data-model="{escape(name)}"><figcaption>{swatch(shown.styles[name])}{title}</figcaption>'
+        f'<figure data-model="{escape(name)}"><figcaption>{swatch(display.styles[name])}{title}</figcaption>'
         f'<div class="fer-live-plot"><svg viewBox="0 0 {_WIDE} {_HIGH}" preserveAspectRatio="none" role="img" '
         f'aria-label="What {title} said over the last {WINDOW_S:.0f} seconds">{grid}{lines}</svg>'
         '<span data-at="top">100&nbsp;%</span><span data-at="left">30 s ago</span><span data-at="right">now</span>'

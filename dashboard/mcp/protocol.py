@@ -53,7 +53,7 @@ def build(tools: Tools, concurrency: int | None = None) -> MCPServer[Any]:
         concurrency: at most so many calls at once of each kind of work; None: as many as on the page.
     """
     names = ", ".join(tools.analyzer.classifiers)
-    reading, explaining = (
+    analyzed, explaining = (
         anyio.CapacityLimiter(most if concurrency is None else min(most, concurrency))
         for most in (COMPARE_AT_ONCE, EXPLAIN_AT_ONCE)
     )
@@ -68,7 +68,7 @@ def build(tools: Tools, concurrency: int | None = None) -> MCPServer[Any]:
         def work() -> CallToolResult:
             return _answer(tools.compare(image, models, whole))
 
-        return await _told(work, reading)
+        return await _told(work, analyzed)
 
     async def predict(
         image: _Image,
@@ -78,7 +78,7 @@ def build(tools: Tools, concurrency: int | None = None) -> MCPServer[Any]:
         def work() -> CallToolResult:
             return _answer(tools.predict(image, model, whole))
 
-        return await _told(work, reading)
+        return await _told(work, analyzed)
 
     async def explain(
         image: _Image,

@@ -84,12 +84,12 @@ class MeasuredAnalyzer(Analyzer):
         self._metrics.stage_seconds.labels("all").observe(time.perf_counter() - started)
         return analyses
 
-    def find(self, image: NDArray[np.uint8], *, whole: bool = False) -> list[tuple[Face, NDArray[np.uint8]]]:
+    def detect(self, image: NDArray[np.uint8], *, whole: bool = False) -> list[tuple[Face, NDArray[np.uint8]]]:
         """As `Analyzer.find`."""
         self._metrics.pictures.inc()
-        return super().find(image, whole=whole)
+        return super().detect(image, whole=whole)
 
-    def read(
+    def predict(
         self,
         found: Sequence[tuple[int, Face, NDArray[np.uint8]]],
         *,
@@ -97,7 +97,7 @@ class MeasuredAnalyzer(Analyzer):
         models: Sequence[str] | None = None,
     ) -> list[FaceAnalysis]:
         """As `Analyzer.read`."""
-        analyses = super().read(found, features=features, models=models)
+        analyses = super().predict(found, features=features, models=models)
         self._metrics.faces.inc(len(analyses))
         if analyses:
             seconds = {

@@ -53,8 +53,8 @@ class VideoTab:
     def __init__(self, analyzer: Analyzer) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer = analyzer
-        self.shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
-        self.colours = {name: style.colour for name, style in self.shown.styles.items() if name in self.shown.cards}
+        self.display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
+        self.colours = {name: style.colour for name, style in self.display.styles.items() if name in self.display.cards}
         self._lay_out()
         self._connect()
 
@@ -82,7 +82,7 @@ class VideoTab:
                     info="More shows shorter expressions and takes longer.",
                     elem_id="video-rate",
                 )
-                cards = self.shown.cards
+                cards = self.display.cards
                 self.models = gr.CheckboxGroup(
                     [(card.title, name) for name, card in cards.items()],
                     value=list(cards),
@@ -179,7 +179,7 @@ class VideoTab:
             self.clear: gr.update(visible=True),
             self.results: gr.update(visible=True),
             self.player: video_markup.player(session),
-            self.summary: video_markup.summary(session, self.shown),
+            self.summary: video_markup.summary(session, self.display),
             self.over_time: gr.update(visible=bool(faces)),
             self.session: session,
         }
@@ -214,7 +214,7 @@ class VideoTab:
 
     def analyse(self, session: VideoSession | None, rate: float, names: Sequence[str]) -> Iterator[Updates]:
         """Read the video; yields the progress and, also when it was stopped, the results."""
-        chosen = [name for name in self.shown.cards if name in names]
+        chosen = [name for name in self.display.cards if name in names]
         if session is None or not session.source.is_file():
             yield self.idle(_FORGOTTEN)
             return
@@ -227,7 +227,7 @@ class VideoTab:
         button = gr.update(value="Stop and keep what is done", interactive=True, visible=True)
         yield self.working(session, None, began, 0) | stages | {self.stop: button}
         try:
-            timeline = Timeline(self.shown.cards, chosen)
+            timeline = Timeline(self.display.cards, chosen)
             seen: set[int] = set()
             running = run_video(
                 self.analyzer,
@@ -276,7 +276,7 @@ class VideoTab:
         if session is None or session.timeline is None:
             return None, markup.message(_FORGOTTEN)
         end_s = float((session.summary or {})["analysis"]["seconds"])
-        figure = timeline_figure(session.timeline, int(face), end_s, self.shown.titles)
+        figure = timeline_figure(session.timeline, int(face), end_s, self.display.titles)
         return figure, self.show_moment(session, face, time_s)
 
     def show_moment(self, session: VideoSession | None, face: int, time_s: float) -> str:
@@ -288,7 +288,7 @@ class VideoTab:
         except FerError:
             return markup.message(_FORGOTTEN)
         said = session.timeline.at(int(face), frame.time_s)
-        return video_markup.moment(frame.image, frame.time_s, int(face), said, self.shown)
+        return video_markup.moment(frame.image, frame.time_s, int(face), said, self.display)
 
     def choose_moment(self, session: VideoSession | None, face: int, event: gr.EventData) -> tuple[Any, str]:
         """The frame at the time that was clicked in the chart."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.components.analyzed_image import agreement_sentence
-from dashboard.components.face_view import Shown, data_uri, swatch
+from dashboard.components.face_view import ModelDisplay, data_uri, swatch
 from dashboard.video.figures import clock
 from dashboard.video.session import VideoSession
 from explain.drawing.overlay import fit
@@ -89,7 +89,7 @@ def listed(session: VideoSession) -> list[Mapping[str, Any]]:
     return sorted(faces[:MAX_FACES], key=lambda face: int(face["face"]))
 
 
-def summary(session: VideoSession, shown: Shown) -> str:
+def summary(session: VideoSession, display: ModelDisplay) -> str:
     """Who was seen for how long and what the models said, in words and as a table."""
     facts = session.summary or {}
     faces, notes = facts.get("faces", ()), list(facts.get("notes", ()))
@@ -99,8 +99,8 @@ def summary(session: VideoSession, shown: Shown) -> str:
     if not faces:
         return f'<div class="fer-panel">{warnings}<p class="fer-sentence">No face was found in this video.</p></div>'
     names = facts["analysis"]["models"]
-    head = "".join(f"<th>{swatch(shown.styles[name])} {escape(shown.cards[name].title)}</th>" for name in names)
-    rows = "".join(_row(face, names, shown.titles) for face in listed(session))
+    head = "".join(f"<th>{swatch(display.styles[name])} {escape(display.cards[name].title)}</th>" for name in names)
+    rows = "".join(_row(face, names, display.titles) for face in listed(session))
     more = len(faces) - MAX_FACES
     rest = f'<p class="fer-hint">And {more} more, seen for shorter; the files have all.</p>' if more > 0 else ""
     split = "<th>Not all agree</th>" if len(names) > 1 else ""
@@ -124,14 +124,16 @@ def key(expressions: Sequence[str]) -> str:
 
 
 def moment(
-    image: NDArray[np.uint8], time_s: float, face: int, said: Mapping[str, Prediction] | None, shown: Shown
+    image: NDArray[np.uint8], time_s: float, face: int, said: Mapping[str, Prediction] | None, display: ModelDisplay
 ) -> str:
     """One frame (H, W, 3) uint8 RGB with its boxes, and what the models say about the chosen face in it."""
     small, _ = fit(image, least=1, most=960)
     words = "This face is not in this frame."
     if said is not None:
-        answers = "; ".join(f"{shown.cards[name].title} {p.label} {percent(p.confidence)}" for name, p in said.items())
-        words = f"{agreement_sentence(said, shown.titles, shown.training)} ({answers})"
+        answers = "; ".join(
+            f"{display.cards[name].title} {p.label} {percent(p.confidence)}" for name, p in said.items()
+        )
+        words = f"{agreement_sentence(said, display.titles, display.training)} ({answers})"
     return (
         f'<figure class="fer-moment"><img src="{data_uri(small)}" alt="The frame at {clock(time_s)}">'
         f'<figcaption><strong>{clock(time_s)}, face {face}.</strong> <span aria-live="polite">{escape(words)}</span>'

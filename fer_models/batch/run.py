@@ -103,7 +103,7 @@ def analyze_files(
     """
     if batch < 1:
         raise BatchError(f"A batch of {batch} holds nothing. Use 1 or more.")
-    analyzer.read([], models=models)  # a wrong name is told now and not at the first result
+    analyzer.predict([], models=models)  # a wrong name is told now and not at the first result
     return _results(analyzer, files, models, batch, whole_if_none, workers or min(4, os.cpu_count() or 1))
 
 
@@ -147,7 +147,7 @@ def _results(
 def _find(analyzer: Analyzer, file: PictureFile, models: Sequence[str] | None, whole_if_none: bool) -> _Found:
     try:
         image = file.read()
-        faces = analyzer.find(image)
+        faces = analyzer.detect(image)
         if faces:
             return _Found(file, faces)
         if not whole_if_none:
@@ -167,7 +167,7 @@ def _find(analyzer: Analyzer, file: PictureFile, models: Sequence[str] | None, w
 def _read(analyzer: Analyzer, found: Sequence[_Found], models: Sequence[str] | None) -> Iterator[FileResult]:
     faces = [(index, face, crop) for index, item in enumerate(found) for face, crop in item.faces]
     read: dict[int, list[FaceAnalysis]] = {index: list(item.analyses) for index, item in enumerate(found)}
-    for analysis in analyzer.read(faces, models=models):
+    for analysis in analyzer.predict(faces, models=models):
         read[analysis.image].append(analysis)
     for index, item in enumerate(found):
         rows = [_row(item, number, analysis) for number, analysis in enumerate(read[index], 1)]

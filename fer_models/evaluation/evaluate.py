@@ -21,16 +21,16 @@ from fer_models.datasets.duplicates import THRESHOLD, overlapping
 from fer_models.datasets.loading import SOURCES, load_data
 from fer_models.errors import FerError
 from fer_models.evaluation.metrics import EvaluationReport, measure
-from fer_models.evaluation.predictions import Readings, load_readings, save_readings
+from fer_models.evaluation.predictions import TestPredictions, load_test_predictions, save_test_predictions
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import multiply_adds
 from fer_models.models.baselines import add_baseline_argument, load_baselines
 from fer_models.models.card import ModelCard, read_card, write_card
 from fer_models.models.ensemble import ENSEMBLE
-from fer_models.models.external_weights import foreign_file
+from fer_models.models.external_weights import external_file
 from fer_models.results import FaceAnalysis
 
-Reading = Literal["auto", "whole", "detect"]
+AnalyzedImage = Literal["auto", "whole", "detect"]
 #: Pictures analysed together; bounds the memory.
 _CHUNK: Final = 64
 #: Square pictures up to this side are taken for cut-out faces when `--faces auto`.
@@ -38,7 +38,7 @@ _CUT_OUT: Final = 112
 
 
 def read_faces(
-    analyzer: Analyzer, data: FaceData, reading: Reading = "auto"
+    analyzer: Analyzer, data: FaceData, reading: AnalyzedImage = "auto"
 ) -> tuple[dict[str, NDArray[np.float32]], int]:
     """Every model's logits for every face.
 
@@ -80,7 +80,7 @@ def _rgb(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return face if face.ndim == 3 else np.repeat(face[..., None], 3, axis=2)
 
 
-def _is_cut_out(picture: NDArray[np.uint8], reading: Reading) -> bool:
+def _is_cut_out(picture: NDArray[np.uint8], reading: AnalyzedImage) -> bool:
     height, width, _ = picture.shape
     return reading == "whole" or (reading == "auto" and height == width <= _CUT_OUT)
 
@@ -124,14 +124,14 @@ def run(args: argparse.Namespace) -> int:
             )
     logits, missed = read_faces(analyzer, data, args.faces)
     temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
-    readings = Readings(data.rows, data.targets, _copies(data, args.data), logits, temperatures)
-    _print(readings, [*shipped.classifiers], missed)
-    document = _document(args, analyzer, [each.name for each in baselines], data, readings, missed)
+    predictions = TestPredictions(data.rows, data.targets, _copies(data, args.data), logits, temperatures)
+    _print(predictions, [*shipped.classifiers], missed)
+    document = _document(args, analyzer, [each.name for each in baselines], data, predictions, missed)
     if args.json:
-        _write(args.json, document, readings)
+        _write(args.json, document, predictions)
     if args.cards:
         for name in shipped.classifiers:
-            if foreign_file(args.weights, name):
+            if external_file(args.weights, name):
                 continue  # its card is what was recognised in the file
             path = args.weights / f"{name}.json"
             card = _with_figures(read_card(path), data, document["models"][name])
@@ -140,16 +140,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(readings: Readings, members: Sequence[str], missed: int) -> None:
-    values = {name: readings.probabilities(name) for name in readings.logits}
+def _print(predictions: TestPredictions, members: Sequence[str], missed: int) -> None:
+    values = {name: predictions.probabilities(name) for name in predictions.logits}
     if len(members) > 1:
-        values[ENSEMBLE] = readings.ensemble(members)
-    kept = ~readings.copies
+        values[ENSEMBLE] = predictions.ensemble(members)
+    kept = ~predictions.copies
     for name, probabilities in values.items():
-        report = measure(readings.targets, probabilities)
+        report = measure(predictions.targets, probabilities)
         line = f"{name:24} accuracy {report.accuracy:7.2%}  macro-F1 {report.macro_f1:.4f}  faces {report.count}"
         if not kept.all():
-            line += f"  without training copies {measure(readings.targets[kept], probabilities[kept]).accuracy:7.2%}"
+            line += f"  without training copies {measure(predictions.targets[kept], probabilities[kept]).accuracy:7.2%}"
         print(line)
     if missed:
         print(f"no face was found in {missed} pictures; they were read whole")
@@ -162,7 +162,7 @@ def _copies(data: FaceData, root: Path) -> NDArray[np.bool_]:
     return overlapping(np.asarray(data.faces), np.asarray(load_data("fer2013", root, "train").faces))
 
 
-def _write(path: Path, document: dict[str, Any], readings: Readings) -> None:
+def _write(path: Path, document: dict[str, Any], predictions: TestPredictions) -> None:
     """Write the figures, and the readings beside them; models measured into the same files before stay.
 
     They stay only if they were measured on the same faces with the same versions: one can be added or redone.
@@ -170,31 +170,31 @@ def _write(path: Path, document: dict[str, Any], readings: Readings) -> None:
     beside = path.with_suffix(".npz")
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
-        earlier = load_readings(beside)
+        earlier = load_test_predictions(beside)
         same = ("labels", "split", "faces_not_found", "overlap", "versions")
-        if all(before[key] == document[key] for key in same) and earlier.same_faces(readings):
-            readings = earlier.joined(readings)
+        if all(before[key] == document[key] for key in same) and earlier.same_faces(predictions):
+            predictions = earlier.joined(predictions)
             models = before["models"] | document["models"]
-            document["models"] = {name: models[name] for name in readings.logits}
+            document["models"] = {name: models[name] for name in predictions.logits}
     except (OSError, ValueError, KeyError, TypeError, FerError):
         pass  # no such files yet, or others: they are written anew
     members = [name for name, figures in document["models"].items() if "baseline" not in figures]
     if len(members) > 1:
-        document["ensemble"] = {"members": members, **_figures(readings, readings.ensemble(members))}
+        document["ensemble"] = {"members": members, **_figures(predictions, predictions.ensemble(members))}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_readings(readings, beside)
+        save_test_predictions(predictions, beside)
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise FerError(f"Cannot write {path}: {error.strerror}.") from error
 
 
-def _figures(readings: Readings, probabilities: NDArray[np.float32]) -> dict[str, Any]:
+def _figures(predictions: TestPredictions, probabilities: NDArray[np.float32]) -> dict[str, Any]:
     """The figures on all faces, and the headline on those without a copy in the training split."""
-    figures: dict[str, Any] = asdict(measure(readings.targets, probabilities))
-    kept = ~readings.copies
+    figures: dict[str, Any] = asdict(measure(predictions.targets, probabilities))
+    kept = ~predictions.copies
     if not kept.all() and kept.any():
-        report = measure(readings.targets[kept], probabilities[kept])
+        report = measure(predictions.targets[kept], probabilities[kept])
         figures["without_overlap"] = {
             "count": report.count,
             "accuracy": report.accuracy,
@@ -208,14 +208,14 @@ def _document(
     analyzer: Analyzer,
     baselines: Sequence[str],
     data: FaceData,
-    readings: Readings,
+    predictions: TestPredictions,
     missed: int,
 ) -> dict[str, Any]:
     models = {}
-    for name in readings.logits:
+    for name in predictions.logits:
         card = analyzer.classifiers[name].card
-        raw = measure(readings.targets, readings.probabilities(name, calibrated=False))
-        models[name] = _figures(readings, readings.probabilities(name)) | {
+        raw = measure(predictions.targets, predictions.probabilities(name, calibrated=False))
+        models[name] = _figures(predictions, predictions.probabilities(name)) | {
             "temperature": card.temperature,
             "before_temperature": _calibration(raw),
             "training_labels": card.training_labels,
@@ -232,7 +232,7 @@ def _document(
         "split": data.split,
         "views": 1,
         "faces_not_found": missed,
-        "overlap": {"correlation_above": THRESHOLD, "rows": data.rows[readings.copies].tolist()},
+        "overlap": {"correlation_above": THRESHOLD, "rows": data.rows[predictions.copies].tolist()},
         "versions": {
             "fer_models": __version__,
             "torch": torch.__version__,

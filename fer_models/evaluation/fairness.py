@@ -22,7 +22,7 @@ from fer_models.analyzer import WEIGHTS, load_analyzer
 from fer_models.datasets.dataset import FaceData
 from fer_models.errors import DatasetError, FerError, UnknownNameError
 from fer_models.evaluation.evaluate import read_faces
-from fer_models.evaluation.predictions import Readings
+from fer_models.evaluation.predictions import TestPredictions
 from fer_models.evaluation.statistics import gap_with_interval, share_with_interval
 from fer_models.expressions import EXPRESSIONS, expression
 from fer_models.media.images import read_image
@@ -84,10 +84,10 @@ def run(args: argparse.Namespace) -> int:
     logits, missed = read_faces(analyzer, faces.data, args.faces)
     temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
     data = faces.data
-    readings = Readings(data.rows, data.targets, np.zeros(len(data), bool), logits, temperatures)
-    chosen = {name: readings.probabilities(name).argmax(1) for name in logits}
+    predictions = TestPredictions(data.rows, data.targets, np.zeros(len(data), bool), logits, temperatures)
+    chosen = {name: predictions.probabilities(name).argmax(1) for name in logits}
     if len(logits) > 1:
-        chosen[ENSEMBLE] = readings.ensemble().argmax(1)
+        chosen[ENSEMBLE] = predictions.ensemble().argmax(1)
     models = {
         name: compare_groups(labels == data.targets, faces, args.least, args.seed) for name, labels in chosen.items()
     }

@@ -13,7 +13,7 @@ from fer_models import __version__
 from fer_models.analyzer import WEIGHTS
 from fer_models.errors import FerError
 from fer_models.evaluation.metrics import measure
-from fer_models.evaluation.predictions import Readings, load_readings
+from fer_models.evaluation.predictions import TestPredictions, load_test_predictions
 from fer_models.evaluation.statistics import (
     brier_score,
     calibration_gap,
@@ -26,7 +26,7 @@ from fer_models.evaluation.statistics import (
 from fer_models.models.architectures import multiply_adds
 from fer_models.models.card import read_card
 from fer_models.models.ensemble import ENSEMBLE
-from fer_models.models.external_weights import foreign_file, load_foreign
+from fer_models.models.external_weights import external_file, load_external
 
 #: Sets of faces: the files `evaluate` wrote, without suffix.
 SETS: Final = ("fer2013_test", "ferplus_test")
@@ -97,43 +97,43 @@ def compare(path: Path, seed: int = 0) -> dict[str, Any]:
         labels, split, command = str(told["labels"]), str(told["split"]), str(told["command"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FerError(f"{path} is not a file of `evaluate`: {error}") from error
-    readings = load_readings(path.with_suffix(".npz"))
-    if set(hashes) != set(readings.logits):
+    predictions = load_test_predictions(path.with_suffix(".npz"))
+    if set(hashes) != set(predictions.logits):
         raise FerError(f"{path} and its .npz are about different models. Measure again with: {command}")
-    chosen = {name: logits.argmax(1) for name, logits in readings.logits.items()}
-    models = {name: _figures(readings, readings.probabilities(name), seed) for name in chosen}
+    chosen = {name: logits.argmax(1) for name, logits in predictions.logits.items()}
+    models = {name: _figures(predictions, predictions.probabilities(name), seed) for name in chosen}
     for name, figures in models.items():
         figures["sha256"] = hashes[name]
         if name in baselines:
             figures["baseline"] = baselines[name]
-        raw = readings.probabilities(name, calibrated=False)
-        figures["before_temperature"] = _calibration(readings.targets, raw)
-        figures["temperature"] = readings.temperatures[name]
+        raw = predictions.probabilities(name, calibrated=False)
+        figures["before_temperature"] = _calibration(predictions.targets, raw)
+        figures["temperature"] = predictions.temperatures[name]
     members = [name for name in chosen if name not in baselines]
     if len(members) > 1:
-        models[ENSEMBLE] = _figures(readings, readings.ensemble(members), seed)
-    kept = ~readings.copies
+        models[ENSEMBLE] = _figures(predictions, predictions.ensemble(members), seed)
+    kept = ~predictions.copies
     return {
         "labels": labels,
         "split": split,
         "command": command,
-        "count": len(readings.targets),
-        "copies": int(readings.copies.sum()),
+        "count": len(predictions.targets),
+        "copies": int(predictions.copies.sum()),
         "models": models,
-        "pairs": [asdict(test) for test in paired_tests(readings.targets, chosen)],
+        "pairs": [asdict(test) for test in paired_tests(predictions.targets, chosen)],
         "pairs_without_copies": [
             asdict(test)
-            for test in paired_tests(readings.targets[kept], {name: each[kept] for name, each in chosen.items()})
+            for test in paired_tests(predictions.targets[kept], {name: each[kept] for name, each in chosen.items()})
         ]
         if kept.any()
         else [],
-        "calibration_gaps": _calibration_gaps(readings, members, seed),
-        "oracle": oracle_accuracy(readings.targets, [chosen[name] for name in members or chosen]),
+        "calibration_gaps": _calibration_gaps(predictions, members, seed),
+        "oracle": oracle_accuracy(predictions.targets, [chosen[name] for name in members or chosen]),
     }
 
 
-def _figures(readings: Readings, probabilities: NDArray[np.float32], seed: int) -> dict[str, Any]:
-    targets, kept = readings.targets, ~readings.copies
+def _figures(predictions: TestPredictions, probabilities: NDArray[np.float32], seed: int) -> dict[str, Any]:
+    targets, kept = predictions.targets, ~predictions.copies
     right = probabilities.argmax(1) == targets
     report = measure(targets, probabilities)
     return {
@@ -148,17 +148,17 @@ def _figures(readings: Readings, probabilities: NDArray[np.float32], seed: int) 
     }
 
 
-def _calibration_gaps(readings: Readings, members: list[str], seed: int) -> dict[str, dict[str, float]]:
+def _calibration_gaps(predictions: TestPredictions, members: list[str], seed: int) -> dict[str, dict[str, float]]:
     """By model, how much larger its calibration error is than the best calibrated one's; that one is left out."""
-    probabilities = {name: readings.probabilities(name) for name in members}
+    probabilities = {name: predictions.probabilities(name) for name in members}
     if not members:
         return {}
     errors = {
-        name: measure(readings.targets, values).expected_calibration_error for name, values in probabilities.items()
+        name: measure(predictions.targets, values).expected_calibration_error for name, values in probabilities.items()
     }
     best = min(errors, key=errors.__getitem__)
     return {
-        name: asdict(calibration_gap(readings.targets, probabilities[name], probabilities[best], seed=seed))
+        name: asdict(calibration_gap(predictions.targets, probabilities[name], probabilities[best], seed=seed))
         for name in members
         if name != best
     }
@@ -175,9 +175,9 @@ def _calibration(targets: NDArray[np.int64], probabilities: NDArray[np.float32])
 
 
 def _cost(weights: Path, name: str) -> dict[str, int]:
-    if foreign := foreign_file(weights, name):
-        card, network = load_foreign(foreign)
-        card, path = replace(card, multiply_adds=multiply_adds(network, card.input.size)), foreign
+    if external := external_file(weights, name):
+        card, network = load_external(external)
+        card, path = replace(card, multiply_adds=multiply_adds(network, card.input.size)), external
     else:
         card, path = read_card(weights / f"{name}.json"), weights / f"{name}.safetensors"
     size = path.stat().st_size if path.is_file() else 0

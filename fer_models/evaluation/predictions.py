@@ -4,7 +4,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ _LOGITS: Final = "logits:"
 
 
 @dataclass(frozen=True, eq=False)
-class Readings:
+class TestPredictions:
     """The logits of some models for some labelled faces. No pictures.
 
     Attributes:
@@ -30,6 +30,8 @@ class Readings:
             expression the model does not know.
         temperatures: by model name.
     """
+
+    __test__: ClassVar = False  # not a test case, whatever its name
 
     rows: NDArray[np.int64]
     targets: NDArray[np.int64]
@@ -48,23 +50,23 @@ class Readings:
             [self.probabilities(model) for model in (self.logits if members is None else members)]
         )
 
-    def same_faces(self, other: "Readings") -> bool:
+    def same_faces(self, other: "TestPredictions") -> bool:
         """Whether both are about the same faces with the same labels."""
         return np.array_equal(self.rows, other.rows) and np.array_equal(self.targets, other.targets)
 
-    def joined(self, other: "Readings") -> "Readings":
+    def joined(self, other: "TestPredictions") -> "TestPredictions":
         """These readings with another's of the same faces; the other's where both have a model. The project's order."""
         logits = {**self.logits, **other.logits}
         temperatures = {**self.temperatures, **other.temperatures}
         names = [name for name in MODELS if name in logits] + sorted(set(logits).difference(MODELS))
-        return Readings(
+        return TestPredictions(
             *(self.rows, self.targets, self.copies),
             {name: logits[name] for name in names},
             {name: temperatures[name] for name in names},
         )
 
 
-def save_readings(readings: Readings, path: Path) -> None:
+def save_test_predictions(predictions: TestPredictions, path: Path) -> None:
     """Write readings as .npz.
 
     Raises:
@@ -72,17 +74,17 @@ def save_readings(readings: Readings, path: Path) -> None:
     """
     np.savez_compressed(
         path,
-        rows=readings.rows,
-        targets=readings.targets.astype(np.int8),
-        copies=readings.copies,
-        models=np.array([*readings.logits]),
-        temperatures=np.array([readings.temperatures[name] for name in readings.logits], np.float64),
-        **{_LOGITS + name: logits for name, logits in readings.logits.items()},  # type: ignore[arg-type]
+        rows=predictions.rows,
+        targets=predictions.targets.astype(np.int8),
+        copies=predictions.copies,
+        models=np.array([*predictions.logits]),
+        temperatures=np.array([predictions.temperatures[name] for name in predictions.logits], np.float64),
+        **{_LOGITS + name: logits for name, logits in predictions.logits.items()},  # type: ignore[arg-type]
     )
 
 
-def load_readings(path: Path) -> Readings:
-    """Read what `save_readings` wrote; never unpickles.
+def load_test_predictions(path: Path) -> TestPredictions:
+    """Read what `save_test_predictions` wrote; never unpickles.
 
     Raises:
         FerError: the file is missing or is none of ours.
@@ -90,7 +92,7 @@ def load_readings(path: Path) -> Readings:
     try:
         with np.load(path, allow_pickle=False) as stored:
             models = [str(name) for name in stored["models"]]
-            readings = Readings(
+            predictions = TestPredictions(
                 np.asarray(stored["rows"], np.int64),
                 np.asarray(stored["targets"], np.int64),
                 np.asarray(stored["copies"], np.bool_),
@@ -99,7 +101,7 @@ def load_readings(path: Path) -> Readings:
             )
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise FerError(f"{path} holds no readings of `evaluate`: {error}") from error
-    shape = (len(readings.rows), len(EXPRESSIONS))
-    if any(logits.shape != shape for logits in readings.logits.values()):
+    shape = (len(predictions.rows), len(EXPRESSIONS))
+    if any(logits.shape != shape for logits in predictions.logits.values()):
         raise FerError(f"{path} is damaged: every model needs logits of shape {shape}. Measure again with `evaluate`.")
-    return readings
+    return predictions

@@ -19,7 +19,7 @@ from fer_models.datasets.loading import SOURCES, load_data
 from fer_models.errors import FerError
 from fer_models.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from fer_models.evaluation.evaluate import read_faces
-from fer_models.evaluation.predictions import Readings
+from fer_models.evaluation.predictions import TestPredictions
 from fer_models.evaluation.statistics import mean_with_interval
 from fer_models.models.ensemble import ENSEMBLE
 
@@ -134,8 +134,8 @@ def _right(analyzer: Analyzer, data: FaceData) -> dict[str, NDArray[np.bool_]]:
     """By model, and for their mean, (N,) bool: which faces are read right."""
     logits, _ = read_faces(analyzer, data, "whole")
     temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
-    readings = Readings(data.rows, data.targets, np.zeros(len(data), bool), logits, temperatures)
-    probabilities: dict[str, Any] = {name: readings.probabilities(name) for name in logits}
+    predictions = TestPredictions(data.rows, data.targets, np.zeros(len(data), bool), logits, temperatures)
+    probabilities: dict[str, Any] = {name: predictions.probabilities(name) for name in logits}
     if len(logits) > 1:
-        probabilities[ENSEMBLE] = readings.ensemble()
+        probabilities[ENSEMBLE] = predictions.ensemble()
     return {name: values.argmax(1) == data.targets for name, values in probabilities.items()}

@@ -15,7 +15,7 @@ from torch import Tensor
 from fer_models.errors import CardError, FerError, UnknownNameError
 from fer_models.models.architectures import PooledClassifier
 from fer_models.models.card import ModelCard, read_card
-from fer_models.models.external_weights import foreign_file, load_foreign
+from fer_models.models.external_weights import external_file, load_external
 from fer_models.models.weights import load_network
 from fer_models.results import Prediction
 
@@ -155,8 +155,8 @@ def load_classifier(name: str, weights: Path, device: str = "auto") -> Classifie
         FerError: this machine has no such device.
     """
     target = find_device(device)
-    foreign = foreign_file(weights, name)
-    card, network = load_foreign(foreign) if foreign else (read_card(weights / f"{name}.json"), None)
+    external = external_file(weights, name)
+    card, network = load_external(external) if external else (read_card(weights / f"{name}.json"), None)
     if card.name != name:
         raise CardError(f"The card {weights / name}.json is the card of {card.name}. Rename one of them.")
     classifier = Classifier(card, network or load_network(card, weights / f"{name}.safetensors"), target)

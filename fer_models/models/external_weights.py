@@ -51,7 +51,7 @@ _NAMED_KEYS: Final = 3
 
 
 @dataclass(frozen=True)
-class ForeignWeights:
+class ExternalWeights:
     """A foreign file's tensors under this project's names.
 
     Attributes:
@@ -66,19 +66,19 @@ class ForeignWeights:
     sha256: str
 
 
-def foreign_file(weights: Path, name: str) -> Path | None:
+def external_file(weights: Path, name: str) -> Path | None:
     """NAME.pth or NAME.pt in a folder; None if there is neither, or a NAME.safetensors, which is the model then."""
     if (weights / f"{name}.safetensors").exists():
         return None
     return next((path for suffix in MODEL_SUFFIXES if (path := weights / f"{name}{suffix}").is_file()), None)
 
 
-def foreign_files(weights: Path) -> list[Path]:
-    """All .pth and .pt files in a folder, by name; also those that `foreign_file` passes over."""
+def external_files(weights: Path) -> list[Path]:
+    """All .pth and .pt files in a folder, by name; also those that `external_file` passes over."""
     return sorted(path for suffix in MODEL_SUFFIXES for path in weights.glob(f"*{suffix}") if path.is_file())
 
 
-def load_foreign(path: Path) -> tuple[ModelCard, PooledClassifier]:
+def load_external(path: Path) -> tuple[ModelCard, PooledClassifier]:
     """A model from a foreign checkpoint, and the card that was recognised or is beside it.
 
     Args:
@@ -91,7 +91,7 @@ def load_foreign(path: Path) -> tuple[ModelCard, PooledClassifier]:
         WeightsError: the file cannot be read, was altered, is not recognised, or does not fit its card.
         CardError: the card is malformed, or names an architecture that does not exist here.
     """
-    found = read_foreign(path)
+    found = read_external(path)
     beside = path.with_suffix(".json")
     head = found.tensors.get("fc.weight")
     if head is None:
@@ -126,7 +126,7 @@ def load_foreign(path: Path) -> tuple[ModelCard, PooledClassifier]:
     return replace(card, parameters=parameters, sha256=found.sha256), network
 
 
-def read_foreign(path: Path) -> ForeignWeights:
+def read_external(path: Path) -> ExternalWeights:
     """Read and recognise a foreign file. Nothing in it is executed.
 
     Args:
@@ -151,7 +151,7 @@ def read_foreign(path: Path) -> ForeignWeights:
     architecture = _recognise(path, tensors)
     if by_child_name and not pickled and architecture == "resnet50_caffe":
         architecture = None  # torchvision's ResNet-50 has these names too, and its strides elsewhere
-    return ForeignWeights(tensors, architecture, hashlib.sha256(data).hexdigest())
+    return ExternalWeights(tensors, architecture, hashlib.sha256(data).hexdigest())
 
 
 def read_arrays(path: Path) -> Any:
@@ -270,7 +270,7 @@ def _recognise(path: Path, tensors: Mapping[str, Tensor]) -> str | None:
     )
 
 
-def _assumed_card(name: str, found: ForeignWeights) -> ModelCard:
+def _assumed_card(name: str, found: ExternalWeights) -> ModelCard:
     return ModelCard(
         name=name,
         title=name.replace("_", " "),

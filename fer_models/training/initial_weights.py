@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from fer_models.errors import WeightsError
 from fer_models.models.architectures import PooledClassifier
 from fer_models.models.card import read_card
-from fer_models.models.external_weights import START_SUFFIXES, read_foreign
+from fer_models.models.external_weights import START_SUFFIXES, read_external
 from fer_models.training.pretrained import imagenet_weights, settle_norms
 
 
@@ -45,7 +45,7 @@ def start_from(
         return
     path = _find(start, folders)
     if path.suffix in START_SUFFIXES:
-        stored = read_foreign(path).tensors
+        stored = read_external(path).tensors
         features = {key.removeprefix("features."): value for key, value in stored.items() if not key.startswith("fc.")}
         _load(network.features, features, str(path))
         return
@@ -71,7 +71,7 @@ def architecture_for(architecture: str, start: str | None, folders: list[Path]) 
         return architecture
     path = _find(start, folders)
     if path.suffix in START_SUFFIXES:
-        found = read_foreign(path).architecture
+        found = read_external(path).architecture
     else:
         card = path.with_suffix(".json")
         found = read_card(card).architecture if card.is_file() else None

@@ -49,10 +49,10 @@ class Gate(Analyzer):
             self._permits = None
             permits.release(1000)  # whoever waits
 
-    def read(self, found: Any, **options: Any) -> Any:
+    def predict(self, found: Any, **options: Any) -> Any:
         permits = self._permits
         assert not found or permits is None or permits.acquire(timeout=120)
-        return super().read(found, **options)
+        return super().predict(found, **options)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from fer_models import __version__
 from fer_models.__main__ import main
 from fer_models.analyzer import MODELS, WEIGHTS
 from fer_models.evaluation.corruptions import CORRUPTIONS, STRENGTHS
-from fer_models.evaluation.predictions import Readings, save_readings
+from fer_models.evaluation.predictions import TestPredictions, save_test_predictions
 
 FACES = 400
 VERSIONS = {"fer_models": __version__, "torch": "2", "numpy": "2", "python": "3"}
@@ -49,7 +49,9 @@ def write_readings(path: Path, labels: str, cards: dict[str, Any], seed: int) ->
         logits[name] = (np.eye(7)[targets] * np.maximum(1.5 + easy - hard, -1) + noise).astype(np.float32) * 1.4
     copies = np.arange(FACES) % 11 == 0
     temperatures = {name: cards[name]["temperature"] for name in MODELS}
-    save_readings(Readings(np.arange(FACES), targets, copies, logits, temperatures), path.with_suffix(".npz"))
+    save_test_predictions(
+        TestPredictions(np.arange(FACES), targets, copies, logits, temperatures), path.with_suffix(".npz")
+    )
     document = {
         "command": f"python -m fer_models evaluate --data DIR --labels {labels} --split test --json {path.name}",
         "labels": labels,

@@ -14,7 +14,7 @@ from fer_models.datasets.loading import load_data
 from fer_models.evaluation.corruptions import CORRUPTIONS, corrupt
 from fer_models.evaluation.evaluate import read_faces
 from fer_models.evaluation.leaderboard import compare
-from fer_models.evaluation.predictions import load_readings
+from fer_models.evaluation.predictions import load_test_predictions
 from fer_models.expressions import EXPRESSIONS
 from fer_models.faces.alignment import align, whole_picture
 from fer_models.media.images import read_image
@@ -187,7 +187,7 @@ def test_measured_anew_on_some_test_faces(shipped: Analyzer, fer2013: Path) -> N
         data = load_data(labels, fer2013, "test")
         rows = np.arange(0, len(data), len(data) // 100)[:100]
         logits, _ = read_faces(shipped, data.take(rows))
-        kept = load_readings(RESULTS[labels].with_suffix(".npz"))
+        kept = load_test_predictions(RESULTS[labels].with_suffix(".npz"))
         assert np.array_equal(kept.targets[rows], data.targets[rows])
         for name in MODELS:
             before, now = kept.logits[name][rows], logits[name]

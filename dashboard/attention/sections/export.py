@@ -5,10 +5,10 @@ from typing import Any, Final
 
 import gradio as gr
 
-from dashboard.attention.faithfulness_view import TrustResults
+from dashboard.attention.faithfulness_view import FaithfulnessResults
 from dashboard.attention.report import download_link, face_json, report
-from dashboard.components.analyzed_image import FaceReading
-from dashboard.components.face_view import Shown, message
+from dashboard.components.analyzed_image import AnalyzedFace
+from dashboard.components.face_view import ModelDisplay, message
 from dashboard.components.jobs import Jobs
 from dashboard.components.picture_input import FORGOTTEN
 from explain.flip_consistency import flip_consistency
@@ -22,10 +22,10 @@ _UNEXPECTED: Final = "The files could not be made. Try it again, or try another 
 class ExportSection:
     """The files. They are part of the page, nothing is written to this machine's disk; nothing is kept here."""
 
-    def __init__(self, analyzer: Analyzer, shown: Shown, jobs: Jobs) -> None:
+    def __init__(self, analyzer: Analyzer, display: ModelDisplay, jobs: Jobs) -> None:
         """Lay the section out inside the current `gr.Blocks`."""
         self.analyzer = analyzer
-        self.shown = shown
+        self.display = display
         self.jobs = jobs
         gr.HTML(
             '<p class="fer-hint">A report as one HTML file that any browser opens without a network: maps, '
@@ -64,7 +64,9 @@ class ExportSection:
         self.jobs.stop(request.session_hash, _SECTION, forget=True)
         return ""
 
-    def run(self, face: FaceReading | None, trust: TrustResults | None, without: bool, request: gr.Request) -> Any:
+    def run(
+        self, face: AnalyzedFace | None, trust: FaithfulnessResults | None, without: bool, request: gr.Request
+    ) -> Any:
         """Both files as links of the page."""
         if face is None:
             return message(FORGOTTEN)
@@ -72,7 +74,7 @@ class ExportSection:
             try:
                 classifiers = self.analyzer.classifiers
                 mirror = {name: flip_consistency(classifiers[name], face.given) for name in face.predictions}
-                html = report(face, self.shown, mirror, trust, with_face=not without)
+                html = report(face, self.display, mirror, trust, with_face=not without)
                 json = face_json(face, self.analyzer)
             except Exception:  # whatever it is, the user gets words and not a stack trace
                 _log.exception("making a report failed")

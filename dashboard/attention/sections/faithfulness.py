@@ -9,14 +9,14 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.attention.faithfulness_view import TrustResults, trust_cards
+from dashboard.attention.faithfulness_view import FaithfulnessResults, faithfulness_cards
 from dashboard.attention.figures import curves_figure
-from dashboard.components.analyzed_image import FaceReading
+from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.chart_tools import chart_tools
-from dashboard.components.face_view import Shown, busy, message
-from dashboard.components.jobs import Jobs, Stopped, watched
+from dashboard.components.face_view import ModelDisplay, busy, message
+from dashboard.components.jobs import Jobs, Stopped, run_watched
 from dashboard.components.picture_input import FORGOTTEN
-from explain.faithfulness import Faithfulness, judge
+from explain.faithfulness import Faithfulness, evaluate_faithfulness
 from explain.gradcam import explain
 from explain.methods import METHODS
 from fer_models.analyzer import Analyzer
@@ -28,13 +28,13 @@ _SECTION: Final = "trust"
 _UNEXPECTED: Final = "The test failed. Try it again, or try another method."
 
 
-class TrustSection:
+class FaithfulnessSection:
     """The honesty card. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer, shown: Shown, jobs: Jobs) -> None:
+    def __init__(self, analyzer: Analyzer, display: ModelDisplay, jobs: Jobs) -> None:
         """Lay the section out inside the current `gr.Blocks`."""
         self.analyzer = analyzer
-        self.shown = shown
+        self.display = display
         self.jobs = jobs
         names = [name for name, facts in METHODS.items() if facts.available and facts.speed in ("at once", "fast")]
         gr.HTML(
@@ -94,7 +94,7 @@ class TrustSection:
         """The user has seen enough; what is done stays."""
         self.jobs.stop(request.session_hash, _SECTION)
 
-    def run(self, face: FaceReading | None, request: gr.Request, method: str) -> Iterator[dict[Any, Any]]:
+    def run(self, face: AnalyzedFace | None, request: gr.Request, method: str) -> Iterator[dict[Any, Any]]:
         """Test one model after the other, and show each as soon as it is there."""
         yield self.fresh()
         if face is None:
@@ -105,9 +105,9 @@ class TrustSection:
         with self.jobs.running(request.session_hash, _SECTION) as job:
             try:
                 for number, name in enumerate(face.predictions):
-                    title = self.shown.cards[name].title
+                    title = self.display.cards[name].title
                     note = busy(f"Testing {title} ({number + 1} of {len(face.predictions)}) …")
-                    for _, one in watched(partial(self._one, face, name, method), job):
+                    for _, one in run_watched(partial(self._one, face, name, method), job):
                         if one is None:
                             yield {
                                 self.notice: gr.update(value=note, visible=True),
@@ -115,7 +115,7 @@ class TrustSection:
                             }
                             continue
                         found[name] = one
-                        yield {self.cards: trust_cards(found.values(), METHODS[method].title, self.shown)}
+                        yield {self.cards: faithfulness_cards(found.values(), METHODS[method].title, self.display)}
             except Stopped:
                 if job.forgotten:
                     return
@@ -125,17 +125,17 @@ class TrustSection:
             except Exception:  # whatever it is, the user gets words and not a stack trace
                 _log.exception("testing maps failed")
                 text = _UNEXPECTED
-        updates = {**self.idle(text), self.found: TrustResults(method, found) if found else None}
+        updates = {**self.idle(text), self.found: FaithfulnessResults(method, found) if found else None}
         if found:
-            figure = curves_figure(found, self.shown.titles, self.shown.styles)
+            figure = curves_figure(found, self.display.titles, self.display.styles)
             updates |= {self.chart: gr.update(value=figure, visible=True), self.tools: gr.update(visible=True)}
         yield updates
 
-    def _one(self, face: FaceReading, name: str, method: str, report: Callable[[float], None]) -> Faithfulness:
+    def _one(self, face: AnalyzedFace, name: str, method: str, report: Callable[[float], None]) -> Faithfulness:
         classifier, target = self.analyzer.classifiers[name], face.predictions[name].label
         one = explain(classifier, face.given, target, method, progress=report)
 
-        def remake(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+        def recompute(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
             return explain(classifier, crop, target, method).heat
 
-        return judge(classifier, face.given, target, one.heat, remake=remake)
+        return evaluate_faithfulness(classifier, face.given, target, one.heat, recompute=recompute)

@@ -7,10 +7,10 @@ from typing import Any, Final
 import gradio as gr
 
 from dashboard.attention import pair_view as pairs
-from dashboard.attention.sections.maps import look_of
-from dashboard.components.analyzed_image import FaceReading
+from dashboard.attention.sections.maps import map_style_of
+from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.events import CHANGED
-from dashboard.components.face_view import OWN, Shown, busy, message
+from dashboard.components.face_view import OWN, ModelDisplay, busy, message
 from dashboard.components.jobs import Jobs
 from dashboard.components.picture_input import FORGOTTEN
 from explain.flip_consistency import FlipConsistency, flip_consistency
@@ -20,13 +20,13 @@ _log = logging.getLogger(__name__)
 _UNEXPECTED: Final = "The mirror test failed. Try it again, or try another picture."
 
 
-class MirrorSection:
+class FlipConsistencySection:
     """The mirror test and its results. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer, shown: Shown, expressions: Sequence[str], jobs: Jobs) -> None:
+    def __init__(self, analyzer: Analyzer, display: ModelDisplay, expressions: Sequence[str], jobs: Jobs) -> None:
         """Lay the section out inside the current `gr.Blocks`."""
         self.analyzer = analyzer
-        self.shown = shown
+        self.display = display
         self.jobs = jobs
         gr.HTML(
             '<p class="fer-hint">A face and its mirror image show the same expression, so a model should find its '
@@ -65,7 +65,7 @@ class MirrorSection:
         }
 
     def run(
-        self, face: FaceReading | None, request: gr.Request, expression: str, *look: Any
+        self, face: AnalyzedFace | None, request: gr.Request, expression: str, *look: Any
     ) -> Iterator[dict[Any, Any]]:
         """Test one model after the other."""
         if face is None:
@@ -75,7 +75,7 @@ class MirrorSection:
         try:
             with self.jobs.running(request.session_hash, "mirror") as job:
                 for name in face.predictions:
-                    yield {self.notice: gr.update(value=busy(f"{self.shown.cards[name].title} …"), visible=True)}
+                    yield {self.notice: gr.update(value=busy(f"{self.display.cards[name].title} …"), visible=True)}
                     found[name] = flip_consistency(self.analyzer.classifiers[name], face.given)
                     if job.forgotten:
                         return
@@ -90,7 +90,7 @@ class MirrorSection:
             yield self.fresh() | {self.notice: gr.update(value=message(_UNEXPECTED), visible=True)}
 
     def show(
-        self, face: FaceReading | None, found: dict[str, FlipConsistency] | None, expression: str, *look: Any
+        self, face: AnalyzedFace | None, found: dict[str, FlipConsistency] | None, expression: str, *look: Any
     ) -> str:
         """The results for one expression."""
         if face is None:
@@ -98,4 +98,5 @@ class MirrorSection:
         if found is None:
             return ""
         target = None if expression == OWN else expression
-        return f'<div class="fer-lab-stack">{pairs.mirror_cards(face, found, target, look_of(*look), self.shown)}</div>'
+        cards = pairs.flip_cards(face, found, target, map_style_of(*look), self.display)
+        return f'<div class="fer-lab-stack">{cards}</div>'

@@ -7,10 +7,10 @@ import gradio as gr
 
 from dashboard.attention import pair_view as pairs
 from dashboard.attention import view as markup
-from dashboard.attention.view import Look
-from dashboard.components.analyzed_image import FaceReading
+from dashboard.attention.view import MapStyle
+from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.events import CHANGED, CLICKED
-from dashboard.components.face_view import Shown, message
+from dashboard.components.face_view import ModelDisplay, message
 from dashboard.components.picture_input import FORGOTTEN
 from explain.drawing.colormaps import SEQUENTIAL
 
@@ -30,12 +30,12 @@ element.addEventListener('click', (event) => {
 class MapsSection:
     """The grid and what is made of it. Nothing of any session is kept here."""
 
-    def __init__(self, shown: Shown, expressions: Sequence[str]) -> None:
+    def __init__(self, display: ModelDisplay, expressions: Sequence[str]) -> None:
         """Lay the section out inside the current `gr.Blocks`."""
-        self.shown = shown
+        self.display = display
         self.expressions = list(expressions)
-        names = list(shown.cards)
-        models = [(card.title, name) for name, card in shown.cards.items()]
+        names = list(display.cards)
+        models = [(card.title, name) for name, card in display.cards.items()]
         gr.HTML(
             '<p class="fer-hint">One row a model, one column an expression. The number on the left is the strength of '
             "the strongest spot, the one on the right the probability; a frame marks each model’s answer. Choose a map "
@@ -83,21 +83,21 @@ class MapsSection:
         for choice in pair:
             choice.input(self.compare, [face, *pair, *self.look], self.difference, **CHANGED, **hidden)
 
-    def fresh(self, face: FaceReading, first: str, second: str, *look: Any) -> dict[Any, Any]:
+    def fresh(self, face: AnalyzedFace, first: str, second: str, *look: Any) -> dict[Any, Any]:
         """The section for another face."""
-        drawn = look_of(*look)
+        drawn = map_style_of(*look)
         answers = [prediction.label for prediction in face.predictions.values()]
         expression = max(answers, key=answers.count)
         return {
-            self.grid: markup.grid(face, self.expressions, drawn, self.shown),
+            self.grid: markup.grid(face, self.expressions, drawn, self.display),
             self.large: "",
             self.choice: None,
             self.expression: expression,
-            self.difference: pairs.difference_panel(face, first, second, expression, drawn, self.shown),
+            self.difference: pairs.difference_panel(face, first, second, expression, drawn, self.display),
         }
 
     def enlarge(
-        self, face: FaceReading | None, scale: str, colours: str, opacity: float, event: gr.EventData
+        self, face: AnalyzedFace | None, scale: str, colours: str, opacity: float, event: gr.EventData
     ) -> tuple[str, Any]:
         """Show one map large."""
         name, expression = str(event._data["model"]), str(event._data["expression"])
@@ -105,27 +105,27 @@ class MapsSection:
             return message(FORGOTTEN), None
         if expression not in face.maps.get(name, {}):
             return "", None
-        look = look_of(scale, colours, opacity)
-        return markup.enlarged(face, name, expression, look, self.shown), (name, expression)
+        look = map_style_of(scale, colours, opacity)
+        return markup.enlarged(face, name, expression, look, self.display), (name, expression)
 
     def redraw(
-        self, face: FaceReading | None, choice: Any, first: str, second: str, expression: str, *look: Any
+        self, face: AnalyzedFace | None, choice: Any, first: str, second: str, expression: str, *look: Any
     ) -> tuple[str, str, str]:
         """The same maps in other colours."""
         if face is None:
             return message(FORGOTTEN), "", ""
-        drawn = look_of(*look)
-        large = "" if choice is None else markup.enlarged(face, choice[0], choice[1], drawn, self.shown)
-        pair = pairs.difference_panel(face, first, second, expression, drawn, self.shown)
-        return markup.grid(face, self.expressions, drawn, self.shown), large, pair
+        drawn = map_style_of(*look)
+        large = "" if choice is None else markup.enlarged(face, choice[0], choice[1], drawn, self.display)
+        pair = pairs.difference_panel(face, first, second, expression, drawn, self.display)
+        return markup.grid(face, self.expressions, drawn, self.display), large, pair
 
-    def compare(self, face: FaceReading | None, first: str, second: str, expression: str, *look: Any) -> str:
+    def compare(self, face: AnalyzedFace | None, first: str, second: str, expression: str, *look: Any) -> str:
         """The difference of two other models, or for another expression."""
         if face is None:
             return message(FORGOTTEN)
-        return pairs.difference_panel(face, first, second, expression, look_of(*look), self.shown)
+        return pairs.difference_panel(face, first, second, expression, map_style_of(*look), self.display)
 
 
-def look_of(scale: str, colours: str, opacity: float) -> Look:
+def map_style_of(scale: str, colours: str, opacity: float) -> MapStyle:
     """What the three controls say."""
-    return Look(colours, float(opacity), scale == "all")
+    return MapStyle(colours, float(opacity), scale == "all")

@@ -8,12 +8,12 @@ from typing import Any, Final
 import gradio as gr
 
 from dashboard.attention import view as markup
-from dashboard.attention.sections.maps import look_of
-from dashboard.attention.view import Look
-from dashboard.components.analyzed_image import FaceReading
+from dashboard.attention.sections.maps import map_style_of
+from dashboard.attention.view import MapStyle
+from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.events import CHANGED
-from dashboard.components.face_view import OWN, Shown, busy, message
-from dashboard.components.jobs import Job, Jobs, Stopped, watched
+from dashboard.components.face_view import OWN, ModelDisplay, busy, message
+from dashboard.components.jobs import Job, Jobs, Stopped, run_watched
 from dashboard.components.picture_input import FORGOTTEN
 from explain.gradcam import explain
 from explain.maps import Explanation
@@ -38,10 +38,10 @@ _SMOOTHED: Final = {
 class MethodsSection:
     """The method picker and its results. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer, shown: Shown, expressions: Sequence[str], jobs: Jobs) -> None:
+    def __init__(self, analyzer: Analyzer, display: ModelDisplay, expressions: Sequence[str], jobs: Jobs) -> None:
         """Lay the section out inside the current `gr.Blocks`."""
         self.analyzer = analyzer
-        self.shown = shown
+        self.display = display
         self.jobs = jobs
         names = [name for name, facts in METHODS.items() if facts.available]
         layers = list(dict.fromkeys(name for stages in STAGES.values() for name in stages))
@@ -122,7 +122,7 @@ class MethodsSection:
 
     def run(
         self,
-        face: FaceReading | None,
+        face: AnalyzedFace | None,
         request: gr.Request,
         method: str,
         target: str,
@@ -137,30 +137,30 @@ class MethodsSection:
         results: dict[str, Explanation | str] = {}
         with self.jobs.running(request.session_hash, _SECTION) as job:
             try:
-                yield from self._steps(job, face, method, target, layer, smooth, results, look_of(*look))
+                yield from self._steps(job, face, method, target, layer, smooth, results, map_style_of(*look))
                 notice = gr.update(visible=False)
             except Stopped:
                 if job.forgotten:
                     return
                 notice = gr.update(value=message("Stopped."), visible=True)
-        cards = markup.method_cards(face, results, (), look_of(*look), self.shown) if results else ""
+        cards = markup.method_cards(face, results, (), map_style_of(*look), self.display) if results else ""
         yield self.fresh() | {self.results: cards, self.notice: notice}
 
     def _steps(
         self,
         job: Job,
-        face: FaceReading,
+        face: AnalyzedFace,
         method: str,
         target: str,
         layer: str,
         smooth: str,
         results: dict[str, Explanation | str],
-        look: Look,
+        look: MapStyle,
     ) -> Iterator[dict[Any, Any]]:
         """Fill in the results and tell how far it is."""
-        names = [name for name in self.shown.cards if name in face.predictions]
+        names = [name for name in self.display.cards if name in face.predictions]
         for number, name in enumerate(names):
-            title = self.shown.cards[name].title
+            title = self.display.cards[name].title
             classifier = self.analyzer.classifiers[name]
             expression = face.predictions[name].label if target == OWN else target
             work = partial(
@@ -172,8 +172,8 @@ class MethodsSection:
                 layer if layer in STAGES[classifier.card.architecture] else LAST,
                 None if smooth == _NONE else smooth,
             )
-            yield {self.results: markup.method_cards(face, results, names[number:], look, self.shown)}
-            for share, one in watched(work, job):
+            yield {self.results: markup.method_cards(face, results, names[number:], look, self.display)}
+            for share, one in run_watched(work, job):
                 if one is not None:
                     results[name] = one
                     continue
@@ -189,7 +189,7 @@ class MethodsSection:
 
     def _one(
         self,
-        face: FaceReading,
+        face: AnalyzedFace,
         name: str,
         expression: str,
         method: str,

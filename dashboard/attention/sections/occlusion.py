@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from dashboard.attention import view as markup
 from dashboard.attention.figures import effects_figure
-from dashboard.attention.sections.maps import look_of
-from dashboard.components.analyzed_image import FaceReading
+from dashboard.attention.sections.maps import map_style_of
+from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.chart_tools import chart_tools
 from dashboard.components.events import CHANGED, CLICKED
-from dashboard.components.face_view import Shown, busy, message
-from dashboard.components.jobs import Job, Jobs, Stopped, watched
+from dashboard.components.face_view import ModelDisplay, busy, message
+from dashboard.components.jobs import Job, Jobs, Stopped, run_watched
 from dashboard.components.picture_input import FORGOTTEN
 from explain.maps import Explanation, attention
 from explain.occlusion import RegionEffects, occlude, region_effects, sensitivity_map
@@ -74,13 +74,13 @@ element.addEventListener('pointercancel', lift);
 """
 
 
-class EraseSection:
+class OcclusionSection:
     """The brush, the parts, and what the models say. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer, shown: Shown, jobs: Jobs) -> None:
+    def __init__(self, analyzer: Analyzer, display: ModelDisplay, jobs: Jobs) -> None:
         """Lay the section out inside the current `gr.Blocks`."""
         self.analyzer = analyzer
-        self.shown = shown
+        self.display = display
         self.jobs = jobs
         gr.HTML(
             '<p class="fer-hint">Paint over a part of the face, or tick parts, and see what the models say when they '
@@ -134,7 +134,7 @@ class EraseSection:
         self.spots.click(self.run_spots, [face, self.fill, *look], [self.sensitivity, *self.busy], **limits, **hidden)
         self.cancel.click(self.stop, queue=False, **hidden)
 
-    def fresh(self, face: FaceReading | None) -> dict[Any, Any]:
+    def fresh(self, face: AnalyzedFace | None) -> dict[Any, Any]:
         """The section for another face."""
         return {
             self.brush: "" if face is None else markup.brush(face),
@@ -158,13 +158,13 @@ class EraseSection:
         """The user has seen enough."""
         self.jobs.stop(request.session_hash, _SECTION)
 
-    def uncover(self, face: FaceReading | None) -> tuple[Any, ...]:
+    def uncover(self, face: AnalyzedFace | None) -> tuple[Any, ...]:
         """The bare face again."""
         return ("", [], None, message(FORGOTTEN)) if face is None else (markup.brush(face), [], None, "")
 
     def paint(
         self,
-        face: FaceReading | None,
+        face: AnalyzedFace | None,
         parts: Sequence[str],
         fill: str,
         strokes: NDArray[np.bool_] | None,
@@ -181,7 +181,7 @@ class EraseSection:
 
     def cover(
         self,
-        face: FaceReading | None,
+        face: AnalyzedFace | None,
         parts: Sequence[str],
         fill: str,
         strokes: NDArray[np.bool_] | None,
@@ -206,14 +206,14 @@ class EraseSection:
             for name in face.predictions:
                 (prediction,) = self.analyzer.classifiers[name].predict([covered], features=True)
                 after[name] = (prediction, attention(prediction, self.analyzer.classifiers[name].class_weights))
-            return markup.covered_cards(face, covered, after, look_of(*look), self.shown)
+            return markup.covered_cards(face, covered, after, map_style_of(*look), self.display)
         except FerError as error:
             return message(str(error))
         except Exception:
             _log.exception("covering a face failed")
             return message(_UNEXPECTED)
 
-    def run_parts(self, face: FaceReading | None, request: gr.Request, fill: str) -> Iterator[dict[Any, Any]]:
+    def run_parts(self, face: AnalyzedFace | None, request: gr.Request, fill: str) -> Iterator[dict[Any, Any]]:
         """Cover each part in turn, one model after the other."""
         if face is None:
             yield self.idle(FORGOTTEN)
@@ -228,12 +228,12 @@ class EraseSection:
         with self.jobs.running(request.session_hash, _SECTION) as job:
             yield from self._each_model(face, step, effects, job)
         if effects:
-            figure = effects_figure(effects, self.shown.titles, self.shown.styles)
-            shown = {self.chart: gr.update(value=figure, visible=True), self.tools: gr.update(visible=True)}
-            yield {**shown, **self.idle()}
+            figure = effects_figure(effects, self.display.titles, self.display.styles)
+            parts = {self.chart: gr.update(value=figure, visible=True), self.tools: gr.update(visible=True)}
+            yield {**parts, **self.idle()}
 
     def run_spots(
-        self, face: FaceReading | None, request: gr.Request, fill: str, *look: Any
+        self, face: AnalyzedFace | None, request: gr.Request, fill: str, *look: Any
     ) -> Iterator[dict[Any, Any]]:
         """Cover each spot in turn, one model after the other."""
         if face is None:
@@ -250,16 +250,19 @@ class EraseSection:
         with self.jobs.running(request.session_hash, _SECTION) as job:
             yield from self._each_model(face, step, maps, job)
         if maps:
-            yield {self.sensitivity: markup.method_cards(face, maps, (), look_of(*look), self.shown), **self.idle()}
+            yield {
+                self.sensitivity: markup.method_cards(face, maps, (), map_style_of(*look), self.display),
+                **self.idle(),
+            }
 
     def _each_model(
-        self, face: FaceReading, step: Callable[..., Any], results: dict[str, Any], job: Job
+        self, face: AnalyzedFace, step: Callable[..., Any], results: dict[str, Any], job: Job
     ) -> Iterator[dict[Any, Any]]:
         """Run a step for each model, tell which one is at work, and fill in the results."""
         try:
             for number, name in enumerate(face.predictions):
-                text = f"{self.shown.cards[name].title} ({number + 1} of {len(face.predictions)}) …"
-                for _, one in watched(partial(step, name), job):
+                text = f"{self.display.cards[name].title} ({number + 1} of {len(face.predictions)}) …"
+                for _, one in run_watched(partial(step, name), job):
                     if one is not None:
                         results[name] = one
                     else:
@@ -280,6 +283,6 @@ class EraseSection:
             yield self.idle(_UNEXPECTED)
 
 
-def _masks(face: FaceReading) -> dict[str, NDArray[np.bool_]]:
+def _masks(face: AnalyzedFace) -> dict[str, NDArray[np.bool_]]:
     side = face.given.shape[0]
     return region_masks(crop_landmarks(face.face, side), side)

@@ -7,10 +7,10 @@ import gradio as gr
 
 from dashboard.attention import view as markup
 from dashboard.attention.figures import regions_figure
-from dashboard.components.analyzed_image import FaceReading
+from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.chart_tools import chart_tools
 from dashboard.components.events import CHANGED
-from dashboard.components.face_view import OWN, Shown, message
+from dashboard.components.face_view import OWN, ModelDisplay, message
 from explain.regions import area_shares, attention_shares, crop_landmarks, region_masks
 from fer_models.errors import FerError
 
@@ -18,9 +18,9 @@ from fer_models.errors import FerError
 class RegionsSection:
     """The stacked bars. Nothing of any session is kept here."""
 
-    def __init__(self, shown: Shown, expressions: Sequence[str]) -> None:
+    def __init__(self, display: ModelDisplay, expressions: Sequence[str]) -> None:
         """Lay the section out inside the current `gr.Blocks`."""
-        self.shown = shown
+        self.display = display
         gr.HTML(
             '<p class="fer-hint">How much of each native map’s evidence lies in which part of the face. The last bar '
             "is what a map that is the same everywhere would give: only what differs from it says something. The maps "
@@ -47,12 +47,12 @@ class RegionsSection:
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         self.expression.input(self.show, [face, self.expression], [self.parts, self.chart], **CHANGED, **hidden)
 
-    def fresh(self, face: FaceReading | None) -> dict[Any, Any]:
+    def fresh(self, face: AnalyzedFace | None) -> dict[Any, Any]:
         """The section for another face."""
         parts, chart = self.show(face, OWN)
         return {self.parts: parts, self.chart: chart, self.expression: OWN}
 
-    def show(self, face: FaceReading | None, expression: str) -> tuple[str, Any]:
+    def show(self, face: AnalyzedFace | None, expression: str) -> tuple[str, Any]:
         """The bars for one expression."""
         if face is None:
             return "", None
@@ -65,5 +65,5 @@ class RegionsSection:
         for name, maps in face.maps.items():
             target = face.predictions[name].label if expression == OWN else expression
             if target in maps:
-                shares[self.shown.cards[name].title] = attention_shares(maps[target].heat, masks)
+                shares[self.display.cards[name].title] = attention_shares(maps[target].heat, masks)
         return markup.parts(face, masks), regions_figure(shares, area_shares(masks))

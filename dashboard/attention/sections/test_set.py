@@ -22,7 +22,7 @@ _UNEXPECTED: Final = "The results cannot be shown: their file is damaged. Write 
 Updates = dict[Any, Any]
 
 
-class StudySection:
+class TestSetSection:
     """Collapsed until it is opened; then it only reads a file. Nothing of any session is kept here."""
 
     def __init__(self, weights: Path) -> None:

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 from dashboard.attention import pair_view as pairs
 from dashboard.attention import view as markup
-from dashboard.attention.faithfulness_view import TrustResults, trust_card
+from dashboard.attention.faithfulness_view import FaithfulnessResults, faithfulness_card
 from dashboard.attention.figures import curves_figure, effects_figure, regions_figure
 from dashboard.attention.report import download_link, face_json, report
-from dashboard.attention.view import Look
-from dashboard.components.analyzed_image import FaceReading, read_faces
+from dashboard.attention.view import MapStyle
+from dashboard.components.analyzed_image import AnalyzedFace, read_faces
 from dashboard.components.charts import STYLES
-from dashboard.components.face_view import Shown, shown
-from dashboard.components.jobs import Job, Jobs, Stopped, watched
+from dashboard.components.face_view import ModelDisplay, model_display
+from dashboard.components.jobs import Job, Jobs, Stopped, run_watched
 from explain.arcc import Arcc
 from explain.drawing.overlay import shared_peak
 from explain.faithfulness import Curves, Faithfulness
@@ -32,17 +32,17 @@ from fer_models.expressions import EXPRESSIONS
 
 
 @pytest.fixture(scope="module")
-def face(analyzer: Analyzer, picture: NDArray[np.uint8]) -> FaceReading:
+def face(analyzer: Analyzer, picture: NDArray[np.uint8]) -> AnalyzedFace:
     return read_faces(analyzer, picture).faces[0]
 
 
 @pytest.fixture(scope="module")
-def models(analyzer: Analyzer) -> Shown:
-    return shown({name: model.card for name, model in analyzer.classifiers.items()})
+def models(analyzer: Analyzer) -> ModelDisplay:
+    return model_display({name: model.card for name, model in analyzer.classifiers.items()})
 
 
 def test_the_lab_is_handed_what_the_models_were_given(
-    analyzer: Analyzer, picture: NDArray[np.uint8], face: FaceReading
+    analyzer: Analyzer, picture: NDArray[np.uint8], face: AnalyzedFace
 ) -> None:
     (analysis, _) = analyzer.analyze([picture])
     np.testing.assert_array_equal(face.given, analysis.crop)
@@ -52,22 +52,22 @@ def test_the_lab_is_handed_what_the_models_were_given(
     assert whole is not None and whole.given.shape[0] <= 224
 
 
-def test_one_scale_for_all_models_or_one_each(face: FaceReading) -> None:
+def test_one_scale_for_all_models_or_one_each(face: AnalyzedFace) -> None:
     peaks = {name: shared_peak(maps.values()) for name, maps in face.maps.items()}
-    assert {markup.scale_of(face, name, Look(shared=True)) for name in peaks} == {max(peaks.values())}
-    assert {name: markup.scale_of(face, name, Look(shared=False)) for name in peaks} == peaks
+    assert {markup.scale_of(face, name, MapStyle(shared=True)) for name in peaks} == {max(peaks.values())}
+    assert {name: markup.scale_of(face, name, MapStyle(shared=False)) for name in peaks} == peaks
 
 
-def test_texts_are_escaped(face: FaceReading, models: Shown) -> None:
+def test_texts_are_escaped(face: AnalyzedFace, models: ModelDisplay) -> None:
     evil = '"><script>alert(1)</script>'
     card = markup.face_card(face, evil, evil)
     assert "<script" not in card and "&lt;script&gt;" in card
     assert "<script" not in download_link(evil, evil, "text/html", evil)
 
 
-def test_an_expression_a_model_does_not_know_is_told(face: FaceReading, models: Shown) -> None:
-    assert markup.grid(face, [*EXPRESSIONS, "contempt"], Look(), models).count("not known") == 4
-    assert "does not know contempt" in pairs.difference_panel(face, "vgg16", "resnet50", "contempt", Look(), models)
+def test_an_expression_a_model_does_not_know_is_told(face: AnalyzedFace, models: ModelDisplay) -> None:
+    assert markup.grid(face, [*EXPRESSIONS, "contempt"], MapStyle(), models).count("not known") == 4
+    assert "does not know contempt" in pairs.difference_panel(face, "vgg16", "resnet50", "contempt", MapStyle(), models)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_curves_are_in_percent() -> None:
     assert list(hidden.x) == [0, 50, 100] and list(hidden.y) == [100, 50, 0] and list(shown_first.y) == [0, 50, 100]
     assert [line.showlegend for line in figure.data].count(True) == 3
     assert [text.text for text in figure.layout.annotations if text.text] == ["VGG16", "ResNet50"]
-    card = trust_card(judged(), "Grad-CAM", shown_of("vgg16"))
+    card = faithfulness_card(judged(), "Grad-CAM", shown_of("vgg16"))
     assert "0.50" in card and "ROAD" not in card
 
 
@@ -113,14 +113,14 @@ def shown_of(name: str) -> Any:
     class Card:
         title = "VGG16"
 
-    return Shown({name: Card()}, {name: STYLES[1]})  # type: ignore[dict-item]
+    return ModelDisplay({name: Card()}, {name: STYLES[1]})  # type: ignore[dict-item]
 
 
 def test_the_report_holds_everything_and_no_face_if_told_so(
-    face: FaceReading, models: Shown, analyzer: Analyzer
+    face: AnalyzedFace, models: ModelDisplay, analyzer: Analyzer
 ) -> None:
     mirror = {name: flip_consistency(analyzer.classifiers[name], face.given) for name in MODELS}
-    with_face = report(face, models, mirror, TrustResults("gradcam", {"vgg16": judged()}), with_face=True)
+    with_face = report(face, models, mirror, FaithfulnessResults("gradcam", {"vgg16": judged()}), with_face=True)
     without = report(face, models, mirror, None, with_face=False)
     assert with_face.count("<img") == 29 and without.count("<img") == 28
     assert with_face.count("<polyline") == 6 and without.count("<polyline") == 0
@@ -128,7 +128,7 @@ def test_the_report_holds_everything_and_no_face_if_told_so(
     score, removal = Arcc(coherency=0.9, simplicity=0.6, road=0.5), Road((10,), (0.2,), (0.4,))
     curves = Curves(np.array([1.0, 0]), np.array([0, 1.0]), removal, score)
     trust = {"vgg16": Faithfulness("vgg16", "fear", curves, curves, curves)}
-    measured = report(face, models, mirror, TrustResults("native", trust), with_face=False)
+    measured = report(face, models, mirror, FaithfulnessResults("native", trust), with_face=False)
     assert "those of Grad-CAM." in with_face and "the native ones above." in measured
     assert measured.count(f"<td>{score.score:.2f}</td>") == measured.count("<td>+0.10</td>") == 3
     assert all(f"<dd>{part}</dd>" in measured for part in ("0.90", "0.60", "0.50"))
@@ -140,7 +140,7 @@ def test_the_report_holds_everything_and_no_face_if_told_so(
         assert "http" not in text and "<script" not in text
 
 
-def test_the_json_is_that_of_the_record(face: FaceReading, analyzer: Analyzer) -> None:
+def test_the_json_is_that_of_the_record(face: AnalyzedFace, analyzer: Analyzer) -> None:
     document = json.loads(face_json(face, analyzer))
     assert list(document["models"]) == list(MODELS)
     for name, record in document["models"].items():
@@ -159,7 +159,7 @@ def test_work_tells_how_far_it_is() -> None:
         return "done"
 
     seen = []
-    for share, result in watched(job, Job(), every=0.01):
+    for share, result in run_watched(job, Job(), every=0.01):
         seen.append((share, result))
         if share == 0.5:
             step.set()
@@ -177,7 +177,7 @@ def test_closed_work_stops_at_its_next_report() -> None:
         finally:
             stopped.set()
 
-    work = watched(job, Job(), every=0.01)
+    work = run_watched(job, Job(), every=0.01)
     next(work)
     work.close()  # type: ignore[attr-defined]
     assert stopped.wait(30)
@@ -188,7 +188,7 @@ def test_work_raises_what_it_met() -> None:
         raise TimeoutError("met")
 
     with pytest.raises(TimeoutError, match="met"):
-        list(watched(job, Job()))
+        list(run_watched(job, Job()))
 
 
 def test_a_stopped_job_ends_the_work_and_says_so() -> None:
@@ -203,7 +203,7 @@ def test_a_stopped_job_ends_the_work_and_says_so() -> None:
             ended.set()
 
     with jobs.running("mine") as job, pytest.raises(Stopped):
-        for number, _ in enumerate(watched(work, job, every=0.01)):
+        for number, _ in enumerate(run_watched(work, job, every=0.01)):
             jobs.stop("another's")
             assert not job.stop.is_set()
             if number == 2:

@@ -15,7 +15,7 @@ from dashboard.batch.session import (
     ALL,
     DIFFER,
     NO_RESULT,
-    BatchReading,
+    AnalyzedBatch,
     chosen_rows,
     document,
     most_different,
@@ -23,7 +23,7 @@ from dashboard.batch.session import (
     shown_table,
 )
 from dashboard.components.charts import model_styles
-from dashboard.components.face_view import Shown, shown
+from dashboard.components.face_view import ModelDisplay, model_display
 from fer_models.analyzer import Analyzer
 from fer_models.batch.run import NO_FACE
 from fer_models.batch.table import Row
@@ -40,7 +40,7 @@ def face(file: str, number: int, first: str, second: str, disagreement: float, *
 
 
 @pytest.fixture
-def reading() -> BatchReading:
+def analyzed() -> AnalyzedBatch:
     rows: tuple[Row, ...] = (
         face("one.png", 1, "fear", "fear", 0.1),
         face("one.png", 2, "fear", "anger", 0.4),
@@ -49,39 +49,39 @@ def reading() -> BatchReading:
         face("TWO.png", 1, "anger", "neutral", 0.9),
     )
     thumbs = tuple(b"x" if "face" in row else None for row in rows)
-    return BatchReading({"a": EXPRESSIONS, "b": EXPRESSIONS}, 4, 4, rows, thumbs)
+    return AnalyzedBatch({"a": EXPRESSIONS, "b": EXPRESSIONS}, 4, 4, rows, thumbs)
 
 
-def test_filters(reading: BatchReading) -> None:
-    assert chosen_rows(reading) == [0, 1, 2, 3, 4]
-    assert chosen_rows(reading, " two ") == [2, 4]
-    assert chosen_rows(reading, "damaged") == [3]
-    assert chosen_rows(reading, show=DIFFER) == [1, 4]
-    assert chosen_rows(reading, show=NO_RESULT) == [2, 3]
-    assert chosen_rows(reading, expression="anger") == [1, 4]
-    assert chosen_rows(reading, "one", DIFFER, "fear") == [1]
-    assert chosen_rows(reading, "one", NO_RESULT, ALL) == []
+def test_filters(analyzed: AnalyzedBatch) -> None:
+    assert chosen_rows(analyzed) == [0, 1, 2, 3, 4]
+    assert chosen_rows(analyzed, " two ") == [2, 4]
+    assert chosen_rows(analyzed, "damaged") == [3]
+    assert chosen_rows(analyzed, show=DIFFER) == [1, 4]
+    assert chosen_rows(analyzed, show=NO_RESULT) == [2, 3]
+    assert chosen_rows(analyzed, expression="anger") == [1, 4]
+    assert chosen_rows(analyzed, "one", DIFFER, "fear") == [1]
+    assert chosen_rows(analyzed, "one", NO_RESULT, ALL) == []
 
 
-def test_the_largest_disagreement_comes_first(reading: BatchReading) -> None:
-    assert most_different(reading, range(5)) == [4, 1, 0]
-    assert most_different(reading, [0, 1, 2]) == [1, 0]
+def test_the_largest_disagreement_comes_first(analyzed: AnalyzedBatch) -> None:
+    assert most_different(analyzed, range(5)) == [4, 1, 0]
+    assert most_different(analyzed, [0, 1, 2]) == [1, 0]
 
 
-def test_counts_and_the_chart(reading: BatchReading) -> None:
-    assert label_counts(reading.rows, ["a", "b"]) == {
+def test_counts_and_the_chart(analyzed: AnalyzedBatch) -> None:
+    assert label_counts(analyzed.rows, ["a", "b"]) == {
         "a": {"fear": 2, "anger": 1},
         "b": {"fear": 1, "anger": 1, "neutral": 1},
     }
-    figure = distribution_figure(reading.rows, ["a", "b"], {"a": "A", "b": "B"}, model_styles(["a", "b"]))
+    figure = distribution_figure(analyzed.rows, ["a", "b"], {"a": "A", "b": "B"}, model_styles(["a", "b"]))
     assert [bar.name for bar in figure.data] == ["A", "B"]
     heights = dict(zip(figure.data[0].x, figure.data[0].y, strict=True))
     assert (heights["Fear"], heights["Anger"], heights["Neutral"]) == (2, 1, 0)
     assert figure.layout.yaxis.title.text == "Faces" and figure.layout.yaxis.range is None
 
 
-def test_the_table(reading: BatchReading) -> None:
-    headings, cells = shown_table(reading, [1, 2], {"a": "A", "b": "B"})
+def test_the_table(analyzed: AnalyzedBatch) -> None:
+    headings, cells = shown_table(analyzed, [1, 2], {"a": "A", "b": "B"})
     assert headings == ["File", "Face", "A", "B", "Agreement", "Disagreement", "Note"]
     assert cells == [
         ["one.png", 2, "Fear 0.75", "Anger 0.50", 0.5, 0.4, ""],
@@ -89,20 +89,20 @@ def test_the_table(reading: BatchReading) -> None:
     ]
 
 
-def cards(analyzer: Analyzer) -> Shown:
+def cards(analyzer: Analyzer) -> ModelDisplay:
     one = analyzer.classifiers["vgg16"].card
-    return shown({"a": one, "b": one})
+    return model_display({"a": one, "b": one})
 
 
-def test_markup_is_escaped_and_counts_are_right(reading: BatchReading, analyzer: Analyzer) -> None:
+def test_markup_is_escaped_and_counts_are_right(analyzed: AnalyzedBatch, analyzer: Analyzer) -> None:
     look = cards(analyzer)
-    text = batch_markup.summary(reading)
+    text = batch_markup.summary(analyzed)
     assert "3 faces in 4 pictures, no face in 1, 1 could not be read." in text
     assert "All models agree on 1 of 3 faces (33\u00a0%)" in text
-    none = BatchReading(reading.models, 1, 1, (face("x", 1, "fear", "anger", 1.0),), (b"x",))
+    none = AnalyzedBatch(analyzed.models, 1, 1, (face("x", 1, "fear", "anger", 1.0),), (b"x",))
     assert "All models agree on 0 of 1 face (0\u00a0%)" in batch_markup.summary(none)
     rows = (face(EVIL, 1, "fear", "anger", 1.0, label="sadness"), face(EVIL, 2, "fear", "fear", 0.1, label="sadness"))
-    evil = BatchReading(reading.models, 1, 1, rows, (b"x", b"x"), labelled=1)
+    evil = AnalyzedBatch(analyzed.models, 1, 1, rows, (b"x", b"x"), labelled=1)
     for markup in (
         batch_markup.gallery(evil, [0, 1], look),
         batch_markup.likely_wrong(evil, look),
@@ -113,10 +113,10 @@ def test_markup_is_escaped_and_counts_are_right(reading: BatchReading, analyzer:
     assert "&lt;script&gt;" in batch_markup.gallery(evil, [0], look)
 
 
-def test_stopped_and_cut_batches_say_so(reading: BatchReading) -> None:
-    stopped = BatchReading(reading.models, 9, 4, reading.rows, reading.thumbs)
+def test_stopped_and_cut_batches_say_so(analyzed: AnalyzedBatch) -> None:
+    stopped = AnalyzedBatch(analyzed.models, 9, 4, analyzed.rows, analyzed.thumbs)
     assert "Stopped: 4 of 9 pictures are read." in batch_markup.summary(stopped)
-    cut = BatchReading(reading.models, 9, 4, reading.rows, reading.thumbs, cut=True)
+    cut = AnalyzedBatch(analyzed.models, 9, 4, analyzed.rows, analyzed.thumbs, cut=True)
     assert "Reading ended at 2,000 faces" in batch_markup.summary(cut)
 
 

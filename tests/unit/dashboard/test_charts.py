@@ -126,9 +126,9 @@ def test_a_sentence_tells_where_the_models_agree(labels: list[str], expected: st
 
 
 def test_a_reading_keeps_maps_and_no_features(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
-    reading = read_faces(analyzer, picture)
-    assert reading.total == len(reading.faces) == 2 and reading.whole is None and reading.size == (230, 100)
-    for face in reading.faces:
+    analyzed = read_faces(analyzer, picture)
+    assert analyzed.total == len(analyzed.faces) == 2 and analyzed.whole is None and analyzed.size == (230, 100)
+    for face in analyzed.faces:
         assert set(face.predictions) == set(face.maps) == set(MODELS)
         assert all(each.features is None for each in face.predictions.values())
         assert all(set(maps) == set(EXPRESSIONS) for maps in face.maps.values())
@@ -137,38 +137,38 @@ def test_a_reading_keeps_maps_and_no_features(analyzer: Analyzer, picture: NDArr
 def test_a_picture_without_faces_is_read_whole_and_shown_only_if_asked(
     analyzer: Analyzer, picture: NDArray[np.uint8]
 ) -> None:
-    reading = read_faces(analyzer, picture[:, :90])
-    assert reading.faces == () and reading.total == 0 and reading.whole is not None
-    assert reading.whole.face.landmarks is None
+    analyzed = read_faces(analyzer, picture[:, :90])
+    assert analyzed.faces == () and analyzed.total == 0 and analyzed.whole is not None
+    assert analyzed.whole.face.landmarks is None
 
 
 def test_a_crowd_is_shown_up_to_the_limit(analyzer: Analyzer) -> None:
     crowd = np.random.default_rng(0).integers(0, 256, (100, 100 * (MAX_FACES + 1), 3), np.uint8)
-    reading = read_faces(analyzer, crowd)
-    assert reading.total == MAX_FACES + 1 and len(reading.faces) == MAX_FACES
-    page = markup.picture(reading)
+    analyzed = read_faces(analyzer, crowd)
+    assert analyzed.total == MAX_FACES + 1 and len(analyzed.faces) == MAX_FACES
+    page = markup.picture(analyzed)
     assert page.count('class="fer-thumb"') == page.count('class="fer-hit"') == MAX_FACES
     assert f"{MAX_FACES + 1} faces found, the {MAX_FACES} largest are shown" in page
 
 
 def test_columns_show_each_models_own_or_the_chosen_map(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
-    shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
+    display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
     face = read_faces(analyzer, picture).faces[0]
-    own = markup.columns(face, MODELS, markup.OWN, shown)
-    fear = markup.columns(face, MODELS, "fear", shown)
+    own = markup.columns(face, MODELS, markup.OWN, display)
+    fear = markup.columns(face, MODELS, "fear", display)
     assert own.count("<article") == fear.count("<article") == 4
     assert fear.count("Evidence for fear") == 4
     for name in MODELS:
         assert f"Evidence for {face.predictions[name].label} (" in own
     assert len(set(re.findall(r'src="([^"]+)"', own + fear))) > 4
-    assert "does not know contempt" in markup.columns(face, MODELS[:1], "contempt", shown)
-    assert markup.columns(face, [], "fear", shown).count("<article") == 0
+    assert "does not know contempt" in markup.columns(face, MODELS[:1], "contempt", display)
+    assert markup.columns(face, [], "fear", display).count("<article") == 0
 
 
 def test_the_mean_is_of_the_shown_models_and_needs_two(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
-    shown = markup.shown({name: model.card for name, model in analyzer.classifiers.items()})
+    display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
     face = read_faces(analyzer, picture).faces[0]
-    both = markup.columns(face, ["vgg16", "eac_resnet50", ENSEMBLE], markup.OWN, shown)
+    both = markup.columns(face, ["vgg16", "eac_resnet50", ENSEMBLE], markup.OWN, display)
     assert both.count("<article") == 3 and "VGG16, EAC_RESNET50" in both
     mean = markup.with_ensemble(face, ["vgg16", "eac_resnet50", ENSEMBLE])[ENSEMBLE]
     pair = [face.predictions[name].probability("fear") for name in ("vgg16", "eac_resnet50")]
@@ -184,21 +184,23 @@ def test_columns_tell_how_good_a_model_is_and_where_it_is_weak(analyzer: Analyze
         recipe={"settings": {"labels": "fer2013"}},
         metrics={"fer2013_test": {"accuracy": 0.6604, "recall": recall}},
     )
-    page = markup.columns(read_faces(analyzer, picture).faces[0], ["vgg16"], markup.OWN, markup.shown({"vgg16": card}))
+    page = markup.columns(
+        read_faces(analyzer, picture).faces[0], ["vgg16"], markup.OWN, markup.model_display({"vgg16": card})
+    )
     assert "66.0\u00a0%" in page
     assert "<dt>Misses most</dt><dd>anger</dd>" in page
 
 
 def test_texts_are_escaped(
-    analyzer: Analyzer, picture: NDArray[np.uint8], hostile: Callable[[Analyzer], markup.Shown]
+    analyzer: Analyzer, picture: NDArray[np.uint8], hostile: Callable[[Analyzer], markup.ModelDisplay]
 ) -> None:
-    shown = hostile(analyzer)
-    reading = read_faces(analyzer, picture)
+    display = hostile(analyzer)
+    analyzed = read_faces(analyzer, picture)
     parts = [
         markup.message("<script>"),
         markup.busy("<script>"),
-        markup.columns(reading.faces[0], MODELS, markup.OWN, shown),
-        markup.verdict(reading, 0, MODELS, shown),
+        markup.columns(analyzed.faces[0], MODELS, markup.OWN, display),
+        markup.verdict(analyzed, 0, MODELS, display),
         markup.examples([("<script>", picture)]),
     ]
     for part in parts:
@@ -206,11 +208,11 @@ def test_texts_are_escaped(
 
 
 @pytest.fixture
-def hostile() -> Callable[[Analyzer], markup.Shown]:
-    def make(analyzer: Analyzer) -> markup.Shown:
+def hostile() -> Callable[[Analyzer], markup.ModelDisplay]:
+    def make(analyzer: Analyzer) -> markup.ModelDisplay:
         cards = {name: model.card for name, model in analyzer.classifiers.items()}
         bad = {name: replace(card, title="<script>", training_labels="<script>") for name, card in cards.items()}
-        return markup.shown(bad)
+        return markup.model_display(bad)
 
     return make
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dashboard.components.face_view import Shown, shown
+from dashboard.components.face_view import ModelDisplay, model_display
 from dashboard.live import view as live_markup
 from fer_models.analyzer import MODELS, Analyzer
 from fer_models.expressions import COLOURS, EXPRESSIONS
@@ -16,8 +16,8 @@ PICTURE = "data:image/jpeg;base64,AA=="
 
 
 @pytest.fixture
-def known(analyzer: Analyzer) -> Shown:
-    return shown({name: model.card for name, model in analyzer.classifiers.items()})
+def known(analyzer: Analyzer) -> ModelDisplay:
+    return model_display({name: model.card for name, model in analyzer.classifiers.items()})
 
 
 def read(analyzer: Analyzer, picture: NDArray[np.uint8], faces: int) -> LiveSession:
@@ -39,7 +39,7 @@ def test_a_box_a_face(analyzer: Analyzer, picture: NDArray[np.uint8], faces: int
 
 @pytest.mark.parametrize(("faces", "buttons"), [(0, 0), (1, 0), (5, 5)])
 def test_the_panel_shows_one_face_and_offers_the_others(
-    analyzer: Analyzer, picture: NDArray[np.uint8], known: Shown, faces: int, buttons: int
+    analyzer: Analyzer, picture: NDArray[np.uint8], known: ModelDisplay, faces: int, buttons: int
 ) -> None:
     html = live_markup.panel(read(analyzer, picture, faces), MODELS, known)
     assert html.count("data-face=") == buttons
@@ -48,7 +48,7 @@ def test_the_panel_shows_one_face_and_offers_the_others(
 
 
 def test_the_panel_says_who_has_left_and_that_no_model_is_chosen(
-    analyzer: Analyzer, picture: NDArray[np.uint8], known: Shown
+    analyzer: Analyzer, picture: NDArray[np.uint8], known: ModelDisplay
 ) -> None:
     session = read(analyzer, picture, 2)
     session.choose(2)
@@ -57,7 +57,7 @@ def test_the_panel_says_who_has_left_and_that_no_model_is_chosen(
     assert "No model is chosen" in live_markup.panel(session, [], known)
 
 
-def test_lines_have_the_expressions_colours_and_the_right_places(known: Shown) -> None:
+def test_lines_have_the_expressions_colours_and_the_right_places(known: ModelDisplay) -> None:
     series = Series(("fear", "neutral"))
     for time_s, fear in ((70.0, 1.0), (71.0, 0.5), (85.0, 0.0), (100.0, 0.25)):
         series.add(time_s, np.array([fear, 1 - fear], np.float32))
@@ -86,7 +86,7 @@ def test_expressions_of_one_dash_differ_in_more_than_hue() -> None:
     ]
 
 
-def test_no_past_no_chart(known: Shown) -> None:
+def test_no_past_no_chart(known: ModelDisplay) -> None:
     assert live_markup.charts({}, MODELS, 0.0, known) == ""
 
 

@@ -13,7 +13,7 @@ from fer_models.datasets.dataset import FaceData
 from fer_models.errors import FerError
 from fer_models.evaluation.evaluate import read_faces
 from fer_models.evaluation.metrics import measure
-from fer_models.evaluation.predictions import Readings, load_readings
+from fer_models.evaluation.predictions import TestPredictions, load_test_predictions
 from fer_models.expressions import EXPRESSIONS
 from fer_models.media.images import read_image
 from fer_models.models.preprocessing import InputSpec
@@ -64,14 +64,14 @@ def test_models_can_be_measured_into_one_file_one_after_the_other(weights_dir: P
         assert main([*words, "--json", str(report), "--device", "cpu", "--models", name]) == 0
     document = json.loads(report.read_text())
     assert list(document["models"]) == ["resnet50", "vgg16"]  # the project's order
-    readings = load_readings(tmp_path / "report.npz")
-    mean = ((readings.probabilities("resnet50") + readings.probabilities("vgg16")) / 2).astype(np.float32)
+    predictions = load_test_predictions(tmp_path / "report.npz")
+    mean = ((predictions.probabilities("resnet50") + predictions.probabilities("vgg16")) / 2).astype(np.float32)
     assert document["ensemble"]["members"] == ["resnet50", "vgg16"]
-    assert document["ensemble"]["accuracy"] == measure(readings.targets, mean).accuracy
+    assert document["ensemble"]["accuracy"] == measure(predictions.targets, mean).accuracy
     for name in ("resnet50", "vgg16"):
-        expected = measure(readings.targets, readings.probabilities(name))
+        expected = measure(predictions.targets, predictions.probabilities(name))
         assert document["models"][name]["accuracy"] == expected.accuracy
-        before = measure(readings.targets, readings.probabilities(name, calibrated=False))
+        before = measure(predictions.targets, predictions.probabilities(name, calibrated=False))
         told = document["models"][name]["before_temperature"]["negative_log_likelihood"]
         assert told == before.negative_log_likelihood != expected.negative_log_likelihood
 
@@ -102,13 +102,13 @@ def test_figures_go_onto_the_cards(weights_dir: Path, tmp_path: Path) -> None:
 def test_readings_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     with pytest.raises(FerError, match="holds no readings"):
-        load_readings(path)
+        load_test_predictions(path)
     path.write_bytes(b"PK nothing")
     with pytest.raises(FerError, match="holds no readings"):
-        load_readings(path)
+        load_test_predictions(path)
     np.savez(path, rows=np.array([{}], dtype=object))
     with pytest.raises(FerError, match="holds no readings"):
-        load_readings(path)
+        load_test_predictions(path)
 
 
 def test_evaluation_and_app_feed_the_same_tensors(tmp_path: Path) -> None:
@@ -131,12 +131,12 @@ def test_read_faces_joins_by_name_and_reads_cut_outs_whole(analyzer: Analyzer) -
     logits, missed = read_faces(analyzer, data)
     assert missed == 0
     temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
-    readings = Readings(data.rows, data.targets, np.zeros(3, bool), logits, temperatures)
+    predictions = TestPredictions(data.rows, data.targets, np.zeros(3, bool), logits, temperatures)
     for name, classifier in analyzer.classifiers.items():
         expected = classifier.predict(list(faces))
         for row, prediction in enumerate(expected):
             for column, label in enumerate(EXPRESSIONS):
-                value = readings.probabilities(name)[row, column]
+                value = predictions.probabilities(name)[row, column]
                 assert value == pytest.approx(prediction.probability(label), abs=1e-5)
 
 

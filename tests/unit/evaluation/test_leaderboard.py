@@ -14,7 +14,7 @@ from dashboard.leaderboard.sections import SECTIONS
 from fer_models.__main__ import main
 from fer_models.errors import FerError
 from fer_models.evaluation.leaderboard import compare
-from fer_models.evaluation.predictions import load_readings
+from fer_models.evaluation.predictions import load_test_predictions
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import build_network
 from fer_models.models.card import ModelCard
@@ -44,12 +44,12 @@ def test_the_file_says_what_the_readings_say(measured: Path, capsys: pytest.Capt
     document = json.loads((measured / "results" / "leaderboard.json").read_text())
     (name,) = document["sets"]
     each = document["sets"][name]
-    readings = load_readings(measured / "results" / "fer2013_test.npz")
+    predictions = load_test_predictions(measured / "results" / "fer2013_test.npz")
     assert each["count"] == 14 and each["copies"] == 0
-    assert list(each["models"]) == [*readings.logits, "ensemble"]
-    for model in readings.logits:
+    assert list(each["models"]) == [*predictions.logits, "ensemble"]
+    for model in predictions.logits:
         figures = each["models"][model]
-        right = readings.logits[model].argmax(1) == readings.targets
+        right = predictions.logits[model].argmax(1) == predictions.targets
         assert figures["accuracy"]["value"] == right.mean()
         assert figures["accuracy"]["low"] <= right.mean() <= figures["accuracy"]["high"]
         assert figures["temperature"] == 1.5
@@ -57,9 +57,11 @@ def test_the_file_says_what_the_readings_say(measured: Path, capsys: pytest.Capt
         assert before["brier"] != after["brier"]
         assert np.array(figures["confusion"]).sum() == 14
     assert len(each["pairs"]) == 6 and each["pairs_without_copies"] == each["pairs"]
-    errors = {name: each["models"][name]["after_temperature"]["expected_calibration_error"] for name in readings.logits}
+    errors = {
+        name: each["models"][name]["after_temperature"]["expected_calibration_error"] for name in predictions.logits
+    }
     least = min(errors, key=errors.__getitem__)
-    assert set(each["calibration_gaps"]) == set(readings.logits) - {least}
+    assert set(each["calibration_gaps"]) == set(predictions.logits) - {least}
     for model, gap in each["calibration_gaps"].items():
         assert gap["value"] == pytest.approx(errors[model] - errors[least]) and gap["low"] <= gap["high"]
     best = max(figures["accuracy"]["value"] for figures in each["models"].values())
@@ -138,10 +140,10 @@ def test_a_baseline_is_marked_and_counts_in_no_mean(
     told = json.loads((folder / "results" / "leaderboard.json").read_text())
     assert list(told["cost"]) == ["resnet50", "vgg16"]
     each = told["sets"]["fer2013_test"]
-    readings = load_readings(report.with_suffix(".npz"))
-    right = [readings.logits[name].argmax(1) == readings.targets for name in ("resnet50", "vgg16")]
+    predictions = load_test_predictions(report.with_suffix(".npz"))
+    right = [predictions.logits[name].argmax(1) == predictions.targets for name in ("resnet50", "vgg16")]
     assert each["oracle"] == np.any(right, axis=0).mean()
-    mean = readings.ensemble(["resnet50", "vgg16"]).argmax(1) == readings.targets
+    mean = predictions.ensemble(["resnet50", "vgg16"]).argmax(1) == predictions.targets
     assert each["models"]["ensemble"]["accuracy"]["value"] == mean.mean()
     assert len(each["pairs"]) == 3  # it is compared with both models
 

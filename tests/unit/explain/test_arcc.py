@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from explain.arcc import Arcc, arcc, coherency, complexity, mean_arcc, seen_through, unit
-from explain.faithfulness import centre_blob, judge, ranking
+from explain.faithfulness import centre_blob, evaluate_faithfulness, ranking
 from explain.maps import attention
 from explain.road import Road, mean_road, road
 from fer_models.analyzer import Analyzer
@@ -110,11 +110,11 @@ def test_a_judgement_scores_the_map_and_what_knows_nothing(bright_left: Classifi
     left[:, :2] = 1
     asked: list[np.ndarray] = []
 
-    def remake(picture: np.ndarray) -> np.ndarray:
+    def recompute(picture: np.ndarray) -> np.ndarray:
         asked.append(picture)
         return left
 
-    result = judge(bright_left, crop, "fear", left, steps=2, percentages=(50,), remake=remake)
+    result = evaluate_faithfulness(bright_left, crop, "fear", left, steps=2, percentages=(50,), recompute=recompute)
     scores = [each.arcc for each in (result.map, result.random, result.blob)]
     own, chance, blob = [each for each in scores if each is not None]
     (picture,) = asked
@@ -125,7 +125,7 @@ def test_a_judgement_scores_the_map_and_what_knows_nothing(bright_left: Classifi
     assert blob.simplicity == pytest.approx(1 - complexity(unit(centre_blob((4, 4)), 16)))
     assert own.score > max(chance.score, blob.score)
     assert f"In all (ARCC) the map scores {own.score:.2f}" in result.sentence and "it beats both" in result.sentence
-    bare = judge(bright_left, crop, "fear", left, steps=2, percentages=(50,))
+    bare = evaluate_faithfulness(bright_left, crop, "fear", left, steps=2, percentages=(50,))
     assert bare.map.arcc is None and bare.random.road is not None and "ARCC" not in bare.sentence
 
 

@@ -17,8 +17,8 @@ from explain.faithfulness import (
     area,
     centre_blob,
     deletion,
+    evaluate_faithfulness,
     insertion,
-    judge,
     random_map,
     ranking,
 )
@@ -149,7 +149,7 @@ def test_a_judgement_holds_what_the_single_functions_give(analyzer: Analyzer) ->
     crop = np.random.default_rng(6).integers(0, 256, (8, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     (answer,) = classifier.predict([crop], features=True)
     heat = attention(answer, classifier.class_weights)[answer.label].heat
-    result = judge(classifier, crop, answer.label, heat, steps=4, seed=5, percentages=[50])
+    result = evaluate_faithfulness(classifier, crop, answer.label, heat, steps=4, seed=5, percentages=[50])
     assert (result.model, result.target) == (classifier.name, answer.label)
     np.testing.assert_allclose(
         result.map.deletion, deletion(classifier, crop, answer.label, heat, 4), rtol=1e-3, atol=1e-4
@@ -166,7 +166,7 @@ def test_a_judgement_holds_what_the_single_functions_give(analyzer: Analyzer) ->
     assert result.random.insertion_area == pytest.approx(np.mean(areas), rel=1e-3)
     assert result.map.deletion[0] == pytest.approx(answer.confidence, rel=1e-3)
     assert result.map.road is not None and result.map.road.percentages == (50,)
-    assert judge(classifier, crop, answer.label, heat, steps=1, percentages=()).map.road is None
+    assert evaluate_faithfulness(classifier, crop, answer.label, heat, steps=1, percentages=()).map.road is None
 
 
 class BrightLeft(torch.nn.Module):
@@ -231,7 +231,7 @@ def test_road_says_what_does_not_fit(bright_left: Classifier) -> None:
 @pytest.mark.parametrize("value", [0, -1])
 def test_a_blank_map_is_judged_like_a_random_one(bright_left: Classifier, value: float) -> None:
     crop = np.random.default_rng(2).integers(0, 256, (16, 16), np.uint8)
-    result = judge(bright_left, crop, "fear", np.full((2, 2), value, np.float32), steps=2)
+    result = evaluate_faithfulness(bright_left, crop, "fear", np.full((2, 2), value, np.float32), steps=2)
     assert np.isfinite(result.map.deletion).all()
     assert result.map.road is not None and np.isfinite(result.map.road.combined)
 

@@ -27,7 +27,7 @@ from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import build_network
 from fer_models.models.card import ModelCard, read_card
 from fer_models.models.classifier import load_classifier
-from fer_models.models.external_weights import RAFDB_ORDER, foreign_file, load_foreign, read_foreign
+from fer_models.models.external_weights import RAFDB_ORDER, external_file, load_external, read_external
 from fer_models.models.weights import sha256_of
 from fer_models.training.initial_weights import architecture_for, start_from
 
@@ -151,7 +151,7 @@ def vggface2(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, State]:
 def test_the_eac_authors_resnet_computes_what_theirs_does(tmp_path: Path, face_state: State) -> None:
     path = tmp_path / "my_eac.pth"
     torch.save(eac_layout(face_state), path)
-    card, network = load_foreign(path)
+    card, network = load_external(path)
     x = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         features, logits = forward_by_hand(face_state, x)
@@ -207,7 +207,7 @@ def test_every_wrapping_gives_the_same_mobilenet(
 ) -> None:
     state = mobilenet()
     torch.save(change(state), tmp_path / f"m{suffix}", _use_new_zipfile_serialization=suffix == ".pth")
-    card, network = load_foreign(tmp_path / f"m{suffix}")
+    card, network = load_external(tmp_path / f"m{suffix}")
     assert (card.architecture, card.labels) == ("mobilenet_v2_stride32", RAFDB_ORDER)
     loaded = network.state_dict()
     assert list(loaded) == list(state)
@@ -274,10 +274,10 @@ def test_a_resnet_by_its_childrens_names_needs_a_card(tmp_path: Path, face_state
     """Torchvision's and VGGFace2's differ in their strides alone, which no file holds."""
     torch.save(face_state, tmp_path / "r.pth")
     with pytest.raises(WeightsError, match=r"does not tell how its network strides.*Write .*r\.json"):
-        load_foreign(tmp_path / "r.pth")
+        load_external(tmp_path / "r.pth")
     for architecture in ("resnet50", "resnet50_caffe"):
         (tmp_path / "r.json").write_text(json.dumps({"architecture": architecture}))
-        card, network = load_foreign(tmp_path / "r.pth")
+        card, network = load_external(tmp_path / "r.pth")
         assert card.architecture == architecture
         assert torch.equal(network.fc.weight, face_state["fc.weight"])
 
@@ -318,7 +318,7 @@ def test_a_wrong_file_is_refused_with_the_reason(tmp_path: Path, kind: str) -> N
     path = tmp_path / "m.pth"
     write(path)
     with pytest.raises(WeightsError, match=message) as caught:
-        load_foreign(path)
+        load_external(path)
     assert str(path) in str(caught.value) and len(str(caught.value)) < 700
     with pytest.raises(WeightsError, match=message):
         load_classifier("m", tmp_path, "cpu")
@@ -354,7 +354,7 @@ def test_a_file_with_a_taken_name_is_not_read_and_named(
 ) -> None:
     write_model(tmp_path, "vgg16")
     torch.save(mobilenet(), tmp_path / "vgg16.pth")
-    assert foreign_file(tmp_path, "vgg16") is None
+    assert external_file(tmp_path, "vgg16") is None
     analyzer = load_analyzer(weights=tmp_path, device="cpu", detector=fake_detector)
     assert analyzer.classifiers["vgg16"].card == read_card(tmp_path / "vgg16.json")
     assert [record.message for record in caplog.records] == [
@@ -364,7 +364,7 @@ def test_a_file_with_a_taken_name_is_not_read_and_named(
 
 def test_vggface2_is_a_start_with_its_own_strides(vggface2: tuple[Path, State], tmp_path: Path) -> None:
     path, state = vggface2
-    found = read_foreign(path)
+    found = read_external(path)
     assert found.architecture == "resnet50_caffe"
     assert found.tensors["features.7.2.conv3.weight"].dtype == torch.float32
     assert available_models(path.parent) == [], "a start for training is no model"
@@ -447,7 +447,7 @@ def test_a_pickle_runs_nothing(tmp_path: Path) -> None:
     for content, message in attacks:
         path.write_bytes(pickle.dumps(content, protocol=4))
         with pytest.raises(WeightsError, match=message):
-            read_foreign(path)
+            read_external(path)
     assert not mark.exists()
 
 
@@ -469,6 +469,6 @@ def test_a_wrong_pickle_is_refused_with_the_reason(tmp_path: Path, data: bytes, 
     path = tmp_path / "start.pkl"
     path.write_bytes(data)
     with pytest.raises(WeightsError, match=message):
-        read_foreign(path)
+        read_external(path)
     with pytest.raises(WeightsError, match="Cannot read the weight file"):
-        read_foreign(tmp_path / "gone.pkl")
+        read_external(tmp_path / "gone.pkl")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dashboard.compare import tab as compare
 from dashboard.compare.noise_view import noise_columns, sentence
-from dashboard.components.analyzed_image import Reading, read_faces
+from dashboard.components.analyzed_image import AnalyzedImage, read_faces
 from explain.maps import attention
 from fer_models.analyzer import Analyzer, available_models
 from fer_models.expressions import EXPRESSIONS
@@ -41,7 +41,7 @@ def pairs(weights: Path) -> dict[int, NoisePair]:
 
 
 @pytest.fixture(scope="module")
-def reading(analyzer: Analyzer, picture: NDArray[np.uint8]) -> Reading:
+def analyzed(analyzer: Analyzer, picture: NDArray[np.uint8]) -> AnalyzedImage:
     return read_faces(analyzer, picture)
 
 
@@ -65,9 +65,9 @@ def test_no_folder_gives_none_and_a_damaged_file_is_left_out(
 
 
 def test_the_columns_say_what_the_networks_say_of_what_the_models_were_given(
-    pairs: dict[int, NoisePair], reading: Reading
+    pairs: dict[int, NoisePair], analyzed: AnalyzedImage
 ) -> None:
-    face, pair = reading.faces[1], pairs[30]
+    face, pair = analyzed.faces[1], pairs[30]
     told = noise_columns(face, pair)
     assert told.count("<article") == 2 and told.count("<li") == 14 and told.count("data:image/jpeg") == 2
     for method, classifier in (("plain", pair.plain), ("eac", pair.eac)):
@@ -78,7 +78,7 @@ def test_the_columns_say_what_the_networks_say_of_what_the_models_were_given(
             assert f"<span>{label.capitalize()}</span>" in column
             assert f"width:{100 * prediction.probability(label):.1f}%" in column
         assert list(attention(prediction, classifier.class_weights))  # by name: the cards' orders differ
-    assert noise_columns(reading.faces[0], pair) != told
+    assert noise_columns(analyzed.faces[0], pair) != told
 
 
 def say(label: str, confidence: float) -> Prediction:
@@ -97,7 +97,7 @@ def test_the_sentence() -> None:
 
 
 def test_the_section_is_there_only_with_networks_and_idle_until_opened(
-    analyzer: Analyzer, weights: Path, tmp_path: Path, reading: Reading
+    analyzer: Analyzer, weights: Path, tmp_path: Path, analyzed: AnalyzedImage
 ) -> None:
     with gr.Blocks():
         bare = compare.build(analyzer, tmp_path, tmp_path)
@@ -105,7 +105,7 @@ def test_the_section_is_there_only_with_networks_and_idle_until_opened(
     assert bare.noise is None
     assert tab.noise is not None and [value for _, value in tab.noise.noise.choices] == [0, 30]
     assert tab.columns_offered == bare.columns_offered
-    assert tab.noise.show(reading, 0, 30, False) == ""
-    assert 'data-noise="0"' in tab.noise.show(reading, 0, 0, True)
+    assert tab.noise.show(analyzed, 0, 30, False) == ""
+    assert 'data-noise="0"' in tab.noise.show(analyzed, 0, 0, True)
     assert tab.noise.show(None, 0, 30, True) == ""
-    assert tab.noise.show(reading, 7, 30, True) == "" == tab.noise.show(reading, 0, 20, True)
+    assert tab.noise.show(analyzed, 7, 30, True) == "" == tab.noise.show(analyzed, 0, 20, True)

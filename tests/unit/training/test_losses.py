@@ -89,11 +89,11 @@ def test_the_two_views(view: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network = tiny_network()
     original = network.forward_features
 
-    def watched(x: Tensor) -> Tensor:
+    def run_watched(x: Tensor) -> Tensor:
         seen.append(x)
         return original(x)
 
-    monkeypatch.setattr(network, "forward_features", watched)
+    monkeypatch.setattr(network, "forward_features", run_watched)
     task = EACTask(network, weight=5.0, view=view, smoothing=0.0, erasing=1.0)  # type: ignore[arg-type]
     x = torch.arange(3 * 16 * 16.0).reshape(1, 3, 16, 16)
     task(x, torch.tensor([[0.0, 1.0]]), generator())
