@@ -131,7 +131,8 @@ def _of_any_size(model: bytes) -> bytes:
     for declared, wanted in ((proto.graph.input, [picture]), (proto.graph.output, outputs)):
         del declared[:]
         declared.extend(wanted)
-    return proto.SerializeToString()
+    changed: bytes = proto.SerializeToString()
+    return changed
 
 
 def _round_up(side: int) -> int:
