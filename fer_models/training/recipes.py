@@ -48,7 +48,8 @@ class Recipe:
         lr: peak learning rate.
         weight_decay: of weights; biases and norms decay too.
         momentum: of SGD.
-        warmup: share of a stage's steps in which the learning rate climbs from 0; it then falls along a cosine to 0.
+        warmup: share of the steps of a stage, or of the run without restarts, in which the learning rate climbs from
+            0; it then falls along a cosine to 0.
         smoothing: label smoothing.
         average: decay of the moving average of the weights.
         precision: "bf16" autocast or "fp32"; a machine that only emulates bf16 computes in fp32 (`precision.py`).
@@ -59,6 +60,9 @@ class Recipe:
         mode: colour mode of the input, "grey" or "rgb".
         start: weights to begin with: None, "imagenet" (MobileNetV2 and VGG16), or the name of a trained model.
         seed: of initial weights, order and augmentation.
+        restarts: the learning rate climbs and falls anew in each stage; otherwise once over the whole run.
+        teachers: names of trained models that part of each target comes from (`teachers.py`).
+        teacher_share: that part, in [0, 1].
     """
 
     architecture: str
@@ -82,6 +86,9 @@ class Recipe:
     mode: Literal["grey", "rgb"] = "grey"
     start: str | None = None
     seed: int = 0
+    restarts: bool = True
+    teachers: tuple[str, ...] = ()
+    teacher_share: float = 0.5
 
     def input(self, size: int) -> InputSpec:
         """What the network is fed at a size: colour pictures as ImageNet networks are fed, and as sharp as they are."""

@@ -9,8 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
@@ -61,7 +63,7 @@ class Trainer:
         self.optimizer = self._optimizer()
         self.generator = torch.Generator(device)
         self.spec = recipe.input(recipe.stages[-1].size)
-        self.epoch, self.batch_index, self.step = 0, 0, 0  # steps are counted within a stage
+        self.epoch, self.batch_index, self.step = 0, 0, 0  # steps are counted from the last restart
         self.lr = 0.0
         self.totals = [0.0, 0.0, 0.0]  # loss sum, correct, faces of the running epoch
         self._stopped: list[int] = []  # filled by Ctrl-C
@@ -80,7 +82,8 @@ class Trainer:
             FerError: the loss is no longer finite.
             KeyboardInterrupt: after the running step ended and the checkpoint was saved.
         """
-        faces, targets = train.pixels(), train.distributions() if self.recipe.soft else _one_hot(train)
+        soft = self.recipe.soft or bool(self.recipe.teachers)
+        faces, targets = train.pixels(), train.distributions() if soft else one_hot(train.targets)
         with noted_interrupts("Saving a checkpoint after this step") as stopped:
             self._stopped = stopped
             self._run(faces, targets, validation)
@@ -102,7 +105,8 @@ class Trainer:
         count = self._batches_in(stage, len(faces))
         if self.batch_index == 0:
             if self.epoch == 0 or stage is not self.schedule[self.epoch - 1]:
-                self.step = 0
+                if self.recipe.restarts or self.epoch == 0:
+                    self.step = 0
                 self.average.n_averaged.zero_()  # the next update copies: what one size taught would hold back another
             self.generator.manual_seed(self._seed(self.epoch) + 7919 * (self.rank + 1))
             torch.manual_seed(self._seed(self.epoch))  # MixUp and CutMix draw from the global generator
@@ -120,7 +124,7 @@ class Trainer:
                     continue
                 if self._stopped:  # between steps: in one, draws were made and statistics taken already
                     raise KeyboardInterrupt
-                self._set_schedule(stage, count)
+                self._set_schedule(stage, self._scheduled_steps(stage, len(faces)))
                 loss, logits = self._forward(faces[rows].to(self.device), targets[rows].to(self.device), stage)
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
@@ -252,9 +256,14 @@ class Trainer:
             self.network.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
         )
 
-    def _set_schedule(self, stage: Stage, count: int) -> None:
-        """Within each stage a linear warm-up and a cosine to zero; EAC's weight ramps up where it first counts."""
-        total, warm = stage.epochs * count, self.recipe.warmup
+    def _scheduled_steps(self, stage: Stage, faces: int) -> int:
+        """Steps over which the learning rate climbs and falls: a stage's, or the whole run's without restarts."""
+        stages = (stage,) if self.recipe.restarts else self.recipe.stages
+        return sum(part.epochs * self._batches_in(part, faces) for part in stages)
+
+    def _set_schedule(self, stage: Stage, total: int) -> None:
+        """A linear warm-up and a cosine to zero over the steps; EAC's weight ramps up where it first counts."""
+        warm = self.recipe.warmup
         done = self.step / total
         cosine = 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm)))
         self.lr = self.recipe.lr * stage.peak * (min(1.0, (self.step + 1) / (warm * total)) if done < warm else cosine)
@@ -291,8 +300,9 @@ class Trainer:
             yield rows[self.rank :: self.processes]
 
 
-def _one_hot(data: FaceData) -> Tensor:
-    return nn.functional.one_hot(torch.from_numpy(data.targets), len(EXPRESSIONS)).float()
+def one_hot(targets: NDArray[np.int64]) -> Tensor:
+    """Labels (N,) as distributions (N, 7) float32."""
+    return nn.functional.one_hot(torch.from_numpy(targets), len(EXPRESSIONS)).float()
 
 
 def _plain(value: Any) -> Any:

@@ -244,7 +244,7 @@ def test_the_schedule_warms_up_and_falls_in_every_stage(tmp_path: Path) -> None:
     stage = run.recipe.stages[1]  # two epochs, peak 0.5
     rates = []
     for run.step in range(8):
-        run._set_schedule(stage, 4)
+        run._set_schedule(stage, 8)
         rates.append(run.lr)
     assert rates[:4] == pytest.approx([0.125, 0.25, 0.375, 0.5])
     assert rates[4] == pytest.approx(0.5)
