@@ -35,6 +35,7 @@ def test_without_a_share_the_labels_stay(analyzer: Analyzer, data_dir: Path) -> 
     data = load_data("ferplus", data_dir, "validation")
     hard = with_teachers(data, [analyzer.classifiers["vgg16"]], 0.0).soft
     soft = with_teachers(data, [analyzer.classifiers["vgg16"]], 0.0, soft=True).soft
+    assert hard is not None and soft is not None and data.soft is not None
     assert np.array_equal(hard, np.eye(7, dtype=np.float32)[data.targets])
     assert np.array_equal(soft, data.soft)
 
