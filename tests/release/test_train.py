@@ -265,7 +265,7 @@ def test_two_processes(data_dir: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command += ["-m", "fer_models", "train", "eac_mobilenet_v2", "--data", str(data_dir), "--out", str(tmp_path)]
     command += ["--init", "none", "--stages", "32x1", "--batch", "8", "--device", "cpu", "--threads", "1"]
-    root = Path(__file__).resolve().parents[3]
+    root = Path(__file__).resolve().parents[2]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     assert read_card(tmp_path / "eac_mobilenet_v2.json").recipe["training_faces"] == 160
