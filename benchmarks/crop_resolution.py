@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 
 from benchmarks.landmark_template import training_faces
 from fer_models.analyzer import load_analyzer
-from fer_models.datasets.loading import load_data
 from fer_models.expressions import EXPRESSIONS
 from fer_models.faces.alignment import align
 from fer_models.faces.detector import CenterFace
 from fer_models.media.images import read_image
 from fer_models.models.classifier import Classifier
 from fer_models.models.preprocessing import InputSpec
+from fer_models.registry import load_dataset
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SOURCE_SIZES = (None, 96, 72, 64, 56, 48, 40, 32)
@@ -78,7 +78,7 @@ def measure(data: Path, count: int) -> dict[str, Any]:
             for size in SOURCE_SIZES
         },
     }
-    validation = load_data("fer2013", data, "validation")
+    validation = load_dataset("fer2013", data, "validation")
     whole, aligned, targets = [], [], []
     for row in range(min(count, len(validation))):
         picture = framed(validation.faces[row])

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_models.datasets.loading import load_data
 from fer_models.faces.alignment import similarity
 from fer_models.faces.detector import CenterFace, FaceDetector
+from fer_models.registry import load_dataset
 
 #: Face.landmarks of the mirror image, in the order of the picture itself.
 MIRRORED = [1, 0, 2, 4, 3]
@@ -28,7 +28,7 @@ def training_faces(folder: Path, count: int) -> list[NDArray[np.uint8]]:
     Raises:
         DatasetError: the file is missing or malformed.
     """
-    faces = load_data("fer2013", folder, "train").faces
+    faces = load_dataset("fer2013", folder, "train").faces
     rows = np.linspace(0, len(faces) - 1, min(count, len(faces))).astype(int)
     return [np.repeat(faces[row][..., None], 3, axis=2) for row in rows]
 

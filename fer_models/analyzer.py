@@ -15,12 +15,11 @@ from fer_models.faces.detector import CenterFace, FaceDetector
 from fer_models.media.images import as_image
 from fer_models.models.classifier import Classifier, load_classifier
 from fer_models.models.external_weights import external_file, external_files
+from fer_models.registry import MODELS as MODELS
 from fer_models.results import Face, FaceAnalysis
 
 #: Where the cards and weights are: beside the package.
 WEIGHTS: Final = Path(__file__).resolve().parents[1] / "weights"
-#: The models this project is about, in the order every table and chart shows them.
-MODELS: Final = ("resnet50", "vgg16", "eac_resnet50", "eac_mobilenet_v2")
 
 _log = logging.getLogger(__name__)
 

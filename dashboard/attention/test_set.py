@@ -8,6 +8,7 @@ from typing import Any, Final
 from dashboard.leaderboard.source import Advice, Source, read_source, stale_model
 from fer_models.expressions import in_display_order
 from fer_models.models.card import ModelCard
+from fer_models.registry import LABEL_SETS
 
 #: The file in weights/results/, and the command that writes it.
 FILE: Final = "attention_ferplus.json"
@@ -51,10 +52,10 @@ class AttentionResults:
     @property
     def source(self) -> str:
         """In plain words: on which faces this was measured."""
-        names = {"fer2013": "FER2013", "ferplus": "FER+"}
         document = self.document
+        labels = LABEL_SETS.get(document["labels"])
         return (
-            f"Measured on {document['faces']:,} random faces of {names.get(document['labels'], document['labels'])}, "
+            f"Measured on {document['faces']:,} random faces of {labels.title if labels else document['labels']}, "
             f"{document['split']} split."
         )
 

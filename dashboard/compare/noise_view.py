@@ -4,7 +4,7 @@ from html import escape
 from typing import Final
 
 from dashboard.components.analyzed_image import AnalyzedFace
-from dashboard.components.charts import STYLES, ModelStyle
+from dashboard.components.charts import METHOD_STYLES, ModelStyle
 from dashboard.components.face_view import data_uri, swatch
 from explain.drawing.overlay import draw_map, shared_peak
 from explain.maps import attention
@@ -14,8 +14,6 @@ from fer_models.models.classifier import Classifier
 from fer_models.models.noise_pairs import NoisePair
 from fer_models.results import Prediction
 
-#: As in the leaderboard's charts of the study.
-_STYLES: Final = {"plain": STYLES[4], "eac": STYLES[3]}
 _TITLES: Final = {"plain": "Plain training", "eac": "With EAC"}
 
 
@@ -52,7 +50,7 @@ def sentence(noise: int, plain: Prediction, eac: Prediction) -> str:
 
 
 def _column(face: AnalyzedFace, method: str, classifier: Classifier, prediction: Prediction) -> str:
-    style, maps = _STYLES[method], attention(prediction, classifier.class_weights)
+    style, maps = METHOD_STYLES[method], attention(prediction, classifier.class_weights)
     image = draw_map(face.crop, maps[prediction.label], peak=shared_peak(maps.values()), side=320)
     bars = "".join(_bar(label, prediction, style) for label in in_display_order(prediction.labels))
     alt = f"Where the network trained {'with EAC' if method == 'eac' else 'plainly'} finds evidence"

@@ -1,52 +1,20 @@
 """Results as Plotly figures. No Gradio here."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import plotly.graph_objects as go
 
 from dashboard.theme import FONT_STACK
 from fer_models.expressions import EXPRESSIONS, in_display_order
-from fer_models.models.ensemble import ENSEMBLE
+from fer_models.registry import MODELS, style_at
+from fer_models.registry import ModelStyle as ModelStyle
+from fer_models.registry import model_styles as model_styles
 from fer_models.results import Prediction
 
-
-@dataclass(frozen=True)
-class ModelStyle:
-    """How one model looks in every chart, legend and column: colour and pattern, so that either is enough.
-
-    Attributes:
-        colour: "#rrggbb".
-        pattern: Plotly's pattern shape; "" is solid.
-    """
-
-    colour: str
-    pattern: str
-
-
-#: Chosen by measurement: the first four are at least 30 apart (CIE 1976, Lab) with full colour vision, protanopia,
-#: deuteranopia and tritanopia, and all have a contrast of at least 2 on the light and the dark surface (tested).
-STYLES: Final = (
-    ModelStyle("#33BBEE", ""),
-    ModelStyle("#C2185B", "/"),
-    ModelStyle("#D89000", "."),
-    ModelStyle("#6A3FE0", "x"),
-    ModelStyle("#009988", "-"),
-    ModelStyle("#808080", "+"),
-)
-#: The project's models look the same whichever of them are loaded.
-_FIXED: Final = {"resnet50": 0, "vgg16": 1, "eac_resnet50": 2, "eac_mobilenet_v2": 3, ENSEMBLE: 5}
-
-
-def model_styles(names: Iterable[str]) -> dict[str, ModelStyle]:
-    """A style for each model by name; other models than the project's four take what is left, in their order."""
-    names = list(names)
-    taken_already = {_FIXED.get(name) for name in [*names, ENSEMBLE]}
-    free = [index for index in range(len(STYLES)) if index not in taken_already]
-    others = [name for name in names if name not in _FIXED]
-    taken = {name: free[position % len(free)] if free else position for position, name in enumerate(others)}
-    return {name: STYLES[(_FIXED | taken)[name] % len(STYLES)] for name in names}
+#: How the label noise study's methods look. Its network is a MobileNetV2: EAC looks as that model does, plain training
+#: as no shipped model does.
+METHOD_STYLES: Final = {"plain": style_at(len(MODELS)), "eac": style_at(MODELS.index("eac_mobilenet_v2"))}
 
 
 def compare_figure(

@@ -5,24 +5,14 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from dashboard.components.charts import STYLES, ModelStyle, base_layout, marker, model_styles
+from dashboard.components.charts import METHOD_STYLES, ModelStyle, base_layout, marker, model_styles
 from dashboard.leaderboard.published import NOISE, QUOTED, Quoted
 from dashboard.leaderboard.records import Board, FaceSet, Latency, NoiseStudy, Robustness
 from fer_models.models.ensemble import ENSEMBLE
+from fer_models.registry import style_at
 
-#: A model's marker and line, by its pattern: apart without colours too.
-_LINES: Final = {
-    "": ("circle", "solid"),
-    "/": ("square", "dash"),
-    ".": ("diamond", "dot"),
-    "x": ("x", "dashdot"),
-    "-": ("triangle-up", "longdash"),
-    "+": ("cross", "longdashdot"),
-}
 _GRID: Final = "rgba(128,128,128,0.25)"
 _QUOTED_COLOUR: Final = "#808080"
-#: The study's network is a MobileNetV2: EAC looks as that model does, plain training as no other model does.
-_METHODS: Final = {"plain": STYLES[4], "eac": STYLES[3]}
 _METHOD_TITLES: Final = {"plain": "Plain", "eac": "EAC"}
 _NOISE_DASHES: Final = ("solid", "dash", "dot", "dashdot", "longdash")
 
@@ -163,17 +153,16 @@ def noise_figure(study: NoiseStudy) -> go.Figure:
             points = noise_points(study, method, attribute)
             if not points:
                 continue
-            style = _METHODS.get(method, STYLES[0])
-            symbol, dash = _LINES[style.pattern]
+            style = METHOD_STYLES.get(method, style_at(0))
             figure.add_scatter(
                 x=[noise_label(noise) for noise, _, _ in points],
                 y=[100 * value for _, value, _ in points],
                 mode="lines+markers",
-                line={"color": style.colour, "dash": dash, "width": 2.5},
+                line={"color": style.colour, "dash": style.dash, "width": 2.5},
                 marker={
                     "color": style.colour,
                     "size": 10,
-                    "symbol": [symbol if finished else f"{symbol}-open" for _, _, finished in points],
+                    "symbol": [style.marker if finished else f"{style.marker}-open" for _, _, finished in points],
                 },
                 customdata=["" if finished else ", not finished" for _, _, finished in points],
                 name=f"{_METHOD_TITLES.get(method, method)}, measured",
@@ -185,7 +174,7 @@ def noise_figure(study: NoiseStudy) -> go.Figure:
             x=[noise_label(noise) for noise in curve.accuracy],
             y=[*curve.accuracy.values()],
             mode="lines+markers",
-            line={"color": _METHODS[curve.method].colour, "dash": "dot", "width": 1},
+            line={"color": METHOD_STYLES[curve.method].colour, "dash": "dot", "width": 1},
             marker={"symbol": ("circle-open", "square-open")[number // 2], "size": 7},
             opacity=0.75,
             name=f"{curve.title}, quoted",
@@ -249,7 +238,7 @@ def memory_figure(study: NoiseStudy) -> go.Figure:
             y=[held for _, held in points],
             mode="lines",
             line={
-                "color": _METHODS.get(run.method, STYLES[0]).colour,
+                "color": METHOD_STYLES.get(run.method, style_at(0)).colour,
                 "dash": _NOISE_DASHES[noises.index(run.noise) % len(_NOISE_DASHES)],
                 "width": 2,
             },
@@ -338,11 +327,11 @@ def _name(board: Board, name: str, *, stale: bool) -> str:
 
 
 def _marker(style: ModelStyle) -> dict[str, Any]:
-    return {"color": style.colour, "symbol": _LINES[style.pattern][0], "size": 8}
+    return {"color": style.colour, "symbol": style.marker, "size": 8}
 
 
 def _line(style: ModelStyle) -> dict[str, Any]:
-    return {"color": style.colour, "dash": _LINES[style.pattern][1], "width": 2}
+    return {"color": style.colour, "dash": style.dash, "width": 2}
 
 
 def _bar(colour: str, below: float, above: float) -> dict[str, Any]:

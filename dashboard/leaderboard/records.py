@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dashboard.leaderboard.source import Advice, Source
+from fer_models import registry
 from fer_models.evaluation.statistics import Interval, PairedTest, ReliabilityBin
 from fer_models.models.card import ModelCard
 from fer_models.models.ensemble import ENSEMBLE, ENSEMBLE_TITLE
+from fer_models.registry import FER2013_LABEL_SETS
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,10 @@ class LabelSet:
         return f"python -m fer_models robustness --data DIR --labels {self.labels} --json {path}"
 
 
-FER2013: Final = LabelSet("fer2013_test", "fer2013", "FER2013")
-
-FERPLUS: Final = LabelSet("ferplus_test", "ferplus", "FER+")
-
 #: By the file's name, in the order they are offered.
-LABEL_SETS: Final = {each.file: each for each in (FER2013, FERPLUS)}
+LABEL_SETS: Final = {
+    f"{name}_test": LabelSet(f"{name}_test", name, registry.LABEL_SETS[name].title) for name in FER2013_LABEL_SETS
+}
 
 
 @dataclass(frozen=True)

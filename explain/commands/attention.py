@@ -19,22 +19,20 @@ from explain.test_set import WHAT, mean_faces, study
 from fer_models import __version__
 from fer_models.analyzer import WEIGHTS, load_analyzer
 from fer_models.datasets.dataset import FaceData
-from fer_models.datasets.loading import load_data
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.faces.alignment import TEMPLATE
 from fer_models.models.baselines import add_baseline_argument, load_baselines
 from fer_models.models.classifier import Classifier
+from fer_models.registry import FER2013_LABEL_SETS, load_dataset
 
-#: Label sets whose pictures are all cut-out faces of one size with their landmarks on the template.
-_LABELS: Final = ("fer2013", "ferplus")
 _SIDE: Final = 224  # px; the areas of the regions are measured at this side
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of the command."""
     parser.add_argument("--data", type=Path, required=True, help="folder with the dataset's files")
-    parser.add_argument("--labels", choices=_LABELS, required=True, help="label set")
+    parser.add_argument("--labels", choices=FER2013_LABEL_SETS, required=True, help="label set")
     parser.add_argument("--split", default="test", help="train, validation, test, or as in the dataset: PrivateTest")
     parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
     add_baseline_argument(parser)
@@ -56,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         FerError: data or models are unusable, or the file cannot be written.
     """
-    data = load_data(args.labels, args.data, args.split)
+    data = load_dataset(args.labels, args.data, args.split)
     # In random order: the judged ones, which come first, are as random a choice as all of them.
     data = data.take(np.random.default_rng(args.seed).permutation(len(data))[: args.faces])
     crops, labels = list(data.faces), [EXPRESSIONS[target] for target in data.targets]

@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from fer_models.errors import UnknownNameError
 from fer_models.expressions import EXPRESSIONS
+
+if TYPE_CHECKING:  # naming the label sets should not wait for PyTorch
+    from torch import Tensor
 
 #: Our names of the splits and what the datasets call them.
 SPLITS: Final[dict[str, str]] = {
@@ -31,7 +32,7 @@ class FaceData:
     """Labelled faces of one split.
 
     Attributes:
-        source: "fer2013", "ferplus", "rafdb" or "folder".
+        source: the name of the label set.
         split: "train", "validation" or "test".
         faces: N square pictures, (S, S) grey or (S, S, 3) RGB uint8; an array where all have one shape.
         targets: (N,) int64, indices into `EXPRESSIONS`.
@@ -60,16 +61,20 @@ class FaceData:
         names = None if self.names is None else tuple(self.names[i] for i in index)
         return replace(self, faces=faces, targets=self.targets[index], rows=self.rows[index], soft=soft, names=names)
 
-    def pixels(self, side: int = 100) -> Tensor:
+    def pixels(self, side: int = 100) -> "Tensor":
         """All faces as one (N, 1 or 3, S, S) uint8 tensor; faces of several shapes are brought to RGB and `side`."""
+        import torch
+
         if isinstance(self.faces, np.ndarray):
             stack = self.faces[:, None] if self.faces.ndim == 3 else self.faces.transpose(0, 3, 1, 2)
             return torch.from_numpy(np.ascontiguousarray(stack))
         alike = [_resized(face, side) for face in self.faces]
         return torch.from_numpy(np.stack(alike).transpose(0, 3, 1, 2).copy())
 
-    def distributions(self) -> Tensor:
+    def distributions(self) -> "Tensor":
         """(N, 7) float32: the soft labels, or the hard ones as one-hot rows."""
+        import torch
+
         if self.soft is not None:
             return torch.from_numpy(self.soft)
         return torch.nn.functional.one_hot(torch.from_numpy(self.targets), len(EXPRESSIONS)).float()

@@ -13,12 +13,12 @@ from tqdm import tqdm
 
 from fer_models.analyzer import WEIGHTS, load_analyzer
 from fer_models.datasets.dataset import FaceData
-from fer_models.datasets.loading import load_data
 from fer_models.errors import FerError
 from fer_models.evaluation.metrics import measure
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.card import write_card
 from fer_models.models.classifier import BATCH, Classifier
+from fer_models.registry import load_dataset
 
 #: A temperature outside this range means that something else is wrong.
 _RANGE = (0.05, 20.0)
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         source = card.recipe.get("settings", {}).get("labels")
         if source is None:
             raise FerError(f"The card of {name} has no recipe.settings.labels: which label set should it be fitted on?")
-        temperature, figures = calibrated(classifier, load_data(source, args.data, "validation"))
+        temperature, figures = calibrated(classifier, load_dataset(source, args.data, "validation"))
         changed = replace(card, temperature=temperature, metrics={**card.metrics, "calibration": figures})
         write_card(changed, args.weights / f"{name}.json")
         print(f"{name:24} temperature {temperature:.3f}  {figures['before']} -> {figures['after']}")

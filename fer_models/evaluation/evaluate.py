@@ -18,7 +18,6 @@ from fer_models import __version__
 from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer
 from fer_models.datasets.dataset import FaceData
 from fer_models.datasets.duplicates import THRESHOLD, overlapping
-from fer_models.datasets.loading import SOURCES, load_data
 from fer_models.errors import FerError
 from fer_models.evaluation.metrics import EvaluationReport, measure
 from fer_models.evaluation.predictions import TestPredictions, load_test_predictions, save_test_predictions
@@ -28,6 +27,7 @@ from fer_models.models.baselines import add_baseline_argument, load_baselines
 from fer_models.models.card import ModelCard, read_card, write_card
 from fer_models.models.ensemble import ENSEMBLE
 from fer_models.models.external_weights import external_file
+from fer_models.registry import FER2013_LABEL_SETS, LABEL_SETS, load_dataset
 from fer_models.results import FaceAnalysis
 
 AnalyzedImage = Literal["auto", "whole", "detect"]
@@ -93,7 +93,7 @@ def _area(analysis: FaceAnalysis) -> float:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of the command."""
     parser.add_argument("--data", type=Path, required=True, help="folder with the dataset's files")
-    parser.add_argument("--labels", choices=SOURCES, required=True, help="label set")
+    parser.add_argument("--labels", choices=[*LABEL_SETS], required=True, help="label set")
     parser.add_argument("--split", default="test", help="train, validation, test, or as in the dataset: PrivateTest")
     parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
     add_baseline_argument(parser)
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         FerError: data or models are unusable, or a file cannot be written.
     """
-    data = load_data(args.labels, args.data, args.split)
+    data = load_dataset(args.labels, args.data, args.split)
     shipped = load_analyzer(args.models, device=args.device, weights=args.weights)
     baselines = load_baselines(args.baseline, shipped.classifiers, args.device)
     analyzer = Analyzer([*shipped.classifiers.values(), *baselines], shipped.detector)
@@ -157,9 +157,9 @@ def _print(predictions: TestPredictions, members: Sequence[str], missed: int) ->
 
 def _copies(data: FaceData, root: Path) -> NDArray[np.bool_]:
     """Which faces also stand in the training split, where the dataset is known to repeat itself: FER2013."""
-    if data.source not in ("fer2013", "ferplus") or data.split == "train":
+    if data.source not in FER2013_LABEL_SETS or data.split == "train":
         return np.zeros(len(data), bool)
-    return overlapping(np.asarray(data.faces), np.asarray(load_data("fer2013", root, "train").faces))
+    return overlapping(np.asarray(data.faces), np.asarray(load_dataset("fer2013", root, "train").faces))
 
 
 def _write(path: Path, document: dict[str, Any], predictions: TestPredictions) -> None:

@@ -27,9 +27,10 @@ from fer_models.models.architectures import multiply_adds
 from fer_models.models.card import read_card
 from fer_models.models.ensemble import ENSEMBLE
 from fer_models.models.external_weights import external_file, load_external
+from fer_models.registry import FER2013_LABEL_SETS
 
 #: Sets of faces: the files `evaluate` wrote, without suffix.
-SETS: Final = ("fer2013_test", "ferplus_test")
+SETS: Final = tuple(f"{name}_test" for name in FER2013_LABEL_SETS)
 FILE: Final = "leaderboard.json"
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from fer_models.analyzer import MODELS
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.ensemble import mean_probabilities
+from fer_models.registry import MODELS
 
 _LOGITS: Final = "logits:"
 

@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from fer_models import __version__
 from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer
 from fer_models.datasets.dataset import FaceData
-from fer_models.datasets.loading import SOURCES, load_data
 from fer_models.errors import FerError
 from fer_models.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from fer_models.evaluation.evaluate import read_faces
 from fer_models.evaluation.predictions import TestPredictions
 from fer_models.evaluation.statistics import mean_with_interval
 from fer_models.models.ensemble import ENSEMBLE
+from fer_models.registry import LABEL_SETS, load_dataset
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of the command."""
     parser.add_argument("--data", type=Path, required=True, help="folder with the dataset's files")
-    parser.add_argument("--labels", choices=SOURCES, required=True, help="label set")
+    parser.add_argument("--labels", choices=[*LABEL_SETS], required=True, help="label set")
     parser.add_argument("--split", default="test", help="train, validation, test, or as in the dataset: PrivateTest")
     parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
     parser.add_argument("--count", type=int, default=500, help="faces, drawn by the seed (default: %(default)s)")
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.count < 1:
         raise FerError(f"--count {args.count}: at least one face is needed.")
-    data = load_data(args.labels, args.data, args.split)
+    data = load_dataset(args.labels, args.data, args.split)
     order = np.random.default_rng(args.seed).permutation(len(data))
     data = data.take(np.sort(order[: args.count]))
     analyzer = load_analyzer(args.models, device=args.device, weights=args.weights)

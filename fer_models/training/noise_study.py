@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from fer_models.analyzer import WEIGHTS
 from fer_models.datasets.dataset import FaceData
-from fer_models.datasets.loading import load_data
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import PooledClassifier, build_network
 from fer_models.models.card import ModelCard, write_card
 from fer_models.models.classifier import find_device
 from fer_models.models.weights import save_weights
+from fer_models.registry import load_dataset
 from fer_models.training.augment import Augmentation
 from fer_models.training.initial_weights import start_from
 from fer_models.training.recipes import Recipe, Stage
@@ -117,11 +117,11 @@ def training_faces(run: Run, root: Path, count: int = FACES) -> NoisyFaces:
     Raises:
         DatasetError: FER2013 or FER+ is missing or malformed.
     """
-    clean = load_data("ferplus", root, "train")
+    clean = load_dataset("ferplus", root, "train")
     chosen = np.sort(np.random.default_rng([run.seed, 0]).permutation(len(clean))[:count])
     clean = replace(clean.take(chosen), soft=None)
     if run.noise == REAL:
-        own = load_data("fer2013", root, "train")
+        own = load_dataset("fer2013", root, "train")
         labels = dict(zip(own.rows.tolist(), own.targets.tolist(), strict=True))
         noisy = np.array([labels[row] for row in clean.rows.tolist()])
     else:
@@ -197,8 +197,8 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     runs = [Run(method, _noise(noise), seed) for seed in args.seeds for noise in args.noise for method in args.methods]
-    test = load_data("ferplus", args.data, "test")
-    validation = load_data("ferplus", args.data, "validation")
+    test = load_dataset("ferplus", args.data, "test")
+    validation = load_dataset("ferplus", args.data, "validation")
     report = args.report or WEIGHTS / "results" / "noise_study.json"
     for each in runs:
         print(f"{each.name}", flush=True)

@@ -1,10 +1,11 @@
-"""Every setting of a training run as data: one recipe a model and purpose, kept in the model's card."""
+"""Every setting of a training run as data: one recipe per model and purpose, kept in the model's card."""
 
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from fer_models.errors import UnknownNameError
 from fer_models.models.preprocessing import InputSpec, imagenet_input
+from fer_models.registry import MODEL_SPECS
 from fer_models.training.augment import Augmentation
 from fer_models.training.precision import Precision
 
@@ -38,8 +39,8 @@ class Recipe:
     """How one model is trained.
 
     Attributes:
-        architecture: a key of `networks.ARCHITECTURES`.
-        labels: the label set, a key of `data.SOURCES`.
+        architecture: a key of `fer_models.models.architectures.ARCHITECTURES`.
+        labels: the label set, a key of `fer_models.registry.LABEL_SETS`.
         stages: sizes and lengths; the last stage's size is the model's input size.
         objective: "cross_entropy" or "eac".
         soft: learn from label distributions where the label set has them.
@@ -99,8 +100,13 @@ class Recipe:
 
 _EAC_AUGMENTATION: Final = Augmentation(rotation=10, shift=0.06, scale=0.1, brightness=0.15, contrast=0.15, erase=1.0)
 
+
+def _network_and_labels(model: str) -> tuple[str, str]:
+    return MODEL_SPECS[model].architecture, MODEL_SPECS[model].label_set
+
+
 _EAC_RESNET50: Final = Recipe(
-    *("resnet50", "ferplus"),
+    *_network_and_labels("eac_resnet50"),
     (
         *(Stage(64, 6, strength=0.5, consistency=0), Stage(64, 1, peak=0.7, strength=0.5)),
         *(Stage(112, 1, 0.4, peak=0.5, strength=0.5, batch=32), Stage(112, 2, 0.5, peak=0.5, strength=0.5, batch=32)),
@@ -118,7 +124,7 @@ _EAC_RESNET50: Final = Recipe(
 )
 
 _EAC_MOBILENET: Final = Recipe(
-    *("mobilenet_v2", "ferplus"),
+    *_network_and_labels("eac_mobilenet_v2"),
     (
         *(Stage(64, 8, strength=0.5, consistency=0), Stage(64, 3, peak=0.7, strength=0.5)),
         *(Stage(112, 2, 0.4, peak=0.5, strength=0.5), Stage(112, 3, 0.5, peak=0.4, strength=0.5)),
@@ -156,7 +162,7 @@ _RAFDB: Final = Recipe(
 RECIPES: Final[dict[str, dict[str, Recipe]]] = {
     "resnet50": {
         "final": Recipe(
-            *("resnet50", "fer2013"),
+            *_network_and_labels("resnet50"),
             (
                 *(Stage(48, 3, strength=0.3), Stage(48, 6, peak=0.7)),
                 *(Stage(112, 5, 0.3, 0.6, 0.4), Stage(112, 4, 0.27, 0.4, 0.4, batch=32)),
@@ -170,7 +176,7 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
     },
     "vgg16": {
         "final": Recipe(
-            *("vgg16", "fer2013"),
+            *_network_and_labels("vgg16"),
             (Stage(48, 5), Stage(64, 2, peak=0.5)),
             batch=64,
             lr=0.02,
@@ -186,16 +192,6 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
     # EAC's networks without EAC: the same pictures, steps and draws, but no consistency loss.
     "plain_resnet50": {"final": replace(_EAC_RESNET50, consistency=0.0)},
     "plain_mobilenet_v2": {"final": replace(_EAC_MOBILENET, consistency=0.0)},
-}
-
-#: What people read for each model.
-TITLES: Final[dict[str, str]] = {
-    "resnet50": "ResNet50",
-    "vgg16": "VGG16",
-    "eac_resnet50": "EAC (ResNet-50)",
-    "eac_mobilenet_v2": "EAC (MobileNetV2)",
-    "plain_resnet50": "ResNet-50 on FER+, without EAC",
-    "plain_mobilenet_v2": "MobileNetV2 on FER+, without EAC",
 }
 
 

@@ -11,29 +11,17 @@ import torch.distributed as dist
 
 from fer_models.datasets import rafdb
 from fer_models.datasets.dataset import FaceData
-from fer_models.datasets.loading import load_data
 from fer_models.errors import DatasetError, FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import build_network, multiply_adds
 from fer_models.models.card import ModelCard, write_card
 from fer_models.models.classifier import find_device
 from fer_models.models.weights import save_weights
+from fer_models.registry import LABEL_SETS, MODEL_SPECS, load_dataset
 from fer_models.training.initial_weights import architecture_for, start_from
-from fer_models.training.recipes import RECIPES, TITLES, Recipe, Stage, find_recipe
+from fer_models.training.recipes import RECIPES, Recipe, Stage, find_recipe
 from fer_models.training.trainer import Trainer
 
-LABEL_SETS = {
-    "fer2013": "FER2013",
-    "ferplus": "FER+ (7 expressions, majority)",
-    "rafdb": "RAF-DB",
-    "folder": "class folders",
-}
-_PICTURES = {
-    "fer2013": "FER2013 (Goodfellow et al., 2013), training split: 28,709 grey faces of 48x48 px from web search",
-    "ferplus": "FER2013's training faces with FER+ votes (Barsoum et al., ICMI 2016; labels MIT): 24,941 faces",
-    "rafdb": "RAF-DB (Li et al., CVPR 2017), non-commercial research licence",
-    "folder": "a folder of labelled pictures",
-}
 INTENDED_USE = "Comparing, teaching and studying facial expression recognition on pictures one may use."
 MISUSE = (
     "Not for decisions about people (hiring, policing, education, health, lie or attention detection), not for "
@@ -75,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
     recipe = _adjusted(find_recipe(args.model, args.recipe), args)
     out = args.out or Path("runs") / args.model
     out.mkdir(parents=True, exist_ok=True)
-    train_data = load_data(recipe.labels, args.data, "train", labels_file=args.labels_file, seed=recipe.seed)
-    validation = load_data(recipe.labels, args.data, "validation", labels_file=args.labels_file, seed=recipe.seed)
+    train_data = load_dataset(recipe.labels, args.data, "train", labels_file=args.labels_file, seed=recipe.seed)
+    validation = load_dataset(recipe.labels, args.data, "validation", labels_file=args.labels_file, seed=recipe.seed)
     for each in (train_data, validation):
         _check_square(each)
     device = _device(args.device)
@@ -155,12 +143,12 @@ def _export(trainer: Trainer, args: argparse.Namespace, data: FaceData) -> None:
     sha256 = save_weights(network, out / f"{args.model}.safetensors")
     card = ModelCard(
         name=args.model,
-        title=TITLES[args.model],
+        title=MODEL_SPECS[args.model].title,
         architecture=recipe.architecture,
         labels=EXPRESSIONS,
         input=recipe.input(recipe.stages[-1].size),
-        training_labels=LABEL_SETS[data.source],
-        training_data=_PICTURES[data.source],
+        training_labels=LABEL_SETS[data.source].training_labels,
+        training_data=LABEL_SETS[data.source].training_data,
         licence="MIT",
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         multiply_adds=multiply_adds(network, recipe.stages[-1].size),

@@ -6,19 +6,21 @@ import numpy as np
 import pytest
 
 from fer_models.datasets.duplicates import overlapping
-from fer_models.datasets.loading import load_data
+from fer_models.registry import load_dataset
 
 
 @pytest.mark.shared
 def test_the_literature_counts(fer2013: Path) -> None:
     splits = ("train", "validation", "test")
-    assert [len(load_data("fer2013", fer2013, split)) for split in splits] == [28709, 3589, 3589]
-    assert [len(load_data("ferplus", fer2013, split)) for split in splits] == [24941, 3186, 3137]
+    assert [len(load_dataset("fer2013", fer2013, split)) for split in splits] == [28709, 3589, 3589]
+    assert [len(load_dataset("ferplus", fer2013, split)) for split in splits] == [24941, 3186, 3137]
 
 
 @pytest.mark.shared
 def test_fer2013_counts(fer2013: Path) -> None:
     """Measured once by an independent count: 310 of PrivateTest, 294 of PublicTest."""
-    train, validation, test = (load_data("fer2013", fer2013, split).faces for split in ("train", "validation", "test"))
+    train, validation, test = (
+        load_dataset("fer2013", fer2013, split).faces for split in ("train", "validation", "test")
+    )
     assert overlapping(np.asarray(test), np.asarray(train)).sum() == 310
     assert overlapping(np.asarray(validation), np.asarray(train)).sum() == 294

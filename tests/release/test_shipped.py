@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from fer_models.analyzer import MODELS, WEIGHTS, Analyzer, available_models, load_analyzer
-from fer_models.datasets.loading import load_data
 from fer_models.evaluation.corruptions import CORRUPTIONS, corrupt
 from fer_models.evaluation.evaluate import read_faces
 from fer_models.evaluation.leaderboard import compare
@@ -21,6 +20,7 @@ from fer_models.media.images import read_image
 from fer_models.models.architectures import multiply_adds
 from fer_models.models.card import read_card
 from fer_models.models.weights import sha256_of
+from fer_models.registry import load_dataset
 from fer_models.training.recipes import find_recipe
 
 ROOT = WEIGHTS.parent
@@ -184,7 +184,7 @@ def test_an_example_is_read_as_anybody_would_read_it(shipped: Analyzer) -> None:
 def test_measured_anew_on_some_test_faces(shipped: Analyzer, fer2013: Path) -> None:
     """A hundred faces fed as the app feeds them get the answers on file, and about the same logits."""
     for labels in RESULTS:
-        data = load_data(labels, fer2013, "test")
+        data = load_dataset(labels, fer2013, "test")
         rows = np.arange(0, len(data), len(data) // 100)[:100]
         logits, _ = read_faces(shipped, data.take(rows))
         kept = load_test_predictions(RESULTS[labels].with_suffix(".npz"))
@@ -213,7 +213,7 @@ def test_a_row_of_the_robustness_table_measured_anew(shipped: Analyzer, fer2013:
     told = json.loads((WEIGHTS / "results" / f"robustness_{labels}.json").read_text())
     name, kind, strength = "eac_mobilenet_v2", "low light", 3
     assert told["sha256"][name] == read_card(WEIGHTS / f"{name}.json").sha256
-    data = load_data(labels, fer2013, "test")
+    data = load_dataset(labels, fer2013, "test")
     data = data.take(np.sort(np.random.default_rng(told["seed"]).permutation(len(data))[: told["count"]]))
     generator = np.random.default_rng([told["seed"], list(CORRUPTIONS).index(kind), strength])
     worse = [corrupt(face, kind, strength, generator) for face in data.faces]
@@ -231,7 +231,7 @@ def test_a_row_of_the_noise_table_measured_anew(fer2013: Path) -> None:
     (classifier,) = (
         each for each in load_analyzer(["noise_plain_30_0"], weights=WEIGHTS / "noise").classifiers.values()
     )
-    data = load_data("ferplus", fer2013, "test")
+    data = load_dataset("ferplus", fer2013, "test")
     answers = [EXPRESSIONS.index(answer.label) for answer in classifier.predict([*data.faces])]
     right = float(np.mean(answers == data.targets))
     assert right == pytest.approx(run["last_test_accuracy"], abs=0.003)  # shipped in float16

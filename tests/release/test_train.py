@@ -18,12 +18,12 @@ from torch import nn
 
 from fer_models.__main__ import main
 from fer_models.datasets.dataset import FaceData
-from fer_models.datasets.loading import load_data
 from fer_models.errors import FerError, WeightsError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import PooledClassifier, build_network
 from fer_models.models.card import read_card
 from fer_models.models.weights import load_network
+from fer_models.registry import load_dataset
 from fer_models.training import precision, train
 from fer_models.training.initial_weights import start_from
 from fer_models.training.recipes import RECIPES, Recipe, Stage, find_recipe
@@ -39,7 +39,7 @@ RECIPE = replace(
 
 @pytest.fixture
 def sets(data_dir: Path) -> tuple[FaceData, FaceData]:
-    return load_data("ferplus", data_dir, "train"), load_data("ferplus", data_dir, "validation")
+    return load_dataset("ferplus", data_dir, "train"), load_dataset("ferplus", data_dir, "validation")
 
 
 def trainer(out: Path, recipe: Recipe = RECIPE) -> Trainer:

@@ -17,7 +17,6 @@ from dashboard.attention.figures import curves_figure, effects_figure, regions_f
 from dashboard.attention.report import download_link, face_json, report
 from dashboard.attention.view import MapStyle
 from dashboard.components.analyzed_image import AnalyzedFace, read_faces
-from dashboard.components.charts import STYLES
 from dashboard.components.face_view import ModelDisplay, model_display
 from dashboard.components.jobs import Job, Jobs, Stopped, run_watched
 from explain.arcc import Arcc
@@ -29,6 +28,7 @@ from explain.regions import REGIONS
 from explain.road import Road
 from fer_models.analyzer import MODELS, Analyzer
 from fer_models.expressions import EXPRESSIONS
+from fer_models.registry import model_styles, style_at
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_stacked_bars_hold_the_shares() -> None:
 
 def test_effects_are_changes_in_points() -> None:
     effects = {"vgg16": RegionEffects("fear", 0.8, {"eyes": 0.5, "mouth": 0.9})}
-    (bars,) = effects_figure(effects, {"vgg16": "VGG16"}, {"vgg16": STYLES[1]}).data
+    (bars,) = effects_figure(effects, {"vgg16": "VGG16"}, {"vgg16": style_at(1)}).data
     assert list(bars.x) == ["Eyes", "Mouth"] and list(bars.y) == pytest.approx([-30, 10])
 
 
@@ -99,7 +99,7 @@ def judged() -> Faithfulness:
 
 def test_curves_are_in_percent() -> None:
     both = {name: judged() for name in ("vgg16", "resnet50")}
-    figure = curves_figure(both, {"vgg16": "VGG16", "resnet50": "ResNet50"}, dict(zip(both, STYLES, strict=False)))
+    figure = curves_figure(both, {"vgg16": "VGG16", "resnet50": "ResNet50"}, model_styles(both))
     assert len(figure.data) == 12
     hidden, shown_first = figure.data[:2]
     assert list(hidden.x) == [0, 50, 100] and list(hidden.y) == [100, 50, 0] and list(shown_first.y) == [0, 50, 100]
@@ -113,7 +113,7 @@ def shown_of(name: str) -> Any:
     class Card:
         title = "VGG16"
 
-    return ModelDisplay({name: Card()}, {name: STYLES[1]})  # type: ignore[dict-item]
+    return ModelDisplay({name: Card()}, {name: style_at(1)})  # type: ignore[dict-item]
 
 
 def test_the_report_holds_everything_and_no_face_if_told_so(

@@ -18,9 +18,10 @@ from dashboard.attention.test_set_figures import (
     regions_figure,
 )
 from dashboard.attention.test_set_view import atlas, flip_table, honesty_sentences, notes
-from dashboard.components.charts import STYLES, model_styles
+from dashboard.components.charts import model_styles
 from explain.regions import REGIONS
 from fer_models.models.card import read_card
+from fer_models.registry import style_at
 
 
 def summary(mean: float, low: float | None = None, high: float | None = None) -> dict[str, Any]:
@@ -141,7 +142,7 @@ def test_boxes_hold_the_quantiles(results: AttentionResults) -> None:
     box = figure.data[0]
     found = [values[0] for values in (box.lowerfence, box.q1, box.median, box.q3, box.upperfence, box.mean)]
     assert found == pytest.approx([1.2, 3.2, 4.2, 7.2, 9.2, 5.2])
-    assert [box.marker.color for box in figure.data] == [STYLES[2].colour, STYLES[1].colour]
+    assert [box.marker.color for box in figure.data] == [style_at(2).colour, style_at(1).colour]
     assert "Relative" in figure.layout.xaxis.title.text
     other = consistency_figure(results, ALL, "correlation")
     assert other.data[1].mean[0] == 0.3 and "Correlation" in other.layout.xaxis.title.text
@@ -181,7 +182,7 @@ def test_shares_of_the_regions_in_percent_beside_their_areas(results: AttentionR
     assert list(first.x) == pytest.approx([10, 18, 26, 34, 42, 50])
     assert first.error_x.array[0] == pytest.approx(50)
     assert list(areas.x) == pytest.approx([10, 6, 4, 14, 9, 57])
-    assert (first.marker.color, first.marker.pattern.shape) == (STYLES[2].colour, STYLES[2].pattern)
+    assert (first.marker.color, first.marker.pattern.shape) == (style_at(2).colour, style_at(2).pattern)
     assert [trace.name for trace in regions_figure(results, ALL, "disgust").data] == ["Share of the picture"]
 
 

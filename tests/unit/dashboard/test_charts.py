@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dashboard.components import face_view as markup
 from dashboard.components.analyzed_image import MAX_FACES, agreement_sentence, load_examples, read_faces
-from dashboard.components.charts import STYLES, compare_figure, model_styles
+from dashboard.components.charts import compare_figure, model_styles
 from dashboard.theme import CSS, FOOTER, HEADER
 from fer_models.analyzer import MODELS, Analyzer
 from fer_models.expressions import EXPRESSIONS
@@ -50,50 +50,6 @@ def test_an_expression_that_a_model_does_not_know_has_no_bar() -> None:
     bars = dict(zip(figure.data[0].x, figure.data[0].y, strict=True))
     assert [name for name, value in bars.items() if value is not None] == ["Fear", "Happiness", "Contempt"]
     assert list(bars)[-1] == "Contempt"
-
-
-def test_models_look_the_same_whichever_are_shown() -> None:
-    every = model_styles(MODELS)
-    assert len({style.colour for style in every.values()}) == len({style.pattern for style in every.values()}) == 4
-    for name in MODELS:
-        assert model_styles([name])[name] == every[name]
-    mixed = model_styles(["own", "resnet50", "other"])
-    assert mixed["resnet50"] == every["resnet50"] and len(set(mixed.values())) == 3
-    assert len(model_styles([f"model{number}" for number in range(9)])) == 9
-
-
-# Machado, Oliveira and Fernandes, IEEE TVCG 2009, table 1, severity 1.0; they apply to linear RGB.
-DEFICIENCIES = {
-    "none": np.eye(3),
-    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
-    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
-}
-
-
-@pytest.mark.parametrize("deficiency", DEFICIENCIES)
-def test_the_models_colours_stay_apart_without_colour_vision(deficiency: str) -> None:
-    colours = np.array([[int(style.colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for style in STYLES[:4]])
-    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
-    seen = np.clip(linear @ np.array(DEFICIENCIES[deficiency]).T, 0, 1)
-    encoded = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
-    lab = cv2.cvtColor(encoded[None].astype(np.float32), cv2.COLOR_RGB2Lab)[0]
-    apart = [float(np.linalg.norm(lab[a] - lab[b])) for a in range(4) for b in range(a)]
-    assert min(apart) > 30  # 2 to 3 is what an observer just notices; the patterns come on top
-
-
-def luminance(colour: str) -> float:
-    channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])
-
-
-@pytest.mark.parametrize("surface", ["#ffffff", "#1c1c20"])
-def test_the_models_colours_show_on_light_and_dark_surfaces(surface: str) -> None:
-    assert f"--fer-surface: {surface};" in CSS
-    for style in STYLES:
-        pair = sorted((luminance(style.colour), luminance(surface)))
-        assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 2
 
 
 @pytest.mark.parametrize(

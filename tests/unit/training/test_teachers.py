@@ -8,16 +8,16 @@ import pytest
 import torch
 
 from fer_models.analyzer import Analyzer
-from fer_models.datasets.loading import load_data
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import build_network
+from fer_models.registry import load_dataset
 from fer_models.training.recipes import Recipe, Stage
 from fer_models.training.teachers import with_teachers
 from fer_models.training.trainer import Trainer
 
 
 def test_a_target_lies_between_the_label_and_the_teachers_by_name(analyzer: Analyzer, data_dir: Path) -> None:
-    data = load_data("fer2013", data_dir, "validation")
+    data = load_dataset("fer2013", data_dir, "validation")
     teachers = [analyzer.classifiers["resnet50"], analyzer.classifiers["vgg16"]]  # their labels differ in order
     soft = with_teachers(data, teachers, 0.25, precision="fp32").soft
     assert soft is not None and soft.dtype == np.float32
@@ -32,7 +32,7 @@ def test_a_target_lies_between_the_label_and_the_teachers_by_name(analyzer: Anal
 
 
 def test_without_a_share_the_labels_stay(analyzer: Analyzer, data_dir: Path) -> None:
-    data = load_data("ferplus", data_dir, "validation")
+    data = load_dataset("ferplus", data_dir, "validation")
     hard = with_teachers(data, [analyzer.classifiers["vgg16"]], 0.0).soft
     soft = with_teachers(data, [analyzer.classifiers["vgg16"]], 0.0, soft=True).soft
     assert hard is not None and soft is not None and data.soft is not None

@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_models.datasets.loading import load_data
 from fer_models.errors import DatasetError, UnknownNameError
 from fer_models.expressions import EXPRESSIONS, expression
+from fer_models.registry import load_dataset
 
 PIXELS = " ".join(["7"] * 2304)
 HEADER = "emotion,pixels,Usage"
@@ -26,28 +26,28 @@ def names_of(targets: NDArray[np.int64]) -> list[str]:
 
 def test_fer2013_maps_native_labels_by_name_and_splits_by_usage(tmp_path: Path) -> None:
     write_fer2013(tmp_path, [f"{label},{PIXELS},Training" for label in range(7)] + [f"3,{PIXELS},PrivateTest"])
-    data = load_data("fer2013", tmp_path, "Training")
+    data = load_dataset("fer2013", tmp_path, "Training")
     assert names_of(data.targets) == ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"]
     assert data.pixels().shape == (7, 1, 48, 48)
-    test = load_data("fer2013", tmp_path, "test")
+    test = load_dataset("fer2013", tmp_path, "test")
     assert names_of(test.targets) == ["happiness"]
     assert test.rows.tolist() == [7]
 
 
 def test_fer2013_second_reading_comes_from_a_cache_that_notices_changes(tmp_path: Path) -> None:
     write_fer2013(tmp_path, [f"0,{PIXELS},Training"])
-    first = load_data("fer2013", tmp_path, "train")
+    first = load_dataset("fer2013", tmp_path, "train")
     assert (tmp_path / ".fer2013.npz").is_file()
-    assert (load_data("fer2013", tmp_path, "train").faces[0] == first.faces[0]).all()
+    assert (load_dataset("fer2013", tmp_path, "train").faces[0] == first.faces[0]).all()
     write_fer2013(tmp_path, [f"3,{PIXELS},Training", f"4,{PIXELS},Training"])
-    assert names_of(load_data("fer2013", tmp_path, "train").targets) == ["happiness", "sadness"]
+    assert names_of(load_dataset("fer2013", tmp_path, "train").targets) == ["happiness", "sadness"]
 
 
 def test_a_damaged_cache_is_replaced(tmp_path: Path) -> None:
     write_fer2013(tmp_path, [f"0,{PIXELS},Training"])
     (tmp_path / ".fer2013.npz").write_bytes(b"PK\x03\x04 cut short")
-    assert len(load_data("fer2013", tmp_path, "train")) == 1
-    assert len(load_data("fer2013", tmp_path, "train")) == 1
+    assert len(load_dataset("fer2013", tmp_path, "train")) == 1
+    assert len(load_dataset("fer2013", tmp_path, "train")) == 1
 
 
 @pytest.mark.parametrize(
@@ -68,26 +68,26 @@ def test_a_damaged_cache_is_replaced(tmp_path: Path) -> None:
 def test_a_wrong_row_is_named(tmp_path: Path, row: str, message: str) -> None:
     write_fer2013(tmp_path, [f"0,{PIXELS},Training", row])
     with pytest.raises(DatasetError) as caught:
-        load_data("fer2013", tmp_path, "train")
+        load_dataset("fer2013", tmp_path, "train")
     assert "fer2013.csv" in str(caught.value)
     assert message in str(caught.value)
 
 
 def test_missing_file_columns_and_rows(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="There is no .*fer2013.csv"):
-        load_data("fer2013", tmp_path, "train")
+        load_dataset("fer2013", tmp_path, "train")
     (tmp_path / "fer2013.csv").write_text("label,pixels,Usage\n")
     with pytest.raises(DatasetError, match="missing: emotion"):
-        load_data("fer2013", tmp_path, "train")
+        load_dataset("fer2013", tmp_path, "train")
     (tmp_path / "fer2013.csv").write_text(HEADER + "\n")
     with pytest.raises(DatasetError, match="no rows below the header"):
-        load_data("fer2013", tmp_path, "train")
+        load_dataset("fer2013", tmp_path, "train")
     with pytest.raises(DatasetError, match="There is no folder"):
-        load_data("fer2013", tmp_path / "nowhere", "train")
+        load_dataset("fer2013", tmp_path / "nowhere", "train")
     with pytest.raises(UnknownNameError, match="Unknown split 'exam'"):
-        load_data("fer2013", tmp_path, "exam")
+        load_dataset("fer2013", tmp_path, "exam")
     with pytest.raises(UnknownNameError, match="Unknown label set 'affectnet'"):
-        load_data("affectnet", tmp_path, "train")
+        load_dataset("affectnet", tmp_path, "train")
 
 
 def test_ferplus_majority_by_hand(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_ferplus_majority_by_hand(tmp_path: Path) -> None:
     write_fer2013(tmp_path, [f"0,{PIXELS},PublicTest"] * len(votes))
     lines = [VOTE_HEADER, *(f"PublicTest,f.png,{row}" for row in votes)]
     (tmp_path / "fer2013new.csv").write_text("\n".join(lines) + "\n")
-    data = load_data("ferplus", tmp_path, "PublicTest")
+    data = load_dataset("ferplus", tmp_path, "PublicTest")
     assert names_of(data.targets) == [name for name in votes.values() if name]
     assert data.rows.tolist() == [0, 1, 7]
     assert data.soft is not None
@@ -120,10 +120,10 @@ def test_ferplus_refuses_files_that_do_not_belong_together(tmp_path: Path) -> No
     write_fer2013(tmp_path, [f"0,{PIXELS},Training"] * 2)
     (tmp_path / "fer2013new.csv").write_text(f"{VOTE_HEADER}\nTraining,f.png,0,9,0,0,0,0,0,0,0,0\n")
     with pytest.raises(DatasetError, match="expected 2 rows .* got 1 rows"):
-        load_data("ferplus", tmp_path, "train")
+        load_dataset("ferplus", tmp_path, "train")
     (tmp_path / "fer2013new.csv").write_text(f"{VOTE_HEADER}\nTraining,f.png,0,many,0,0,0,0,0,0,0,0\n")
     with pytest.raises(DatasetError, match="line 2: expected ten whole numbers"):
-        load_data("ferplus", tmp_path, "train")
+        load_dataset("ferplus", tmp_path, "train")
 
 
 def make_rafdb(root: Path, entries: list[tuple[str, int]]) -> None:
@@ -138,13 +138,13 @@ def make_rafdb(root: Path, entries: list[tuple[str, int]]) -> None:
 def test_rafdb_labels_and_seeded_validation(tmp_path: Path) -> None:
     train = [(f"train_{i:05d}.jpg", i % 7 + 1) for i in range(20)]
     make_rafdb(tmp_path, train + [("test_0001.jpg", 1), ("test_0002.jpg", 7)])
-    test = load_data("rafdb", tmp_path, "test")
+    test = load_dataset("rafdb", tmp_path, "test")
     assert names_of(test.targets) == ["surprise", "neutral"]
     assert test.pixels().shape == (2, 3, 100, 100)
-    parts = [load_data("rafdb", tmp_path, split, seed=1) for split in ("train", "validation")]
+    parts = [load_dataset("rafdb", tmp_path, split, seed=1) for split in ("train", "validation")]
     assert [len(part) for part in parts] == [18, 2]
     assert sorted(np.concatenate([part.rows for part in parts])) == list(range(20))
-    again = load_data("rafdb", tmp_path, "validation", seed=1)
+    again = load_dataset("rafdb", tmp_path, "validation", seed=1)
     assert (again.rows == parts[1].rows).all()
     native = ["surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"]
     assert names_of(parts[0].targets) == [native[row % 7] for row in parts[0].rows]
@@ -154,28 +154,28 @@ def test_rafdb_noise_list_and_errors(tmp_path: Path) -> None:
     make_rafdb(tmp_path, [("train_00001.jpg", 1), ("train_00002.jpg", 2), ("test_0001.jpg", 3)])
     labels = tmp_path / "EmoLabel"
     (labels / "noise01.txt").write_text("train_00001.jpg 4\ntrain_00002.jpg 4\ntest_0001.jpg 3\n")
-    noisy = load_data("rafdb", tmp_path, "train", labels_file="noise01.txt")
+    noisy = load_dataset("rafdb", tmp_path, "train", labels_file="noise01.txt")
     assert names_of(noisy.targets) == ["happiness"]
     (labels / "noise02.txt").write_text("train_00001.jpg 8\n")
     with pytest.raises(DatasetError, match="noise02.txt, line 1: expected .* label in 1..7"):
-        load_data("rafdb", tmp_path, "train", labels_file="noise02.txt")
+        load_dataset("rafdb", tmp_path, "train", labels_file="noise02.txt")
     with pytest.raises(DatasetError, match="There is no .*noise03.txt"):
-        load_data("rafdb", tmp_path, "train", labels_file="noise03.txt")
+        load_dataset("rafdb", tmp_path, "train", labels_file="noise03.txt")
     (tmp_path / "Image" / "aligned" / "test_0001_aligned.jpg").unlink()
     with pytest.raises(DatasetError, match="line 3: there is no .*test_0001_aligned.jpg"):
-        load_data("rafdb", tmp_path, "test")
+        load_dataset("rafdb", tmp_path, "test")
 
 
 def test_class_folders(tmp_path: Path) -> None:
     for folder in ("Angry", "happy", "neutral"):
         (tmp_path / "test" / folder).mkdir(parents=True)
         Image.new("L", (48, 48), 9).save(tmp_path / "test" / folder / "a.png")
-    data = load_data("folder", tmp_path, "test")
+    data = load_dataset("folder", tmp_path, "test")
     assert names_of(data.targets) == ["anger", "happiness", "neutral"]
     assert data.names == ("test/Angry/a.png", "test/happy/a.png", "test/neutral/a.png")
     (tmp_path / "test" / "bored").mkdir()
     with pytest.raises(DatasetError, match="bored: the folder's name is no expression"):
-        load_data("folder", tmp_path, "test")
+        load_dataset("folder", tmp_path, "test")
 
 
 def test_class_folders_without_a_validation_folder_share_the_training_pictures(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_class_folders_without_a_validation_folder_share_the_training_pictures(t
             folder = tmp_path / base / "fear"
             folder.mkdir(parents=True, exist_ok=True)
             Image.new("L", (48, 48), index).save(folder / f"{index}.png")
-    parts = [load_data("folder", tmp_path, split) for split in ("train", "validation", "test")]
+    parts = [load_dataset("folder", tmp_path, split) for split in ("train", "validation", "test")]
     assert [len(part) for part in parts] == [9, 1, 10]
     assert not set(parts[0].names or ()) & set(parts[1].names or ())
     assert all(name.startswith("train/") for name in (*(parts[0].names or ()), *(parts[1].names or ())))
@@ -194,7 +194,7 @@ def test_class_folders_of_photos_of_several_sizes(tmp_path: Path) -> None:
     for side, folder in ((30, "fear"), (60, "sad")):
         (tmp_path / folder).mkdir()
         Image.new("RGB", (side, side), (side, 0, 0)).save(tmp_path / folder / "a.png")
-    data = load_data("folder", tmp_path, "test")
+    data = load_dataset("folder", tmp_path, "test")
     assert [face.shape for face in data.faces] == [(30, 30, 3), (60, 60, 3)]
     assert data.pixels(40).shape == (2, 3, 40, 40)
     assert data.take(np.array([1])).names == ("sad/a.png",)
@@ -202,10 +202,10 @@ def test_class_folders_of_photos_of_several_sizes(tmp_path: Path) -> None:
 
 def test_an_empty_folder_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="expected one folder per expression"):
-        load_data("folder", tmp_path, "test")
+        load_dataset("folder", tmp_path, "test")
     (tmp_path / "fear").mkdir()
     with pytest.raises(DatasetError, match="hold no picture"):
-        load_data("folder", tmp_path, "test")
+        load_dataset("folder", tmp_path, "test")
 
 
 @pytest.mark.parametrize(("native", "word"), [("Happy", "happiness"), (" angry ", "anger"), ("NEUTRAL", "neutral")])

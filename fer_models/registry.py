@@ -1,0 +1,202 @@
+"""The models and label sets of this project, each declared once; cards, commands, charts and tabs read them here."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from fer_models.datasets.dataset import FaceData, split_name
+from fer_models.datasets.fer2013 import load_fer2013, load_ferplus
+from fer_models.datasets.folders import load_folder
+from fer_models.datasets.rafdb import LABELS, load_rafdb
+from fer_models.errors import DatasetError, UnknownNameError
+from fer_models.models.ensemble import ENSEMBLE
+
+
+@dataclass(frozen=True)
+class ModelStyle:
+    """How a model looks in every chart, legend and column. Colour and shape differ, so that either is enough.
+
+    Attributes:
+        colour: "#rrggbb".
+        pattern: of bars and swatches, a Plotly pattern shape; "" is solid.
+        marker: of points, a Plotly marker symbol.
+        dash: of lines, a Plotly dash style.
+    """
+
+    colour: str
+    pattern: str = ""
+    marker: str = "circle"
+    dash: str = "solid"
+
+
+#: The first four are at least 30 apart (CIE 1976 Lab) with full colour vision, protanopia, deuteranopia and tritanopia.
+#: The others are at least 16 apart, and colours that share a shape at least 30. Every colour has a contrast of at least
+#: 2 on the light and on the dark surface. All of this is tested.
+_COLOURS: Final = (
+    *("#33BBEE", "#C2185B", "#D89000", "#6A3FE0", "#009988", "#881188"),
+    *("#886622", "#CCAA77", "#8888FF", "#EE33BB", "#990066", "#9933BB"),
+)
+#: Pattern, marker and dash. Their number shares no factor with that of the colours, so all pairs occur before one does
+#: twice.
+_SHAPES: Final = (
+    ("", "circle", "solid"),
+    ("/", "square", "dash"),
+    (".", "diamond", "dot"),
+    ("x", "x", "dashdot"),
+    ("-", "triangle-up", "longdash"),
+    ("\\", "triangle-down", "12px,4px,4px,4px"),
+    ("|", "pentagon", "2px,7px"),
+)
+ENSEMBLE_STYLE: Final = ModelStyle("#808080", "+", "cross", "longdashdot")
+
+
+def style_at(position: int) -> ModelStyle:
+    """The style of the model at a position, counted from 0. The first 84 all differ."""
+    return ModelStyle(_COLOURS[position % len(_COLOURS)], *_SHAPES[position % len(_SHAPES)])
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model that this project trains.
+
+    Attributes:
+        name: what commands, files and the API call it, such as "eac_resnet50".
+        title: what people read, such as "EAC (ResNet-50)".
+        architecture: a key of `fer_models.models.architectures.ARCHITECTURES`.
+        label_set: the label set it is trained on, a key of `LABEL_SETS`.
+        recipe: its default recipe, a key of `fer_models.training.recipes.RECIPES[name]`.
+        style: how it looks in charts; None for a baseline, which takes the next free style where it is shown.
+    """
+
+    name: str
+    title: str
+    architecture: str
+    label_set: str
+    recipe: str = "final"
+    style: ModelStyle | None = None
+
+
+#: By name, in the order in which every table and chart shows them. Baselines come last: they are trained for comparison
+#: alone and their weights are not shipped.
+MODEL_SPECS: Final[Mapping[str, ModelSpec]] = MappingProxyType(
+    {
+        spec.name: spec
+        for spec in (
+            ModelSpec("resnet50", "ResNet50", "resnet50", "fer2013", style=style_at(0)),
+            ModelSpec("vgg16", "VGG16", "vgg16", "fer2013", style=style_at(1)),
+            ModelSpec("eac_resnet50", "EAC (ResNet-50)", "resnet50", "ferplus", style=style_at(2)),
+            ModelSpec("eac_mobilenet_v2", "EAC (MobileNetV2)", "mobilenet_v2", "ferplus", style=style_at(3)),
+            ModelSpec("plain_resnet50", "ResNet-50 on FER+, without EAC", "resnet50", "ferplus"),
+            ModelSpec("plain_mobilenet_v2", "MobileNetV2 on FER+, without EAC", "mobilenet_v2", "ferplus"),
+        )
+    }
+)
+#: Names of the models whose weights are shipped, in their order.
+MODELS: Final = tuple(spec.name for spec in MODEL_SPECS.values() if spec.style)
+
+
+def model_styles(names: Iterable[str]) -> dict[str, ModelStyle]:
+    """The style of each model by name, and of the ensemble.
+
+    The shipped models always look the same. Every other model takes the next style that is none of theirs, in the order
+    of the names.
+    """
+    fixed = {ENSEMBLE: ENSEMBLE_STYLE} | {spec.name: spec.style for spec in MODEL_SPECS.values() if spec.style}
+    names = list(dict.fromkeys(names))
+    others = [name for name in names if name not in fixed]
+    styles = fixed | {name: style_at(len(MODELS) + position) for position, name in enumerate(others)}
+    return {name: styles[name] for name in names}
+
+
+@dataclass(frozen=True)
+class LabelSetSpec:
+    """Labelled faces that models are trained or measured on.
+
+    Attributes:
+        name: what commands and files call it, such as "ferplus".
+        title: what people read, such as "FER+".
+        training_labels: what the card of a model trained on it says about the labels.
+        training_data: what that card says about the pictures, their origin and licence.
+        loader: reads one split. Takes the folder, the split, the name of another label list (RAF-DB only) or None, and
+            the seed of a held-out validation split.
+        pictures: name of the label set that these pictures come from, if another: FER+ relabels FER2013's pictures.
+    """
+
+    name: str
+    title: str
+    training_labels: str
+    training_data: str
+    loader: Callable[[Path, str, str | None, int], FaceData]
+    pictures: str | None = None
+
+
+#: By name.
+LABEL_SETS: Final[Mapping[str, LabelSetSpec]] = MappingProxyType(
+    {
+        spec.name: spec
+        for spec in (
+            LabelSetSpec(
+                "fer2013",
+                "FER2013",
+                "FER2013",
+                "FER2013 (Goodfellow et al., 2013), training split: 28,709 grey faces of 48x48 px from web search",
+                lambda root, split, _labels_file, _seed: load_fer2013(root, split_name(split)),
+            ),
+            LabelSetSpec(
+                "ferplus",
+                "FER+",
+                "FER+ (7 expressions, majority)",
+                "FER2013's training faces with FER+ votes (Barsoum et al., ICMI 2016; labels MIT): 24,941 faces",
+                lambda root, split, _labels_file, _seed: load_ferplus(root, split_name(split)),
+                pictures="fer2013",
+            ),
+            LabelSetSpec(
+                "rafdb",
+                "RAF-DB",
+                "RAF-DB",
+                "RAF-DB (Li et al., CVPR 2017), non-commercial research licence",
+                lambda root, split, labels_file, seed: load_rafdb(root, split_name(split), labels_file or LABELS, seed),
+            ),
+            LabelSetSpec(
+                "folder",
+                "Class folders",
+                "class folders",
+                "a folder of labelled pictures",
+                lambda root, split, _labels_file, seed: load_folder(root, split, seed),
+            ),
+        )
+    }
+)
+#: Label sets of FER2013's pictures: cut-out faces of one size with their landmarks on the alignment template. Their
+#: splits share near duplicates. The leaderboard shows their test splits.
+FER2013_LABEL_SETS: Final = tuple(name for name, spec in LABEL_SETS.items() if "fer2013" in (name, spec.pictures))
+
+
+def load_dataset(name: str, root: Path, split: str, *, labels_file: str | None = None, seed: int = 0) -> FaceData:
+    """The labelled faces of one split, every label mapped to the one vocabulary by name.
+
+    | name    | files below the folder                                                        |
+    |---------|-------------------------------------------------------------------------------|
+    | fer2013 | fer2013.csv (Kaggle: emotion,pixels,Usage)                                    |
+    | ferplus | fer2013.csv and fer2013new.csv (the FER+ votes, row for row)                  |
+    | rafdb   | EmoLabel/list_patition_label.txt or a noise file, Image/aligned/*_aligned.jpg |
+    | folder  | SPLIT/CLASS/picture or CLASS/picture                                          |
+
+    Args:
+        name: a key of `LABEL_SETS`.
+        root: the folder that holds the dataset's files.
+        split: "train", "validation" or "test", or as the dataset calls it (such as "PrivateTest").
+        labels_file: for RAF-DB, another label list in EmoLabel/, such as "noise01.txt".
+        seed: of the held-out validation split where the dataset has none of its own.
+
+    Raises:
+        DatasetError: a file is missing or malformed; the message names file, row and the expected shape.
+        UnknownNameError: no such label set or split.
+    """
+    if name not in LABEL_SETS:
+        raise UnknownNameError("label set", name, LABEL_SETS)
+    if not root.is_dir():
+        raise DatasetError(f"There is no folder {root}. Give the folder that holds the dataset's files.")
+    return LABEL_SETS[name].loader(root, split, labels_file, seed)

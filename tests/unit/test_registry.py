@@ -1,0 +1,122 @@
+"""Models and label sets are declared once, and any number of models can be told apart."""
+
+import json
+from itertools import combinations
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from dashboard.theme import CSS
+from fer_models.models.architectures import ARCHITECTURES
+from fer_models.models.ensemble import ENSEMBLE
+from fer_models.registry import (
+    ENSEMBLE_STYLE,
+    FER2013_LABEL_SETS,
+    LABEL_SETS,
+    MODEL_SPECS,
+    MODELS,
+    ModelStyle,
+    model_styles,
+    style_at,
+)
+from fer_models.training.recipes import RECIPES
+
+WEIGHTS = Path(__file__).parents[2] / "weights"
+TWELVE = [style_at(position) for position in range(12)]
+
+# Machado, Oliveira and Fernandes, IEEE TVCG 2009, table 1, severity 1.0; they apply to linear RGB.
+DEFICIENCIES = {
+    "none": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+
+
+def test_every_model_has_what_its_spec_names() -> None:
+    assert [*MODEL_SPECS][: len(MODELS)] == [*MODELS]
+    assert set(RECIPES) == set(MODEL_SPECS)
+    for name, spec in MODEL_SPECS.items():
+        assert spec.name == name and spec.architecture in ARCHITECTURES and spec.label_set in LABEL_SETS
+        recipe = RECIPES[name][spec.recipe]
+        assert (recipe.architecture, recipe.labels) == (spec.architecture, spec.label_set)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_shipped_cards_say_what_the_registry_says(name: str) -> None:
+    card = json.loads((WEIGHTS / f"{name}.json").read_text(encoding="utf-8"))
+    spec = MODEL_SPECS[name]
+    labels = LABEL_SETS[spec.label_set]
+    assert (card["title"], card["architecture"]) == (spec.title, spec.architecture)
+    assert (card["training_labels"], card["training_data"]) == (labels.training_labels, labels.training_data)
+
+
+def test_two_label_sets_share_fer2013s_pictures() -> None:
+    assert all(spec.name == name for name, spec in LABEL_SETS.items())
+    assert FER2013_LABEL_SETS == ("fer2013", "ferplus")
+
+
+def test_models_look_the_same_whichever_are_shown() -> None:
+    every = model_styles(MODELS)
+    assert len({style.colour for style in every.values()}) == len({style.pattern for style in every.values()}) == 4
+    for name in MODELS:
+        assert model_styles([name]) == {name: every[name]}
+    mixed = model_styles(["own", "resnet50", ENSEMBLE, "other"])
+    assert [*mixed] == ["own", "resnet50", ENSEMBLE, "other"]
+    assert mixed["resnet50"] == every["resnet50"] and mixed[ENSEMBLE] == ENSEMBLE_STYLE
+    assert [mixed["own"], mixed["other"]] == TWELVE[4:6]
+    assert model_styles(["own", "other"]) == {"own": TWELVE[4], "other": TWELVE[5]}
+
+
+def test_eighty_four_models_all_look_different() -> None:
+    styles = [ENSEMBLE_STYLE, *(style_at(position) for position in range(84))]
+    assert len(set(styles)) == 85
+    assert len({(style.colour, style.pattern) for style in styles}) == 85
+
+
+def test_shapes_go_together() -> None:
+    shapes = {(style.pattern, style.marker, style.dash) for style in [*TWELVE, ENSEMBLE_STYLE]}
+    for channel in zip(*shapes, strict=True):
+        assert len(set(channel)) == len(shapes) == 8
+
+
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+def test_twelve_models_stay_apart_without_colour_vision(deficiency: str) -> None:
+    lab = seen_colours(TWELVE, np.array(DEFICIENCIES[deficiency]))
+    for first, second in combinations(range(12), 2):
+        distance = float(np.linalg.norm(lab[first] - lab[second]))
+        # 2 to 3 is what an observer just notices. The pattern comes on top, unless it is the same.
+        same_shape = TWELVE[first].pattern == TWELVE[second].pattern
+        assert distance > (30 if same_shape or second < 4 else 16), (TWELVE[first], TWELVE[second])
+
+
+def seen_colours(styles: list[ModelStyle], deficiency: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The colours as people with a deficiency see them, (N, 3) CIE 1976 Lab."""
+    colours = np.array([[int(style.colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for style in styles])
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ deficiency.T, 0, 1)
+    encoded = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+    return np.asarray(cv2.cvtColor(encoded[None].astype(np.float32), cv2.COLOR_RGB2Lab)[0])
+
+
+def luminance(colour: str) -> float:
+    channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("surface", ["#ffffff", "#1c1c20"])
+def test_the_colours_show_on_light_and_dark_surfaces(surface: str) -> None:
+    assert f"--fer-surface: {surface};" in CSS
+    for style in [*TWELVE, ENSEMBLE_STYLE]:
+        pair = sorted((luminance(style.colour), luminance(surface)))
+        assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 2
+
+
+def test_every_pattern_has_a_swatch() -> None:
+    for style in [*TWELVE[1:7], ENSEMBLE_STYLE]:
+        escaped = style.pattern.replace("\\", "\\\\")
+        assert f'.fer-swatch[data-pattern="{escaped}"]' in CSS
