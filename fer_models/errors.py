@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 class FerError(Exception):
-    """Base of all errors that a user can act on. Its message is fit to be shown."""
+    """Base of all errors that a user can act on; the message may be shown as it is."""
 
 
 class ImageError(FerError):
@@ -20,7 +20,7 @@ class DatasetError(FerError):
 
 
 class BatchError(FerError):
-    """A batch cannot be read or written: its folder or zip, its journal, its output."""
+    """A batch cannot be read or written: its folder or zip, its checkpoint, its output."""
 
 
 class WeightsError(FerError):

@@ -18,7 +18,7 @@ def to_json(image: NDArray[np.uint8], analyses: Sequence[FaceAnalysis]) -> dict[
                     "models": {NAME: {"label", "probabilities": {EXPRESSION: p}, "latency_ms"}}}]}
 
     Boxes are in source pixels, to 1/100 of one. Probabilities keep their precision, come in the vocabulary's order and
-    sum to 1 within a model. An expression a model was not trained on is absent, not 0: it was never judged.
+    sum to 1 within a model. An expression that a model does not know is absent, not 0.
 
     Args:
         image: (H, W, 3) uint8 RGB.

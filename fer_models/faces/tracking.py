@@ -1,4 +1,4 @@
-"""Tracker: which face of this frame is which face of the frames before it."""
+"""Tracker: which face in this frame continues which face of earlier frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 
 from fer_models.results import Face
 
-#: Faces remembered at most; the one seen longest ago goes first. More than any frame has faces that can be told apart.
+#: At most this many faces are remembered; the one seen longest ago is dropped first.
 MEMORY: Final = 256
 #: Side in px of the grey thumbnail that stands for a face's appearance: at 12 px the crops of two people correlate
 #: below 0.52 in 95 % of the pairs of 600 FER2013 faces, a crop and itself moved by 2 px of 48 above 0.75 in 99 %.
@@ -40,7 +40,7 @@ class Seen(Protocol):
 class _Track:
     number: int
     box: NDArray[np.float32]
-    look: NDArray[np.float32]
+    appearance: NDArray[np.float32]
     seen_s: float
     update: int
 
@@ -87,46 +87,46 @@ class Tracker:
         self._updates += 1
         self._tracks = [track for track in self._tracks if self._now - track.seen_s <= self.forget_s]
         boxes = np.array([seen.face.box for seen in analyses], np.float32).reshape(-1, 4)
-        looks = np.array([_look(seen.crop) for seen in analyses], np.float32).reshape(-1, _SIDE * _SIDE)
-        matched = self._match(boxes, looks)
-        return [self._note(matched.get(row), boxes[row], looks[row]) for row in range(len(analyses))]
+        appearances = np.array([_appearance(seen.crop) for seen in analyses], np.float32).reshape(-1, _SIDE * _SIDE)
+        matched = self._match(boxes, appearances)
+        return [self._remember(matched.get(row), boxes[row], appearances[row]) for row in range(len(analyses))]
 
-    def _match(self, boxes: NDArray[np.float32], looks: NDArray[np.float32]) -> dict[int, _Track]:
+    def _match(self, boxes: NDArray[np.float32], appearances: NDArray[np.float32]) -> dict[int, _Track]:
         """Row of a face -> the track it continues."""
         tracks = list(self._tracks)
         if not tracks or not len(boxes):
             return {}
-        alike = looks @ np.array([track.look for track in tracks]).T
-        blank = np.logical_or.outer(~looks.any(1), [not track.look.any() for track in tracks])
-        alike = np.where(blank, _UNLIKE, alike)
+        similarity = appearances @ np.array([track.appearance for track in tracks]).T
+        blank = np.logical_or.outer(~appearances.any(1), [not track.appearance.any() for track in tracks])
+        similarity = np.where(blank, _UNLIKE, similarity)
         overlap, apart = _places(boxes, np.array([track.box for track in tracks]))
         recent = np.array(
             [track.update == self._updates - 1 or self._now - track.seen_s <= _RECENT_S for track in tracks]
         )
         near = recent & (apart <= _REACH)
         place = np.where(near, (overlap + 1 - apart / _REACH) / 2, 0)
-        allowed = (near & (alike >= _UNLIKE)) | (alike >= _ALIKE)
+        allowed = (near & (similarity >= _UNLIKE)) | (similarity >= _ALIKE)
         # Appearance counts double: when people cross, the place favours the wrong one.
-        score = np.where(allowed, 2 * alike + place, 0)
+        score = np.where(allowed, 2 * similarity + place, 0)
         rows, columns = linear_sum_assignment(score, maximize=True)
         pairs = zip(rows.tolist(), columns.tolist(), strict=True)
         return {row: tracks[column] for row, column in pairs if allowed[row, column]}
 
-    def _note(self, track: _Track | None, box: NDArray[np.float32], look: NDArray[np.float32]) -> int:
+    def _remember(self, track: _Track | None, box: NDArray[np.float32], appearance: NDArray[np.float32]) -> int:
         """Remember a face where and as it is now; its number."""
         if track is None:
-            track = _Track(self._next, box, look, self._now, self._updates)
+            track = _Track(self._next, box, appearance, self._now, self._updates)
             self._next += 1
         else:
             # The mean of now and before: one blurred frame must not replace a face's appearance.
-            track.box, track.look = box, _unit(track.look + look)
+            track.box, track.appearance = box, _unit(track.appearance + appearance)
             track.seen_s, track.update = self._now, self._updates
             self._tracks = [other for other in self._tracks if other is not track]
         self._tracks = [*self._tracks, track][-MEMORY:]  # the last seen is last
         return track.number
 
 
-def _look(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _appearance(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(144,) float32 of mean 0 and length 1, so that a product of two is their correlation; zeros if it is flat."""
     grey = crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()

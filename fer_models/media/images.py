@@ -15,10 +15,10 @@ from fer_models.errors import ImageError
 
 #: Largest picture that is decoded, in pixels: a 64-megapixel photo, 192 MB as RGB. Larger ones are refused by header.
 MAX_PIXELS: Final = 64_000_000
-#: Smallest side in pixels: below this no expression can be read, even if the face fills the picture.
+#: Smallest side in pixels: below it no expression can be recognised, even if the face fills the picture.
 MIN_SIDE: Final = 16
 
-#: How the files of those formats are called: what is taken for a picture in a folder or a zip.
+#: File name suffixes of those formats: what counts as a picture in a folder or a zip.
 SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 )

@@ -1,7 +1,7 @@
 """The networks: convolutional features, global average pooling, one linear head.
 
-This project's own give 7x7 feature maps at 112 px: ResNet-50 and MobileNetV2 keep stride 1 in their last strided stage,
-VGG-16 goes without its last pooling. Those for other systems' weights give 7x7 at 224 px. With a pooled linear head,
+This project's own give 7x7 feature maps at 112 px: ResNet-50 and MobileNetV2 have stride 1 in their last strided stage,
+VGG-16 has no last pooling. Those for external weights give 7x7 at 224 px. With a pooled linear head,
 the class attention map (Zhou et al., CVPR 2016) is the head's class weights times the features, so no hook and no
 backward pass is needed to see it.
 """
@@ -42,7 +42,7 @@ class PooledClassifier(nn.Module):
 
 
 def multiply_adds(network: PooledClassifier, size: int) -> int:
-    """Multiplications with addition in one forward pass of one face of `size` px: convolutions and the linear head."""
+    """Multiply-adds of one forward pass for one face of `size` px: convolutions and the linear head."""
     device = network.fc.weight.device
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network.eval()(torch.zeros(1, 3, size, size, device=device))

@@ -1,4 +1,4 @@
-"""Baselines: networks trained for comparison alone, whose weights lie outside of weights/ and are not shipped."""
+"""Baselines: networks trained only for comparison; their weights lie outside weights/ and are not shipped."""
 
 import argparse
 from collections.abc import Collection, Sequence
@@ -16,8 +16,8 @@ def add_baseline_argument(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="FILE",
-        help="weights (.safetensors, with the card beside) of networks that are measured too, but are no models of "
-        "this project: they are marked, and left out of the models' mean",
+        help="weights (.safetensors, with the card beside them) of networks to measure too that are not models of "
+        "this project: they are marked, and left out of the ensemble",
     )
 
 
@@ -26,7 +26,7 @@ def load_baselines(paths: Sequence[Path], taken: Collection[str], device: str = 
 
     Args:
         paths: each a NAME.safetensors with NAME.json beside it.
-        taken: names of models that are loaded already.
+        taken: names of models that are already loaded.
         device: as for `load_classifier`.
 
     Raises:

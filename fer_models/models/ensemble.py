@@ -1,4 +1,4 @@
-"""The ensemble: the mean of what the models say, each after its own temperature."""
+"""The ensemble: the mean of the models' probabilities, each after its own temperature."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fer_models.expressions import in_display_order
 from fer_models.results import Prediction
 
-#: What commands, files and the page call it.
+#: Its name in commands and files, and its title on the page.
 ENSEMBLE: Final = "ensemble"
 ENSEMBLE_TITLE: Final = "Ensemble"
 
@@ -18,7 +18,7 @@ def mean_probabilities(probabilities: Sequence[NDArray[np.float32]]) -> NDArray[
     """The unweighted mean of calibrated models (deep ensembles: Lakshminarayanan et al., NeurIPS 2017, section 2.4).
 
     Args:
-        probabilities: one array a model, all of one shape (..., C), columns in the same order.
+        probabilities: one array per model, all of one shape (..., C), columns in the same order.
 
     Returns:
         (..., C) float32; a distribution if each model's is one.
@@ -27,7 +27,7 @@ def mean_probabilities(probabilities: Sequence[NDArray[np.float32]]) -> NDArray[
 
 
 def ensemble(predictions: Mapping[str, Prediction]) -> Prediction:
-    """What several models say about one face together.
+    """The joint prediction of several models for one face.
 
     Models are joined by the expressions' names; a model gives no probability to an expression it does not know.
 
@@ -35,7 +35,7 @@ def ensemble(predictions: Mapping[str, Prediction]) -> Prediction:
         predictions: of one face, by model name; at least one.
 
     Returns:
-        A prediction without features, since a mean of models has no attention of its own. Its logits are the logarithms
+        A prediction without features, since a mean of models has no feature maps. Its logits are the logarithms
         of the mean probabilities, its latency is the sum of the models'.
 
     Raises:
@@ -45,8 +45,8 @@ def ensemble(predictions: Mapping[str, Prediction]) -> Prediction:
         raise ValueError("An ensemble needs at least one prediction.")
     labels = tuple(in_display_order({label for prediction in predictions.values() for label in prediction.labels}))
     rows = [
-        np.array([each.probability(label) if label in each.labels else 0 for label in labels], np.float32)
-        for each in predictions.values()
+        np.array([member.probability(label) if label in member.labels else 0 for label in labels], np.float32)
+        for member in predictions.values()
     ]
     mean = mean_probabilities(rows)
     return Prediction(
@@ -55,5 +55,5 @@ def ensemble(predictions: Mapping[str, Prediction]) -> Prediction:
         logits=np.log(np.maximum(mean, np.finfo(np.float32).tiny)),
         probabilities=mean,
         temperature=1.0,
-        latency_ms=sum(each.latency_ms for each in predictions.values()),
+        latency_ms=sum(member.latency_ms for member in predictions.values()),
     )

@@ -1,6 +1,6 @@
-"""Weight files of other systems, read safely and recognised by the names and shapes of their tensors.
+"""External weights: files of other systems, read safely and recognised by the names and shapes of their tensors.
 
-Two systems' files are known:
+Two kinds are known:
 
 * Checkpoints of the EAC authors' code (github.com/zyh-uaiaaaa/Erasing-Attention-Consistency, src/): `features.*` are
   the first children of VGGFace2's ResNet-50, `fc.*` is the head (model.py). Its faces are RGB, resized to 224 px,
@@ -10,8 +10,8 @@ Two systems' files are known:
 * VGGFace2's `resnet50_ft_weight.pkl` (Cao et al., FG 2018; github.com/cydonia999/VGGFace2-pytorch): a dictionary of
   NumPy arrays that Python 2 pickled, with a head for 8,631 people. It is a start for training, not a model.
 
-A file holds no strides and no labels. Where the assumptions above are wrong, a card NAME.json beside NAME.pth says so:
-whatever fields it has take their place, down to {"labels": [...]}.
+A file states neither strides nor labels. Where the assumptions above are wrong, put a card NAME.json beside NAME.pth:
+its fields override them, even a card with nothing but {"labels": [...]}.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from fer_models.models.card import ModelCard, read_card
 from fer_models.models.preprocessing import imagenet_input
 from fer_models.models.weights import describe_misfits, fill_network
 
-#: Suffixes of files that can be models, the first found wins.
+#: Suffixes of files that can be models; the first one found wins.
 MODEL_SUFFIXES: Final = (".pth", ".pt")
 #: Suffixes of files that training can begin with.
 START_SUFFIXES: Final = (*MODEL_SUFFIXES, ".pkl")
@@ -52,11 +52,11 @@ _NAMED_KEYS: Final = 3
 
 @dataclass(frozen=True)
 class ExternalWeights:
-    """A foreign file's tensors under this project's names.
+    """The tensors of an external file under this project's names.
 
     Attributes:
         tensors: `features.*` and, if the file has a head, `fc.*`; float32, but for the batch norms' int64 counters.
-        architecture: the key of `networks.ARCHITECTURES` with the strides of the system that wrote the file; None
+        architecture: the key of `ARCHITECTURES` with the strides of the system that wrote the file; None
             where the names do not tell them.
         sha256: of the file, 64 lower-case hexadecimal digits.
     """
@@ -79,7 +79,7 @@ def external_files(weights: Path) -> list[Path]:
 
 
 def load_external(path: Path) -> tuple[ModelCard, PooledClassifier]:
-    """A model from a foreign checkpoint, and the card that was recognised or is beside it.
+    """A model from an external checkpoint, and its card: recognised, or read from beside it.
 
     Args:
         path: NAME.pth or NAME.pt. Fields of a NAME.json beside it replace the recognised card's.
@@ -127,14 +127,14 @@ def load_external(path: Path) -> tuple[ModelCard, PooledClassifier]:
 
 
 def read_external(path: Path) -> ExternalWeights:
-    """Read and recognise a foreign file. Nothing in it is executed.
+    """Read and recognise an external file. Nothing in it is executed.
 
     Args:
         path: .pth or .pt as `torch.save` writes them, or .pkl with NumPy arrays: a dictionary of tensors by name, or
             one that holds it as "state_dict", "model_state_dict" or "model"; names may begin with "module.".
 
     Raises:
-        WeightsError: the file cannot be read, holds more than numbers, or is of no known network.
+        WeightsError: the file cannot be read, holds more than numbers, or fits no known network.
     """
     try:
         data = path.read_bytes()

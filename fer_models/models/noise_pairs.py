@@ -1,4 +1,4 @@
-"""The label noise study's small networks: pairs that differ in training alone. They are no models of the Analyzer."""
+"""The label noise study's small networks, in pairs that differ only in how they were trained. Not models of the Analyzer."""
 
 import logging
 import re
@@ -10,7 +10,7 @@ from typing import Final
 from fer_models.errors import FerError
 from fer_models.models.classifier import Classifier, load_classifier
 
-#: Below the folder of weights, so that nobody takes them for models.
+#: A subfolder of the weights, so that nothing takes them for models.
 FOLDER: Final = "noise"
 _NAME: Final = re.compile(r"noise_(plain|eac)_(\d{1,3})_(\d+)")
 
@@ -22,7 +22,7 @@ class NoisePair:
     """Two networks trained on the same faces with the same wrong labels.
 
     Attributes:
-        noise: percent of the training labels that were flipped.
+        noise: percentage of the training labels that were flipped.
         plain: trained with cross-entropy.
         eac: trained with Erasing Attention Consistency.
     """
@@ -35,15 +35,15 @@ class NoisePair:
 def load_noise_pairs(weights: Path, device: str = "auto") -> Mapping[int, NoisePair]:
     """Load the pairs in a folder's noise/, as `python -m fer_models study noise` wrote them.
 
-    Only shares of noise for which a seed has both methods count, the least such seed. Files that cannot be used are
-    left out, and the log says why.
+    A share of noise counts if some seed has both methods; the lowest such seed is used. Unusable files are left out
+    with a line in the log.
 
     Args:
         weights: the folder of the models' weights.
         device: as for `load_classifier`.
 
     Returns:
-        By percent of flipped labels, ascending; empty where there are none.
+        Pairs by percentage of flipped labels, ascending; empty if there are none.
     """
     found: dict[int, dict[int, set[str]]] = {}
     for path in (weights / FOLDER).glob("*.safetensors"):

@@ -86,7 +86,7 @@ class InputSpec:
 
 
 def imagenet_input(size: int) -> InputSpec:
-    """Colour pictures of their own sharpness, normalised as networks trained on ImageNet are fed."""
+    """Colour pictures at their own sharpness, normalised as for networks trained on ImageNet."""
     return InputSpec(size, "rgb", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), source_size=None)
 
 
