@@ -1,4 +1,4 @@
-"""The label noise study's small networks, in pairs that differ only in how they were trained. Not models of the Analyzer."""
+"""The label noise study's small networks, in pairs that differ only in training. Not models of the Analyzer."""
 
 import logging
 import re
