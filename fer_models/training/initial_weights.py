@@ -43,7 +43,7 @@ def start_from(
         if architecture == "vgg16" and sample is not None:
             settle_norms(network.features, sample())
         return
-    path = _find(start, folders)
+    path = find_weights(start, folders)
     if path.suffix in START_SUFFIXES:
         stored = read_external(path).tensors
         features = {key.removeprefix("features."): value for key, value in stored.items() if not key.startswith("fc.")}
@@ -69,7 +69,7 @@ def architecture_for(architecture: str, start: str | None, folders: list[Path]) 
     """
     if architecture != "resnet50" or start in (None, "imagenet"):
         return architecture
-    path = _find(start, folders)
+    path = find_weights(start, folders)
     if path.suffix in START_SUFFIXES:
         found = read_external(path).architecture
     else:
@@ -78,8 +78,16 @@ def architecture_for(architecture: str, start: str | None, folders: list[Path]) 
     return "resnet50_caffe" if found == "resnet50_caffe" else architecture
 
 
-def _find(start: str, folders: list[Path]) -> Path:
-    """The file of a path or of a model's name."""
+def find_weights(start: str, folders: list[Path]) -> Path:
+    """The file of a path or of a model's name.
+
+    Args:
+        start: as for `start_from`, but neither None nor "imagenet".
+        folders: as for `start_from`.
+
+    Raises:
+        WeightsError: there is no such file.
+    """
     suffixes = (".safetensors", *START_SUFFIXES)
     named = Path(start)
     if named.suffix in suffixes:

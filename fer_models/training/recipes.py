@@ -1,7 +1,7 @@
 """Every setting of a training run as data: one recipe per model and purpose, kept in the model's card."""
 
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from fer_models.errors import UnknownNameError
 from fer_models.models.preprocessing import InputSpec, imagenet_input
@@ -158,7 +158,24 @@ _RAFDB: Final = Recipe(
     augmentation=Augmentation(rotation=0, shift=0, scale=0, brightness=0, contrast=0, erase=0.5),
 )
 
-#: By model, then by purpose. "final" made the shipped weights, on two cores.
+
+def _cycle(recipe: Recipe, model: str, stages: tuple[Stage, ...], **settings: Any) -> Recipe:
+    """One more run from a model's own weights: a short warm-up, then one cosine to zero over all stages."""
+    return replace(recipe, stages=stages, start=model, restarts=False, warmup=0.05, **settings)
+
+
+_RESNET50_CYCLE: Final = Recipe(
+    *_network_and_labels("resnet50"),
+    (Stage(80, 6),),
+    lr=0.02,
+    warmup=0.05,
+    augmentation=Augmentation(erase=0.25),
+    start="resnet50",
+    restarts=False,
+    teachers=("vgg16", "resnet50"),
+)
+
+#: By model, then by purpose. "final" began the shipped weights, on two cores; "cycle" goes on from them.
 RECIPES: Final[dict[str, dict[str, Recipe]]] = {
     "resnet50": {
         "final": Recipe(
@@ -173,6 +190,7 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
             weight_decay=0.05,
             smoothing=0.05,
         ),
+        "cycle": _RESNET50_CYCLE,
     },
     "vgg16": {
         "final": Recipe(
@@ -183,10 +201,18 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
             smoothing=0.05,
             start="imagenet",
         ),
+        "cycle": replace(
+            _RESNET50_CYCLE, architecture="vgg16", stages=(Stage(64, 6),), start="vgg16", teachers=("vgg16", "resnet50")
+        ),
     },
-    "eac_resnet50": {"final": _EAC_RESNET50, "rafdb": _RAFDB},
+    "eac_resnet50": {
+        "final": _EAC_RESNET50,
+        "cycle": _cycle(_EAC_RESNET50, "eac_resnet50", (Stage(80, 4, strength=0.5),), ramp=0.0, lr=3e-4),
+        "rafdb": _RAFDB,
+    },
     "eac_mobilenet_v2": {
         "final": _EAC_MOBILENET,
+        "cycle": _cycle(_EAC_MOBILENET, "eac_mobilenet_v2", (Stage(112, 6, strength=0.5),), ramp=0.0, lr=5e-4),
         "rafdb": replace(_RAFDB, architecture="mobilenet_v2_stride32", precision="fp32", start="imagenet"),
     },
     # EAC's networks without EAC: the same pictures, steps and draws, but no consistency loss.

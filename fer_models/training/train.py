@@ -5,6 +5,7 @@ import os
 import platform
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -15,11 +16,13 @@ from fer_models.errors import DatasetError, FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import build_network, multiply_adds
 from fer_models.models.card import ModelCard, write_card
-from fer_models.models.classifier import find_device
+from fer_models.models.classifier import find_device, load_classifier
 from fer_models.models.weights import save_weights
 from fer_models.registry import LABEL_SETS, MODEL_SPECS, load_dataset
-from fer_models.training.initial_weights import architecture_for, start_from
+from fer_models.training.cycles import EARLIER, comparison_with, earlier_runs
+from fer_models.training.initial_weights import architecture_for, find_weights, start_from
 from fer_models.training.recipes import RECIPES, Recipe, Stage, find_recipe
+from fer_models.training.teachers import with_teachers
 from fer_models.training.trainer import Trainer
 
 INTENDED_USE = "Comparing, teaching and studying facial expression recognition on pictures one may use."
@@ -82,6 +85,12 @@ def run(args: argparse.Namespace) -> int:
             architecture=recipe.architecture,
             sample=lambda: spec.transform(list(train_data.faces[:_SAMPLE])),
         )
+        if recipe.teachers:
+            found = [find_weights(name, [out.parent / name, *folders]) for name in recipe.teachers]
+            teachers = [load_classifier(path.stem, path.parent, str(device)) for path in found]
+            train_data = with_teachers(
+                train_data, teachers, recipe.teacher_share, soft=recipe.soft, precision=recipe.precision
+            )
         trainer = Trainer(network, recipe, out, device, compiled=args.compile)
         if args.resume:
             trainer.resume()
@@ -89,7 +98,11 @@ def run(args: argparse.Namespace) -> int:
             print(f"This machine only emulates {recipe.precision}: computing in {trainer.precision}.")
         trainer.fit(train_data, validation)
         if trainer.rank == 0:
-            _export(trainer, args, train_data)
+            start = recipe.start if recipe.start != "imagenet" else None
+            earlier = earlier_runs(find_weights(start, folders) if start else None)
+            _export(trainer, args, train_data, earlier)
+            reached = trainer.best["accuracy"]
+            print(comparison_with(Path("weights"), args.model, reached, validation, str(device)), flush=True)
             if args.wandb:
                 _log_to_wandb(trainer, args.model)
     finally:
@@ -135,7 +148,7 @@ def _device(name: str) -> torch.device:
     return torch.device("cuda", int(rank)) if rank is not None and device.type == "cuda" else device
 
 
-def _export(trainer: Trainer, args: argparse.Namespace, data: FaceData) -> None:
+def _export(trainer: Trainer, args: argparse.Namespace, data: FaceData, earlier: list[dict[str, Any]]) -> None:
     recipe, out = trainer.recipe, trainer.out
     network = trainer.network
     network.load_state_dict(trainer.best["weights"])
@@ -164,6 +177,7 @@ def _export(trainer: Trainer, args: argparse.Namespace, data: FaceData) -> None:
             "wall_seconds": round(sum(entry["seconds"] for entry in trainer.history)),
             "machine": _machine(trainer, compiled=args.compile),
             "log": trainer.history,
+            **({EARLIER: earlier} if earlier else {}),
         },
     )
     write_card(card, out / f"{args.model}.json")

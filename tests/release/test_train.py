@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -46,6 +47,27 @@ def trainer(out: Path, recipe: Recipe = RECIPE) -> Trainer:
     out.mkdir(exist_ok=True)
     torch.manual_seed(recipe.seed)
     return Trainer(build_network(recipe.architecture, len(EXPRESSIONS)), recipe, out, torch.device("cpu"))
+
+
+def test_a_cycle_starts_from_the_models_own_weights_and_is_compared_with_them(
+    weights_dir: Path,
+    data_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "weights").symlink_to(weights_dir)
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "eac_mobilenet_v2", "--recipe", "cycle", "--data", str(data_dir), "--device", "cpu"]
+    assert main([*words, "--stages", "32x1", "--out", "runs/first"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"better than weights/eac_mobilenet_v2.safetensors: [\d.]+% against [\d.]+%", said)
+    first = read_card(tmp_path / "runs" / "first" / "eac_mobilenet_v2.json").recipe
+    assert first["settings"]["start"] == "eac_mobilenet_v2" and not first["settings"]["restarts"]
+    again = [*words, "--stages", "32x1", "--out", "runs/second", "--init", "runs/first/eac_mobilenet_v2.safetensors"]
+    assert main(again) == 0
+    second = read_card(tmp_path / "runs" / "second" / "eac_mobilenet_v2.json").recipe
+    assert second["earlier_runs"] == [first] and second["log"] != first["log"]
 
 
 def losses_in(log: Path) -> list[str]:
@@ -304,7 +326,7 @@ def test_every_recipe_is_sound() -> None:
             consistent = recipe.objective == "eac" and recipe.consistency > 0
             assert consistent == model.startswith("eac")
             strides_32 = recipe.architecture in ("resnet50_caffe", "mobilenet_v2_stride32")
-            assert recipe.stages[-1].size in ((224,) if strides_32 else (64, 112))  # 7x7 attention maps, or 4x4
+            assert recipe.stages[-1].size in ((224,) if strides_32 else (64, 80, 96, 112))  # maps of 4x4 to 7x7
             assert all(0 < stage.share <= 1 and stage.epochs > 0 for stage in recipe.stages)
 
 
