@@ -71,13 +71,18 @@ def launch_settings() -> dict[str, Any]:
     }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, program: str = "app.py") -> int:
     """Load, build and serve until Ctrl-C or SIGTERM.
+
+    Args:
+        arguments: None means those of the process.
+        program: what the help calls it.
 
     Returns:
         The exit code: 0, or 2 if the app cannot start.
     """
-    options = parse(arguments)
+    options = parse(arguments, program)
+    options.weights = options.weights or WEIGHTS
     if options.hash_password is not None:
         return print_account(options.hash_password)
     # Being stopped by the system ends like Ctrl-C, or the uploads would stay.
@@ -85,7 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     metrics = Metrics()
     try:
         with upload_folder() as uploads, json_logs(options.log_level, metrics.error):
-            return serve_stdio(options.models, options.device) if options.mcp_stdio else _run(options, uploads, metrics)
+            if options.mcp_stdio:
+                return serve_stdio(options.models, options.device, options.weights)
+            return _run(options, uploads, metrics)
     except FerError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2
@@ -103,9 +110,10 @@ def _run(options: argparse.Namespace, uploads: Path, metrics: Metrics) -> int:
             _listen("127.0.0.1", options.metrics_port).close()
             metrics.serve(options.metrics_port)
         _say("Loading the models ...")
-        analyzer = MeasuredAnalyzer(load_analyzer(options.models, device=options.device), metrics)
+        models = load_analyzer(options.models, device=options.device, weights=options.weights)
+        analyzer = MeasuredAnalyzer(models, metrics)
         health = Health(analyzer)
-        page = build_app(analyzer)
+        page = build_app(analyzer, options.weights)
         settings = Settings(
             uploads,
             options.upload_lifetime,

@@ -22,7 +22,7 @@ import torch
 from tqdm import tqdm
 
 from fer_models import __version__
-from fer_models.analyzer import WEIGHTS, available_models
+from fer_models.analyzer import WEIGHTS, list_models
 from fer_models.evaluation.timing import BATCH, Progress, time_models
 from fer_models.models.classifier import load_classifier
 
@@ -56,7 +56,7 @@ def _peak_mb() -> float:
 
 def measure(weights: Path, device: str, repeats: int, batches: int) -> dict[str, Any]:
     """Every model's figures, and the settings they were measured with."""
-    classifiers = [load_classifier(name, weights, device) for name in available_models(weights)]
+    classifiers = [load_classifier(name, weights, device) for name in list_models(weights)]
     progress = Progress(0, {})
     with tqdm(total=100, file=sys.stderr, disable=None) as bar:
         for progress in time_models(classifiers, repeats=repeats, batches=batches):

@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks.running import app, resident_mb
 from fer_models import __version__
-from fer_models.analyzer import available_models
+from fer_models.analyzer import list_models
 
 _PICTURE: Final = Path(__file__).resolve().parents[1] / "examples" / "astronaut.jpg"
 #: Seconds of the same load before anything is measured: until then caches and the allocator's pools fill.
@@ -205,7 +205,7 @@ def run(
         if soak is not None:
             soak.wait()
             viewed = json.loads(out.read_text()) if out.is_file() else {"error": f"it ended with {soak.returncode}"}
-    machine = {"cores": os.cpu_count(), "version": __version__, "models": list(models or available_models())}
+    machine = {"cores": os.cpu_count(), "version": __version__, "models": list(models or list_models())}
     return {**machine, **result, "live": viewed}
 
 

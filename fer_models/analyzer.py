@@ -18,8 +18,9 @@ from fer_models.models.external_weights import external_file, external_files
 from fer_models.registry import MODELS as MODELS
 from fer_models.results import Face, FaceAnalysis
 
-#: Where the cards and weights are: beside the package.
-WEIGHTS: Final = Path(__file__).resolve().parents[1] / "weights"
+_CHECKOUT: Final = Path(__file__).resolve().parents[1]
+#: The folder of cards and weights: of the checkout this package is in or, where it is installed, of the current folder.
+WEIGHTS: Final = _CHECKOUT / "weights" if (_CHECKOUT / "weights").is_dir() else Path("weights")
 
 _log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ class Analyzer:
         return [name for name in self.classifiers if models is None or name in models]
 
 
-def available_models(weights: Path = WEIGHTS) -> list[str]:
+def list_models(weights: Path = WEIGHTS) -> list[str]:
     """Names of the models in a folder, this project's four in their order, then others by name.
 
     A model is there if it has a card, or is another system's file that needs none (`models.external_weights`).
@@ -148,9 +149,12 @@ def load_analyzer(
         CardError: a card is malformed.
         FerError: this machine has no such device.
     """
-    known = available_models(weights)
+    known = list_models(weights)
     if not known:
-        raise WeightsError(f"There are no model cards in {weights}. Restore them with: git checkout -- weights")
+        raise WeightsError(
+            f"There are no model cards in {weights}. Restore them with: git checkout -- weights, or name the weights "
+            "folder of a checkout with --weights."
+        )
     names = list(dict.fromkeys(known if models is None else models))
     _check_names(names, known)
     if not names:

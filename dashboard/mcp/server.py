@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from starlette.types import ASGIApp
@@ -57,12 +58,13 @@ def endpoint(analyzer: Analyzer, most: int, concurrency: int | None = None) -> E
     return Endpoint(manager.handle_request, manager.run)
 
 
-def serve_stdio(models: Sequence[str] | None, device: str) -> int:
+def serve_stdio(models: Sequence[str] | None, device: str, weights: Path) -> int:
     """Load models and answer one client on the standard input and output until it closes them.
 
     Args:
         models: as of `load_analyzer`.
         device: as of `load_analyzer`.
+        weights: as of `load_analyzer`.
 
     Returns:
         The exit code: 0.
@@ -73,5 +75,5 @@ def serve_stdio(models: Sequence[str] | None, device: str) -> int:
     check_installed()
     from dashboard.mcp.protocol import build
 
-    build(Tools(load_analyzer(models, device=device))).run("stdio")
+    build(Tools(load_analyzer(models, device=device, weights=weights))).run("stdio")
     return 0

@@ -2,8 +2,10 @@
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
+
+from fer_models.cli.common import add_flags, whole_number
 
 _EPILOG: Final = """
 passwords:
@@ -17,14 +19,18 @@ addresses that need no password: /healthz (the process lives), /readyz (the mode
 """
 
 
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line; `None` means the process's own.
+def parse(arguments: Sequence[str] | None = None, program: str = "app.py") -> argparse.Namespace:
+    """Read the command line.
+
+    Args:
+        arguments: None means those of the process.
+        program: what the help calls it.
 
     Raises:
         SystemExit: 0 after --help, 2 if the arguments cannot be.
     """
     parser = argparse.ArgumentParser(
-        prog="app.py",
+        prog=program,
         description="Compare facial expression recognition models side by side in the browser.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -33,8 +39,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--host", default="127.0.0.1", help="address to listen on, 0.0.0.0 for all (default: %(default)s)")
     add("--port", type=_port, default=7860, help="port to listen on, 1 to 65535 (default: %(default)s)")
     add("--share", action="store_true", help="also open a public link through Gradio's servers, for up to a week")
-    add("--models", nargs="+", metavar="NAME", help="load only these models, in this order (default: all in weights/)")
-    add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)")
+    add_flags(parser, "models", "device", "weights")
 
     tools = parser.add_argument_group("tools for MCP clients (needs requirements-mcp.txt)")
     add = tools.add_argument
@@ -49,7 +54,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
     limits = parser.add_argument_group("limits")
     add = limits.add_argument
-    whole = _whole(1)
+    whole = whole_number(1)
     add("--max-upload-mb", type=whole, default=256, metavar="N", help="largest upload in MB (default: %(default)s)")
     add(
         "--upload-lifetime",
@@ -67,7 +72,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add(
         "--rate-limit",
-        type=_whole(0),
+        type=whole_number(0),
         default=120,
         metavar="N",
         help="uploads and requests for work a minute from one address; 0: no limit (default: %(default)s)",
@@ -77,7 +82,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add = serving.add_argument
     add(
         "--trusted-proxies",
-        type=_whole(0),
+        type=whole_number(0),
         # A Space is only reached through its host's proxy, and without that one's word its addresses begin with http.
         default=1 if os.environ.get("SPACE_ID") else 0,
         metavar="N",
@@ -104,12 +109,3 @@ def _port(text: str) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
     return int(text)
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def whole(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not least <= int(text) <= 1_000_000:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to 1,000,000")
-        return int(text)
-
-    return whole

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from fer_models import __version__
-from fer_models.__main__ import main
 from fer_models.analyzer import MODELS, WEIGHTS
+from fer_models.cli.main import main
 from fer_models.evaluation.corruptions import CORRUPTIONS, STRENGTHS
 from fer_models.evaluation.predictions import TestPredictions, save_test_predictions
 

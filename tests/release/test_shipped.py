@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fer_models.analyzer import MODELS, WEIGHTS, Analyzer, available_models, load_analyzer
+from fer_models.analyzer import MODELS, WEIGHTS, Analyzer, list_models, load_analyzer
 from fer_models.evaluation.corruptions import CORRUPTIONS, corrupt
 from fer_models.evaluation.evaluate import read_faces
 from fer_models.evaluation.leaderboard import compare
@@ -47,7 +47,7 @@ def results(labels: str) -> dict[str, Any]:
 
 
 def test_the_four_models_are_there_with_their_cards() -> None:
-    assert available_models()[:4] == list(MODELS)
+    assert list_models()[:4] == list(MODELS)
     for name in MODELS:
         card = read_card(WEIGHTS / f"{name}.json")
         path = WEIGHTS / f"{name}.safetensors"

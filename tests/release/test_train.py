@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
-from fer_models.__main__ import main
+from fer_models.cli.main import main
 from fer_models.datasets.dataset import FaceData
 from fer_models.errors import FerError, WeightsError
 from fer_models.expressions import EXPRESSIONS

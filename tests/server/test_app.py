@@ -20,8 +20,8 @@ from dashboard.components.picture_input import EXAMPLES
 from dashboard.components.uploads import uploaded_path
 from dashboard.server.serve import Server
 from dashboard.server.share import LinkError
-from fer_models.__main__ import main as command
 from fer_models.analyzer import MODELS, Analyzer, load_analyzer
+from fer_models.cli.main import main as command
 from fer_models.errors import ImageError, WeightsError
 from fer_models.expressions import EXPRESSIONS
 from tests.helpers.serving import free_port
@@ -164,7 +164,18 @@ def test_help_explains_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     documented = set(re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE))
     assert documented == {
-        *("--host", "--port", "--share", "--models", "--device", "--auth", "--auth-file", "--hash-password", "--mcp"),
+        *(
+            "--host",
+            "--port",
+            "--share",
+            "--models",
+            "--device",
+            "--weights",
+            "--auth",
+            "--auth-file",
+            "--hash-password",
+            "--mcp",
+        ),
         "--mcp-stdio",
         *("--max-upload-mb", "--upload-lifetime", "--queue-size", "--concurrency", "--rate-limit"),
         *("--trusted-proxies", "--root-path", "--metrics-port", "--log-level"),

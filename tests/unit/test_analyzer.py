@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fer_models import analyzer as module
-from fer_models.analyzer import MODELS, Analyzer, available_models, load_analyzer
+from fer_models.analyzer import MODELS, Analyzer, list_models, load_analyzer
 from fer_models.errors import FerError, ImageError, UnknownNameError, WeightsError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.faces.alignment import CROP_SIZE
@@ -20,13 +20,13 @@ Picture = NDArray[np.uint8]
 
 
 def test_models_come_in_the_projects_order_and_others_after(weights_dir: Path, tmp_path: Path) -> None:
-    assert available_models(weights_dir) == ["resnet50", "vgg16", "eac_resnet50", "eac_mobilenet_v2"]
+    assert list_models(weights_dir) == ["resnet50", "vgg16", "eac_resnet50", "eac_mobilenet_v2"]
     for name in ("zebra", "vgg16", "apple", "resnet50"):
         (tmp_path / f"{name}.json").touch()
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "resnet50_fer2013.json").touch()
-    assert available_models(tmp_path) == ["resnet50", "vgg16", "apple", "zebra"]
-    assert available_models(tmp_path / "nowhere") == []
+    assert list_models(tmp_path) == ["resnet50", "vgg16", "apple", "zebra"]
+    assert list_models(tmp_path / "nowhere") == []
 
 
 def test_every_face_of_every_picture_in_order(analyzer: Analyzer, picture: Picture) -> None:

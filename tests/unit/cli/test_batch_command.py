@@ -15,9 +15,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_models.__main__ import main
 from fer_models.analyzer import MODELS
 from fer_models.batch.checkpoint import Journal, journal_path
+from fer_models.cli.main import main
 from fer_models.errors import BatchError
 from fer_models.media.sources import PictureFile
 
@@ -240,7 +240,7 @@ def test_kill_9_in_the_middle_loses_and_repeats_no_row(
     (root / "150.png").write_bytes(b"broken")
     program = (
         "import sys; sys.path.insert(0, 'tests'); import fer_models.analyzer as a; from conftest import FakeDetector\n"
-        "from fer_models.__main__ import main; a.CenterFace = FakeDetector; sys.exit(main(sys.argv[1:]))"
+        "from fer_models.cli.main import main; a.CenterFace = FakeDetector; sys.exit(main(sys.argv[1:]))"
     )
     arguments = ["batch", str(root), "--out", str(out), "--models", "vgg16", "--batch", "8", *flags]
     command = [sys.executable, "-c", program, *arguments]

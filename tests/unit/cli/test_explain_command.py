@@ -12,8 +12,8 @@ from explain.explain_picture import explain_picture, to_json
 from explain.gradcam import explain
 from explain.methods import METHODS
 from fer_models import __version__
-from fer_models.__main__ import main
 from fer_models.analyzer import MODELS, Analyzer
+from fer_models.cli.main import main
 from fer_models.errors import ImageError, UnknownNameError
 from fer_models.expressions import EXPRESSIONS
 from tests.conftest import FakeDetector
@@ -144,7 +144,7 @@ def test_names_are_checked_before_anything_is_read(picture: NDArray[np.uint8], a
 
 def test_the_help_lists_the_methods_quickly() -> None:
     program = (
-        "import sys; from fer_models.__main__ import main\n"
+        "import sys; from fer_models.cli.main import main\n"
         "try: main(['explain', '--help'])\n"
         "finally: print([name for name in ('torch', 'numpy', 'cv2', 'pytorch_grad_cam') if name in sys.modules])"
     )

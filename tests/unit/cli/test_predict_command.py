@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 import fer_models.analyzer
-from fer_models.__main__ import COMMANDS, main
 from fer_models.analyzer import MODELS, Analyzer
+from fer_models.cli.main import COMMANDS, main
 from fer_models.media.images import read_image
 from fer_models.schema import to_json
 from tests.conftest import FakeDetector
@@ -153,7 +153,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_help_is_quick() -> None:
     program = (
-        "import sys; from fer_models.__main__ import main\n"
+        "import sys; from fer_models.cli.main import main\n"
         "try: main(sys.argv[1:])\n"
         "finally: print([name for name in ('torch', 'numpy', 'cv2') if name in sys.modules])"
     )

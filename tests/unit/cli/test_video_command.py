@@ -10,7 +10,7 @@ import pytest
 import tqdm
 
 import fer_models.analyzer
-from fer_models.__main__ import main
+from fer_models.cli.main import main
 from fer_models.video.analysis import analyze_video
 from tests.conftest import FakeDetector
 from tests.helpers.clips import ramp, write_clip

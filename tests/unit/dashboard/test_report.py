@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from dashboard.leaderboard.board import read_board
 from dashboard.leaderboard.report import report
-from fer_models.__main__ import main
+from fer_models.cli.main import main
 from tests.helpers.browsing import CHROMIUM, chromium, watched_page
 from tests.helpers.leaderboard_files import write_files
 

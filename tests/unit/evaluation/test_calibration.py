@@ -33,7 +33,7 @@ def test_it_lowers_the_likelihood_and_joins_by_name(analyzer: Analyzer) -> None:
 
 
 def test_the_command_needs_to_know_the_label_set(weights_dir: Path, tmp_path: Path) -> None:
-    from fer_models.__main__ import main
+    from fer_models.cli.main import main
 
     words = ["calibrate", "--data", str(tmp_path), "--weights", str(weights_dir), "--models", "vgg16"]
     assert main([*words, "--device", "cpu"]) == 2

@@ -52,7 +52,7 @@ def test_figures_by_hand() -> None:
 def test_models_can_be_measured_into_one_file_one_after_the_other(weights_dir: Path, tmp_path: Path) -> None:
     from PIL import Image
 
-    from fer_models.__main__ import main
+    from fer_models.cli.main import main
 
     generator = np.random.default_rng(3)
     for folder in ("fear", "happy"):
@@ -82,7 +82,7 @@ def test_figures_go_onto_the_cards(weights_dir: Path, tmp_path: Path) -> None:
 
     from PIL import Image
 
-    from fer_models.__main__ import main
+    from fer_models.cli.main import main
     from fer_models.models.card import read_card
 
     weights = tmp_path / "weights"

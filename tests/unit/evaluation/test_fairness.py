@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_models.__main__ import main
+from fer_models.cli.main import main
 from fer_models.datasets.dataset import FaceData
 from fer_models.errors import DatasetError
 from fer_models.evaluation.fairness import GroupedFaces, compare_groups, load_groups, too_small

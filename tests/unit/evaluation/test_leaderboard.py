@@ -11,7 +11,7 @@ from PIL import Image
 
 from dashboard.leaderboard.board import read_board
 from dashboard.leaderboard.sections import SECTIONS
-from fer_models.__main__ import main
+from fer_models.cli.main import main
 from fer_models.errors import FerError
 from fer_models.evaluation.leaderboard import compare
 from fer_models.evaluation.predictions import load_test_predictions

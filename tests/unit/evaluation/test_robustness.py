@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_models.__main__ import main
+from fer_models.cli.main import main
 from fer_models.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 
 

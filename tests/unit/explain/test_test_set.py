@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from explain.commands.attention import _check_writable
 from explain.regions import REGIONS
 from explain.test_set import LEAST_FACES, MEAN_SIDE, mean_faces, study, summary
-from fer_models.__main__ import main
+from fer_models.cli.main import main
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import PooledClassifier
 from fer_models.models.card import ModelCard, read_card

@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_models.__main__ import main
-from fer_models.analyzer import available_models, load_analyzer
+from fer_models.analyzer import list_models, load_analyzer
+from fer_models.cli.main import main
 from fer_models.datasets.rafdb import NATIVE
 from fer_models.errors import CardError, WeightsError
 from fer_models.expressions import EXPRESSIONS
@@ -220,7 +220,7 @@ def test_a_dropped_file_is_one_more_model(
 ) -> None:
     write_model(tmp_path, "vgg16")
     torch.save(mobilenet(), tmp_path / "an_eac.pth")
-    assert available_models(tmp_path) == ["vgg16", "an_eac"]
+    assert list_models(tmp_path) == ["vgg16", "an_eac"]
     analyzer = load_analyzer(weights=tmp_path, device="cpu", detector=fake_detector)
     analysis = analyzer.analyze([picture], features=True)[0]
     prediction = analysis.predictions["an_eac"]
@@ -239,7 +239,7 @@ def test_a_card_beside_it_overrides(tmp_path: Path) -> None:
     assert (card.title, card.labels, card.temperature) == ("Mine", ("neutral", "anger", "happiness"), 2)
     assert (card.input.size, card.input.mode) == (96, "rgb")
     assert card.sha256 == sha256_of(tmp_path / "m.pth")
-    assert available_models(tmp_path) == ["m"]
+    assert list_models(tmp_path) == ["m"]
 
 
 def test_labels_in_other_words_are_joined_by_the_vocabularys(tmp_path: Path) -> None:
@@ -367,7 +367,7 @@ def test_vggface2_is_a_start_with_its_own_strides(vggface2: tuple[Path, State], 
     found = read_external(path)
     assert found.architecture == "resnet50_caffe"
     assert found.tensors["features.7.2.conv3.weight"].dtype == torch.float32
-    assert available_models(path.parent) == [], "a start for training is no model"
+    assert list_models(path.parent) == [], "a start for training is no model"
     for start, folders in ((str(path), []), (path.stem, [tmp_path, path.parent]), (path.name, [path.parent])):
         assert architecture_for("resnet50", start, folders) == "resnet50_caffe"
     assert architecture_for("mobilenet_v2", str(path), []) == "mobilenet_v2"

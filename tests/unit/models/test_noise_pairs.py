@@ -13,7 +13,7 @@ from dashboard.compare import tab as compare
 from dashboard.compare.noise_view import noise_columns, sentence
 from dashboard.components.analyzed_image import AnalyzedImage, read_faces
 from explain.maps import attention
-from fer_models.analyzer import Analyzer, available_models
+from fer_models.analyzer import Analyzer, list_models
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.card import ModelCard
 from fer_models.models.noise_pairs import NoisePair, load_noise_pairs
@@ -48,7 +48,7 @@ def analyzed(analyzer: Analyzer, picture: NDArray[np.uint8]) -> AnalyzedImage:
 def test_only_shares_with_both_methods_of_one_seed_are_offered(weights: Path, pairs: dict[int, NoisePair]) -> None:
     assert list(pairs) == [0, 30]
     assert (pairs[0].plain.name, pairs[0].eac.name) == ("noise_plain_0_1", "noise_eac_0_1")
-    assert available_models(weights) == ["vgg16"]  # none of them is a model
+    assert list_models(weights) == ["vgg16"]  # none of them is a model
 
 
 def test_no_folder_gives_none_and_a_damaged_file_is_left_out(

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_models.__main__ import main
+from fer_models.cli.main import main
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.card import read_card
 from fer_models.models.weights import load_network

@@ -1,0 +1,89 @@
+"""The flags that several commands share, each declared once, and what commands do with them."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:  # the help should not wait for PyTorch
+    from fer_models.analyzer import Analyzer
+
+_FLAGS: Final[dict[str, dict[str, Any]]] = {
+    "models": {"nargs": "+", "metavar": "NAME", "help": "only these models (default: all)"},
+    "device": {"default": "auto", "help": "auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)"},
+    "weights": {"type": Path, "metavar": "DIR", "help": "folder of cards and weights (default: weights/)"},
+    "data": {"type": Path, "required": True, "metavar": "DIR", "help": "folder with the dataset's files"},
+    "labels": {"required": True, "help": "label set"},
+    "split": {"default": "test", "help": "train, validation, test, or as in the dataset: PrivateTest (default: test)"},
+    "faces": {
+        "choices": ["auto", "whole", "detect"],
+        "default": "auto",
+        "help": "how pictures are read (default: auto, by their size and shape)",
+    },
+    "json": {"type": Path, "metavar": "FILE", "help": "write the results to this file"},
+    "seed": {"type": int, "default": 0, "help": "of everything that is drawn at random (default: 0)"},
+    "threads": {"type": int, "metavar": "N", "help": "CPU threads (default: all cores)"},
+    "compile": {
+        "action": "store_true",
+        "help": "fuse steps with torch.compile: a minute of preparation for each size, then MobileNetV2 trains faster "
+        "on CPUs",
+    },
+    "baseline": {
+        "nargs": "+",
+        "type": Path,
+        "default": [],
+        "metavar": "FILE",
+        "help": "weights (.safetensors, with the card beside) of networks that are measured too, but are no models of "
+        "this project: they are marked, and left out of the models' mean",
+    },
+}
+
+
+def add_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str) -> None:
+    """Declare shared flags, by their names without dashes."""
+    for name in names:
+        add_flag(parser, name)
+
+
+def add_flag(parser: argparse.ArgumentParser | argparse._ArgumentGroup, name: str, **changes: Any) -> None:
+    """Declare one shared flag, changed where this command needs it otherwise.
+
+    Args:
+        parser: of the command.
+        name: without dashes.
+        changes: as for `ArgumentParser.add_argument`.
+    """
+    parser.add_argument(f"--{name}", **_FLAGS[name] | changes)
+
+
+def whole_number(least: int, most: int = 1_000_000) -> Callable[[str], int]:
+    """A type of flags: a whole number within bounds, both included."""
+
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most:,}")
+        return int(text)
+
+    return parse
+
+
+def weights_folder(args: argparse.Namespace) -> Path:
+    """The folder of --weights, or the default one."""
+    from fer_models.analyzer import WEIGHTS
+
+    return args.weights or WEIGHTS
+
+
+def analyzer_of(args: argparse.Namespace, models: Sequence[str] | None = None) -> "Analyzer":
+    """Load the models of --models, --device and --weights.
+
+    Args:
+        args: of the command.
+        models: instead of --models.
+
+    Raises:
+        FerError: they cannot be loaded.
+    """
+    from fer_models.analyzer import load_analyzer
+
+    return load_analyzer(models or getattr(args, "models", None), device=args.device, weights=weights_folder(args))
