@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_models.analyzer import Analyzer
-from fer_models.batch.labels import LikelyWrong, Metrics, likely_wrong, measure
+from fer_models.batch.labels import LikelyWrong, likely_wrong, measure
 from fer_models.batch.run import analyze_files, unreadable
 from fer_models.batch.table import Row, column, table_columns
 from fer_models.expressions import in_display_order
 from fer_models.media.sources import Pictures, ZipLimits
+from fer_models.metrics import ClassificationMetrics
 
 #: What the page reads at once; the command has no such bounds.
 MAX_PICTURES: Final = 500
@@ -71,7 +72,7 @@ class AnalyzedBatch:
         return sum(unreadable(row) for row in self.rows)
 
     @property
-    def figures(self) -> dict[str, Metrics]:
+    def figures(self) -> dict[str, ClassificationMetrics]:
         """Each model against the labels; empty without labels."""
         return measure(self.rows, list(self.models)) if self.labelled else {}
 

@@ -7,9 +7,10 @@ from typing import Final
 
 from dashboard.batch.session import MAX_BYTES, MAX_FACES, MAX_PICTURES, AnalyzedBatch, most_different
 from dashboard.components.face_view import ModelDisplay, swatch
-from fer_models.batch.labels import SURE, Metrics
+from fer_models.batch.labels import SURE
 from fer_models.batch.table import column
 from fer_models.formatting import percent, percent_of
+from fer_models.metrics import ClassificationMetrics
 
 #: Faces in a gallery at most: the page stays quick.
 MAX_CARDS: Final = 24
@@ -107,7 +108,7 @@ def likely_wrong(analyzed: AnalyzedBatch, display: ModelDisplay) -> str:
     return f'<p class="fer-hint">{escape(text)}</p><div class="fer-faces">{cards}</div>'
 
 
-def metrics(analyzed: AnalyzedBatch, figures: Mapping[str, Metrics], display: ModelDisplay) -> str:
+def metrics(analyzed: AnalyzedBatch, figures: Mapping[str, ClassificationMetrics], display: ModelDisplay) -> str:
     """Accuracy, macro-F1 and recalls of every model, and its confusion matrix."""
     if not figures:
         return '<p class="fer-hint">None of the labelled pictures has a face that was read.</p>'
@@ -134,7 +135,7 @@ def metrics(analyzed: AnalyzedBatch, figures: Mapping[str, Metrics], display: Mo
     )
 
 
-def _matrix(model: str, item: Metrics, display: ModelDisplay) -> str:
+def _matrix(model: str, item: ClassificationMetrics, display: ModelDisplay) -> str:
     head = "".join(
         f'<th scope="col"><abbr title="{escape(name)}">{escape(name[:3].capitalize())}</abbr></th>'
         for name in item.labels

@@ -9,31 +9,11 @@ from typing import Final
 
 from fer_models.batch.table import Row, column, guard
 from fer_models.errors import DatasetError, UnknownNameError
-from fer_models.expressions import EXPRESSIONS, expression, in_display_order
+from fer_models.expressions import expression
+from fer_models.metrics import ClassificationMetrics, classification_metrics
 
 #: Mean confidence from which unanimous models count as sure of themselves.
 SURE: Final = 0.6
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """One model against the labels.
-
-    Attributes:
-        count: labelled faces.
-        accuracy: share of them whose most probable expression is the label, in [0, 1].
-        macro_f1: mean F1 of the expressions that occur among labels or answers (scikit-learn).
-        recall: by expression, share of its faces found; None where no face has that label.
-        labels: order of the confusion matrix's rows and columns.
-        confusion: (C, C) counts; rows are the given labels.
-    """
-
-    count: int
-    accuracy: float
-    macro_f1: float
-    recall: dict[str, float | None]
-    labels: tuple[str, ...]
-    confusion: list[list[int]]
 
 
 @dataclass(frozen=True)
@@ -132,33 +112,20 @@ def labelled_faces(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row.get("label") and row.get("face") == 1]
 
 
-def measure(rows: Iterable[Row], models: Sequence[str]) -> dict[str, Metrics]:
-    """How each model fares on the labelled faces, by its name; empty if there is none.
+def measure(rows: Iterable[Row], models: Sequence[str]) -> dict[str, ClassificationMetrics]:
+    """The metrics of each model on the labelled faces, by its name; empty if there is none.
 
     Args:
         rows: of the batch, with labels.
         models: in the order of the result.
     """
     faces = labelled_faces(rows)
-    return {model: _metrics(faces, model) for model in models} if faces else {}
-
-
-def _metrics(faces: Sequence[Row], model: str) -> Metrics:
-    from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
-
-    given = [str(row["label"]) for row in faces]
-    said = [str(row[column(model, "label")]) for row in faces]
-    labels = in_display_order({*EXPRESSIONS, *said})
-    present = in_display_order({*given, *said})
-    recalls = recall_score(given, said, labels=labels, average=None, zero_division=0.0)
-    return Metrics(
-        count=len(faces),
-        accuracy=float(accuracy_score(given, said)),
-        macro_f1=float(f1_score(given, said, labels=present, average="macro", zero_division=0.0)),
-        recall={name: float(share) if name in given else None for name, share in zip(labels, recalls, strict=True)},
-        labels=tuple(labels),
-        confusion=confusion_matrix(given, said, labels=labels).tolist(),
-    )
+    if not faces:
+        return {}
+    truth = [str(row["label"]) for row in faces]
+    return {
+        model: classification_metrics(truth, [str(row[column(model, "label")]) for row in faces]) for model in models
+    }
 
 
 def likely_wrong(rows: Iterable[Row], models: Sequence[str], sure: float = SURE) -> list[LikelyWrong]:

@@ -19,7 +19,7 @@ from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer
 from fer_models.datasets.dataset import FaceData
 from fer_models.datasets.duplicates import THRESHOLD, overlapping
 from fer_models.errors import FerError
-from fer_models.evaluation.metrics import EvaluationReport, measure
+from fer_models.evaluation.metrics import EvaluationMetrics, measure
 from fer_models.evaluation.predictions import TestPredictions, load_test_predictions, save_test_predictions
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import multiply_adds
@@ -243,7 +243,7 @@ def _document(
     }
 
 
-def _calibration(report: EvaluationReport) -> dict[str, float]:
+def _calibration(report: EvaluationMetrics) -> dict[str, float]:
     return {
         "expected_calibration_error": report.expected_calibration_error,
         "negative_log_likelihood": report.negative_log_likelihood,

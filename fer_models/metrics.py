@@ -1,0 +1,50 @@
+"""Classification metrics, computed by scikit-learn: the one place where predicted expressions meet their labels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fer_models.expressions import EXPRESSIONS, in_display_order
+
+
+@dataclass(frozen=True)
+class ClassificationMetrics:
+    """How the expressions that one model predicts compare with the labels.
+
+    Attributes:
+        count: labelled faces.
+        accuracy: share of faces whose prediction is their label, in [0, 1].
+        macro_f1: mean F1 of the expressions that occur among the labels or the predictions.
+        recall: by expression, in [0, 1]; None where no face has that label.
+        labels: order of the confusion matrix's rows and columns.
+        confusion: (C, C) counts; rows are the truth.
+    """
+
+    count: int
+    accuracy: float
+    macro_f1: float
+    recall: dict[str, float | None]
+    labels: tuple[str, ...]
+    confusion: list[list[int]]
+
+
+def classification_metrics(truth: Sequence[str], predicted: Sequence[str]) -> ClassificationMetrics:
+    """Compare predictions with labels.
+
+    Args:
+        truth: the label of each face; at least one.
+        predicted: the expression predicted for each face, in the same order. A name outside the vocabulary gets a
+            row and a column of its own, after the others.
+    """
+    from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score  # slow to import
+
+    labels = in_display_order(sorted({*EXPRESSIONS, *truth, *predicted}))
+    occurring = in_display_order(sorted({*truth, *predicted}))
+    recalls = recall_score(truth, predicted, labels=labels, average=None, zero_division=0.0)
+    return ClassificationMetrics(
+        count=len(truth),
+        accuracy=float(accuracy_score(truth, predicted)),
+        macro_f1=float(f1_score(truth, predicted, labels=occurring, average="macro", zero_division=0.0)),
+        recall={name: float(recall) if name in truth else None for name, recall in zip(labels, recalls, strict=True)},
+        labels=tuple(labels),
+        confusion=confusion_matrix(truth, predicted, labels=labels).tolist(),
+    )
