@@ -1,7 +1,6 @@
-"""`python -m fer_models attention`: measure where models look on labelled faces, and how reliably."""
+"""`python -m fer_models attention`: measure where models' evidence lies on labelled faces, and how reliably."""
 
 import argparse
-import json
 import platform
 import subprocess
 import sys
@@ -17,12 +16,12 @@ from tqdm import tqdm
 from explain.regions import area_shares, region_masks
 from explain.test_set import WHAT, mean_faces, study
 from fer_models import __version__
-from fer_models.analyzer import WEIGHTS, load_analyzer
+from fer_models.cli.common import add_flag, add_flags, analyzer_of, whole_number
 from fer_models.datasets.dataset import FaceData
-from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.faces.alignment import TEMPLATE
-from fer_models.models.baselines import add_baseline_argument, load_baselines
+from fer_models.media.files import check_writable, write_json
+from fer_models.models.baselines import load_baselines
 from fer_models.models.classifier import Classifier
 from fer_models.registry import FER2013_LABEL_SETS, load_dataset
 
@@ -31,21 +30,24 @@ _SIDE: Final = 224  # px; the areas of the regions are measured at this side
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of the command."""
-    parser.add_argument("--data", type=Path, required=True, help="folder with the dataset's files")
-    parser.add_argument("--labels", choices=FER2013_LABEL_SETS, required=True, help="label set")
-    parser.add_argument("--split", default="test", help="train, validation, test, or as in the dataset: PrivateTest")
-    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
-    add_baseline_argument(parser)
-    parser.add_argument("--faces", type=_count, default=300, metavar="N", help="how many faces (default: %(default)s)")
+    add_flag(parser, "labels", choices=FER2013_LABEL_SETS)
+    add_flags(parser, "data", "split", "models", "baseline")
     parser.add_argument(
-        "--judged", type=_count, default=60, metavar="N", help="how many of them for deletion and insertion; slow"
+        "--faces", type=whole_number(1), default=300, metavar="N", help="how many faces (default: %(default)s)"
     )
-    parser.add_argument("--steps", type=_count, default=16, metavar="N", help="of those curves (default: %(default)s)")
+    parser.add_argument(
+        "--judged",
+        type=whole_number(1),
+        default=60,
+        metavar="N",
+        help="how many of them for deletion and insertion; slow",
+    )
+    parser.add_argument(
+        "--steps", type=whole_number(1), default=16, metavar="N", help="of those curves (default: %(default)s)"
+    )
     parser.add_argument("--road", action="store_true", help="also ROAD and ARCC for those faces; twice as slow")
-    parser.add_argument("--seed", type=int, default=0, help="which faces, and all chance (default: %(default)s)")
-    parser.add_argument("--json", type=Path, required=True, metavar="FILE", help="write the figures to this file")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder of cards and weights")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
+    add_flag(parser, "json", required=True)
+    add_flags(parser, "seed", "device", "weights")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,10 +60,10 @@ def run(args: argparse.Namespace) -> int:
     # In random order: the judged ones, which come first, are as random a choice as all of them.
     data = data.take(np.random.default_rng(args.seed).permutation(len(data))[: args.faces])
     crops, labels = list(data.faces), [EXPRESSIONS[target] for target in data.targets]
-    shipped = load_analyzer(args.models, device=args.device, weights=args.weights).classifiers
-    baselines = {one.name: one for one in load_baselines(args.baseline, shipped, args.device)}
+    shipped = analyzer_of(args).classifiers
+    baselines = {model.name: model for model in load_baselines(args.baseline, shipped, args.device)}
     classifiers = {**shipped, **baselines}
-    _check_writable(args.json)
+    check_writable(args.json)
     judged = min(args.judged, len(data))
     figures = {}
     with tqdm(total=len(classifiers) * (len(data) + judged), file=sys.stderr, disable=None) as bar:
@@ -80,26 +82,8 @@ def run(args: argparse.Namespace) -> int:
     for name, model in figures.items():
         print(_line(name, model))
     document = _document(args, data, classifiers, figures) | {"mean_faces": mean_faces(crops, labels)}
-    args.json.write_text(json.dumps(document, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(args.json, document, indent=None)
     return 0
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
-
-
-def _check_writable(path: Path) -> None:
-    """Before the work, not after it; a run that is stopped leaves no empty file."""
-    there = path.exists()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.open("a", encoding="utf-8").close()
-        if not there:
-            path.unlink()
-    except OSError as error:
-        raise FerError(f"Cannot write {path}: {error.strerror}.") from error
 
 
 def _document(

@@ -1,14 +1,13 @@
-"""python -m fer_models explain FILE: where models look in one face, as pictures and as numbers."""
+"""python -m fer_models explain FILE: where the models' evidence lies in a face, as pictures and as numbers."""
 
 import argparse
-import json
 import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from explain.methods import METHODS, SMOOTHING
-from fer_models.errors import FerError
+from fer_models.cli.common import add_flags, analyzer_of
 
 if TYPE_CHECKING:  # the help should not wait for NumPy
     import numpy as np
@@ -29,17 +28,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, required=True, metavar="DIR", help="folder for the pictures and explanation.json")
     add("--model", action="append", metavar="NAME", help="only this model; may be repeated (default: all)")
     add("--method", default="native", metavar="METHOD", help="how maps are made, see below (default: native)")
-    add("--target", default="own", metavar="EXPRESSION", help="an expression, 'own' (each model's answer) or 'all'")
+    add(
+        "--target",
+        default="own",
+        metavar="EXPRESSION",
+        help="an expression, 'own' (each model's predicted class) or 'all'",
+    )
     add("--layer", metavar="LAYER", help="stage1 to stage4, the last four stages of a network (default: stage4)")
     add("--smooth", metavar="HOW", help=f"{', '.join(SMOOTHING)} (default: none)")
     add("--face", type=int, default=1, metavar="N", help="number of the face, from 1, the largest (default: 1)")
-    add("--whole", action="store_true", help="read the picture as one face, without detection")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
-    add("--weights", type=Path, metavar="DIR", help="folder of cards and weights (default: weights/)")
+    add("--whole", action="store_true", help="take the picture as one face, without detection")
+    add_flags(parser, "device", "weights")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explain one face and write crop.png, two pictures a map and explanation.json.
+    """Explain one face and write crop.png, two pictures per map and explanation.json.
 
     MODEL-METHOD-EXPRESSION.png is the map on the face, MODEL-METHOD-EXPRESSION-cells.png the map alone. Maps of one
     model share one colour scale. The JSON is that of `explain.explain_picture` with the file's name as "file" in front
@@ -55,11 +58,10 @@ def run(args: argparse.Namespace) -> int:
 
     from explain.drawing.overlay import draw_cells, draw_map, shared_peak
     from explain.explain_picture import explain_picture, to_json
-    from fer_models.analyzer import WEIGHTS, load_analyzer
     from fer_models.media.images import read_image
 
     image = read_image(args.file)
-    analyzer = load_analyzer(args.model, device=args.device, weights=args.weights or WEIGHTS)
+    analyzer = analyzer_of(args, args.model)
     with tqdm(total=1.0, file=sys.stderr, disable=None, bar_format="{percentage:3.0f}% {bar} {elapsed}") as bar:
         explained = explain_picture(
             analyzer,
@@ -92,12 +94,10 @@ def run(args: argparse.Namespace) -> int:
 def _write(folder: Path, pictures: "dict[str, NDArray[np.uint8]]", document: dict[str, Any]) -> None:
     import cv2
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, picture in pictures.items():
-            _, code = cv2.imencode(".png", picture[..., ::-1])
-            (folder / name).write_bytes(code.tobytes())
-        text = json.dumps(document, allow_nan=False, indent=1)
-        (folder / "explanation.json").write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise FerError(f"Cannot write to {folder}: {error.strerror}.") from error
+    from fer_models.media.files import replacing, write_json
+
+    for name, picture in pictures.items():
+        _, code = cv2.imencode(".png", picture[..., ::-1])
+        with replacing(folder / name) as partial:
+            partial.write_bytes(code.tobytes())
+    write_json(folder / "explanation.json", document)

@@ -6,24 +6,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fer_models.cli.common import add_flags, analyzer_of
+
 if TYPE_CHECKING:
     from fer_models.analyzer import Analyzer
     from fer_models.batch.checkpoint import Journal
     from fer_models.batch.table import Row
     from fer_models.media.sources import PictureFile
 
-_SHOWN = 10  # likely wrong labels in the terminal; --report has all
+_PRINTED = 10  # likely wrong labels in the terminal; --report has all
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
     parser.description = (
-        "Read every face in a folder or a zip of pictures with every model, into one table. A run that was stopped is "
-        "gone on with by giving the same command again. Texts in a CSV that a spreadsheet would run as a formula get a "
-        "' in front; a Parquet file has them as they are."
+        "Classify every face in a folder or a zip of pictures with every model, into one table. The same command given "
+        "again continues a run that was stopped. Texts in a CSV that a spreadsheet would run as a formula get a ' in "
+        "front; a Parquet file has them as they are."
     )
     add = parser.add_argument
-    add("source", type=Path, metavar="DIR_OR_ZIP", help="folder, searched to its depth, or .zip, which is not unpacked")
+    add("source", type=Path, metavar="DIR_OR_ZIP", help="folder, with all below it, or .zip, which is not unpacked")
     add("--out", type=Path, required=True, metavar="FILE", help="table to write: .csv or .parquet")
     add(
         "--labels",
@@ -32,16 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="labels: a CSV with the columns file and label (default: the names of class folders, if there are any)",
     )
     add("--report", type=Path, metavar="FILE.json", help="with labels: write the figures and the likely wrong labels")
-    add("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
-    add("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
-    add("--batch", type=int, default=32, metavar="N", help="faces the models are given at once (default: 32)")
-    add("--whole-if-none", action="store_true", help="read a picture in which no face is found as one face")
-    add("--restart", action="store_true", help="begin anew and replace an output that is there")
-    add("--weights", type=Path, metavar="DIR", help="folder of cards and weights (default: weights/)")
+    add("--batch", type=int, default=32, metavar="N", help="faces per batch of the models (default: 32)")
+    add("--whole-if-none", action="store_true", help="take a picture in which no face is detected as one face")
+    add("--restart", action="store_true", help="begin anew and replace an existing output")
+    add_flags(parser, "models", "device", "weights")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read the files that are not in the journal yet, then write the table and remove the journal.
+    """Classify the files that are not in the journal yet, then write the table and remove the journal.
 
     Returns:
         0, or 1 if a file could not be read.
@@ -49,7 +49,6 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         FerError: source, labels, models or output cannot be used, or the journal is of another run.
     """
-    from fer_models.analyzer import WEIGHTS, load_analyzer
     from fer_models.batch.checkpoint import Journal, journal_path
     from fer_models.batch.labels import labels_from_folders, read_labels, with_labels
     from fer_models.batch.table import check_output, table_columns, to_frame, write_table
@@ -65,10 +64,10 @@ def run(args: argparse.Namespace) -> int:
     with open_pictures(args.source) as pictures:
         names = [file.name for file in pictures.files]
         labels = read_labels(args.labels, names) if args.labels else labels_from_folders(names)
-        analyzer = load_analyzer(args.models, device=args.device, weights=args.weights or WEIGHTS)
-        with Journal(journal_file, _begun_with(args, analyzer), restart=args.restart, every=args.batch) as journal:
+        analyzer = analyzer_of(args)
+        with Journal(journal_file, _settings(args, analyzer), restart=args.restart, every=args.batch) as journal:
             try:
-                _read(analyzer, pictures.files, journal, args)
+                _analyze(analyzer, pictures.files, journal, args)
             except KeyboardInterrupt:
                 print("stopped; the same command goes on from here", file=sys.stderr)
                 raise
@@ -84,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
     return int(failed > 0)
 
 
-def _begun_with(args: argparse.Namespace, analyzer: "Analyzer") -> dict[str, Any]:
-    """All that decides about the rows; a journal is gone on with only if it is the same."""
+def _settings(args: argparse.Namespace, analyzer: "Analyzer") -> dict[str, Any]:
+    """All that decides about the rows; a journal is continued only if it is the same."""
     from dataclasses import asdict
 
     from fer_models import __version__
@@ -101,7 +100,9 @@ def _begun_with(args: argparse.Namespace, analyzer: "Analyzer") -> dict[str, Any
     }
 
 
-def _read(analyzer: "Analyzer", files: Sequence["PictureFile"], journal: "Journal", args: argparse.Namespace) -> None:
+def _analyze(
+    analyzer: "Analyzer", files: Sequence["PictureFile"], journal: "Journal", args: argparse.Namespace
+) -> None:
     from contextlib import closing
 
     from tqdm import tqdm
@@ -124,7 +125,7 @@ def _read(analyzer: "Analyzer", files: Sequence["PictureFile"], journal: "Journa
 
 
 def _summary(rows: Sequence["Row"], files: int, left_out: int, out: Path) -> int:
-    """Say in a line what was done; how many files could not be read."""
+    """Print a line of counts and return how many files could not be read."""
     from fer_models.batch.run import unreadable
 
     failed = sum(unreadable(row) for row in rows)
@@ -136,12 +137,11 @@ def _summary(rows: Sequence["Row"], files: int, left_out: int, out: Path) -> int
 
 
 def _report(rows: Sequence["Row"], models: Sequence[str], labelled: int, path: Path | None) -> None:
-    """Print how the models fare against the labels, and write it to a file if there is one."""
-    import json
+    """Print the models' metrics against the labels, and write them to a file if one is named."""
     from dataclasses import asdict
 
     from fer_models.batch.labels import likely_wrong, measure
-    from fer_models.errors import BatchError
+    from fer_models.media.files import write_json
 
     figures, wrong = measure(rows, models), likely_wrong(rows, models)
     counted = next((figure.count for figure in figures.values()), 0)
@@ -153,17 +153,14 @@ def _report(rows: Sequence["Row"], models: Sequence[str], labelled: int, path: P
         print(f"{'':24} recall   {_recalls(figure.recall)}")
     if wrong:
         print(f"{len(wrong)} labels are likely wrong: all models contradict them. The surest:")
-    for item in wrong[:_SHOWN]:
+    for item in wrong[:_PRINTED]:
         print(f"  {item.confidence:4.0%}  {item.file}: labelled {item.given}, read as {item.answer}")
     if path:
         document = {
             "models": {name: asdict(figure) for name, figure in figures.items()},
             "likely_wrong": [asdict(item) for item in wrong],
         }
-        try:
-            path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise BatchError(f"Cannot write {path}: {error.strerror}. The table is written.") from error
+        write_json(path, document)
 
 
 def _recalls(recall: Mapping[str, float | None]) -> str:

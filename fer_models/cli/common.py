@@ -87,3 +87,11 @@ def analyzer_of(args: argparse.Namespace, models: Sequence[str] | None = None) -
     from fer_models.analyzer import load_analyzer
 
     return load_analyzer(models or getattr(args, "models", None), device=args.device, weights=weights_folder(args))
+
+
+def use_threads(args: argparse.Namespace) -> None:
+    """Compute with as many CPU threads as --threads says."""
+    if args.threads:
+        import torch
+
+        torch.set_num_threads(args.threads)

@@ -1,28 +1,27 @@
-"""python -m fer_models predict FILE...: every face in the pictures, read by every model."""
+"""python -m fer_models predict FILE...: every face in the pictures, classified by every model."""
 
 import argparse
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from fer_models.errors import FerError, ImageError
+from fer_models.cli.common import add_flags, analyzer_of
+from fer_models.errors import ImageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pictures")
-    parser.add_argument("--json", metavar="OUT", help="write one JSON line a picture to this file; - is the terminal")
-    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
-    parser.add_argument("--whole-image", action="store_true", help="read each picture as one face, without detection")
-    parser.add_argument("--weights", type=Path, metavar="DIR", help="folder of cards and weights (default: weights/)")
+    parser.add_argument("--json", metavar="OUT", help="write one JSON line per picture to this file; - is the terminal")
+    parser.add_argument("--whole-image", action="store_true", help="take each picture as one face, without detection")
+    add_flags(parser, "models", "device", "weights")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read the pictures in order. One that cannot be read is reported and the others go on.
+    """Classify the pictures' faces, in order. A picture that cannot be read is reported and the others go on.
 
     With --json, a line is the schema of `fer_models.schema` with the picture's name as "file" in front, or "file" and
     "error". Only results go to the standard output; progress and errors go to the standard error.
@@ -35,12 +34,11 @@ def run(args: argparse.Namespace) -> int:
     """
     from tqdm import tqdm
 
-    from fer_models.analyzer import WEIGHTS, load_analyzer
     from fer_models.media.images import read_image
     from fer_models.media.sources import printable
     from fer_models.schema import to_json
 
-    analyzer = load_analyzer(args.models, device=args.device, weights=args.weights or WEIGHTS)
+    analyzer = analyzer_of(args)
     failed = False
     with _opened(args.json) as out:
         for path in tqdm(args.files, unit="picture", file=sys.stderr, disable=None):
@@ -62,11 +60,9 @@ def _opened(target: str | None) -> Iterator[TextIO]:
     if target is None or target == "-":
         yield sys.stdout
         return
-    with ExitStack() as stack:
-        try:
-            file = stack.enter_context(Path(target).open("w", encoding="utf-8"))
-        except OSError as error:
-            raise FerError(f"Cannot write {target}: {error.strerror}.") from error
+    from fer_models.media.files import open_text
+
+    with open_text(Path(target)) as file:
         yield file
 
 
@@ -78,7 +74,7 @@ def _table(line: dict[str, Any]) -> str:
         return f"{printable(line['file'])}: could not be read"
     rows = [f"{printable(line['file'])} ({line['image']['width']} x {line['image']['height']})"]
     if not line["faces"]:
-        rows.append("  no face found; --whole-image reads the picture as one face")
+        rows.append("  no face found; --whole-image takes the picture as one face")
     for number, face in enumerate(line["faces"], 1):
         box = ", ".join(f"{side:.0f}" for side in face["box"])
         rows.append(f"  face {number} at {box} (detected with score {face['score']:.2f})")

@@ -1,4 +1,4 @@
-"""python -m fer_models video FILE --out DIR: every face in a video, read by every model."""
+"""python -m fer_models video FILE --out DIR: every face in a video, classified by every model."""
 
 import argparse
 import sys
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fer_models.cli.common import add_flags, analyzer_of
 from fer_models.errors import FerError
 from fer_models.interrupts import noted_interrupts
 
@@ -14,13 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
     parser.add_argument("file", type=Path, metavar="FILE", help="a video: MP4, MOV, WebM, MKV, AVI or GIF")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
-    parser.add_argument("--rate", type=_positive, default=5.0, help="frames a second to analyse (default: %(default)g)")
-    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
+    parser.add_argument(
+        "--rate", type=_positive, default=5.0, help="frames per second to analyse (default: %(default)g)"
+    )
     parser.add_argument("--max-minutes", type=_positive, default=10.0, help="longest video (default: %(default)g)")
     parser.add_argument("--max-mb", type=_positive, default=500.0, help="largest file in MB (default: %(default)g)")
     parser.add_argument("--no-video", action="store_true", help="do not write annotated.mp4")
-    parser.add_argument("--weights", type=Path, metavar="DIR", help="folder of cards and weights (default: weights/)")
+    add_flags(parser, "models", "device", "weights")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,7 +37,6 @@ def run(args: argparse.Namespace) -> int:
     """
     from tqdm import tqdm
 
-    from fer_models.analyzer import WEIGHTS, load_analyzer
     from fer_models.media.video_reader import Limits, VideoReader
     from fer_models.video.run import run_video
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     VideoReader(args.file, limits).close()  # says what is wrong before the models are loaded
     if args.out.resolve() in (args.file.resolve(), *args.file.resolve().parents) and args.file.name == "annotated.mp4":
         raise FerError(f"{args.file} would be overwritten. Choose another --out.")
-    analyzer = load_analyzer(args.models, device=args.device, weights=args.weights or WEIGHTS)
+    analyzer = analyzer_of(args)
     last = None
     with (
         noted_interrupts("Finishing the files with what is done") as stopped,

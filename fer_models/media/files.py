@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from fer_models.errors import FerError
 
@@ -29,7 +29,7 @@ def replacing(path: Path, error: type[FerError] = FerError) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except OSError as reason:
-        raise error(f"Cannot write {path}: {reason.strerror or reason}.") from reason
+        raise error(_message(path, reason)) from reason
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -66,6 +66,18 @@ def write_json(path: Path, document: Any, error: type[FerError] = FerError, *, i
     write_text(path, json.dumps(document, indent=indent, ensure_ascii=False, allow_nan=False) + "\n", error)
 
 
+def open_text(path: Path) -> TextIO:
+    """Open a text file in UTF-8 that is written line by line.
+
+    Raises:
+        FerError: the file cannot be written.
+    """
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as reason:
+        raise FerError(_message(path, reason)) from reason
+
+
 def check_writable(path: Path) -> None:
     """Find out before long work whether a file can be written; no empty file stays.
 
@@ -79,4 +91,8 @@ def check_writable(path: Path) -> None:
         if not before:
             path.unlink()
     except OSError as reason:
-        raise FerError(f"Cannot write {path}: {reason.strerror}.") from reason
+        raise FerError(_message(path, reason)) from reason
+
+
+def _message(path: Path, reason: OSError) -> str:
+    return f"Cannot write {path}: {reason.strerror or reason}."

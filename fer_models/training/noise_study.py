@@ -1,13 +1,12 @@
-"""`python -m fer_models study noise`: plain training against EAC when a share of the training labels is wrong.
+"""The label noise study: plain training against EAC when a share of the training labels is wrong.
 
 The study EAC exists for (Zhang et al., ECCV 2022, table 1), on FER+ instead of RAF-DB: the same faces, steps and
-budget, flips and erasing only, long enough to memorise. Every run saves a checkpoint each epoch and goes on from it.
+budget, flips and erasing only, long enough to memorise. Every run saves a checkpoint per epoch and continues from it.
 
 EAC's second view is the first one mirrored, erased part and all, at every share of noise. The authors' code does so for
 right labels; for wrong ones it erases the mirrored view anew (`EACTask`, "independent").
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +21,7 @@ from fer_models.analyzer import WEIGHTS
 from fer_models.datasets.dataset import FaceData
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
+from fer_models.media.files import write_json, write_text
 from fer_models.models.architectures import PooledClassifier, build_network
 from fer_models.models.card import ModelCard, write_card
 from fer_models.models.classifier import find_device
@@ -30,7 +30,7 @@ from fer_models.registry import load_dataset
 from fer_models.training.augment import Augmentation
 from fer_models.training.initial_weights import start_from
 from fer_models.training.recipes import Recipe, Stage
-from fer_models.training.train import COMPILE, INTENDED_USE, MISUSE
+from fer_models.training.train import INTENDED_USE, MISUSE
 from fer_models.training.trainer import Trainer
 
 #: Training faces, as many as RAF-DB has.
@@ -136,7 +136,7 @@ def recipe_of(run: Run, epochs: int, size: int) -> Recipe:
 
 
 class StudyTrainer(Trainer):
-    """A trainer that also tells, after every epoch, accuracy on clean test labels and how many wrong ones it holds."""
+    """A trainer that also measures accuracy on clean test labels and memorised labels, after every epoch."""
 
     def __init__(
         self,
@@ -163,77 +163,74 @@ class StudyTrainer(Trainer):
         }
         path = self.out / "curve.json"
         curve = json.loads(path.read_text()) if path.is_file() else []
-        curve = [each for each in curve if each["epoch"] <= self.epoch] + [point]
-        path.write_text(json.dumps(curve, indent=1) + "\n", encoding="utf-8")
+        curve = [earlier for earlier in curve if earlier["epoch"] <= self.epoch] + [point]
+        write_json(path, curve)
         super()._close_epoch(stage, accuracy, seconds)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of the command."""
-    parser.add_argument("study", choices=["noise"], help="which study")
-    parser.add_argument("--data", type=Path, required=True, help="folder with fer2013.csv and fer2013new.csv")
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/noise"), help="folder of the runs (default: %(default)s)"
-    )
-    parser.add_argument("--noise", nargs="+", default=[*map(str, NOISES)], help="percent flipped, or fer2013")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, help="default: both")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0], help="default: 0")
-    parser.add_argument("--epochs", type=int, default=40, help="default: %(default)s")
-    parser.add_argument("--size", type=int, default=48, help="side of the input in px (default: %(default)s)")
-    parser.add_argument("--faces", type=int, default=FACES, help="training faces (default: %(default)s)")
-    parser.add_argument("--init", default="imagenet", help="weights to begin with, or none (default: %(default)s)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
-    parser.add_argument("--compile", action="store_true", help=COMPILE)
-    parser.add_argument("--report", type=Path, help="where the curves go (default: weights/results/noise_study.json)")
+@dataclass(frozen=True)
+class StudySettings:
+    """What all runs of a study share.
+
+    Attributes:
+        data: folder with fer2013.csv and fer2013new.csv.
+        out: folder of the runs.
+        epochs: of each run.
+        size: side of the input in px.
+        faces: how many training faces.
+        start: weights to begin with; None: random ones.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        compiled: fuse steps with torch.compile.
+    """
+
+    data: Path
+    out: Path
+    epochs: int = 40
+    size: int = 48
+    faces: int = FACES
+    start: str | None = "imagenet"
+    device: str = "auto"
+    compiled: bool = False
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run, or go on with, every training of the study, and write the curves after each.
+def run_study(runs: Sequence[Run], settings: StudySettings, report: Path) -> None:
+    """Run, or continue, every training of the study, and write the curves after each.
+
+    Args:
+        runs: in this order.
+        settings: of all of them.
+        report: the file of the curves.
 
     Raises:
-        FerError: data or settings are unusable.
+        FerError: data or settings are unusable, or a file cannot be written.
     """
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    runs = [Run(method, _noise(noise), seed) for seed in args.seeds for noise in args.noise for method in args.methods]
-    test = load_dataset("ferplus", args.data, "test")
-    validation = load_dataset("ferplus", args.data, "validation")
-    report = args.report or WEIGHTS / "results" / "noise_study.json"
-    for each in runs:
-        print(f"{each.name}", flush=True)
-        _train(each, args, validation, test)
-        write_report(args.out, runs, args, report)
-    return 0
+    test = load_dataset("ferplus", settings.data, "test")
+    validation = load_dataset("ferplus", settings.data, "validation")
+    for run in runs:
+        print(f"{run.name}", flush=True)
+        _train(run, settings, validation, test)
+        write_report(runs, settings, report)
 
 
-def _noise(text: str) -> int | str:
-    if text == REAL:
-        return text
-    if not text.isdigit() or int(text) > 100:
-        raise FerError(f"--noise {text}: expected percent from 0 to 100, or {REAL} for that set's own labels.")
-    return int(text)
-
-
-def _train(run: Run, args: argparse.Namespace, validation: FaceData, test: FaceData) -> None:
-    out = args.out / run.name
+def _train(run: Run, settings: StudySettings, validation: FaceData, test: FaceData) -> None:
+    out = settings.out / run.name
     out.mkdir(parents=True, exist_ok=True)
-    faces = training_faces(run, args.data, args.faces)
+    faces = training_faces(run, settings.data, settings.faces)
     lists = out / "labels.csv"
     rows = _list_of(faces)
     if (out / "checkpoint.pt").is_file() and lists.is_file() and lists.read_text(encoding="utf-8") != rows:
         raise FerError(f"{out} has a run on other faces or labels. Choose another --out, or remove that folder.")
-    lists.write_text(rows, encoding="utf-8")
-    recipe = replace(recipe_of(run, args.epochs, args.size), start=None if args.init == "none" else args.init)
+    write_text(lists, rows)
+    recipe = replace(recipe_of(run, settings.epochs, settings.size), start=settings.start)
     torch.manual_seed(run.seed)
     network = build_network(recipe.architecture, len(EXPRESSIONS))
     start_from(network, recipe.start, [WEIGHTS], architecture=recipe.architecture)
-    device = find_device(args.device)
-    trainer = StudyTrainer(network, recipe, out, device, faces=faces, test=test, compiled=args.compile)
+    device = find_device(settings.device)
+    trainer = StudyTrainer(network, recipe, out, device, faces=faces, test=test, compiled=settings.compiled)
     if (out / "checkpoint.pt").is_file():
         trainer.resume()
     trainer.fit(faces.data, validation)
-    _export(trainer, run, out, len(faces.data), _command(args, [run]))
+    _export(trainer, run, out, len(faces.data), _command([run], settings))
 
 
 def _list_of(faces: NoisyFaces) -> str:
@@ -267,47 +264,43 @@ def _export(trainer: Trainer, run: Run, out: Path, faces: int, command: str) -> 
     write_card(card, out / f"{name}.json")
 
 
-def _command(args: argparse.Namespace, runs: Sequence[Run]) -> str:
+def _command(runs: Sequence[Run], settings: StudySettings) -> str:
     """What repeats these runs; seeds and shares of noise in the order of their first run."""
     noises = " ".join(dict.fromkeys(str(run.noise) for run in runs))
     seeds = " ".join(dict.fromkeys(str(run.seed) for run in runs))
     return (
-        f"python -m fer_models study noise --data DIR --epochs {args.epochs} --size {args.size} --faces {args.faces} "
-        f"--seeds {seeds} --noise {noises}"
+        f"python -m fer_models study noise --data DIR --epochs {settings.epochs} --size {settings.size} "
+        f"--faces {settings.faces} --seeds {seeds} --noise {noises}"
     )
 
 
-def write_report(out: Path, runs: Sequence[Run], args: argparse.Namespace, path: Path) -> None:
+def write_report(runs: Sequence[Run], settings: StudySettings, path: Path) -> None:
     """Write the curves of all runs so far; those that are not finished are marked so.
 
     Raises:
         FerError: the file cannot be written.
     """
     entries: list[dict[str, Any]] = []
-    for each in runs:
-        file = out / each.name / "curve.json"
+    for run in runs:
+        file = settings.out / run.name / "curve.json"
         curve = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
         best = max(curve, key=lambda point: point["validation_accuracy"], default=None)
         entries.append(
             {
-                "method": each.method,
-                "noise": each.noise,
-                "seed": each.seed,
-                "finished": len(curve) >= args.epochs,
+                "method": run.method,
+                "noise": run.noise,
+                "seed": run.seed,
+                "finished": len(curve) >= settings.epochs,
                 "last_test_accuracy": curve[-1]["test_accuracy"] if curve else None,
                 "best_test_accuracy": best["test_accuracy"] if best else None,
                 "curve": curve,
             }
         )
     document = {
-        "command": _command(args, runs),
+        "command": _command(runs, settings),
         "tested_on": "FER+ test split, majority labels",
         "best": "the epoch with the highest accuracy on the clean validation split",
-        "epochs": args.epochs,
+        "epochs": settings.epochs,
         "runs": entries,
     }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise FerError(f"Cannot write {path}: {error.strerror}.") from error
+    write_json(path, document)

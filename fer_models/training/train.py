@@ -1,6 +1,5 @@
-"""`python -m fer_models train`: one run of a recipe, from data to NAME.safetensors and its card."""
+"""One run of a recipe, from data to NAME.safetensors and its card."""
 
-import argparse
 import os
 import platform
 from dataclasses import asdict, replace
@@ -10,7 +9,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from fer_models.datasets import rafdb
 from fer_models.datasets.dataset import FaceData
 from fer_models.errors import DatasetError, FerError
 from fer_models.expressions import EXPRESSIONS
@@ -21,7 +19,7 @@ from fer_models.models.weights import save_weights
 from fer_models.registry import LABEL_SETS, MODEL_SPECS, load_dataset
 from fer_models.training.cycles import EARLIER, comparison_with, earlier_runs
 from fer_models.training.initial_weights import architecture_for, find_weights, start_from
-from fer_models.training.recipes import RECIPES, Recipe, Stage, find_recipe
+from fer_models.training.recipes import Recipe
 from fer_models.training.teachers import with_teachers
 from fer_models.training.trainer import Trainer
 
@@ -33,47 +31,49 @@ MISUSE = (
 
 #: Training faces that batch norms without statistics take theirs from.
 _SAMPLE = 256
-COMPILE = "fuse steps with torch.compile: a minute of preparation for each size, then MobileNetV2 trains faster on CPUs"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of the command."""
-    parser.add_argument("model", choices=[*RECIPES], help="which model to train")
-    parser.add_argument("--data", type=Path, required=True, help="folder with the dataset's files")
-    parser.add_argument("--labels", choices=[*LABEL_SETS], help="label set, if not the recipe's")
-    parser.add_argument("--labels-file", help="RAF-DB: another list in EmoLabel/, such as noise01.txt")
-    parser.add_argument("--recipe", help="which settings (default: final, or rafdb with --labels rafdb)")
-    parser.add_argument("--out", type=Path, help="folder of the run (default: runs/MODEL)")
-    parser.add_argument("--resume", action="store_true", help="go on from the folder's checkpoint")
-    parser.add_argument("--init", help="weights to begin with, if not the recipe's: a model's name or a file")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
-    parser.add_argument("--stages", help="sizes and epochs, if not the recipe's, such as 48x9,112x2")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
-    parser.add_argument("--compile", action="store_true", help=COMPILE)
-    parser.add_argument("--batch", type=int, help="faces a step, if not the recipe's")
-    parser.add_argument("--wandb", action="store_true", help="also log to Weights & Biases (WANDB_MODE=offline works)")
+def train(
+    model: str,
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    *,
+    labels_file: str | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    compiled: bool = False,
+    wandb: bool = False,
+    command: str = "",
+) -> None:
+    """Train a model, and write NAME.safetensors, NAME.json, log.csv and checkpoint.pt to a folder.
 
+    Started by torchrun, every process trains on its share of each batch and the first one writes.
 
-def run(args: argparse.Namespace) -> int:
-    """Train, and write NAME.safetensors, NAME.json, log.csv and checkpoint.pt to the run's folder.
+    Args:
+        model: its name, a key of `fer_models.registry.MODEL_SPECS`.
+        recipe: its settings.
+        data: folder with the dataset's files.
+        out: folder of the run; made if it is missing.
+        labels_file: RAF-DB: another list in EmoLabel/.
+        resume: continue from the folder's checkpoint.
+        device: "auto", "cpu", "cuda", "cuda:1" or "mps".
+        compiled: fuse steps with torch.compile.
+        wandb: also log to Weights & Biases.
+        command: what repeats the run, for the card.
 
     Raises:
         FerError: data, weights or settings are unusable; the message says what to do.
     """
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    args.recipe = args.recipe or ("rafdb" if args.labels == "rafdb" and "rafdb" in RECIPES[args.model] else "final")
-    recipe = _adjusted(find_recipe(args.model, args.recipe), args)
-    out = args.out or Path("runs") / args.model
     out.mkdir(parents=True, exist_ok=True)
-    train_data = load_dataset(recipe.labels, args.data, "train", labels_file=args.labels_file, seed=recipe.seed)
-    validation = load_dataset(recipe.labels, args.data, "validation", labels_file=args.labels_file, seed=recipe.seed)
-    for each in (train_data, validation):
-        _check_square(each)
-    device = _device(args.device)
+    train_data = load_dataset(recipe.labels, data, "train", labels_file=labels_file, seed=recipe.seed)
+    validation = load_dataset(recipe.labels, data, "validation", labels_file=labels_file, seed=recipe.seed)
+    for faces in (train_data, validation):
+        _check_square(faces)
+    torch_device = _device(device)
     distributed = int(os.environ.get("WORLD_SIZE", "1")) > 1
     if distributed:  # started by torchrun, which sets the environment
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if torch_device.type == "cuda" else "gloo")
     try:
         torch.manual_seed(recipe.seed)
         folders = [out.parent / (recipe.start or ""), Path("weights")]
@@ -87,12 +87,12 @@ def run(args: argparse.Namespace) -> int:
         )
         if recipe.teachers:
             found = [find_weights(name, [out.parent / name, *folders]) for name in recipe.teachers]
-            teachers = [load_classifier(path.stem, path.parent, str(device)) for path in found]
+            teachers = [load_classifier(path.stem, path.parent, str(torch_device)) for path in found]
             train_data = with_teachers(
                 train_data, teachers, recipe.teacher_share, soft=recipe.soft, precision=recipe.precision
             )
-        trainer = Trainer(network, recipe, out, device, compiled=args.compile)
-        if args.resume:
+        trainer = Trainer(network, recipe, out, torch_device, compiled=compiled)
+        if resume:
             trainer.resume()
         if trainer.precision != recipe.precision and trainer.rank == 0:
             print(f"This machine only emulates {recipe.precision}: computing in {trainer.precision}.")
@@ -100,33 +100,14 @@ def run(args: argparse.Namespace) -> int:
         if trainer.rank == 0:
             start = recipe.start if recipe.start != "imagenet" else None
             earlier = earlier_runs(find_weights(start, folders) if start else None)
-            _export(trainer, args, train_data, earlier)
+            _export(trainer, model, train_data, earlier, command, compiled=compiled)
             reached = trainer.best["accuracy"]
-            print(comparison_with(Path("weights"), args.model, reached, validation, str(device)), flush=True)
-            if args.wandb:
-                _log_to_wandb(trainer, args.model)
+            print(comparison_with(Path("weights"), model, reached, validation, str(torch_device)), flush=True)
+            if wandb:
+                _log_to_wandb(trainer, model)
     finally:
         if distributed:
             dist.destroy_process_group()
-    return 0
-
-
-def _adjusted(recipe: Recipe, args: argparse.Namespace) -> Recipe:
-    if args.stages:
-        try:
-            pairs = [stage.split("x") for stage in args.stages.split(",")]
-            recipe = replace(recipe, stages=tuple(Stage(int(size), int(epochs)) for size, epochs in pairs))
-        except ValueError:
-            raise FerError(f"--stages {args.stages!r}: expected SIZExEPOCHS,... such as 48x9,112x2.") from None
-    if args.batch:
-        recipe = replace(recipe, batch=args.batch)
-    if args.labels:
-        recipe = replace(recipe, labels=args.labels)
-    if recipe.labels == "rafdb" and args.labels_file not in (None, rafdb.LABELS):
-        recipe = replace(recipe, view="independent")  # the authors' setting for their lists of wrong labels
-    if args.init:
-        recipe = replace(recipe, start=None if args.init == "none" else args.init)
-    return recipe
 
 
 def _check_square(data: FaceData) -> None:
@@ -148,15 +129,17 @@ def _device(name: str) -> torch.device:
     return torch.device("cuda", int(rank)) if rank is not None and device.type == "cuda" else device
 
 
-def _export(trainer: Trainer, args: argparse.Namespace, data: FaceData, earlier: list[dict[str, Any]]) -> None:
+def _export(
+    trainer: Trainer, model: str, data: FaceData, earlier: list[dict[str, Any]], command: str, *, compiled: bool
+) -> None:
     recipe, out = trainer.recipe, trainer.out
     network = trainer.network
     network.load_state_dict(trainer.best["weights"])
     network = network.to("cpu", memory_format=torch.contiguous_format)
-    sha256 = save_weights(network, out / f"{args.model}.safetensors")
+    sha256 = save_weights(network, out / f"{model}.safetensors")
     card = ModelCard(
-        name=args.model,
-        title=MODEL_SPECS[args.model].title,
+        name=model,
+        title=MODEL_SPECS[model].title,
         architecture=recipe.architecture,
         labels=EXPRESSIONS,
         input=recipe.input(recipe.stages[-1].size),
@@ -169,26 +152,19 @@ def _export(trainer: Trainer, args: argparse.Namespace, data: FaceData, earlier:
         intended_use=INTENDED_USE,
         misuse=MISUSE,
         recipe={
-            "command": _command(args),
+            "command": command,
             "settings": asdict(recipe),
             "training_faces": len(data),
             "chosen_epoch": trainer.best["epoch"],
             "validation_accuracy": trainer.best["accuracy"],
             "wall_seconds": round(sum(entry["seconds"] for entry in trainer.history)),
-            "machine": _machine(trainer, compiled=args.compile),
+            "machine": _machine(trainer, compiled=compiled),
             "log": trainer.history,
             **({EARLIER: earlier} if earlier else {}),
         },
     )
-    write_card(card, out / f"{args.model}.json")
-    print(f"{out / args.model}.safetensors: {trainer.best['accuracy']:.2%} on the validation split")
-
-
-def _command(args: argparse.Namespace) -> str:
-    """What repeats the run: all that was given and changes what is learned."""
-    given = {"labels": args.labels, "labels-file": args.labels_file, "stages": args.stages, "batch": args.batch}
-    flags = [f" --{name} {value}" for name, value in (given | {"init": args.init}).items() if value is not None]
-    return f"python -m fer_models train {args.model} --recipe {args.recipe} --data DIR{''.join(flags)}"
+    write_card(card, out / f"{model}.json")
+    print(f"{out / model}.safetensors: {trainer.best['accuracy']:.2%} on the validation split")
 
 
 def _machine(trainer: Trainer, *, compiled: bool) -> str:

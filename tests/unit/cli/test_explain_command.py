@@ -107,7 +107,7 @@ def test_all_targets_come_in_the_vocabularys_order(analyzer: Analyzer, picture: 
         (["--smooth", "aug"], "takes no smoothing"),
         (["--face", "3"], "There is no face 3: the picture has 2 faces, numbered from 1."),
         (["--face", "0"], "There is no face 0"),
-        (["--out", "/proc/nowhere"], "Cannot write to /proc/nowhere"),
+        (["--out", "/proc/nowhere"], "Cannot write /proc/nowhere/crop.png"),
     ],
 )
 def test_errors_are_one_line_and_exit_code_2(
