@@ -18,6 +18,7 @@ import gradio as gr  # noqa: E402
 from dashboard import page as tabs  # noqa: E402
 from dashboard.mcp.server import check_installed, endpoint, serve_stdio  # noqa: E402
 from dashboard.server.accounts import print_account, read_accounts  # noqa: E402
+from dashboard.server.gradio_internals import StoredSessions  # noqa: E402
 from dashboard.server.health import Health  # noqa: E402
 from dashboard.server.logs import json_logs  # noqa: E402
 from dashboard.server.mcp_auth import mcp_route  # noqa: E402
@@ -38,17 +39,18 @@ _QUEUE: Final = 64
 _MAX_UPLOAD: Final = "256mb"
 
 
-def build_app(analyzer: Analyzer, weights: Path = WEIGHTS) -> gr.Blocks:
+def build_app(analyzer: Analyzer, uploads: Path, weights: Path = WEIGHTS) -> gr.Blocks:
     """The page around an analyzer. Launch it with `launch_settings()`.
 
     Args:
         analyzer: the loaded models.
+        uploads: folder where Gradio puts uploads.
         weights: folder of the cards and results that the leaderboard shows.
     """
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
         gr.HTML(HEADER)
-        tabs.build(analyzer, page, weights)
+        tabs.build(analyzer, page, weights, uploads, StoredSessions(page))
         gr.HTML(FOOTER)
     page.queue(max_size=_QUEUE)
     return page
@@ -113,7 +115,7 @@ def _run(options: argparse.Namespace, uploads: Path, metrics: Metrics) -> int:
         models = load_analyzer(options.models, device=options.device, weights=options.weights)
         analyzer = MeasuredAnalyzer(models, metrics)
         health = Health(analyzer)
-        page = build_app(analyzer, options.weights)
+        page = build_app(analyzer, uploads, options.weights)
         settings = Settings(
             uploads,
             options.upload_lifetime,

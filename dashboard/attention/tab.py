@@ -37,18 +37,18 @@ TAB: Final = "attention"
 class AttentionTab:
     """The components of one page and what each callback does to them. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer, examples: Path, weights: Path) -> None:
+    def __init__(self, analyzer: Analyzer, uploads: Path, examples: Path, weights: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer = analyzer
         self.display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
         self.jobs = Jobs()
-        self._lay_out(examples, weights)
+        self._lay_out(examples, weights, uploads)
         self._connect()
 
-    def _lay_out(self, examples: Path, weights: Path) -> None:
+    def _lay_out(self, examples: Path, weights: Path, uploads: Path) -> None:
         labels = {label for card in self.display.cards.values() for label in card.labels}
         expressions = in_display_order(labels)
-        self.picture_input = PictureInput("attention", self.analyzer, examples)
+        self.picture_input = PictureInput("attention", self.analyzer, examples, uploads)
         self.picture = gr.HTML(visible=False, js_on_load=CHOOSE_FACE, elem_id="attention-picture")
         with gr.Column(visible=False, elem_id="attention-lab") as self.lab:
             self.card = gr.HTML(elem_id="attention-face")
@@ -274,12 +274,13 @@ class AttentionTab:
             raise gr.Error(UNEXPECTED, print_exception=False) from None
 
 
-def build(analyzer: Analyzer, examples: Path = EXAMPLES, weights: Path = WEIGHTS) -> AttentionTab:
+def build(analyzer: Analyzer, uploads: Path, examples: Path = EXAMPLES, weights: Path = WEIGHTS) -> AttentionTab:
     """Build the tab inside the current `gr.Blocks`.
 
     Args:
         analyzer: shared by all sessions.
+        uploads: folder where Gradio puts uploads.
         examples: folder of example pictures; may be empty or missing.
         weights: folder of the cards, with results/ below.
     """
-    return AttentionTab(analyzer, examples, weights)
+    return AttentionTab(analyzer, uploads, examples, weights)

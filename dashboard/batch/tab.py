@@ -55,9 +55,9 @@ Payload: TypeAlias = Mapping[str, Any]
 class BatchTab:
     """The components of one page and what each callback does to them. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer) -> None:
+    def __init__(self, analyzer: Analyzer, uploads: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
-        self.analyzer = analyzer
+        self.analyzer, self.uploads = analyzer, uploads
         self.display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
         self._lay_out()
         self._connect()
@@ -237,7 +237,7 @@ class BatchTab:
             with self._pictures(payload or ()) as pictures:
                 names = [file.name for file in pictures.files]
                 if labels:
-                    given = read_labels(uploaded_path(labels, self.files.GRADIO_CACHE), names)
+                    given = read_labels(uploaded_path(labels, self.uploads), names)
                 else:
                     given = labels_from_folders(names)
                 chosen = [name for name in self.display.cards if name in models]
@@ -266,8 +266,9 @@ class BatchTab:
             raise BatchError("Choose pictures or a zip first.")
         if len(payload) > MAX_PICTURES:
             raise BatchError(_too_many(len(payload)))
-        cache = self.files.GRADIO_CACHE
-        uploads = [(str(item.get("orig_name") or "picture")[:255], uploaded_path(item, cache)) for item in payload]
+        uploads = [
+            (str(item.get("orig_name") or "picture")[:255], uploaded_path(item, self.uploads)) for item in payload
+        ]
         size = sum(path.stat().st_size for _, path in uploads)
         if size > MAX_BYTES:
             raise BatchError(
@@ -279,7 +280,9 @@ class BatchTab:
             raise BatchError("Send either pictures or one zip, not both, and no second zip.")
         with ExitStack() as stack:
             folder = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{SESSION_FOLDER_PREFIX}batch-", dir=cache))
+                stack.enter_context(
+                    tempfile.TemporaryDirectory(prefix=f"{SESSION_FOLDER_PREFIX}batch-", dir=self.uploads)
+                )
             )
             held = [(name, _held(path, folder / str(index))) for index, (name, path) in enumerate(uploads)]
             name, path = held[0]
@@ -308,7 +311,7 @@ class BatchTab:
         def write(analyzed: AnalyzedBatch | None) -> str:
             if analyzed is None:
                 raise gr.Error(_FORGOTTEN, print_exception=False)
-            path = Path(tempfile.mkdtemp(prefix="download-", dir=self.file.GRADIO_CACHE)) / _DOWNLOADS[kind]
+            path = Path(tempfile.mkdtemp(prefix="download-", dir=self.uploads)) / _DOWNLOADS[kind]
             if kind == "JSON":
                 path.write_text(document(analyzed), encoding="utf-8")
             else:
@@ -336,10 +339,11 @@ def _width(heading: str) -> str:
     return {"File": "220px", "Face": "80px", "Note": "320px"}.get(heading, "165px")
 
 
-def build(analyzer: Analyzer) -> BatchTab:
+def build(analyzer: Analyzer, uploads: Path) -> BatchTab:
     """Build the tab inside the current `gr.Blocks`.
 
     Args:
         analyzer: shared by all sessions.
+        uploads: folder where Gradio puts uploads.
     """
-    return BatchTab(analyzer)
+    return BatchTab(analyzer, uploads)

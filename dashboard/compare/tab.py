@@ -30,21 +30,21 @@ _log = logging.getLogger(__name__)
 class CompareTab:
     """The components of one page and what each callback does to them. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer, examples: Path, weights: Path) -> None:
+    def __init__(self, analyzer: Analyzer, uploads: Path, examples: Path, weights: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer = analyzer
         self.display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
         device = str(next(iter(analyzer.classifiers.values())).device)
         self.pairs = load_noise_pairs(weights, device)
-        self._lay_out(examples)
+        self._lay_out(examples, uploads)
         self._connect()
 
-    def _lay_out(self, examples: Path) -> None:
+    def _lay_out(self, examples: Path, uploads: Path) -> None:
         cards = self.display.cards
         #: Every model, and their mean where there is more than one.
         self.columns_offered = [*cards, *([ENSEMBLE] if len(cards) > 1 else [])]
         expressions = in_display_order({label for card in cards.values() for label in card.labels})
-        self.picture_input = PictureInput("compare", self.analyzer, examples)
+        self.picture_input = PictureInput("compare", self.analyzer, examples, uploads)
         with gr.Row(visible=False, elem_id="compare-results") as self.results:
             with gr.Column(scale=5, min_width=300):
                 self.picture = gr.HTML(js_on_load=CHOOSE_FACE, elem_id="compare-picture")
@@ -203,12 +203,13 @@ class CompareTab:
         return [name for name in self.columns_offered if name in names]
 
 
-def build(analyzer: Analyzer, examples: Path = EXAMPLES, weights: Path = WEIGHTS) -> CompareTab:
+def build(analyzer: Analyzer, uploads: Path, examples: Path = EXAMPLES, weights: Path = WEIGHTS) -> CompareTab:
     """Build the tab inside the current `gr.Blocks`.
 
     Args:
         analyzer: shared by all sessions.
+        uploads: folder where Gradio puts uploads.
         examples: folder of example pictures; may be empty or missing.
         weights: folder whose noise/ has the label noise study's networks; without any, their section is not there.
     """
-    return CompareTab(analyzer, examples, weights)
+    return CompareTab(analyzer, uploads, examples, weights)

@@ -30,15 +30,16 @@ Updates: TypeAlias = dict[Any, Any]
 class PictureInput:
     """A tab's picture input and what it looks like in each state. Nothing of any session is kept here."""
 
-    def __init__(self, name: str, analyzer: Analyzer, examples: Path) -> None:
+    def __init__(self, name: str, analyzer: Analyzer, examples: Path, uploads: Path) -> None:
         """Lay it out inside the current `gr.Blocks`.
 
         Args:
             name: of the tab, in front of the elements' ids.
             analyzer: reads the pictures.
             examples: folder of example pictures; may be empty or missing.
+            uploads: folder where Gradio puts uploads.
         """
-        self.analyzer, self.examples = analyzer, load_examples(examples)
+        self.analyzer, self.examples, self.uploads = analyzer, load_examples(examples), uploads
         self.notice = gr.HTML(visible=False, elem_id=f"{name}-notice")
         with gr.Row(elem_classes="fer-actions"):
             self.whole = gr.Button(
@@ -96,11 +97,11 @@ class PictureInput:
         Raises:
             ImageError: there is none, or it lies elsewhere.
         """
-        return uploaded_path(payload, self.image.GRADIO_CACHE)
+        return uploaded_path(payload, self.uploads)
 
     def example(self, event: gr.EventData) -> Path:
         """Where the example that was clicked lies."""
-        return self.examples[int(event._data["index"])].path
+        return self.examples[int(event.index)].path
 
     def read(
         self, source: Callable[[], Path], done: Callable[[AnalyzedImage], Updates], idle: Callable[[str], Updates]

@@ -11,7 +11,7 @@ from fer_models.errors import ImageError
 SESSION_FOLDER_PREFIX: Final = "held-"
 
 
-def uploaded_path(payload: object, folder: str) -> Path:
+def uploaded_path(payload: object, folder: Path) -> Path:
     """Where an upload lies.
 
     Args:
@@ -25,7 +25,7 @@ def uploaded_path(payload: object, folder: str) -> Path:
     try:
         path = Path(name if isinstance(name, str) else "")
         # Gradio checks only payloads with a certain mark, so that a client could name any file of this machine.
-        if path.resolve().is_relative_to(Path(folder).resolve()) and path.is_file():
+        if path.resolve().is_relative_to(folder.resolve()) and path.is_file():
             return path
     except (OSError, ValueError):  # a name that no file can have
         pass

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import gradio as gr
 import numpy as np
-from gradio.state_holder import SessionState
 from numpy.typing import NDArray
 
 from dashboard.components import face_view as markup
+from dashboard.components.sessions import SessionValues
 from dashboard.live import view as live_markup
 from explain.drawing.overlay import fit, shared_peak
 from explain.drawing.paste import paste_map
@@ -65,10 +65,10 @@ watch('value', () => {
 class LiveTab:
     """The components of one page and what each callback does to them. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer, page: gr.Blocks) -> None:
+    def __init__(self, analyzer: Analyzer, page: gr.Blocks, sessions: SessionValues) -> None:
         """Lay the tab out inside the current `gr.Blocks`, which is the page, and connect it."""
         self.analyzer = analyzer
-        self.page = page
+        self.page, self.sessions = page, sessions
         self.display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
         self._weights = {name: model.class_weights for name, model in analyzer.classifiers.items()}
         self._lay_out()
@@ -153,7 +153,7 @@ class LiveTab:
         if session.ended:  # while this frame was read
             return self.forget(session)
         name = request.session_hash if request else None
-        if fresh and name and (held := self._held(name)) and held.is_closed:
+        if fresh and name and self.sessions.is_closed(name):
             self._clear_later(name)  # this frame was sent before the page was closed, and waited
         charts: Any = gr.skip()
         # Charts are large and change slowly.
@@ -246,27 +246,17 @@ class LiveTab:
 
     def _clear_idle(self, name: str) -> None:
         """Clear a closed page's session, but not while frames come: its viewer was only cut off for a moment."""
-        held = self._held(name)
-        session = held.state_data.get(self.session._id) if held else None
+        session = self.sessions.value(name, self.session)
         if session is not None and time.monotonic() - session.time_s < _STRAGGLERS_S:
             self._clear_later(name)
         else:
             self._clear(name)
 
-    def _held(self, name: str | None) -> SessionState | None:
-        """What Gradio holds of a page."""
-        return self.page.state_holder.session_data.get(name or "")
-
     def _clear(self, name: str) -> None:
         """Let go of everything that Gradio holds of a session's frames."""
-        held = self._held(name)
-        if held is None:
-            return
-        session = held.state_data.pop(self.session._id, None)
+        session = self.sessions.forget_values(name, self.session, [self.view, self.panel, self.charts])
         if session is not None:
             session.end()
-        for part in (self.view, self.panel, self.charts):
-            held.config_values.pop(part._id, None)
 
 
 def _number(data: Mapping[str, Any]) -> int:
@@ -293,11 +283,12 @@ def decode(frame: object) -> NDArray[np.uint8]:
     return image
 
 
-def build(analyzer: Analyzer, page: gr.Blocks) -> LiveTab:
+def build(analyzer: Analyzer, page: gr.Blocks, sessions: SessionValues) -> LiveTab:
     """Build the tab inside the current `gr.Blocks`.
 
     Args:
         analyzer: shared by all sessions.
         page: the `gr.Blocks`, which tells when a viewer's page is closed.
+        sessions: what is kept of each viewer's session.
     """
-    return LiveTab(analyzer, page)
+    return LiveTab(analyzer, page, sessions)

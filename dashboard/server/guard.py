@@ -18,29 +18,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard.server.gradio_internals import CALLBACK_ROUTES, CLOSED_ROUTES, FILE_ROUTES, LOGIN_ROUTE, UPLOAD_ROUTE
 from dashboard.server.uploads_folder import size_of
 
 _log = logging.getLogger(__name__)
 
-_API: Final = "/gradio_api"
-#: Gradio's routes that this page never uses and that fetch other hosts' files, keep a session on disk, print what they
-#: are sent, start the queue a second time, or call components' own functions.
-_CLOSED: Final = tuple(
-    f"{_API}/{name}"
-    for name in ("proxy=", "deep_link", "process_recording", "custom_component", "component_server", "startup-events")
-) + ("/monitoring", f"{_API}/vibe", f"{_API}/dev", f"{_API}/runs", f"{_API}/run-history")
-#: Routes that serve files; with an address in place of a file they fetch it.
-_FILES: Final = (f"{_API}/file=", f"{_API}/file/")
 #: Routes that make the server work or keep something, and what they are called in figures and logs.
-_HEAVY: Final = {
-    f"{_API}/upload": "upload",
-    f"{_API}/queue/join": "work",
-    f"{_API}/call/": "work",
-    f"{_API}/run/": "work",
-    f"{_API}/api/": "work",
-    "/login": "login",
-    "/mcp": "mcp",
-}
+_HEAVY: Final = {UPLOAD_ROUTE: "upload", **dict.fromkeys(CALLBACK_ROUTES, "work"), LOGIN_ROUTE: "login", "/mcp": "mcp"}
 #: Logins a minute from one address, whatever the limit on others: passwords are not to be guessed.
 LOGINS: Final = 10
 #: Where a request's scope tells what comes after the guard the visitor's address, as the guard knows it.
@@ -180,9 +164,9 @@ class Guard:
 
     def _refuse(self, path: str, method: str, endpoint: str, address: str, headers: Headers) -> JSONResponse | None:
         """The answer to a request that is not let through."""
-        if path.startswith(_CLOSED):
+        if path.startswith(CLOSED_ROUTES):
             return JSONResponse({"detail": "Not found."}, 404)
-        for prefix in _FILES:
+        for prefix in FILE_ROUTES:
             if path.startswith(prefix) and path[len(prefix) :].lower().startswith(("http:", "https:")):
                 return JSONResponse({"detail": "Only files of this app are served."}, 403)
         if method != "POST" or endpoint == "page":

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from dashboard.server.gradio_internals import exceptions_reported_by
+
 #: Loggers whose words are this project's own, and so known to be harmless.
 _OWN: Final = ("app", "dashboard", "explain", "fer_models")
 
@@ -54,7 +56,7 @@ def json_logs(level: str, on_error: Callable[[str], None]) -> Iterator[None]:
     handler.setFormatter(JsonLines())
     counter = _Counter(on_error)
     root = logging.getLogger()
-    before = root.level, traceback.print_exc
+    before = root.level
     root.setLevel(level.upper())
     # At the level info these tell every step they take.
     quiet = [logging.getLogger(name) for name in ("httpx", "httpcore", "asyncio", "uvicorn", "mcp")]
@@ -62,17 +64,15 @@ def json_logs(level: str, on_error: Callable[[str], None]) -> Iterator[None]:
         logger.setLevel(max(logging.WARNING, root.level))
     for added in (handler, counter):
         root.addHandler(added)
-    # Gradio prints the exceptions of callbacks with this, words and all.
-    traceback.print_exc = _print_exc
     try:
-        yield
+        with exceptions_reported_by(_log_exception):
+            yield
     finally:
-        traceback.print_exc = before[1]
         for added in (handler, counter):
             root.removeHandler(added)
         for logger in quiet:
             logger.setLevel(logging.NOTSET)
-        root.setLevel(before[0])
+        root.setLevel(before)
 
 
 class _Counter(logging.Handler):
@@ -84,8 +84,7 @@ class _Counter(logging.Handler):
         self.on_error(record.name)
 
 
-def _print_exc(*_: Any, **__: Any) -> None:
-    """Stands in for `traceback.print_exc`."""
+def _log_exception(*_: Any, **__: Any) -> None:
     if isinstance(sys.exc_info()[1], Exception):
         _log.exception("a request failed")
 

@@ -43,8 +43,8 @@ class Metrics:
         self.requests.labels(endpoint, str(status)).inc()
         self.request_seconds.labels(endpoint).observe(seconds)
 
-    def watch_queue(self, length: Callable[[], int]) -> None:
-        """Ask `length` for the queue's length whenever the figures are read."""
+    def set_queue_length(self, length: Callable[[], int]) -> None:
+        """Call `length` for the queue's length whenever the figures are read."""
         self.queue.set_function(length)
 
     def serve(self, port: int) -> None:

@@ -17,9 +17,18 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from dashboard.server.accounts import checker
+from dashboard.server.gradio_internals import (
+    StoredSessions,
+    configure,
+    end_connections,
+    files_of_components,
+    finish_mount,
+    is_busy,
+    queue_length,
+)
 from dashboard.server.guard import Guard, Limits
 from dashboard.server.health import Health
 from dashboard.server.metrics import Metrics
@@ -87,18 +96,14 @@ def mount(
         looks: what `launch_settings` gave: all of it that mounting takes is kept.
         settings: the limits.
         health: answers /healthz and /readyz.
-        metrics: counts requests and watches the queue.
+        metrics: counts requests and the calls that wait.
         routes: further ones beside the page, such as /mcp.
         running: entered for as long as they are served.
     """
     concurrency = {} if settings.concurrency is None else {"default_concurrency_limit": settings.concurrency}
     # api_open: nobody goes round the queue.
     page.queue(max_size=settings.queue_size, api_open=False, **concurrency)
-    for function in page.fns.values():
-        if settings.concurrency is not None and isinstance(function.concurrency_limit, int):
-            function.concurrency_limit = min(function.concurrency_limit, settings.concurrency)
-    page.state_session_capacity = looks["state_session_capacity"]
-    page.delete_cache = None  # `sweep` below finds more
+    configure(page, looks["state_session_capacity"], settings.concurrency)
     sessions = Sessions()
     api = FastAPI(
         docs_url=None,
@@ -118,11 +123,8 @@ def mount(
     if settings.root_path:
         mounted["root_path"] = settings.root_path
     gr.mount_gradio_app(api, page, path="/", **mounted)
-    # Mounted, Gradio checks no paths that callbacks are handed unless it believes that it was launched.
-    page.has_launched = True
-    inner: Any = next(route.app for route in api.routes if isinstance(route, Mount))
-    page.app = page.server_app = inner
-    metrics.watch_queue(lambda: len(page._queue))
+    finish_mount(api, page)
+    metrics.set_queue_length(lambda: queue_length(page))
     limits = Limits(
         settings.uploads, settings.max_upload, settings.rate_limit, settings.trusted_proxies, settings.shared
     )
@@ -160,14 +162,11 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no new work, finish what runs, then close."""
         self._health.draining = True
-        queue: Any = self._page._queue
         limit = time.monotonic() + _DRAIN
-        while (len(queue) or any(queue.active_jobs)) and time.monotonic() < limit and not self.force_exit:
+        while is_busy(self._page) and time.monotonic() < limit and not self.force_exit:
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.1)  # the last answers are handed to their connections
-        queue.close()
-        self._page.is_running = False
-        self._page.server_app.stop_event.set()  # pages that are open hold a connection that only this ends
+        end_connections(self._page)
         await super().shutdown(sockets)
 
 
@@ -208,12 +207,12 @@ async def _running(
 
 
 async def _sweep(page: gr.Blocks, settings: Settings, sessions: Sessions) -> None:
+    stored = StoredSessions(page)
     while True:
         await asyncio.sleep(min(30.0, settings.upload_lifetime / 2))
         try:
-            sessions.sweep(page.state_holder)
-            keep = {path for block in page.blocks.values() for path in getattr(block, "keep_in_cache", ())}
-            await asyncio.to_thread(sweep, settings.uploads, settings.upload_lifetime, keep)
+            sessions.sweep(stored)
+            await asyncio.to_thread(sweep, settings.uploads, settings.upload_lifetime, files_of_components(page))
         except Exception:
             _log.exception("deleting old uploads failed")
 

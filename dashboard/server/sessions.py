@@ -1,33 +1,30 @@
-"""What the server holds of its visitors, and when it lets go of it.
+"""When the server forgets its visitors' sessions.
 
-Gradio keeps all that a page was last shown, pictures too, until as many other sessions came as it holds, and counts
-every call of its API as a session. Here a session goes when nobody can come back to it.
+Gradio keeps all that a page last showed, pictures too, until more sessions came than it may keep, and counts every call
+of its API as a session. Here a session is dropped when nobody can come back to it.
 """
 
 import datetime
-import re
 from collections import Counter
 from typing import Final
 
-from gradio.state_holder import SessionState, StateHolder
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-#: Seconds without use after which a session goes while its page is open,
+from dashboard.server.gradio_internals import HEARTBEAT_ROUTE, StoredSessions
+
+#: Seconds without use after which a session is dropped while its page is open,
 OPEN_S: Final = 3600
 #: after its page was closed (a phone that was put away for a moment comes back),
 CLOSED_S: Final = 300
 #: and where no page is open and no result kept: a call of the API.
 CALL_S: Final = 60
 
-#: A page holds this connection as long as it is open.
-_HEARTBEAT: Final = re.compile(r"/gradio_api/heartbeat/([^/]+)$")
-
 
 class Sessions:
     """Which sessions have an open page. Used from the server's event loop alone."""
 
     def __init__(self) -> None:
-        """Nobody is here yet."""
+        """No page is open yet."""
         self._open: Counter[str] = Counter()
         self._closed: dict[str, datetime.datetime] = {}
 
@@ -43,48 +40,50 @@ class Sessions:
             del self._open[name]
             self._closed[name] = datetime.datetime.now()
 
-    def sweep(self, holder: StateHolder) -> int:
-        """Drop what Gradio holds of sessions to which nobody will come back. Returns how many were dropped."""
+    def sweep(self, stored: StoredSessions) -> int:
+        """Drop the sessions to which nobody will come back.
+
+        Returns:
+            How many were dropped.
+        """
         dropped = 0
         now = datetime.datetime.now()
-        for name, session in list(holder.session_data.items()):
-            used = max(holder.time_last_used.get(name, now), self._closed.get(name, datetime.datetime.min))
-            if abs((now - used).total_seconds()) < self._lifetime(name, session):
+        for name in stored:
+            used = max(stored.last_used(name) or now, self._closed.get(name, datetime.datetime.min))
+            if abs((now - used).total_seconds()) < self._lifetime(name, stored):
                 continue
-            holder.delete_state(name)  # with what tabs do when theirs goes: a video's folder is deleted
-            holder.session_data.pop(name, None)
-            holder.time_last_used.pop(name, None)
+            stored.drop(name)
             self._closed.pop(name, None)
             dropped += 1
         for name, since in list(self._closed.items()):
-            if name not in holder.session_data and abs((now - since).total_seconds()) >= CLOSED_S:
+            if name not in stored and abs((now - since).total_seconds()) >= CLOSED_S:
                 del self._closed[name]
         return dropped
 
-    def _lifetime(self, name: str, session: SessionState) -> float:
+    def _lifetime(self, name: str, stored: StoredSessions) -> float:
         if name in self._open:
             return OPEN_S
-        if all(value is None or isinstance(value, int) for value in list(session.state_data.values())):
+        if all(value is None or isinstance(value, int) for value in stored.values(name)):
             return CALL_S
         return CLOSED_S if name in self._closed else OPEN_S
 
 
 class SessionMiddleware:
-    """ASGI middleware that tells `Sessions` which pages are open."""
+    """ASGI middleware that records in `Sessions` which pages are open."""
 
     def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
-        """Stand before `app`."""
+        """Wrap `app`."""
         self.app = app
         self.sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on."""
-        found = _HEARTBEAT.search(scope["path"]) if scope["type"] == "http" else None
-        if found is None:
+        heartbeat = HEARTBEAT_ROUTE.search(scope["path"]) if scope["type"] == "http" else None
+        if heartbeat is None:
             await self.app(scope, receive, send)
             return
-        self.sessions.opened(found[1])
+        self.sessions.opened(heartbeat[1])
         try:
             await self.app(scope, receive, send)
         finally:
-            self.sessions.closed(found[1])
+            self.sessions.closed(heartbeat[1])

@@ -6,13 +6,11 @@ import secrets
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
-from gradio import tunneling
-from gradio.exceptions import ChecksumMismatchError
-from gradio.networking import GRADIO_API_SERVER, setup_tunnel
 
+from dashboard.server.gradio_internals import fetch_tunnel_program, open_tunnel, open_tunnels, tunnel_service
 from fer_models.errors import FerError
 
 #: How long a link works at most, as the installed Gradio says (`Blocks.launch`).
@@ -50,7 +48,7 @@ class PublicLink:
         self.port, self.host = port, host
         self._folder, self._say = folder, say
         self._done = threading.Event()
-        self._before = len(tunneling.CURRENT_TUNNELS)
+        self._before = len(open_tunnels())
 
     def open(self) -> None:
         """Open it in the background; the user is told within seconds how that goes."""
@@ -60,8 +58,7 @@ class PublicLink:
     def close(self) -> None:
         """Close it, if it is open."""
         self._done.set()
-        tunnels: list[Any] = tunneling.CURRENT_TUNNELS[self._before :]
-        for tunnel in tunnels:
+        for tunnel in open_tunnels()[self._before :]:
             with contextlib.redirect_stdout(io.StringIO()):  # it prints its address
                 tunnel.kill()
 
@@ -90,9 +87,10 @@ def make_link(host: str, port: int, folder: Path) -> str:
     Raises:
         LinkError: the service cannot be reached, or refuses.
     """
-    service = httpx.URL(GRADIO_API_SERVER).host
+    address = tunnel_service()
+    service = httpx.URL(address).host
     try:
-        answer = httpx.get(GRADIO_API_SERVER, timeout=_PROBE).raise_for_status().json()[0]
+        answer = httpx.get(address, timeout=_PROBE).raise_for_status().json()[0]
         remote, certificate = f"{answer['host']}:{int(answer['port'])}", str(answer["root_ca"])
     except httpx.TimeoutException:
         raise LinkError(f"{service} does not answer. Is there internet access, or does a firewall stop it?") from None
@@ -103,16 +101,12 @@ def make_link(host: str, port: int, folder: Path) -> str:
     except (ValueError, LookupError, TypeError):
         raise LinkError(f"{service} answers with something else than a tunnel. Does a proxy stand before it?") from None
     path = folder / "share-certificate.pem"
-    fetch: Any = tunneling.Tunnel.download_binary
     try:
         path.write_text(certificate)
-        fetch()
-    except (OSError, httpx.HTTPError, ChecksumMismatchError) as error:
-        raise LinkError(
-            f"Gradio's tunnel program is not there and could not be fetched ({type(error).__name__}). "
-            f"Put {tunneling.BINARY_URL} at {tunneling.BINARY_PATH} and make it executable."
-        ) from None
+        fetch_tunnel_program()
+    except OSError as error:
+        raise LinkError(str(error)) from None
     try:
-        return str(setup_tunnel(host, port, secrets.token_urlsafe(32), remote, str(path)))
+        return open_tunnel(host, port, secrets.token_urlsafe(32), remote, path)
     except (OSError, ValueError) as error:
         raise LinkError(f"the tunnel to {remote} could not be opened. Does a firewall stop it?") from error

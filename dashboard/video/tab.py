@@ -50,9 +50,9 @@ Updates: TypeAlias = dict[Any, Any]
 class VideoTab:
     """The components of one page and what each callback does to them. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer) -> None:
+    def __init__(self, analyzer: Analyzer, uploads: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
-        self.analyzer = analyzer
+        self.analyzer, self.uploads = analyzer, uploads
         self.display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
         self.colours = {name: style.colour for name, style in self.display.styles.items() if name in self.display.cards}
         self._lay_out()
@@ -204,8 +204,7 @@ class VideoTab:
         """Take an upload over and look into it."""
         _close(before)
         try:
-            cache = self.file.GRADIO_CACHE
-            return self.taken(VideoSession(uploaded_path(payload, cache), Path(cache)))
+            return self.taken(VideoSession(uploaded_path(payload, self.uploads), self.uploads))
         except FerError as error:
             return self.idle(str(error))
         except Exception:  # whatever it is, the user gets words and not a stack trace
@@ -302,6 +301,11 @@ def _close(session: VideoSession | None) -> None:
         session.close()
 
 
-def build(analyzer: Analyzer) -> VideoTab:
-    """Build the tab inside the current `gr.Blocks`; the analyzer is shared by all sessions."""
-    return VideoTab(analyzer)
+def build(analyzer: Analyzer, uploads: Path) -> VideoTab:
+    """Build the tab inside the current `gr.Blocks`.
+
+    Args:
+        analyzer: shared by all sessions.
+        uploads: folder where Gradio puts uploads.
+    """
+    return VideoTab(analyzer, uploads)

@@ -77,7 +77,7 @@ def launched(analyzer: Analyzer, uploads: Path, weights: Path = WEIGHTS) -> Iter
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(uploads))
-        page = app.build_app(analyzer, weights)
+        page = app.build_app(analyzer, uploads, weights)
         _, address, _ = page.launch(prevent_thread_lock=True, server_port=free_port(), **app.launch_settings())
         try:
             yield address, page

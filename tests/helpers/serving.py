@@ -54,7 +54,7 @@ def mounted(
     metrics = Metrics()
     measured = MeasuredAnalyzer(analyzer, metrics)
     health = Health(measured)
-    page = app.build_app(measured) if page is None else page()
+    page = app.build_app(measured, settings.uploads) if page is None else page()
     tools = endpoint(measured, settings.max_upload, settings.concurrency) if mcp else None
     more: dict[str, Any] = {}
     if tools is not None:

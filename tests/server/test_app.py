@@ -33,8 +33,9 @@ FACE = EXAMPLES / "astronaut.jpg"
 def server(weights_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an app with small random models and the real face detector."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
-        page = app.build_app(load_analyzer(weights=weights_dir, device="cpu"))
+        uploads = tmp_path_factory.mktemp("uploads")
+        patch.setenv("GRADIO_TEMP_DIR", str(uploads))
+        page = app.build_app(load_analyzer(weights=weights_dir, device="cpu"), uploads)
         _, url, _ = page.launch(prevent_thread_lock=True, server_port=free_port(), **app.launch_settings())
         yield url
         page.close()
@@ -131,9 +132,9 @@ def test_uploads_are_only_taken_from_the_upload_folder(tmp_path: Path) -> None:
     inside.parent.mkdir()
     inside.write_bytes(b"x")
     (tmp_path / "secret.jpg").write_bytes(b"x")
-    folder = str(inside.parent)
+    folder = inside.parent
     assert uploaded_path({"path": str(inside)}, folder) == inside
-    for payload in (None, {}, {"path": None}, {"path": folder}, {"path": f"{folder}/../secret.jpg"}):
+    for payload in (None, {}, {"path": None}, {"path": str(folder)}, {"path": f"{folder}/../secret.jpg"}):
         with pytest.raises(ImageError, match="No picture was sent"):
             uploaded_path(payload, folder)
 
@@ -149,8 +150,7 @@ def test_unexpected_errors_show_neutral_words(analyzer: Analyzer, picture: NDArr
 
     Image.fromarray(picture).save(tmp_path / "picture.png")
     with gr.Blocks(analytics_enabled=False):
-        tab = compare.build(Broken(list(analyzer.classifiers.values()), analyzer.detector), tmp_path)
-    tab.picture_input.image.GRADIO_CACHE = str(tmp_path)
+        tab = compare.build(Broken(list(analyzer.classifiers.values()), analyzer.detector), tmp_path, tmp_path)
     *_, last = tab.read_upload({"path": str(tmp_path / "picture.png")})
     assert "Something went wrong" in last[tab.picture_input.notice]["value"] and "secret" not in str(last)
     with pytest.raises(gr.Error, match="Something went wrong"):

@@ -12,6 +12,7 @@ from gradio.state_holder import StateHolder
 from numpy.typing import NDArray
 
 from dashboard.server import sessions
+from dashboard.server.gradio_internals import StoredSessions
 from dashboard.server.sessions import CALL_S, CLOSED_S, OPEN_S, SessionMiddleware, Sessions
 from fer_models.analyzer import Analyzer
 from tests.helpers.serving import HTTP, call, send, serving
@@ -37,60 +38,64 @@ def holder(deleted: list[Any]) -> StateHolder:
     return holder
 
 
-def wait(holder: StateHolder, found: Sessions, seconds: float) -> None:
+def sweep(pages: Sessions, holder: StateHolder) -> int:
+    return pages.sweep(StoredSessions(holder.blocks))
+
+
+def wait(holder: StateHolder, pages: Sessions, seconds: float) -> None:
     """As if so much time had passed."""
-    for times in (holder.time_last_used, found._closed):
+    for times in (holder.time_last_used, pages._closed):
         for name in times:
             times[name] -= datetime.timedelta(seconds=seconds)
 
 
 def test_each_kind_of_session_goes_in_its_time(holder: StateHolder, deleted: list[Any]) -> None:
-    found = Sessions()
-    found.opened("open")
-    found.opened("closed")
-    found.closed("closed")
-    assert found.sweep(holder) == 0
-    wait(holder, found, CALL_S)
-    assert found.sweep(holder) == 1 and set(holder.session_data) == {"open", "closed"}
-    wait(holder, found, CLOSED_S - CALL_S)
-    assert found.sweep(holder) == 1 and [*holder.session_data] == ["open"] and deleted[-1] == "photo of closed"
-    wait(holder, found, OPEN_S - CLOSED_S - 1)
-    assert found.sweep(holder) == 0
-    wait(holder, found, 1)
-    assert found.sweep(holder) == 1 and not holder.session_data and not holder.time_last_used
+    pages = Sessions()
+    pages.opened("open")
+    pages.opened("closed")
+    pages.closed("closed")
+    assert sweep(pages, holder) == 0
+    wait(holder, pages, CALL_S)
+    assert sweep(pages, holder) == 1 and set(holder.session_data) == {"open", "closed"}
+    wait(holder, pages, CLOSED_S - CALL_S)
+    assert sweep(pages, holder) == 1 and [*holder.session_data] == ["open"] and deleted[-1] == "photo of closed"
+    wait(holder, pages, OPEN_S - CLOSED_S - 1)
+    assert sweep(pages, holder) == 0
+    wait(holder, pages, 1)
+    assert sweep(pages, holder) == 1 and not holder.session_data and not holder.time_last_used
     assert deleted[-1] == "photo of open"
 
 
 def test_a_page_that_comes_back_in_time_loses_nothing(holder: StateHolder) -> None:
-    found = Sessions()
-    found.opened("closed")
-    found.closed("closed")
-    wait(holder, found, CLOSED_S - 1)
-    found.opened("closed")
-    wait(holder, found, 2)
-    found.sweep(holder)
+    pages = Sessions()
+    pages.opened("closed")
+    pages.closed("closed")
+    wait(holder, pages, CLOSED_S - 1)
+    pages.opened("closed")
+    wait(holder, pages, 2)
+    sweep(pages, holder)
     assert "closed" in holder.session_data
 
 
 def test_two_connections_of_one_page_count_as_one_page(holder: StateHolder) -> None:
     """A browser may open the next one before the server knows that the last is gone."""
-    found = Sessions()
-    found.opened("open")
-    found.opened("open")
-    found.closed("open")
-    wait(holder, found, CLOSED_S)
-    found.sweep(holder)
+    pages = Sessions()
+    pages.opened("open")
+    pages.opened("open")
+    pages.closed("open")
+    wait(holder, pages, CLOSED_S)
+    sweep(pages, holder)
     assert "open" in holder.session_data
 
 
 def test_closed_pages_are_not_remembered_for_ever(holder: StateHolder) -> None:
-    found = Sessions()
+    pages = Sessions()
     for number in range(50):
-        found.opened(str(number))
-        found.closed(str(number))
-    wait(holder, found, CLOSED_S)
-    found.sweep(holder)
-    assert not found._closed and not found._open
+        pages.opened(str(number))
+        pages.closed(str(number))
+    wait(holder, pages, CLOSED_S)
+    sweep(pages, holder)
+    assert not pages._closed and not pages._open
 
 
 @pytest.mark.parametrize(
@@ -103,17 +108,17 @@ def test_closed_pages_are_not_remembered_for_ever(holder: StateHolder) -> None:
     ],
 )
 def test_a_connection_counts_as_long_as_it_lasts(path: str, name: str | None) -> None:
-    found = Sessions()
+    pages = Sessions()
     during: list[dict[str, int]] = []
 
     async def app(*_: Any) -> None:
-        during.append(dict(found._open))
+        during.append(dict(pages._open))
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        asyncio.run(SessionMiddleware(app, found)({"type": "http", "path": path}, None, None))  # type: ignore[arg-type]
-    assert during == [{name: 1} if name else {}] and not found._open
-    assert list(found._closed) == ([name] if name else [])
+        asyncio.run(SessionMiddleware(app, pages)({"type": "http", "path": path}, None, None))  # type: ignore[arg-type]
+    assert during == [{name: 1} if name else {}] and not pages._open
+    assert list(pages._closed) == ([name] if name else [])
 
 
 def test_calls_of_the_api_leave_no_session(

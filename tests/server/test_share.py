@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from gradio import tunneling
+from gradio import networking, tunneling
 
 from dashboard.server import share
 from dashboard.server.share import LIFETIME, LinkError, PublicLink, make_link
@@ -39,7 +39,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Service]]:
     server = HTTPServer(("127.0.0.1", 0), Service)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    monkeypatch.setattr(share, "GRADIO_API_SERVER", f"http://127.0.0.1:{server.server_port}/tunnel")
+    monkeypatch.setattr(networking, "GRADIO_API_SERVER", f"http://127.0.0.1:{server.server_port}/tunnel")
     monkeypatch.setattr(share, "_PROBE", 1.0)
     monkeypatch.setattr(tunneling.Tunnel, "download_binary", lambda: None)
     yield Service
@@ -60,7 +60,7 @@ def test_a_link_is_made_by_the_tunnel(service: type[Service], monkeypatch: pytes
         asked.extend(arguments)
         return "https://x.gradio.live"
 
-    monkeypatch.setattr(share, "setup_tunnel", setup)
+    monkeypatch.setattr(networking, "setup_tunnel", setup)
     assert make_link("127.0.0.1", 7860, tmp_path) == "https://x.gradio.live"
     host, port, token, remote, certificate = asked
     assert (host, port, remote, Path(certificate).read_text()) == ("127.0.0.1", 7860, "192.0.2.1:7000", "certificate")
@@ -92,14 +92,14 @@ def test_no_internet_no_program_no_tunnel(
         raise OSError
 
     with monkeypatch.context() as patch:
-        patch.setattr(share, "GRADIO_API_SERVER", "http://127.0.0.1:9/tunnel")
+        patch.setattr(networking, "GRADIO_API_SERVER", "http://127.0.0.1:9/tunnel")
         with pytest.raises(LinkError, match="cannot be reached"):
             make_link("127.0.0.1", 7860, tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(tunneling.Tunnel, "download_binary", fail)
         with pytest.raises(LinkError, match="frpc"):
             make_link("127.0.0.1", 7860, tmp_path)
-    monkeypatch.setattr(share, "setup_tunnel", fail)
+    monkeypatch.setattr(networking, "setup_tunnel", fail)
     with pytest.raises(LinkError, match="firewall"):
         make_link("127.0.0.1", 7860, tmp_path)
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from dashboard.components.face_view import data_uri
 from dashboard.live import tab as live
+from dashboard.server.gradio_internals import StoredSessions
 from fer_models.analyzer import MODELS, Analyzer
 from fer_models.errors import ImageError
 
 
 def build(analyzer: Analyzer) -> live.LiveTab:
     with gr.Blocks(analytics_enabled=False) as page:
-        return live.build(analyzer, page)
+        return live.build(analyzer, page, StoredSessions(page))
 
 
 def sent(**data: Any) -> Any:

@@ -100,8 +100,8 @@ def test_the_section_is_there_only_with_networks_and_idle_until_opened(
     analyzer: Analyzer, weights: Path, tmp_path: Path, analyzed: AnalyzedImage
 ) -> None:
     with gr.Blocks():
-        bare = compare.build(analyzer, tmp_path, tmp_path)
-        tab = compare.build(analyzer, tmp_path, weights)
+        bare = compare.build(analyzer, tmp_path, tmp_path, tmp_path)
+        tab = compare.build(analyzer, tmp_path, tmp_path, weights)
     assert bare.noise is None
     assert tab.noise is not None and [value for _, value in tab.noise.noise.choices] == [0, 30]
     assert tab.columns_offered == bare.columns_offered
