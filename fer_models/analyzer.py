@@ -1,4 +1,4 @@
-"""Analyzer: all models on all faces of all pictures; the single entry point of every tab, command and endpoint."""
+"""All models on all faces of all pictures: the entry point of every tab, command and endpoint."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -26,11 +26,11 @@ _log = logging.getLogger(__name__)
 
 
 class Analyzer:
-    """Finds every face and lets every model read it. Safe to call from several threads; keeps nothing between calls.
+    """Detects every face and classifies it with every model. Safe to call from several threads; keeps no state.
 
     Attributes:
         classifiers: by model name, in the order they were loaded.
-        detector: finds the faces.
+        detector: of the faces.
     """
 
     def __init__(self, classifiers: Sequence[Classifier], detector: FaceDetector) -> None:
@@ -46,36 +46,36 @@ class Analyzer:
         features: bool = False,
         models: Sequence[str] | None = None,
     ) -> list[FaceAnalysis]:
-        """Every face of every picture, read by every model in one batch a model.
+        """Every face of every picture, classified by every model, in one batch per model.
 
         Args:
             images: each (H, W, 3) uint8 RGB.
-            whole: read each picture as one face instead of looking for faces.
+            whole: take each picture as one face, without detection.
             features: keep the last feature maps on each prediction, for `explain`.
             models: only these; None means all that are loaded.
 
         Returns:
-            One record a face, in the order of the pictures and within a picture in the detector's order. A picture
-            without a detectable face gives none. Predictions come in the order the models were loaded.
+            One record per face, ordered by picture and within a picture as the detector orders them. A picture in which
+            no face is detected has none. Predictions are in the order in which the models were loaded.
 
         Raises:
             ImageError: a picture has another shape or dtype.
             UnknownNameError: a model that is not loaded.
         """
-        self._chosen(models)  # a wrong name is told before any work
-        found = [
+        self._chosen(models)  # before any work
+        faces = [
             (index, face, crop)
             for index, image in enumerate(images)
             for face, crop in self.detect(as_image(image), whole=whole)
         ]
-        return self.predict(found, features=features, models=models)
+        return self.predict(faces, features=features, models=models)
 
     def detect(self, image: NDArray[np.uint8], *, whole: bool = False) -> list[tuple[Face, NDArray[np.uint8]]]:
         """Every face of one picture with its aligned crop: the first half of `analyze`, without any model.
 
         Args:
             image: (H, W, 3) uint8 RGB.
-            whole: take the picture as one face instead of looking for faces.
+            whole: take the picture as one face, without detection.
 
         Returns:
             Faces in the detector's order, each with a crop (S, S, 3) uint8 RGB.
@@ -88,15 +88,15 @@ class Analyzer:
 
     def predict(
         self,
-        found: Sequence[tuple[int, Face, NDArray[np.uint8]]],
+        faces: Sequence[tuple[int, Face, NDArray[np.uint8]]],
         *,
         features: bool = False,
         models: Sequence[str] | None = None,
     ) -> list[FaceAnalysis]:
-        """Let every model read faces that `find` has found, of one picture or of many: the second half of `analyze`.
+        """Classify detected faces with every model: the second half of `analyze`. They may be of several pictures.
 
         Args:
-            found: the picture's index, the face and its crop, as each record of the result shall have them.
+            faces: for each, the index of its picture, the face, and its crop (S, S, 3) uint8 RGB.
             features: keep the last feature maps on each prediction.
             models: only these; None means all that are loaded.
 
@@ -104,11 +104,11 @@ class Analyzer:
             UnknownNameError: a model that is not loaded.
         """
         chosen = self._chosen(models)
-        crops = [crop for _, _, crop in found]
+        crops = [crop for _, _, crop in faces]
         predictions = {name: self.classifiers[name].predict(crops, features=features) for name in chosen}
         return [
             FaceAnalysis(index, face, crop, MappingProxyType({name: predictions[name][row] for name in chosen}))
-            for row, (index, face, crop) in enumerate(found)
+            for row, (index, face, crop) in enumerate(faces)
         ]
 
     def _chosen(self, models: Sequence[str] | None) -> list[str]:
@@ -117,9 +117,9 @@ class Analyzer:
 
 
 def list_models(weights: Path = WEIGHTS) -> list[str]:
-    """Names of the models in a folder, this project's four in their order, then others by name.
+    """Names of the models in a folder: this project's in their order, then others by name.
 
-    A model is there if it has a card, or is another system's file that needs none (`models.external_weights`).
+    A model has a card, or is another system's file that needs none (`fer_models.models.external_weights`).
     """
     names = {path.stem for path in [*weights.glob("*.json"), *external_files(weights)]}
     return [name for name in MODELS if name in names] + sorted(names.difference(MODELS))
@@ -132,13 +132,13 @@ def load_analyzer(
     weights: Path = WEIGHTS,
     detector: FaceDetector | None = None,
 ) -> Analyzer:
-    """Load models and a face detector; a few seconds.
+    """Load models and a face detector, in a few seconds.
 
-    Another system's file that cannot be used stops the others only if it was named: otherwise it is left out, and the
-    log (the standard error, unless set otherwise) says why.
+    Another system's file that cannot be used is an error only if it was named. Otherwise it is left out, and the log
+    says why.
 
     Args:
-        models: names, loaded in this order, each once; None means all available.
+        models: names, loaded in this order; None means all available.
         device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:1" or "mps".
         weights: the folder with NAME.json and NAME.safetensors.
         detector: None means CenterFace.

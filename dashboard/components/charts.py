@@ -24,7 +24,7 @@ def compare_figure(
     *,
     legend: bool = True,
 ) -> go.Figure:
-    """All models on one face: a group of bars for each expression in the vocabulary's order, one bar a model, in %.
+    """All models on one face: a group of bars for each expression in the vocabulary's order, one bar per model, in %.
 
     Models are joined by the expressions' names; where a model does not know an expression, its bar is missing.
 
@@ -51,7 +51,7 @@ def expression_bars(
     hover: str,
     legend: bool = False,
 ) -> go.Figure:
-    """A group of bars for each expression in the vocabulary's order, one bar a model; on a scale of percent.
+    """A group of bars for each expression in the vocabulary's order, one bar per model, on a scale of percent.
 
     Args:
         values: the bars' heights by model name and expression; one that is missing has no bar.

@@ -10,9 +10,9 @@ from fer_models.cli.common import add_flags, whole_number
 _EPILOG: Final = """
 passwords:
   app.py --hash-password anna >> accounts.txt     asks for the password, writes a line without it
-  app.py --auth-file accounts.txt                 one such line an account
+  app.py --auth-file accounts.txt                 one such line per account
 
-behind a reverse proxy, the addresses of visitors are only known if it is told how many proxies stand before it:
+behind reverse proxies, the addresses of visitors are only known if their number is given:
   app.py --host 0.0.0.0 --trusted-proxies 1 --root-path /faces
 
 addresses that need no password: /healthz (the process lives), /readyz (the models answer)
@@ -49,7 +49,7 @@ def parse(arguments: Sequence[str] | None = None, program: str = "app.py") -> ar
     access = parser.add_argument_group("who may use it")
     add = access.add_argument
     add("--auth", metavar="USER:PASSWORD", help="ask for this name and password (others on this machine can see it)")
-    add("--auth-file", metavar="FILE", help="ask for a name and password of this file, one USER:HASH a line")
+    add("--auth-file", metavar="FILE", help="ask for a name and password of this file, one USER:HASH per line")
     add("--hash-password", metavar="USER", help="ask for a password, print the line for --auth-file, and stop")
 
     limits = parser.add_argument_group("limits")
@@ -68,14 +68,14 @@ def parse(arguments: Sequence[str] | None = None, program: str = "app.py") -> ar
         "--concurrency",
         type=whole,
         metavar="N",
-        help="at most N at once of each kind of work (default: as each tab says)",
+        help="at most N requests of each kind at once (default: as each tab says)",
     )
     add(
         "--rate-limit",
         type=whole_number(0),
         default=120,
         metavar="N",
-        help="uploads and requests for work a minute from one address; 0: no limit (default: %(default)s)",
+        help="uploads and analysis requests per minute from one address; 0: no limit (default: %(default)s)",
     )
 
     serving = parser.add_argument_group("behind a proxy, and for operators")
@@ -95,7 +95,7 @@ def parse(arguments: Sequence[str] | None = None, program: str = "app.py") -> ar
         "--log-level",
         choices=("info", "warning", "error"),
         default="warning",
-        help="JSON lines on the standard error; info: one a request for work (default: %(default)s)",
+        help="JSON lines on the standard error; info: one per analysis request (default: %(default)s)",
     )
     options = parser.parse_args(arguments)
     if options.auth and options.auth_file:

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
             try:
                 _analyze(analyzer, pictures.files, journal, args)
             except KeyboardInterrupt:
-                print("stopped; the same command goes on from here", file=sys.stderr)
+                print("stopped; the same command continues from here", file=sys.stderr)
                 raise
             rows = journal.rows(pictures.files)
             known = {name: model.card.labels for name, model in analyzer.classifiers.items()}
@@ -112,7 +112,7 @@ def _analyze(
     rest = [file for file in files if not journal.has(file)]
     done = len(files) - len(rest)
     if done:
-        print(f"{done} of {len(files)} files are done already; going on with the others", file=sys.stderr)
+        print(f"{done} of {len(files)} files are done already; continuing with the others", file=sys.stderr)
     results = analyze_files(analyzer, rest, batch=args.batch, whole_if_none=args.whole_if_none)
     with (
         closing(results),

@@ -50,7 +50,7 @@ class FaceData:
     names: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
-        """How many faces there are."""
+        """Number of faces."""
         return len(self.targets)
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "FaceData":

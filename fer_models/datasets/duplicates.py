@@ -1,6 +1,6 @@
-"""Faces of one split that also stand in another: FER2013's public splits overlap.
+"""Train/test duplicates: faces of one split whose photo is in another, as in FER2013's public splits.
 
-A figure on PrivateTest is therefore told twice: on the whole split, as the literature does, and without these faces.
+Results on PrivateTest are therefore given twice: for the whole split, as in the literature, and without duplicates.
 """
 
 from typing import Final
@@ -13,22 +13,25 @@ THRESHOLD: Final = 0.99
 _ROWS: Final = 2048  # of the larger set compared at a time; bounds the memory
 
 
-def overlapping(faces: NDArray[np.uint8], others: NDArray[np.uint8], threshold: float = THRESHOLD) -> NDArray[np.bool_]:
-    """Which faces have a near copy among the others.
+def find_duplicates(
+    faces: NDArray[np.uint8], others: NDArray[np.uint8], threshold: float = THRESHOLD
+) -> NDArray[np.bool_]:
+    """Which faces have a near duplicate among the others.
 
     Args:
         faces: (N, S, S) uint8.
         others: (M, S, S) uint8.
-        threshold: Pearson correlation of the pixels that counts as a copy. Blank pictures correlate with nothing.
+        threshold: Pearson correlation of the pixels above which two faces are duplicates. Blank ones correlate with
+            nothing.
 
     Returns:
         (N,) bool.
     """
     standard = _standardised(faces)
-    found = np.zeros(len(faces), bool)
+    duplicates = np.zeros(len(faces), bool)
     for start in range(0, len(others), _ROWS):
-        found |= (standard @ _standardised(others[start : start + _ROWS]).T > threshold).any(1)
-    return found
+        duplicates |= (standard @ _standardised(others[start : start + _ROWS]).T > threshold).any(1)
+    return duplicates
 
 
 def _standardised(faces: NDArray[np.uint8]) -> NDArray[np.float32]:

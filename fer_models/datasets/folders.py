@@ -13,7 +13,7 @@ from fer_models.media.images import SUFFIXES, read_image
 def load_folder(root: Path, split: str, seed: int = 0) -> FaceData:
     """Pictures below ROOT/SPLIT/CLASS/, or ROOT/CLASS/ where there is no folder of the split's name.
 
-    The pictures are returned as they are, not cropped; square ones can be read as one face each. Where there is no
+    The pictures are returned as they are, not cropped; a square one can be taken as a face. Where there is no
     folder for validation, "train" and "validation" share the training pictures, or those of ROOT/CLASS/, by a seed.
 
     Raises:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from fer_models import __version__
 from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer
 from fer_models.datasets.dataset import FaceData
-from fer_models.datasets.duplicates import THRESHOLD, overlapping
+from fer_models.datasets.duplicates import THRESHOLD, find_duplicates
 from fer_models.errors import FerError
 from fer_models.evaluation.metrics import EvaluationMetrics, measure
 from fer_models.evaluation.predictions import TestPredictions, load_test_predictions, save_test_predictions
@@ -159,7 +159,7 @@ def _copies(data: FaceData, root: Path) -> NDArray[np.bool_]:
     """Which faces also stand in the training split, where the dataset is known to repeat itself: FER2013."""
     if data.source not in FER2013_LABEL_SETS or data.split == "train":
         return np.zeros(len(data), bool)
-    return overlapping(np.asarray(data.faces), np.asarray(load_dataset("fer2013", root, "train").faces))
+    return find_duplicates(np.asarray(data.faces), np.asarray(load_dataset("fer2013", root, "train").faces))
 
 
 def _write(path: Path, document: dict[str, Any], predictions: TestPredictions) -> None:

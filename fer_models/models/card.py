@@ -8,6 +8,7 @@ from typing import Any
 
 from fer_models.errors import CardError, UnknownNameError
 from fer_models.expressions import expression
+from fer_models.media.files import write_json
 from fer_models.models.preprocessing import InputSpec
 
 
@@ -93,5 +94,9 @@ def _known(label: str) -> str:
 
 
 def write_card(card: ModelCard, path: Path) -> None:
-    """Write a card as readable JSON."""
-    path.write_text(json.dumps(asdict(card), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write a card as readable JSON.
+
+    Raises:
+        CardError: the file cannot be written.
+    """
+    write_json(path, asdict(card), CardError, indent=2)

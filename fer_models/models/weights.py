@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from fer_models.errors import WeightsError
+from fer_models.media.files import replacing
 from fer_models.models.architectures import PooledClassifier, build_network
 from fer_models.models.card import ModelCard
 
@@ -48,14 +48,8 @@ def save_weights(network: PooledClassifier, path: Path) -> str:
                 raise WeightsError(f"{key} holds numbers outside float16's range: the training diverged. Not saved.")
         tensors[key] = stored.contiguous()
     data = save(tensors, {"format": "pt"})
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
+    with replacing(path, WeightsError) as partial:
         partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        raise WeightsError(f"Cannot write the weights {path}: {error.strerror}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
     return hashlib.sha256(data).hexdigest()
 
 

@@ -56,7 +56,7 @@ def architecture_for(architecture: str, start: str | None, folders: list[Path]) 
     """The architecture to train: a ResNet-50 that begins with VGGFace2's or the EAC authors' weights has their strides.
 
     Their filters were learned behind strides that sit in other convolutions, and see something else without them. The
-    same goes for a model that was trained from them, whose card tells.
+    same holds for a model trained from them, as its card says.
 
     Args:
         architecture: the recipe's.
@@ -71,11 +71,11 @@ def architecture_for(architecture: str, start: str | None, folders: list[Path]) 
         return architecture
     path = find_weights(start, folders)
     if path.suffix in START_SUFFIXES:
-        found = read_external(path).architecture
+        stored = read_external(path).architecture
     else:
         card = path.with_suffix(".json")
-        found = read_card(card).architecture if card.is_file() else None
-    return "resnet50_caffe" if found == "resnet50_caffe" else architecture
+        stored = read_card(card).architecture if card.is_file() else None
+    return "resnet50_caffe" if stored == "resnet50_caffe" else architecture
 
 
 def find_weights(start: str, folders: list[Path]) -> Path:

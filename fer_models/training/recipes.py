@@ -21,7 +21,7 @@ class Stage:
         peak: of the recipe's learning rate that this stage climbs to.
         strength: what the recipe's augmentation is multiplied by; a deep network without pretraining learns nothing
             from faces varied at full strength at first.
-        batch: faces a step, if not the recipe's.
+        batch: faces per step, if not the recipe's.
         consistency: of EAC's lambda; at 0 the second view is not computed, at half the time.
     """
 
@@ -44,7 +44,7 @@ class Recipe:
         stages: sizes and lengths; the last stage's size is the model's input size.
         objective: "cross_entropy" or "eac".
         soft: learn from label distributions where the label set has them.
-        batch: faces a step, over all processes.
+        batch: faces per step, over all processes.
         optimizer: "sgd" (Nesterov momentum) or "adamw".
         lr: peak learning rate.
         weight_decay: of weights; biases and norms decay too.
@@ -175,7 +175,7 @@ _RESNET50_CYCLE: Final = Recipe(
     teachers=("vgg16", "resnet50"),
 )
 
-#: By model, then by purpose. "final" began the shipped weights, on two cores; "cycle" goes on from them.
+#: By model, then by purpose. "final" began the shipped weights, on two cores; "cycle" continues from them.
 RECIPES: Final[dict[str, dict[str, Recipe]]] = {
     "resnet50": {
         "final": Recipe(

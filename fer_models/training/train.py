@@ -86,8 +86,8 @@ def train(
             sample=lambda: spec.transform(list(train_data.faces[:_SAMPLE])),
         )
         if recipe.teachers:
-            found = [find_weights(name, [out.parent / name, *folders]) for name in recipe.teachers]
-            teachers = [load_classifier(path.stem, path.parent, str(torch_device)) for path in found]
+            paths = [find_weights(name, [out.parent / name, *folders]) for name in recipe.teachers]
+            teachers = [load_classifier(path.stem, path.parent, str(torch_device)) for path in paths]
             train_data = with_teachers(
                 train_data, teachers, recipe.teacher_share, soft=recipe.soft, precision=recipe.precision
             )

@@ -49,10 +49,10 @@ class Gate(Analyzer):
             self._permits = None
             permits.release(1000)  # whoever waits
 
-    def predict(self, found: Any, **options: Any) -> Any:
+    def predict(self, faces: Any, **options: Any) -> Any:
         permits = self._permits
-        assert not found or permits is None or permits.acquire(timeout=120)
-        return super().predict(found, **options)
+        assert not faces or permits is None or permits.acquire(timeout=120)
+        return super().predict(faces, **options)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_models.datasets.duplicates import overlapping
+from fer_models.datasets.duplicates import find_duplicates
 from fer_models.registry import load_dataset
 
 
@@ -22,5 +22,5 @@ def test_fer2013_counts(fer2013: Path) -> None:
     train, validation, test = (
         load_dataset("fer2013", fer2013, split).faces for split in ("train", "validation", "test")
     )
-    assert overlapping(np.asarray(test), np.asarray(train)).sum() == 310
-    assert overlapping(np.asarray(validation), np.asarray(train)).sum() == 294
+    assert find_duplicates(np.asarray(test), np.asarray(train)).sum() == 310
+    assert find_duplicates(np.asarray(validation), np.asarray(train)).sum() == 294

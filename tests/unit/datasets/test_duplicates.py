@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fer_models.datasets.duplicates import overlapping
+from fer_models.datasets.duplicates import find_duplicates
 
 
 def test_copies_are_found_and_others_are_not() -> None:
@@ -11,12 +11,12 @@ def test_copies_are_found_and_others_are_not() -> None:
     darker = (others[3] // 2 + 20).astype(np.uint8)  # the same photo, other light
     blank = np.full((8, 8), 9, np.uint8)
     faces = np.stack([others[1], darker, generator.integers(0, 256, (8, 8), np.uint8), blank])
-    assert overlapping(faces, others).tolist() == [True, True, False, False]
-    assert overlapping(faces, np.stack([blank])).tolist() == [False] * 4
+    assert find_duplicates(faces, others).tolist() == [True, True, False, False]
+    assert find_duplicates(faces, np.stack([blank])).tolist() == [False] * 4
 
 
 def test_the_threshold_is_a_correlation() -> None:
     left = np.array([[[10, 20], [30, 40]]], np.uint8)
     right = np.array([[[10, 20], [40, 30]]], np.uint8)  # Pearson correlation 0.8
-    assert overlapping(left, right, 0.79).tolist() == [True]
-    assert overlapping(left, right, 0.81).tolist() == [False]
+    assert find_duplicates(left, right, 0.79).tolist() == [True]
+    assert find_duplicates(left, right, 0.81).tolist() == [False]
