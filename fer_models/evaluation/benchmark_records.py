@@ -1,0 +1,162 @@
+"""Records of what the commands in benchmarks/ measured: one class per kind of file in weights/results/."""
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from fer_models.evaluation.records import Amount, Count, Provenance, Record, Share
+
+
+class Seconds(Record):
+    """Times of each round, in seconds."""
+
+    one_by_one: tuple[Amount, ...]
+    batch: tuple[Amount, ...]
+
+
+class Speedup(Record):
+    """How many times as fast a batch is as one picture after the other."""
+
+    median: Amount
+    rounds: tuple[Amount, ...]
+
+
+class BatchRecord(Provenance):
+    """`python -m benchmarks.batch`: a batch against one picture after the other, in one run."""
+
+    pictures: Count
+    faces: Count
+    batch: Count
+    models: tuple[str, ...]
+    torch_threads: Count
+    seconds: Seconds
+    times_faster: Speedup
+
+
+class ClipTime(Record):
+    """How long one clip took."""
+
+    minutes: Amount
+    seconds: Amount
+    peak_mb: Amount
+
+
+class VideoRecord(Provenance):
+    """`python -m benchmarks.video`: time and memory by a clip's length; rate in analysed frames per second of video."""
+
+    rate: Amount
+    clips: tuple[ClipTime, ...]
+
+
+class Sharpness(Record):
+    """Percentiles of a measure of sharpness."""
+
+    p5: float
+    median: float
+    p95: float
+
+
+class CropResolutionRecord(Provenance):
+    """`python -m benchmarks.crop_resolution`: accuracy by the size that crops are averaged down to."""
+
+    training_sharpness: Sharpness
+    example_sharpness: dict[str, float]
+    sha256: dict[str, str]
+    validation_faces: dict[str, Count]
+    accuracy: dict[str, dict[str, Share]]
+
+    @property
+    def measured_weights(self) -> Mapping[str, str]:
+        """As `Provenance.measured_weights`."""
+        return self.sha256
+
+
+class Spread(Record):
+    """How far landmarks lie from the template, as fractions of the crop's side."""
+
+    what: str
+    as_they_are: dict[str, float] = Field(alias="as the files are")
+    aligned: dict[str, float] = Field(alias="after alignment")
+
+
+class LandmarkTemplateRecord(Provenance):
+    """`python -m benchmarks.landmark_template`: where training faces have their landmarks."""
+
+    split: str
+    faces: Count
+    found: dict[str, Share]
+    template: dict[str, tuple[float, float]]
+    spread: Spread
+    alignment: dict[str, str | tuple[float, float, float]]
+    bias: float = Field(alias="detector bias in x")
+
+
+class FuzzTarget(Record):
+    """One decoder: how many inputs it got, and the first unexpected error, if any."""
+
+    inputs: Count
+    failure: str | None
+
+
+class FuzzRecord(Provenance):
+    """`python -m benchmarks.fuzz`: damaged files on whatever decodes uploads."""
+
+    seconds: Count
+    atheris: str
+    targets: dict[str, FuzzTarget]
+
+
+class Delay(Record):
+    """Delays of one viewer in ms."""
+
+    median: Amount
+    max: Amount
+
+
+class ServerMemory(Record):
+    """Resident memory of the server in MB; None where it was not measured."""
+
+    start: Amount | None
+    after_warm_up: Amount | None
+    end: Amount | None
+
+
+class LiveRecord(Provenance):
+    """`python -m benchmarks.live_soak`: viewers with a fake camera."""
+
+    viewers: Count
+    minutes: Amount
+    picture: str
+    frames_per_second: tuple[Amount, ...]
+    delay_ms: tuple[Delay, ...]
+    longest_gap_ms: tuple[Amount, ...]
+    stages_ms: dict[str, Amount]
+    server_rss_mb: ServerMemory
+
+
+class LoadMemory(Record):
+    """Resident memory of the server in MB."""
+
+    start: Amount
+    warm: Amount
+    on_the_way: tuple[Amount, ...]
+    end: Amount
+
+
+class LoadRecord(Provenance):
+    """`python -m benchmarks.load`: clients on /compare; growth of memory after the warm-up as a share."""
+
+    cores: Count
+    version: str | None = None
+    models: tuple[str, ...]
+    clients: Count
+    seconds: Amount
+    requests: Count
+    requests_a_second: Amount
+    queue_full: Count
+    errors: dict[str, Count]
+    p50_s: Amount
+    p95_s: Amount
+    rss_mb: LoadMemory
+    growth: float
+    live: LiveRecord | None

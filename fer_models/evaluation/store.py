@@ -1,0 +1,114 @@
+"""Result files on the disk: read as a record or as one problem with the command that mends it; written whole or not."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import ValidationError
+
+from fer_models.errors import CardError, FerError
+from fer_models.evaluation.records import Provenance, in_order
+from fer_models.models.card import ModelCard, read_card
+
+R = TypeVar("R", bound=Provenance)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something the reader should know about a figure, and the commands that mend it.
+
+    Attributes:
+        text: one or two plain sentences.
+        commands: to be run one after the other.
+    """
+
+    text: str
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loaded(Generic[R]):
+    """A file's record, or why there is none.
+
+    Attributes:
+        record: None where the file is missing or damaged.
+        problem: None if there is a record.
+    """
+
+    record: R | None = None
+    problem: Problem | None = None
+
+
+def read_record(path: Path, kind: type[R], commands: tuple[str, ...]) -> Loaded[R]:
+    """Read one file. Never fails.
+
+    Args:
+        path: of the file.
+        kind: the class of its record.
+        commands: that write it.
+    """
+    try:
+        return Loaded(kind.model_validate_json(path.read_bytes()))
+    except FileNotFoundError:
+        return Loaded(problem=not_measured(commands))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        reason = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+    except OSError as error:
+        reason = str(error.strerror)
+    text = f"The file results/{path.name} is damaged and is left out ({reason[:160]}). Write it anew with:"
+    return Loaded(problem=Problem(text, commands))
+
+
+def not_measured(commands: tuple[str, ...]) -> Problem:
+    """What to say where there is no file yet, with the commands that write it."""
+    return Problem("Not measured yet. Measure with:", commands)
+
+
+def stale_models(
+    measured: Mapping[str, str], cards: Mapping[str, ModelCard], commands: tuple[str, ...]
+) -> dict[str, Problem]:
+    """By model name, why its figures are out of date: they belong to other weights than those in use.
+
+    Args:
+        measured: SHA-256 of the weights that were measured, by model name.
+        cards: of the weights in use, by model name.
+        commands: that measure again.
+    """
+    problems = {}
+    for name, sha256 in measured.items():
+        if name not in cards:
+            problems[name] = Problem("Stale: this model has no card any more. Refresh with:", commands)
+        elif sha256 != cards[name].sha256:
+            text = "Stale: measured with other weights than those in use now. Refresh with:"
+            problems[name] = Problem(text, commands)
+    return problems
+
+
+def read_cards(weights: Path) -> tuple[dict[str, ModelCard], tuple[str, ...]]:
+    """The cards in a folder by model name, in the project's order; and what is wrong with others."""
+    cards, problems = {}, []
+    for path in sorted(weights.glob("*.json")):
+        try:
+            cards[path.stem] = read_card(path)
+        except (CardError, OSError, RecursionError) as error:
+            problems.append(str(error))
+    return in_order(cards), tuple(problems)
+
+
+def write_record(record: Provenance, path: Path) -> None:
+    """Write a record's file, whole or not at all; folders are made.
+
+    Raises:
+        FerError: it cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(record.text(), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise FerError(f"Cannot write {path}: {error.strerror}.") from error
