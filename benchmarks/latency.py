@@ -7,7 +7,6 @@ anew, after a warm-up. Peak memory is that of a process of its own which loads t
 """
 
 import argparse
-import json
 import os
 import platform
 import resource
@@ -15,14 +14,14 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from fer_models import __version__
 from fer_models.analyzer import WEIGHTS, list_models
+from fer_models.evaluation.records import LatencyRecord, ModelLatency, package_versions
+from fer_models.evaluation.store import write_record
 from fer_models.evaluation.timing import BATCH, Progress, time_models
 from fer_models.models.classifier import load_classifier
 
@@ -54,38 +53,33 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def measure(weights: Path, device: str, repeats: int, batches: int) -> dict[str, Any]:
+def measure(weights: Path, device: str, repeats: int, batches: int) -> LatencyRecord:
     """Every model's figures, and the settings they were measured with."""
     classifiers = [load_classifier(name, weights, device) for name in list_models(weights)]
     progress = Progress(0, {})
     with tqdm(total=100, file=sys.stderr, disable=None) as bar:
         for progress in time_models(classifiers, repeats=repeats, batches=batches):
             bar.update(round(100 * progress.share) - bar.n)
-    models = {
-        model.name: {
-            "sha256": model.card.sha256,
-            **asdict(progress.timings[model.name]),
-            "peak_memory_mb": peak_memory_mb(model.name, weights, device),
-        }
-        for model in classifiers
-    }
-    return {
-        "machine": f"{os.cpu_count()} CPU cores, {platform.machine()}",
-        "device": str(classifiers[0].device),
-        "threads": torch.get_num_threads(),
-        "dtype": "float32",
-        "batch": BATCH,
-        "repeats": repeats,
-        "batches": batches,
-        "versions": {
-            "fer_models": __version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
+    return LatencyRecord(
+        command=f"python -m benchmarks.latency --repeats {repeats} --batches {batches}",
+        machine=f"{os.cpu_count()} CPU cores, {platform.machine()}",
+        device=str(classifiers[0].device),
+        threads=torch.get_num_threads(),
+        dtype="float32",
+        batch=BATCH,
+        repeats=repeats,
+        batches=batches,
+        versions=package_versions(),
+        memory_without_a_model_mb=peak_memory_mb(NOTHING, weights, device),
+        models={
+            model.name: ModelLatency(
+                sha256=model.card.sha256,
+                **asdict(progress.timings[model.name]),
+                peak_memory_mb=peak_memory_mb(model.name, weights, device),
+            )
+            for model in classifiers
         },
-        "memory_without_a_model_mb": peak_memory_mb(NOTHING, weights, device),
-        "models": models,
-    }
+    )
 
 
 def main() -> None:
@@ -106,12 +100,10 @@ def main() -> None:
         return
     if min(args.repeats, args.batches) < 1:
         parser.error("--repeats and --batches must be at least 1")
-    result = {"command": f"python -m benchmarks.latency --repeats {args.repeats} --batches {args.batches}"}
-    result |= measure(args.weights, args.device, args.repeats, args.batches)
-    text = json.dumps(result, indent=1)
-    print(text)
+    record = measure(args.weights, args.device, args.repeats, args.batches)
+    print(record.text(), end="")
     if args.json:
-        args.json.write_text(text + "\n", encoding="utf-8")
+        write_record(record, args.json)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from dashboard.leaderboard.source import Advice, Source, read_source, stale_model
+from fer_models.evaluation.records import AttentionRecord
+from fer_models.evaluation.store import Loaded, Problem, read_record, stale_models
 from fer_models.expressions import in_display_order
 from fer_models.models.card import ModelCard
 from fer_models.registry import LABEL_SETS
@@ -13,9 +15,6 @@ from fer_models.registry import LABEL_SETS
 #: The file in weights/results/, and the command that writes it.
 FILE: Final = "attention_ferplus.json"
 COMMAND: Final = f"python -m fer_models attention --data DIR --labels ferplus --road --json weights/results/{FILE}"
-#: What such a file has, and every model in it.
-_WHOLE: Final = {"faces", "labels", "split", "areas", "mean_faces"}
-_PARTS: Final = {"title", "consistency", "faithfulness", "regions", "atlas"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +22,15 @@ class AttentionResults:
     """One file that the command wrote.
 
     Attributes:
-        document: the file's content.
+        record: the file's content.
     """
 
-    document: Mapping[str, Any]
+    record: AttentionRecord
+
+    @cached_property
+    def document(self) -> Mapping[str, Any]:
+        """The file's content as plain containers."""
+        return self.record.document()
 
     @property
     def models(self) -> Mapping[str, Any]:
@@ -45,18 +49,16 @@ class AttentionResults:
     @property
     def expressions(self) -> list[str]:
         """The expressions that some model's atlas has, in display order."""
-        return in_display_order(
-            {name for one in self.models.values() for kind in one["atlas"].values() for name in kind}
-        )
+        return in_display_order(self.record.expressions)
 
     @property
     def source(self) -> str:
         """In plain words: on which faces this was measured."""
-        document = self.document
-        labels = LABEL_SETS.get(document["labels"])
+        record = self.record
+        labels = LABEL_SETS.get(record.labels)
         return (
-            f"Measured on {document['faces']:,} random faces of {labels.title if labels else document['labels']}, "
-            f"{document['split']} split."
+            f"Measured on {record.faces:,} random faces of {labels.title if labels else record.labels}, "
+            f"{record.split} split."
         )
 
     def measured(self, test: str) -> dict[str, Mapping[str, Any]]:
@@ -68,30 +70,15 @@ class AttentionResults:
         found = {name: (model["faithfulness"] or {}).get(test) for name, model in self.models.items()}
         return {name: summaries for name, summaries in found.items() if summaries}
 
-    def stale(self, cards: Mapping[str, ModelCard]) -> dict[str, Advice]:
-        """By model name, why its figures may be out of date. A baseline has no weights in use to differ from.
+    def stale(self, cards: Mapping[str, ModelCard]) -> dict[str, Problem]:
+        """By model name, why its figures are out of date. A baseline has no weights in use to differ from.
 
         Args:
             cards: of the weights in use.
         """
-        found = {
-            name: stale_model(name, model["sha256"], cards, (COMMAND,))
-            for name, model in self.models.items()
-            if not model.get("baseline")
-        }
-        return {name: advice for name, advice in found.items() if advice is not None}
+        return stale_models(self.record.measured_weights, cards, (COMMAND,))
 
 
-def read_results(weights: Path) -> Source[AttentionResults]:
-    """The file below a folder of weights; where it is missing or another one, the advice names what writes it."""
-    return read_source(weights / "results" / FILE, (COMMAND,), _parsed)
-
-
-def _parsed(document: Any) -> AttentionResults:
-    models = document["models"]
-    if not models:
-        raise ValueError("it tells of no model")
-    for needed, told in [(_WHOLE, document), *((_PARTS, model) for model in models.values())]:
-        if missing := needed - told.keys():
-            raise ValueError(f"{', '.join(sorted(missing))} is missing")
-    return AttentionResults(document)
+def read_results(weights: Path) -> Loaded[AttentionRecord]:
+    """The file below a folder of weights; where it is missing or damaged, the problem names what writes it."""
+    return read_record(weights / "results" / FILE, AttentionRecord, (COMMAND,))

@@ -8,8 +8,8 @@ from dashboard.attention.test_set import AttentionResults
 from dashboard.attention.test_set_figures import SIDE, Atlas, Test, atlas_counts, atlas_pictures
 from dashboard.components.charts import ModelStyle
 from dashboard.components.face_view import data_uri, swatch
-from dashboard.leaderboard.source import Advice
 from dashboard.leaderboard.view import advice, paragraph, sentences, table
+from fer_models.evaluation.store import Problem
 from fer_models.models.card import ModelCard
 
 #: What a map beats another one at, as a sentence needs it.
@@ -21,19 +21,18 @@ _WORDS: Final[Mapping[Test, str]] = {
 }
 
 
-def notes(results: AttentionResults, cards: Mapping[str, ModelCard], told: Advice | None) -> str:
+def notes(results: AttentionResults, cards: Mapping[str, ModelCard]) -> str:
     """On which faces this was measured, and what of it may be out of date.
 
     Args:
         results: what was read.
         cards: of the weights in use.
-        told: about the file as a whole.
     """
-    reasons: dict[Advice, list[str]] = {}
+    reasons: dict[Problem, list[str]] = {}
     for name, reason in results.stale(cards).items():
         reasons.setdefault(reason, []).append(results.titles[name])
     stale = "".join(
-        advice(Advice(f"{', '.join(titles)}. {reason.text}", reason.commands)) for reason, titles in reasons.items()
+        advice(Problem(f"{', '.join(titles)}. {reason.text}", reason.commands)) for reason, titles in reasons.items()
     )
     known = [name for name, model in results.models.items() if model.get("baseline")]
     baseline = (
@@ -42,7 +41,7 @@ def notes(results: AttentionResults, cards: Mapping[str, ModelCard], told: Advic
         if known
         else ""
     )
-    return advice(told) + stale + paragraph(results.source + baseline)
+    return stale + paragraph(results.source + baseline)
 
 
 def flip_table(results: AttentionResults, styles: Mapping[str, ModelStyle]) -> str:

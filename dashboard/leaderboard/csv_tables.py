@@ -4,9 +4,10 @@ import csv
 import io
 from collections.abc import Sequence
 
+from dashboard.leaderboard.board import Board
 from dashboard.leaderboard.published import NOISE, NOISE_SOURCE, QUOTED, Quoted
-from dashboard.leaderboard.records import Board, FaceSet, NoiseStudy, Robustness
 from dashboard.leaderboard.sentences import adjusted
+from fer_models.evaluation.records import FaceSetComparison, NoiseStudyRecord, RobustnessRecord
 
 #: A table, header first.
 Rows = Sequence[Sequence[object]]
@@ -19,13 +20,13 @@ def csv_text(rows: Rows) -> str:
     return stream.getvalue()
 
 
-def accuracy_rows(board: Board, face_set: FaceSet, quoted: Sequence[Quoted]) -> Rows:
+def accuracy_rows(board: Board, face_set: FaceSetComparison, quoted: Sequence[Quoted]) -> Rows:
     """The same as numbers, and the quoted ones, marked."""
     header = ("model", "accuracy", "low", "high", "accuracy_without_copies", "macro_f1", "source")
     measured = [
         (
             *(board.title(name), row.accuracy.value, row.accuracy.low, row.accuracy.high),
-            *(row.without_copies.value if row.without_copies else "", row.macro_f1, "measured here"),
+            *(row.accuracy_without_copies.value if row.accuracy_without_copies else "", row.macro_f1, "measured here"),
         )
         for name, row in face_set.models.items()
     ]
@@ -44,18 +45,18 @@ def accuracy_rows(board: Board, face_set: FaceSet, quoted: Sequence[Quoted]) -> 
     return [header, *measured, *others]
 
 
-def per_expression_rows(board: Board, face_set: FaceSet) -> Rows:
+def per_expression_rows(board: Board, face_set: FaceSetComparison) -> Rows:
     """Recall, precision and counts of every expression and model."""
     rows: list[Sequence[object]] = [("model", "expression", "faces", "recall", "precision")]
     for name, row in face_set.models.items():
         for label in row.labels:
             rows.append(
-                (board.title(name), label, row.faces(label), _blank(row.recall(label)), _blank(row.precision(label)))
+                (board.title(name), label, row.faces(label), _blank(row.recall_of(label)), _blank(row.precision(label)))
             )
     return rows
 
 
-def confusion_rows(board: Board, face_set: FaceSet) -> Rows:
+def confusion_rows(board: Board, face_set: FaceSetComparison) -> Rows:
     """Every cell of every confusion matrix."""
     rows: list[Sequence[object]] = [("model", "label", "answer", "faces")]
     for name, row in face_set.models.items():
@@ -66,7 +67,7 @@ def confusion_rows(board: Board, face_set: FaceSet) -> Rows:
     return rows
 
 
-def pair_rows(board: Board, face_set: FaceSet) -> Rows:
+def pair_rows(board: Board, face_set: FaceSetComparison) -> Rows:
     """Every pair of models in numbers."""
     values = adjusted(face_set.pairs)
     header = ("first", "second", "only_first_right", "only_second_right", "p_value", "p_adjusted", "agreement", "kappa")
@@ -83,43 +84,43 @@ def pair_rows(board: Board, face_set: FaceSet) -> Rows:
     ]
 
 
-def calibration_rows(board: Board, face_set: FaceSet) -> Rows:
+def calibration_rows(board: Board, face_set: FaceSetComparison) -> Rows:
     """The bins of the reliability diagrams."""
     rows: list[Sequence[object]] = [("model", "temperature", "bin_low", "bin_high", "faces", "confidence", "accuracy")]
     for name, row in face_set.models.items():
-        for when, calibration in (("after", row.after), ("before", row.before)):
+        for when, calibration in (("after", row.after_temperature), ("before", row.before_temperature)):
             rows += [
                 (board.title(name), when, round(b.low, 4), round(b.high, 4), b.count, b.confidence, b.accuracy)
-                for b in (calibration.bins if calibration else ())
+                for b in (calibration.reliability if calibration else ())
             ]
     return rows
 
 
-def risk_rows(board: Board, face_set: FaceSet) -> Rows:
+def risk_rows(board: Board, face_set: FaceSetComparison) -> Rows:
     """The risk-coverage curves."""
     rows: list[Sequence[object]] = [("model", "coverage", "errors", "least_confidence")]
-    return rows + [(board.title(name), *point) for name, row in face_set.models.items() for point in row.risks]
+    return rows + [(board.title(name), *point) for name, row in face_set.models.items() for point in row.risk_coverage]
 
 
-def corruption_rows(board: Board, told: Robustness) -> Rows:
+def corruption_rows(board: Board, told: RobustnessRecord) -> Rows:
     """Every accuracy; strength 0 is the clean face."""
     rows: list[Sequence[object]] = [("model", "corruption", "strength", "accuracy")]
     rows += [(board.title(name), "none", 0, value) for name, value in told.clean.items()]
-    for kind, curves in told.curves.items():
+    for kind, curves in told.corrupted.items():
         for name, curve in curves.items():
             rows += [(board.title(name), kind, *each) for each in zip(told.strengths, curve, strict=True)]
     return rows
 
 
-def noise_rows(study: NoiseStudy | None) -> Rows:
+def noise_rows(study: NoiseStudyRecord | None) -> Rows:
     """Every epoch of every run, and the published figures, marked."""
     header = ("training", "wrong_labels", "seed", "epoch", "test_accuracy", "wrong_labels_given_back", "source")
     rows: list[Sequence[object]] = [header]
     for run in study.runs if study else ():
         source = "measured here" if run.finished else "measured here, not finished"
         rows += [
-            (run.method, run.noise, run.seed, epoch, accuracy, _blank(held), source)
-            for epoch, accuracy, held in run.curve
+            (run.method, run.noise, run.seed, p.epoch, p.test_accuracy, _blank(p.wrong_labels_held), source)
+            for p in run.curve
         ]
     for curve in NOISE:
         rows += [
@@ -143,7 +144,7 @@ def cost_rows(board: Board) -> Rows:
     )
     rows: list[Sequence[object]] = [header]
     for name, card in board.cards.items():
-        told = board.latency.value.models.get(name) if board.latency.value else None
+        told = board.latency.record.models.get(name) if board.latency.record else None
         times = (told.p50_ms, told.p95_ms, told.throughput, _blank(told.peak_memory_mb)) if told else ("", "", "", "")
         rows.append(
             (board.title(name), card.parameters, card.multiply_adds or "", board.file_bytes[name] or "", *times)

@@ -6,8 +6,9 @@ from typing import Any, Final
 import plotly.graph_objects as go
 
 from dashboard.components.charts import METHOD_STYLES, ModelStyle, base_layout, marker, model_styles
+from dashboard.leaderboard.board import Board
 from dashboard.leaderboard.published import NOISE, QUOTED, Quoted
-from dashboard.leaderboard.records import Board, FaceSet, Latency, NoiseStudy, Robustness
+from fer_models.evaluation.records import FaceSetComparison, LatencyRecord, NoiseStudyRecord, RobustnessRecord
 from fer_models.models.ensemble import ENSEMBLE
 from fer_models.registry import style_at
 
@@ -17,7 +18,7 @@ _METHOD_TITLES: Final = {"plain": "Plain", "eac": "EAC"}
 _NOISE_DASHES: Final = ("solid", "dash", "dot", "dashdot", "longdash")
 
 
-def accuracy_figure(board: Board, face_set: FaceSet, quoted: Sequence[Quoted]) -> go.Figure:
+def accuracy_figure(board: Board, face_set: FaceSetComparison, quoted: Sequence[Quoted]) -> go.Figure:
     """Measured accuracies with their intervals, and below them quoted ones as open grey diamonds, in %."""
     figure = _figure(height=110 + 34 * (len(face_set.models) + len(quoted)))
     styles = model_styles(face_set.models)
@@ -25,7 +26,7 @@ def accuracy_figure(board: Board, face_set: FaceSet, quoted: Sequence[Quoted]) -
         each = row.accuracy
         figure.add_scatter(
             x=[100 * each.value],
-            y=[_name(board, name, stale=row.stale is not None)],
+            y=[_name(board, name, stale=name in board.stale(face_set))],
             mode="markers",
             marker={**_marker(styles[name]), "size": 11},
             error_x=_bar(styles[name].colour, each.value - each.low, each.high - each.value),
@@ -51,14 +52,14 @@ def accuracy_figure(board: Board, face_set: FaceSet, quoted: Sequence[Quoted]) -
     return figure
 
 
-def recall_figure(board: Board, face_set: FaceSet) -> go.Figure:
+def recall_figure(board: Board, face_set: FaceSetComparison) -> go.Figure:
     """Share of each expression's faces that each model finds, in %."""
     figure = _figure()
     styles = model_styles(face_set.models)
     for name, row in face_set.models.items():
-        recalls = [row.recall(label) for label in row.labels]
+        recalls = [row.recall_of(label) for label in row.labels]
         figure.add_bar(
-            name=_name(board, name, stale=row.stale is not None),
+            name=_name(board, name, stale=name in board.stale(face_set)),
             x=[label.capitalize() for label in row.labels],
             y=[None if value is None else 100 * value for value in recalls],
             marker=marker(styles[name]),
@@ -68,7 +69,7 @@ def recall_figure(board: Board, face_set: FaceSet) -> go.Figure:
     return figure
 
 
-def reliability_figure(board: Board, face_set: FaceSet) -> go.Figure:
+def reliability_figure(board: Board, face_set: FaceSetComparison) -> go.Figure:
     """Accuracy by confidence, after and before the temperature; on the diagonal a model is as right as it is sure."""
     figure = _figure(height=480)
     figure.add_scatter(
@@ -76,19 +77,19 @@ def reliability_figure(board: Board, face_set: FaceSet) -> go.Figure:
     )
     styles = model_styles(face_set.models)
     groups = [0]
-    for choice, attribute in ((1, "after"), (2, "before")):
+    for choice, attribute in ((1, "after_temperature"), (2, "before_temperature")):
         for name, row in face_set.models.items():
             calibration = getattr(row, attribute)
             if calibration is None:
                 continue
             figure.add_scatter(
-                x=[100 * each.confidence for each in calibration.bins],
-                y=[100 * each.accuracy for each in calibration.bins],
-                customdata=[each.count for each in calibration.bins],
+                x=[100 * each.confidence for each in calibration.reliability],
+                y=[100 * each.accuracy for each in calibration.reliability],
+                customdata=[each.count for each in calibration.reliability],
                 mode="lines+markers",
                 line=_line(styles[name]),
                 marker=_marker(styles[name]),
-                name=_name(board, name, stale=row.stale is not None),
+                name=_name(board, name, stale=name in board.stale(face_set)),
                 hovertemplate="%{fullData.name}: right on <b>%{y:.0f} %</b> where %{x:.0f} % sure "
                 "(%{customdata:,} faces)<extra></extra>",
             )
@@ -100,19 +101,19 @@ def reliability_figure(board: Board, face_set: FaceSet) -> go.Figure:
     return figure
 
 
-def risk_figure(board: Board, face_set: FaceSet) -> go.Figure:
+def risk_figure(board: Board, face_set: FaceSetComparison) -> go.Figure:
     """Share of errors if only the surest faces are answered, in %."""
     figure = _figure()
     styles = model_styles(face_set.models)
     for name, row in face_set.models.items():
         figure.add_scatter(
-            x=[100 * coverage for coverage, _, _ in row.risks],
-            y=[100 * risk for _, risk, _ in row.risks],
-            customdata=[100 * confidence for _, _, confidence in row.risks],
+            x=[100 * coverage for coverage, _, _ in row.risk_coverage],
+            y=[100 * risk for _, risk, _ in row.risk_coverage],
+            customdata=[100 * confidence for _, _, confidence in row.risk_coverage],
             mode="lines+markers",
             line=_line(styles[name]),
             marker={**_marker(styles[name]), "size": 6},
-            name=_name(board, name, stale=row.stale is not None),
+            name=_name(board, name, stale=name in board.stale(face_set)),
             hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b> wrong, at least %{customdata:.0f} % sure<extra></extra>",
         )
     _x_in_percent(figure, "Faces answered, the surest first (%)", [0, 102])
@@ -120,35 +121,35 @@ def risk_figure(board: Board, face_set: FaceSet) -> go.Figure:
     return figure
 
 
-def corruption_figure(board: Board, told: Robustness) -> go.Figure:
+def corruption_figure(board: Board, told: RobustnessRecord) -> go.Figure:
     """Accuracy by strength, in %; one kind of corruption at a time, the mean of all first."""
     figure = _figure(height=480)
     styles = model_styles(told.clean)
     groups = []
-    for choice, kind in enumerate([None, *told.curves], 1):
+    for choice, kind in enumerate([None, *told.corrupted], 1):
         for name in told.clean:
-            curve = told.mean(name) if kind is None else told.curves[kind][name]
+            curve = told.mean_by_strength(name) if kind is None else told.corrupted[kind][name]
             figure.add_scatter(
                 x=["as it is", *map(str, told.strengths)],
                 y=[100 * told.clean[name], *(100 * value for value in curve)],
                 mode="lines+markers",
                 line=_line(styles[name]),
                 marker=_marker(styles[name]),
-                name=_name(board, name, stale=name in told.stale),
+                name=_name(board, name, stale=name in board.stale(told)),
                 hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b><extra></extra>",
             )
             groups.append(choice)
-    _choices(figure, groups, ["Mean of all kinds", *(kind.capitalize() for kind in told.curves)])
+    _choices(figure, groups, ["Mean of all kinds", *(kind.capitalize() for kind in told.corrupted)])
     figure.update_xaxes(title={"text": "Strength of the corruption", "standoff": 8}, type="category")
     figure.update_yaxes(title={"text": "Accuracy (%)", "standoff": 8})
     return figure
 
 
-def noise_figure(study: NoiseStudy) -> go.Figure:
+def noise_figure(study: NoiseStudyRecord) -> go.Figure:
     """Test accuracy by share of wrong training labels, in %; unfinished runs open, the paper's figures thin."""
     figure = _figure(height=540)
     groups = []
-    for choice, attribute in ((1, "best"), (2, "last")):
+    for choice, attribute in ((1, "best_test_accuracy"), (2, "last_test_accuracy")):
         for method in dict.fromkeys(run.method for run in study.runs):
             points = noise_points(study, method, attribute)
             if not points:
@@ -195,13 +196,13 @@ def noise_figure(study: NoiseStudy) -> go.Figure:
     return figure
 
 
-def noise_points(study: NoiseStudy, method: str, attribute: str) -> list[tuple[int | str, float, bool]]:
+def noise_points(study: NoiseStudyRecord, method: str, attribute: str) -> list[tuple[int | str, float, bool]]:
     """Noise, mean over the seeds, and whether every run is finished; in the order of the noise.
 
     Args:
         study: the runs; those without any epoch do not count.
         method: of training.
-        attribute: "best" or "last".
+        attribute: "best_test_accuracy" or "last_test_accuracy".
     """
     runs = [run for run in study.runs if run.method == method and getattr(run, attribute) is not None]
     points = []
@@ -224,12 +225,12 @@ def noise_label(noise: int | str) -> str:
     return f"{noise}\u00a0%"
 
 
-def memory_figure(study: NoiseStudy) -> go.Figure:
+def memory_figure(study: NoiseStudyRecord) -> go.Figure:
     """How many of the wrong training labels a network gives back, by epoch, in %."""
     figure = _figure()
     noises = sorted({run.noise for run in study.runs}, key=noise_order)
     for run in study.runs:
-        points = [(epoch, 100 * held) for epoch, _, held in run.curve if held is not None]
+        points = [(p.epoch, 100 * p.wrong_labels_held) for p in run.curve if p.wrong_labels_held is not None]
         if not points:
             continue
         seed = f", seed {run.seed}" if len({each.seed for each in study.runs}) > 1 else ""
@@ -251,7 +252,7 @@ def memory_figure(study: NoiseStudy) -> go.Figure:
     return figure
 
 
-def cost_of(board: Board, face_set: FaceSet, latency: Latency | None) -> tuple[str, dict[str, float]]:
+def cost_of(board: Board, face_set: FaceSetComparison, latency: LatencyRecord | None) -> tuple[str, dict[str, float]]:
     """The best known measure of cost that all of a set's models have: its name, and the cost by model.
 
     The mean of all models costs as much as they do together.
@@ -281,9 +282,9 @@ def frontier(costs: Mapping[str, float], accuracies: Mapping[str, float]) -> lis
     return kept
 
 
-def cost_figure(board: Board, face_set: FaceSet) -> go.Figure | None:
+def cost_figure(board: Board, face_set: FaceSetComparison) -> go.Figure | None:
     """Accuracy against cost; a line joins the models that are not beaten at their price. None if no cost is known."""
-    title, costs = cost_of(board, face_set, board.latency.value)
+    title, costs = cost_of(board, face_set, board.latency.record)
     if not costs:
         return None
     figure = _figure()
@@ -306,7 +307,7 @@ def cost_figure(board: Board, face_set: FaceSet) -> go.Figure | None:
             error_y=_bar(styles[name].colour, each.value - each.low, each.high - each.value),
             mode="markers",
             marker={**_marker(styles[name]), "size": 13},
-            name=_name(board, name, stale=face_set.models[name].stale is not None),
+            name=_name(board, name, stale=name in board.stale(face_set)),
             hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b> at %{x:.3g}<extra></extra>",
         )
     figure.update_layout(hovermode="closest")

@@ -9,8 +9,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from dashboard.components.downloads import SAVE_SCRIPT
-from dashboard.leaderboard.board import read_board
-from dashboard.leaderboard.records import LABEL_SETS, Board
+from dashboard.leaderboard.board import LABEL_SETS, Board, read_board
 from dashboard.leaderboard.sections import INTRO, SECTIONS, TITLE, Section
 from dashboard.theme import CSS, FONT_STACK
 from fer_models import __version__

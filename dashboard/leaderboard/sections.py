@@ -11,10 +11,11 @@ from dashboard.leaderboard import cards_view as pages
 from dashboard.leaderboard import csv_tables as csv
 from dashboard.leaderboard import figures
 from dashboard.leaderboard import view as html
+from dashboard.leaderboard.board import LABEL_SETS, Board
 from dashboard.leaderboard.published import NOISE, NOISE_SOURCE, QUOTED
-from dashboard.leaderboard.records import LABEL_SETS, Board, FaceSet
 from dashboard.leaderboard.sentences import summary
-from dashboard.leaderboard.source import Advice
+from fer_models.evaluation.records import FaceSetComparison
+from fer_models.evaluation.store import Problem
 
 #: What a section shows: HTML, or a chart, or None where there is nothing to draw.
 Part: TypeAlias = str | go.Figure | None
@@ -49,12 +50,12 @@ class Section:
 
 def _overview(board: Board, name: str) -> list[Part]:
     source = board.sets[name]
-    if source.value is None:
-        return [html.text(html.advice(source.advice))]
-    told = source.value
+    if source.record is None:
+        return [html.text(html.advice(source.problem))]
+    told = source.record
     return [
         html.text(
-            html.advice(source.advice),
+            html.advice(source.problem),
             _stale(board, told),
             html.sentences(summary(board, told, name), lead=True),
             html.heading(
@@ -73,9 +74,9 @@ def _accuracy(board: Board, name: str) -> list[Part]:
         "What others report",
         f"These are {QUOTED}. Other training data, crops and rules make them a yardstick, not a ranking.",
     ) + html.quoted_table(quoted)
-    if source.value is None:
-        return [html.text(html.advice(source.advice)), None, html.text(others)]
-    told = source.value
+    if source.record is None:
+        return [html.text(html.advice(source.problem)), None, html.text(others)]
+    told = source.record
     copies = ""
     if told.copies:
         copies = (
@@ -84,7 +85,7 @@ def _accuracy(board: Board, name: str) -> list[Part]:
         )
     return [
         html.text(
-            html.advice(source.advice),
+            html.advice(source.problem),
             _stale(board, told),
             html.heading(
                 "How often is each model right?",
@@ -92,7 +93,7 @@ def _accuracy(board: Board, name: str) -> list[Part]:
                 "are 95 % intervals: drawing other faces of the same kind would move the figure about so much. Open "
                 f"diamonds are {QUOTED}.{_baselines(told)}",
             ),
-            html.tools(f"accuracy-{told.label_set.labels}", csv.accuracy_rows(board, told, quoted), "accuracy"),
+            html.tools(f"accuracy-{told.labels}", csv.accuracy_rows(board, told, quoted), "accuracy"),
         ),
         figures.accuracy_figure(board, told, quoted),
         html.text(html.accuracy_table(board, told), others),
@@ -101,12 +102,12 @@ def _accuracy(board: Board, name: str) -> list[Part]:
 
 def _expressions(board: Board, name: str) -> list[Part]:
     source = board.sets[name]
-    if source.value is None:
-        return [html.text(html.advice(source.advice)), None, ""]
-    told, labels = source.value, source.value.label_set.labels
+    if source.record is None:
+        return [html.text(html.advice(source.problem)), None, ""]
+    told, labels = source.record, source.record.labels
     return [
         html.text(
-            html.advice(source.advice),
+            html.advice(source.problem),
             _stale(board, told),
             html.heading(
                 "Which expressions does each model find?",
@@ -129,21 +130,21 @@ def _expressions(board: Board, name: str) -> list[Part]:
 
 def _agreement(board: Board, name: str) -> list[Part]:
     source = board.sets[name]
-    if source.value is None:
-        return [html.text(html.advice(source.advice))]
-    told = source.value
+    if source.record is None:
+        return [html.text(html.advice(source.problem))]
+    told = source.record
     if not told.pairs:
         return [html.text(html.paragraph("Only one model was measured: there is nothing to compare."))]
     return [
         html.text(
-            html.advice(source.advice),
+            html.advice(source.problem),
             _stale(board, told),
             html.heading(
                 "How alike are their answers?",
                 "Share of faces that get the same answer from two models; \u03ba (Cohen’s kappa) is what of it is more "
                 "than chance: 0 is none, 1 is all.",
             ),
-            html.tools(f"pairs-{told.label_set.labels}", csv.pair_rows(board, told)),
+            html.tools(f"pairs-{told.labels}", csv.pair_rows(board, told)),
             html.agreement_table(board, told),
             html.heading(
                 "Is one better, or is it chance?",
@@ -159,12 +160,12 @@ def _agreement(board: Board, name: str) -> list[Part]:
 
 def _confidence(board: Board, name: str) -> list[Part]:
     source = board.sets[name]
-    if source.value is None:
-        return [html.text(html.advice(source.advice)), None, "", None, ""]
-    told, labels = source.value, source.value.label_set.labels
+    if source.record is None:
+        return [html.text(html.advice(source.problem)), None, "", None, ""]
+    told, labels = source.record, source.record.labels
     return [
         html.text(
-            html.advice(source.advice),
+            html.advice(source.problem),
             _stale(board, told),
             html.heading(
                 "Does 80 % sure mean right four times in five?",
@@ -192,17 +193,17 @@ def _confidence(board: Board, name: str) -> list[Part]:
 
 def _pictures(board: Board, name: str) -> list[Part]:
     source = board.robustness[name]
-    if source.value is None:
-        return [html.text(html.advice(source.advice)), None, ""]
-    told = source.value
+    if source.record is None:
+        return [html.text(html.advice(source.problem)), None, ""]
+    told = source.record
     return [
         html.text(
-            html.advice(source.advice),
-            html.stale_rows(board, told.stale),
+            html.advice(source.problem),
+            html.stale_rows(board, source.stale),
             html.heading(
                 "How fast does each model fail as pictures get worse?",
-                f"Accuracy on {told.count:,} faces of the test split, damaged in {len(told.curves)} ways from mild (1) "
-                "to severe (5). Choose a kind of damage in the chart.",
+                f"Accuracy on {told.count:,} faces of the test split, damaged in {len(told.corrupted)} ways from mild "
+                "(1) to severe (5). Choose a kind of damage in the chart.",
             ),
             html.tools(f"corruptions-{LABEL_SETS[name].labels}", csv.corruption_rows(board, told), "corruption"),
         ),
@@ -218,9 +219,9 @@ def _pictures(board: Board, name: str) -> list[Part]:
 
 def _noise(board: Board, _: str) -> list[Part]:
     source = board.noise
-    if source.value is None:
-        return [html.text(html.advice(source.advice), html.noise_quoted_table()), None, "", None, ""]
-    told = source.value
+    if source.record is None:
+        return [html.text(html.advice(source.problem), html.noise_quoted_table()), None, "", None, ""]
+    told = source.record
     rows = csv.noise_rows(told)
     unfinished = sum(not run.finished for run in told.runs)
     note = f" {unfinished} of {len(told.runs)} runs are not finished; their points are open." if unfinished else ""
@@ -230,7 +231,7 @@ def _noise(board: Board, _: str) -> list[Part]:
         note += f" Nothing was run at {shares}\u00a0%: there the measured lines only join the points beside."
     return [
         html.text(
-            html.advice(source.advice),
+            html.advice(source.problem),
             html.heading(
                 "What do wrong training labels do, and what does EAC save?",
                 "A MobileNetV2 trained plainly and with EAC on the same faces, a share of whose labels is wrong: "
@@ -253,26 +254,25 @@ def _noise(board: Board, _: str) -> list[Part]:
             html.tools("label-noise-epochs", rows, "memory"),
         ),
         figures.memory_figure(told),
-        html.text(html.advice(Advice("Measured with:", (told.command,)))),
+        html.text(html.advice(Problem("Measured with:", (told.command,)))),
     ]
 
 
 def _cost(board: Board, name: str) -> list[Part]:
-    latency, told = board.latency, board.sets[name].value
+    latency, told = board.latency, board.sets[name].record
     figure = figures.cost_figure(board, told) if told else None
-    times = html.stale_rows(board, {n: row.stale for n, row in latency.value.models.items()}) if latency.value else ""
     return [
         html.text(
             html.heading("What does an answer cost?"),
-            html.advice(latency.advice),
-            times,
+            html.advice(latency.problem),
+            html.stale_rows(board, latency.stale),
             html.cost_table(board),
-            html.latency_settings(latency.value) if latency.value else "",
+            html.latency_settings(latency.record) if latency.record else "",
             html.heading(
                 f"Accuracy on {LABEL_SETS[name].title} against cost",
                 "Up and left is better. The dotted line joins the models that no other beats at their cost.",
             ),
-            "" if figure else html.advice(board.sets[name].advice),
+            "" if figure else html.advice(board.sets[name].problem),
             html.tools("cost", csv.cost_rows(board), "cost" if figure else ""),
         ),
         figure,
@@ -289,7 +289,7 @@ def _cards(board: Board, _: str) -> list[Part]:
         pages.model_card(card, styles[name], opened=number == 0)
         for number, (name, card) in enumerate(board.cards.items())
     )
-    problems = "".join(html.advice(Advice(problem)) for problem in board.card_problems)
+    problems = "".join(html.advice(Problem(problem)) for problem in board.card_problems)
     empty = "" if board.cards else html.paragraph("There are no model cards here.")
     return [html.text(problems, empty) + told]
 
@@ -308,7 +308,7 @@ SECTIONS: Final = (
 )
 
 
-def _baselines(told: FaceSet) -> str:
+def _baselines(told: FaceSetComparison) -> str:
     if len(told.shipped) == len(told.single):
         return ""
     return (
@@ -317,5 +317,5 @@ def _baselines(told: FaceSet) -> str:
     )
 
 
-def _stale(board: Board, told: FaceSet) -> str:
-    return html.stale_rows(board, {name: row.stale for name, row in told.models.items()})
+def _stale(board: Board, told: FaceSetComparison) -> str:
+    return html.stale_rows(board, board.stale(told))

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from dashboard.leaderboard.records import Board, FaceSet, ModelRow
+from dashboard.leaderboard.board import LABEL_SETS, Board
+from fer_models.evaluation.records import FaceSetComparison, ModelComparison
 from fer_models.evaluation.statistics import Interval, PairedTest
 from fer_models.formatting import percent_of
 from fer_models.models.ensemble import ENSEMBLE
@@ -45,7 +46,7 @@ def adjusted(pairs: Sequence[PairedTest]) -> dict[frozenset[str], float]:
     return {frozenset((pair.first, pair.second)): value for pair, value in zip(pairs, values, strict=True)}
 
 
-def cell_sentence(row: ModelRow, title: str, truth: str, answer: str) -> str:
+def cell_sentence(row: ModelComparison, title: str, truth: str, answer: str) -> str:
     """What one cell of a confusion matrix says."""
     total = row.faces(truth)
     if not total:
@@ -86,7 +87,7 @@ def _pair_words(pair: PairedTest, p_value: float, titles: Mapping[str, str]) -> 
     return f"{same} {alone}: chance alone may explain that ({p_text(p_value)})."
 
 
-def summary(board: Board, face_set: FaceSet, name: str) -> list[str]:
+def summary(board: Board, face_set: FaceSetComparison, name: str) -> list[str]:
     """The answer to "which model should I trust", as a few sentences.
 
     Args:
@@ -95,7 +96,7 @@ def summary(board: Board, face_set: FaceSet, name: str) -> list[str]:
         name: its key in `board.robustness`.
     """
     parts = [
-        _most_accurate(board, face_set),
+        _most_accurate(board, face_set, LABEL_SETS[name].title),
         _together(face_set),
         _expressions(board, face_set),
         _calibrated(board, face_set),
@@ -106,23 +107,23 @@ def summary(board: Board, face_set: FaceSet, name: str) -> list[str]:
     return [part for part in parts if part]
 
 
-def _most_accurate(board: Board, face_set: FaceSet) -> str:
-    ranked = sorted(face_set.shipped.values(), key=lambda row: -row.accuracy.value)
-    best = ranked[0]
+def _most_accurate(board: Board, face_set: FaceSetComparison, title: str) -> str:
+    ranked = sorted(face_set.shipped, key=lambda name: -face_set.models[name].accuracy.value)
+    best = face_set.models[ranked[0]]
     told = (
-        f"On {face_set.label_set.title}’s {face_set.count:,} test faces {board.title(best.name)} is right most often: "
+        f"On {title}’s {face_set.count:,} test faces {board.title(ranked[0])} is right most often: "
         f"{share(best.accuracy.value)} (95 % interval {share(best.accuracy.low)} to {share(best.accuracy.high)})."
     )
-    p_value = adjusted(face_set.pairs).get(frozenset(row.name for row in ranked[:2])) if len(ranked) > 1 else None
+    p_value = adjusted(face_set.pairs).get(frozenset(ranked[:2])) if len(ranked) > 1 else None
     if p_value is None:
         return told
-    second = f"{board.title(ranked[1].name)} ({share(ranked[1].accuracy.value)})"
+    second = f"{board.title(ranked[1])} ({share(face_set.models[ranked[1]].accuracy.value)})"
     if p_value < LEVEL:
         return f"{told} The next, {second}, is behind by more than chance explains."
     return f"{told} {second} is so close that chance may decide: do not rank the two by this."
 
 
-def _together(face_set: FaceSet) -> str:
+def _together(face_set: FaceSetComparison) -> str:
     if ENSEMBLE not in face_set.models:
         return ""
     return (
@@ -131,10 +132,10 @@ def _together(face_set: FaceSet) -> str:
     )
 
 
-def _expressions(board: Board, face_set: FaceSet) -> str:
+def _expressions(board: Board, face_set: FaceSetComparison) -> str:
     found, rare = [], []
     for label in next(iter(face_set.models.values())).labels:
-        recalls = [(row.recall(label), name) for name, row in face_set.shipped.items() if label in row.labels]
+        recalls = [(row.recall_of(label), name) for name, row in face_set.shipped.items() if label in row.labels]
         known = [(value, name) for value, name in recalls if value is not None]
         faces = next(iter(face_set.models.values())).faces(label)
         if known and faces >= FEW:
@@ -152,11 +153,12 @@ def _expressions(board: Board, face_set: FaceSet) -> str:
     )
 
 
-def _calibrated(board: Board, face_set: FaceSet) -> str:
-    best = min(face_set.shipped.values(), key=lambda row: row.after.error)
+def _calibrated(board: Board, face_set: FaceSetComparison) -> str:
+    errors = {name: row.after_temperature.expected_calibration_error for name, row in face_set.shipped.items()}
+    best = min(errors, key=errors.__getitem__)
     return (
-        f"Most honest about how sure it is: {board.title(best.name)}; its confidence and its accuracy are "
-        f"{100 * best.after.error:.1f} percent points apart on average."
+        f"Most honest about how sure it is: {board.title(best)}; its confidence and its accuracy are "
+        f"{100 * errors[best]:.1f} percent points apart on average."
         f"{_as_good(board, face_set.calibration_gaps)}"
     )
 
@@ -170,11 +172,11 @@ def _as_good(board: Board, gaps: Mapping[str, Interval]) -> str:
 
 
 def _robust(board: Board, name: str) -> str:
-    told = board.robustness[name].value
+    told = board.robustness[name].record
     singles = [model for model in told.clean if model != ENSEMBLE] if told else []
     if told is None or not singles:
         return ""
-    means = {model: sum(told.mean(model)) / len(told.strengths) for model in singles}
+    means = {model: sum(told.mean_by_strength(model)) / len(told.strengths) for model in singles}
     best = max(means, key=means.__getitem__)
     return (
         f"Best on bad pictures: {board.title(best)}, right on {share(means[best])} of corrupted faces, against "
@@ -182,7 +184,7 @@ def _robust(board: Board, name: str) -> str:
     )
 
 
-def _cheapest(board: Board, face_set: FaceSet) -> str:
+def _cheapest(board: Board, face_set: FaceSetComparison) -> str:
     known = [name for name in face_set.shipped if name in board.cards]
     if not known:
         return ""
@@ -195,7 +197,7 @@ def _cheapest(board: Board, face_set: FaceSet) -> str:
     )
 
 
-def _learned(board: Board, face_set: FaceSet) -> str:
+def _learned(board: Board, face_set: FaceSetComparison) -> str:
     by_labels: dict[str, list[str]] = {}
     for name in face_set.shipped:
         if name in board.cards:

@@ -10,8 +10,7 @@ from dashboard.components import face_view as markup
 from dashboard.components.downloads import SAVE_SCRIPT
 from dashboard.components.events import CHANGED
 from dashboard.components.jobs import Jobs, Stopped, run_watched
-from dashboard.leaderboard.board import read_board
-from dashboard.leaderboard.records import LABEL_SETS
+from dashboard.leaderboard.board import LABEL_SETS, read_board
 from dashboard.leaderboard.sections import INTRO, SECTIONS, TITLE
 from dashboard.leaderboard.view import heading, paragraph, text, timings_table
 from fer_models.analyzer import WEIGHTS, Analyzer

@@ -1,20 +1,28 @@
 """The leaderboard's tables and texts as HTML; every text is escaped. No Gradio here."""
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Final
 
 from dashboard.components.charts import model_styles
 from dashboard.components.downloads import save_buttons
 from dashboard.components.face_view import swatch
+from dashboard.leaderboard.board import Board
 from dashboard.leaderboard.csv_tables import Rows, csv_text
 from dashboard.leaderboard.figures import noise_label, noise_order
 from dashboard.leaderboard.published import FIGURES, NOISE, NOISE_SOURCE, QUOTED, Quoted
-from dashboard.leaderboard.records import Board, Calibration, FaceSet, Latency, ModelRow, NoiseStudy, Robustness
 from dashboard.leaderboard.sentences import FEW, adjusted, cell_sentence, millions, pair_sentence, share, signed
-from dashboard.leaderboard.source import Advice
+from fer_models.evaluation.records import (
+    Calibration,
+    FaceSetComparison,
+    LatencyRecord,
+    ModelComparison,
+    NoiseStudyRecord,
+    RobustnessRecord,
+)
 from fer_models.evaluation.statistics import Interval
+from fer_models.evaluation.store import Problem
 from fer_models.evaluation.timing import Timing
 from fer_models.models.ensemble import ENSEMBLE
 
@@ -44,7 +52,7 @@ def sentences(items: Sequence[str], *, lead: bool = False) -> str:
     return f"<ul>{''.join(told)}</ul>"
 
 
-def advice(told: Advice | None) -> str:
+def advice(told: Problem | None) -> str:
     """What is missing or out of date, and the commands that mend it."""
     if told is None:
         return ""
@@ -52,19 +60,19 @@ def advice(told: Advice | None) -> str:
     return f'<div class="fer-advice" role="note">{escape(told.text)}{commands}</div>'
 
 
-def stale_rows(board: Board, stale: Mapping[str, Advice | None]) -> str:
+def stale_rows(board: Board, stale: Mapping[str, Problem | None]) -> str:
     """One advice for all models with the same reason.
 
     Args:
         board: for the titles.
         stale: by model name.
     """
-    reasons: dict[Advice, list[str]] = {}
+    reasons: dict[Problem, list[str]] = {}
     for name, told in stale.items():
         if told is not None:
             reasons.setdefault(told, []).append(board.title(name))
     return "".join(
-        advice(Advice(f"{', '.join(titles)}. {told.text}", told.commands)) for told, titles in reasons.items()
+        advice(Problem(f"{', '.join(titles)}. {told.text}", told.commands)) for told, titles in reasons.items()
     )
 
 
@@ -107,13 +115,17 @@ def tools(name: str, rows: Rows, chart: str = "") -> str:
 _SELDOM: Final = f'<td class="fer-words">none says it {FEW} times</td>'
 
 
-def trust_table(board: Board, face_set: FaceSet) -> str:
+def trust_table(board: Board, face_set: FaceSetComparison) -> str:
     """For each expression, the model that finds most of it and the one to believe most when it says it."""
     rows = []
     for label in _labels(face_set):
-        found = _best({name: row.recall(label) for name, row in face_set.shipped.items() if label in row.labels})
-        often = [row for row in face_set.shipped.values() if label in row.labels and row.answers(label) >= FEW]
-        said = _best({row.name: row.precision(label) for row in often})
+        found = _best({name: row.recall_of(label) for name, row in face_set.shipped.items() if label in row.labels})
+        often = {
+            name: row.precision(label)
+            for name, row in face_set.shipped.items()
+            if label in row.labels and row.predicted(label) >= FEW
+        }
+        said = _best(often)
         faces = next(iter(face_set.models.values())).faces(label)
         name = f"{escape(label.capitalize())}<br><small>{faces:,} faces</small>"
         rows.append((name, _with_words(board, found), _with_words(board, said) if often else _SELDOM))
@@ -139,15 +151,15 @@ def _with_words(board: Board, best: tuple[float, list[str]] | None) -> str:
     return f'<td class="fer-words">{titles} <small>{share(value)}</small>{weak}</td>'
 
 
-def accuracy_table(board: Board, face_set: FaceSet) -> str:
+def accuracy_table(board: Board, face_set: FaceSetComparison) -> str:
     """Accuracy with its interval, without copies, macro-F1."""
     best = max(row.accuracy.value for row in face_set.models.values())
     rows = [
         (
-            _model(board, face_set.models, name, stale=row.stale),
+            _model(board, face_set.models, name, stale=board.stale(face_set).get(name)),
             _cell(share(row.accuracy.value), best=row.accuracy.value == best),
             _interval(row.accuracy),
-            share(row.without_copies.value) if row.without_copies and face_set.copies else _DASH,
+            share(row.accuracy_without_copies.value) if row.accuracy_without_copies and face_set.copies else _DASH,
             f"{row.macro_f1:.3f}",
         )
         for name, row in face_set.models.items()
@@ -171,7 +183,7 @@ def quoted_table(quoted: Sequence[Quoted]) -> str:
     return table(("System", f"Accuracy ({QUOTED})", "Source", "Note"), rows)
 
 
-def confusions(board: Board, face_set: FaceSet) -> str:
+def confusions(board: Board, face_set: FaceSetComparison) -> str:
     """One confusion matrix at a time; a click on a cell says what it means."""
     pills = "".join(
         f'<button type="button" class="fer-pill" data-pick="{escape(name)}" aria-pressed="{_true(number == 0)}">'
@@ -185,7 +197,7 @@ def confusions(board: Board, face_set: FaceSet) -> str:
     return f'<div class="fer-picker"><div class="fer-pills" role="group" aria-label="Model">{pills}</div>{panels}</div>'
 
 
-def _confusion(row: ModelRow, title: str) -> str:
+def _confusion(row: ModelComparison, title: str) -> str:
     head = "".join(f'<th scope="col"><span>{escape(label)}</span></th>' for label in row.labels)
     body = []
     for truth, counts in zip(row.labels, row.confusion, strict=True):
@@ -208,7 +220,7 @@ def _confusion(row: ModelRow, title: str) -> str:
     )
 
 
-def agreement_table(board: Board, face_set: FaceSet) -> str:
+def agreement_table(board: Board, face_set: FaceSetComparison) -> str:
     """Share of faces two models give the same answer to, and Cohen's kappa."""
     names = [*face_set.single]
     told = {frozenset((pair.first, pair.second)): pair for pair in face_set.pairs}
@@ -223,11 +235,11 @@ def agreement_table(board: Board, face_set: FaceSet) -> str:
     return table(("", *(board.title(name) for name in names)), rows)
 
 
-def pair_list(board: Board, face_set: FaceSet) -> str:
+def pair_list(board: Board, face_set: FaceSetComparison) -> str:
     """Every pair of models in words."""
     titles = {name: board.title(name) for name in face_set.models}
-    values, kept_values = adjusted(face_set.pairs), adjusted(face_set.kept_pairs)
-    kept = {(pair.first, pair.second): pair for pair in face_set.kept_pairs} if face_set.copies else {}
+    values, kept_values = adjusted(face_set.pairs), adjusted(face_set.pairs_without_copies)
+    kept = {(pair.first, pair.second): pair for pair in face_set.pairs_without_copies} if face_set.copies else {}
     told = []
     for pair in face_set.pairs:
         both = frozenset((pair.first, pair.second))
@@ -236,10 +248,10 @@ def pair_list(board: Board, face_set: FaceSet) -> str:
     return sentences(told)
 
 
-def together(board: Board, face_set: FaceSet) -> str:
+def together(board: Board, face_set: FaceSetComparison) -> str:
     """What the mean of all models gains, and the best that any choice among them could reach."""
-    best = max(face_set.shipped.values(), key=lambda row: row.accuracy.value)
-    told = [f"The best single model, {board.title(best.name)}, is right on {share(best.accuracy.value)}."]
+    name, best = max(face_set.shipped.items(), key=lambda item: item[1].accuracy.value)
+    told = [f"The best single model, {board.title(name)}, is right on {share(best.accuracy.value)}."]
     if ENSEMBLE in face_set.models:
         mean = face_set.models[ENSEMBLE].accuracy
         told.append(
@@ -253,33 +265,34 @@ def together(board: Board, face_set: FaceSet) -> str:
     return sentences(told)
 
 
-def calibration_table(board: Board, face_set: FaceSet) -> str:
+def calibration_table(board: Board, face_set: FaceSetComparison) -> str:
     """ECE, NLL and Brier score, before and after the temperature."""
     rows = []
     for name, row in face_set.models.items():
-        before, after = row.before, row.after
+        before, after = row.before_temperature, row.after_temperature
         rows.append(
             (
-                _model(board, face_set.models, name, stale=row.stale),
+                _model(board, face_set.models, name, stale=board.stale(face_set).get(name)),
                 _DASH if row.temperature is None else f"{row.temperature:.2f}",
-                _change(before, f"{100 * before.error:.1f}" if before else "", f"{100 * after.error:.1f}"),
-                _change(before, f"{before.likelihood:.3f}" if before else "", f"{after.likelihood:.3f}"),
-                _change(before, f"{before.brier:.3f}" if before else "", f"{after.brier:.3f}"),
+                _change(before, after, lambda each: f"{100 * each.expected_calibration_error:.1f}"),
+                _change(before, after, lambda each: f"{each.negative_log_likelihood:.3f}"),
+                _change(before, after, lambda each: f"{each.brier:.3f}"),
             )
         )
     header = ("Model", "Temperature", "Calibration error (ECE, points)", "Log loss (NLL, nats)", "Brier score (0 to 2)")
     return table(header, rows)
 
 
-def _change(before: Calibration | None, old: str, new: str) -> str:
-    return f"{old} \u2192 <b>{new}</b>" if before else f"<b>{new}</b>"
+def _change(before: Calibration | None, after: Calibration, figure: Callable[[Calibration], str]) -> str:
+    new = f"<b>{figure(after)}</b>"
+    return f"{figure(before)} \u2192 {new}" if before else new
 
 
-def risk_sentences(board: Board, face_set: FaceSet) -> str:
+def risk_sentences(board: Board, face_set: FaceSetComparison) -> str:
     """What abstaining would gain, for every model."""
     told = []
     for name, row in face_set.models.items():
-        points = {round(coverage, 2): (risk, confidence) for coverage, risk, confidence in row.risks}
+        points = {round(coverage, 2): (risk, confidence) for coverage, risk, confidence in row.risk_coverage}
         if 0.5 in points and 1.0 in points:
             risk, confidence = points[0.5]
             told.append(
@@ -289,33 +302,34 @@ def risk_sentences(board: Board, face_set: FaceSet) -> str:
     return sentences(told) if told else ""
 
 
-def corruption_table(board: Board, told: Robustness) -> str:
+def corruption_table(board: Board, told: RobustnessRecord) -> str:
     """Mean accuracy over all strengths by kind, and what it loses against clean faces."""
     rows = [("As they are", *(share(value) for value in told.clean.values()))]
-    for kind, curves in [*told.curves.items(), ("Mean of all kinds", {name: told.mean(name) for name in told.clean})]:
+    means = {name: told.mean_by_strength(name) for name in told.clean}
+    for kind, curves in [*told.corrupted.items(), ("Mean of all kinds", means)]:
         cells = []
         for name, clean in told.clean.items():
             mean = sum(curves[name]) / len(curves[name])
             cells.append(f"{share(mean)} <small>{signed(mean - clean)}</small>")
         rows.append((escape(kind.capitalize()), *cells))
-    if told.means:
-        intervals = (_interval(told.means[name]) if name in told.means else _DASH for name in told.clean)
+    if told.mean:
+        intervals = (_interval(told.mean[name]) if name in told.mean else _DASH for name in told.clean)
         rows.append(("Its 95 % interval", *(f"<small>{each}</small>" for each in intervals)))
     return table(("Faces", *(board.title(name) for name in told.clean)), rows)
 
 
-def noise_table(study: NoiseStudy) -> str:
+def noise_table(study: NoiseStudyRecord) -> str:
     """Every run, unfinished ones marked, and the published figures, marked."""
     rows = []
     for run in sorted(study.runs, key=lambda each: (noise_order(each.noise), each.method, each.seed)):
-        epochs = run.curve[-1][0] if run.curve else 0
+        epochs = run.curve[-1].epoch if run.curve else 0
         state = "finished" if run.finished else f"not finished: {epochs} of {study.epochs} epochs"
         rows.append(
             (
                 escape(f"{'EAC' if run.method == 'eac' else run.method.capitalize()}, seed {run.seed}"),
                 escape(noise_label(run.noise)),
-                _DASH if run.best is None else share(run.best),
-                _DASH if run.last is None else share(run.last),
+                _DASH if run.best_test_accuracy is None else share(run.best_test_accuracy),
+                _DASH if run.last_test_accuracy is None else share(run.last_test_accuracy),
                 f'<td class="fer-words">{state}</td>',
             )
         )
@@ -331,13 +345,13 @@ def noise_quoted_table() -> str:
 
 def cost_table(board: Board) -> str:
     """Parameters, multiply-adds, file size, times and memory."""
-    latency = board.latency.value
+    latency = board.latency.record
     rows = []
     for name, card in board.cards.items():
         told = latency.models.get(name) if latency else None
         rows.append(
             (
-                _model(board, board.cards, name, stale=told.stale if told else None),
+                _model(board, board.cards, name, stale=board.latency.stale.get(name)),
                 millions(card.parameters),
                 f"{card.multiply_adds / 1e9:.2f} billion" if card.multiply_adds else "not counted",
                 f"{board.file_bytes[name] / 1e6:.1f}\u00a0MB" if board.file_bytes[name] else "missing",
@@ -352,10 +366,12 @@ def cost_table(board: Board) -> str:
     return table((*header, f"Faces a second, {batch} at once", "Peak memory"), rows)
 
 
-def latency_settings(told: Latency) -> str:
+def latency_settings(told: LatencyRecord) -> str:
     """Where and how the times were measured."""
+    versions = ", ".join(f"{name} {version}" for name, version in told.versions.items())
+    settings = f"{told.threads} threads, {told.dtype} on {told.device}; {versions}"
     return paragraph(
-        f"Measured on {told.machine}: {told.settings}; {told.repeats} times each, one model after the other in "
+        f"Measured on {told.machine}: {settings}; {told.repeats} times each, one model after the other in "
         "changing order. Preprocessing counts, finding the face does not."
     )
 
@@ -381,11 +397,11 @@ def quoted_for(labels: str) -> list[Quoted]:
     return sorted((each for each in FIGURES if each.labels == labels), key=lambda each: -each.accuracy)
 
 
-def _labels(face_set: FaceSet) -> tuple[str, ...]:
+def _labels(face_set: FaceSetComparison) -> tuple[str, ...]:
     return next(iter(face_set.models.values())).labels
 
 
-def _model(board: Board, names: Iterable[str], name: str, *, stale: Advice | None = None) -> str:
+def _model(board: Board, names: Iterable[str], name: str, *, stale: Problem | None = None) -> str:
     return f"{swatch(model_styles(names)[name])}{escape(board.title(name))}{_STALE if stale else ''}"
 
 

@@ -1,26 +1,24 @@
 """`python -m fer_models attention`: measure where models' evidence lies on labelled faces, and how reliably."""
 
 import argparse
-import platform
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from explain.regions import area_shares, region_masks
 from explain.test_set import WHAT, mean_faces, study
-from fer_models import __version__
 from fer_models.cli.common import add_flag, add_flags, analyzer_of, whole_number
 from fer_models.datasets.dataset import FaceData
+from fer_models.evaluation.records import AttentionRecord, package_versions
+from fer_models.evaluation.store import write_record
 from fer_models.expressions import EXPRESSIONS
 from fer_models.faces.alignment import TEMPLATE
-from fer_models.media.files import check_writable, write_json
+from fer_models.media.files import check_writable
 from fer_models.models.baselines import load_baselines
 from fer_models.models.classifier import Classifier
 from fer_models.registry import FER2013_LABEL_SETS, load_dataset
@@ -81,49 +79,47 @@ def run(args: argparse.Namespace) -> int:
             )
     for name, model in figures.items():
         print(_line(name, model))
-    document = _document(args, data, classifiers, figures) | {"mean_faces": mean_faces(crops, labels)}
-    write_json(args.json, document, indent=None)
+    write_record(_record(args, data, classifiers, figures, mean_faces(crops, labels)), args.json, indent=None)
     return 0
 
 
-def _document(
+def _record(
     args: argparse.Namespace,
     data: FaceData,
     classifiers: Mapping[str, Classifier],
     figures: Mapping[str, dict[str, Any]],
-) -> dict[str, Any]:
+    faces: Mapping[str, Any],
+) -> AttentionRecord:
     models = f" --models {' '.join(args.models)}" if args.models else ""
     models += f" --baseline {' '.join(f'DIR/{path.name}' for path in args.baseline)}" if args.baseline else ""
     counts = np.bincount(data.targets, minlength=len(EXPRESSIONS)).tolist()
-    return {
-        "command": f"python -m fer_models attention --data DIR --labels {args.labels} --split {args.split}{models} "
-        f"--faces {args.faces} --judged {args.judged} --steps {args.steps}{' --road' if args.road else ''} "
-        f"--seed {args.seed} --json {args.json.name}",
-        "commit": _commit(),
-        "versions": {
-            "fer_models": __version__,
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            **{name: version(name) for name in ("numpy", "scipy", "opencv-python", "grad-cam")},
-        },
-        "labels": data.source,
-        "split": data.split,
-        "seed": args.seed,
-        "faces": len(data),
-        "counts": dict(zip(EXPRESSIONS, counts, strict=True)),
-        "what": WHAT,
-        "areas": area_shares(region_masks(TEMPLATE * np.float32(_SIDE), _SIDE)),
-        "models": {
-            name: {
-                "title": classifiers[name].card.title,
-                "training_labels": classifiers[name].card.training_labels,
-                "sha256": classifiers[name].card.sha256,
-                "baseline": name in {path.stem for path in args.baseline},
-                **model,
-            }
-            for name, model in figures.items()
-        },
-    }
+    return AttentionRecord.model_validate(
+        {
+            "command": f"python -m fer_models attention --data DIR --labels {args.labels} --split {args.split}{models} "
+            f"--faces {args.faces} --judged {args.judged} --steps {args.steps}{' --road' if args.road else ''} "
+            f"--seed {args.seed} --json {args.json.name}",
+            "commit": _commit(),
+            "versions": package_versions("scipy", "opencv-python", "grad-cam"),
+            "labels": data.source,
+            "split": data.split,
+            "seed": args.seed,
+            "faces": len(data),
+            "counts": dict(zip(EXPRESSIONS, counts, strict=True)),
+            "what": WHAT,
+            "areas": area_shares(region_masks(TEMPLATE * np.float32(_SIDE), _SIDE)),
+            "models": {
+                name: {
+                    "title": classifiers[name].card.title,
+                    "training_labels": classifiers[name].card.training_labels,
+                    "sha256": classifiers[name].card.sha256,
+                    "baseline": name in {path.stem for path in args.baseline},
+                    **model,
+                }
+                for name, model in figures.items()
+            },
+            "mean_faces": faces,
+        }
+    )
 
 
 def _commit() -> str | None:

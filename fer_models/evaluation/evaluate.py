@@ -1,26 +1,33 @@
 """`python -m fer_models evaluate`: measure models on labelled faces, fed exactly as the app feeds them."""
 
 import argparse
-import json
-import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from fer_models import __version__
 from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer
 from fer_models.datasets.dataset import FaceData
 from fer_models.datasets.duplicates import THRESHOLD, find_duplicates
 from fer_models.errors import FerError
-from fer_models.evaluation.metrics import EvaluationMetrics, measure
+from fer_models.evaluation.metrics import measure
 from fer_models.evaluation.predictions import TestPredictions, load_test_predictions, save_test_predictions
+from fer_models.evaluation.records import (
+    Baseline,
+    ConfidenceErrors,
+    EnsembleEvaluation,
+    EvaluationRecord,
+    Headline,
+    ModelEvaluation,
+    TrainTestDuplicates,
+    package_versions,
+)
+from fer_models.evaluation.store import read_record, write_record
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import multiply_adds
 from fer_models.models.baselines import add_baseline_argument, load_baselines
@@ -124,17 +131,27 @@ def run(args: argparse.Namespace) -> int:
             )
     logits, missed = read_faces(analyzer, data, args.faces)
     temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
-    predictions = TestPredictions(data.rows, data.targets, _copies(data, args.data), logits, temperatures)
+    predictions = TestPredictions(data.rows, data.targets, _duplicates(data, args.data), logits, temperatures)
     _print(predictions, [*shipped.classifiers], missed)
-    document = _document(args, analyzer, [each.name for each in baselines], data, predictions, missed)
+    cards = {name: model.card for name, model in analyzer.classifiers.items()}
+    record = EvaluationRecord(
+        command=_command(args),
+        labels=args.labels,
+        split=data.split,
+        views=1,
+        faces_not_found=missed,
+        overlap=TrainTestDuplicates(correlation_above=THRESHOLD, rows=tuple(data.rows[predictions.copies].tolist())),
+        versions=package_versions(),
+        models=model_evaluations(predictions, cards, baselines=[model.name for model in baselines]),
+    )
     if args.json:
-        _write(args.json, document, predictions)
+        _write(args.json, record, predictions)
     if args.cards:
         for name in shipped.classifiers:
             if external_file(args.weights, name):
                 continue  # its card is what was recognised in the file
             path = args.weights / f"{name}.json"
-            card = _with_figures(read_card(path), data, document["models"][name])
+            card = _with_figures(read_card(path), data, record.models[name])
             network = analyzer.classifiers[name].network
             write_card(replace(card, multiply_adds=multiply_adds(network, card.input.size)), path)
     return 0
@@ -155,111 +172,99 @@ def _print(predictions: TestPredictions, members: Sequence[str], missed: int) ->
         print(f"no face was found in {missed} pictures; they were read whole")
 
 
-def _copies(data: FaceData, root: Path) -> NDArray[np.bool_]:
+def _duplicates(data: FaceData, root: Path) -> NDArray[np.bool_]:
     """Which faces also stand in the training split, where the dataset is known to repeat itself: FER2013."""
     if data.source not in FER2013_LABEL_SETS or data.split == "train":
         return np.zeros(len(data), bool)
     return find_duplicates(np.asarray(data.faces), np.asarray(load_dataset("fer2013", root, "train").faces))
 
 
-def _write(path: Path, document: dict[str, Any], predictions: TestPredictions) -> None:
-    """Write the figures, and the readings beside them; models measured into the same files before stay.
+def _command(args: argparse.Namespace) -> str:
+    beside = f" --baseline {' '.join(f'DIR/{path.name}' for path in args.baseline)}" if args.baseline else ""
+    file = f" --json {args.json.name}" if args.json else ""
+    words = f"--data DIR --labels {args.labels} --split {args.split}{beside}{file}"
+    return f"python -m fer_models evaluate {words}"
 
-    They stay only if they were measured on the same faces with the same versions: one can be added or redone.
+
+def _write(path: Path, record: EvaluationRecord, predictions: TestPredictions) -> None:
+    """Write the figures, and the predictions beside them; models measured into the same files before stay.
+
+    They stay only if they were measured on the same faces with the same versions: one can be added or measured again.
     """
     beside = path.with_suffix(".npz")
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        earlier = load_test_predictions(beside)
-        same = ("labels", "split", "faces_not_found", "overlap", "versions")
-        if all(before[key] == document[key] for key in same) and earlier.same_faces(predictions):
+    before = read_record(path, EvaluationRecord, ()).record
+    same = ("labels", "split", "faces_not_found", "overlap", "versions")
+    if before is not None and all(getattr(before, key) == getattr(record, key) for key in same):
+        try:
+            earlier = load_test_predictions(beside)
+        except FerError:
+            earlier = None
+        if earlier is not None and earlier.same_faces(predictions):
             predictions = earlier.joined(predictions)
-            models = before["models"] | document["models"]
-            document["models"] = {name: models[name] for name in predictions.logits}
-    except (OSError, ValueError, KeyError, TypeError, FerError):
-        pass  # no such files yet, or others: they are written anew
-    members = [name for name, figures in document["models"].items() if "baseline" not in figures]
+            models = {**before.models, **record.models}
+            record = record.model_copy(update={"models": {name: models[name] for name in predictions.logits}})
+    members = [name for name, model in record.models.items() if model.baseline is None]
     if len(members) > 1:
-        document["ensemble"] = {"members": members, **_figures(predictions, predictions.ensemble(members))}
+        figures = _figures(predictions, predictions.ensemble(members))
+        ensemble = EnsembleEvaluation(members=tuple(members), **figures)
+        record = EvaluationRecord(**{**dict(record), "ensemble": ensemble})
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_test_predictions(predictions, beside)
-        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise FerError(f"Cannot write {path}: {error.strerror}.") from error
+        raise FerError(f"Cannot write {beside}: {error.strerror}.") from error
+    write_record(record, path)
+
+
+def model_evaluations(
+    predictions: TestPredictions, cards: Mapping[str, ModelCard], *, baselines: Sequence[str] = ()
+) -> dict[str, ModelEvaluation]:
+    """Every model's figures on labelled faces.
+
+    Args:
+        predictions: of the models.
+        cards: by model name.
+        baselines: names of models that are not shipped.
+    """
+    models = {}
+    for name in predictions.logits:
+        raw = measure(predictions.targets, predictions.probabilities(name, calibrated=False))
+        # A baseline's card is not shipped: what the leaderboard needs of it stands here.
+        marked: dict[str, Any] = {"baseline": Baseline(title=cards[name].title)} if name in baselines else {}
+        models[name] = ModelEvaluation(
+            **_figures(predictions, predictions.probabilities(name)),
+            temperature=cards[name].temperature,
+            before_temperature=ConfidenceErrors(
+                expected_calibration_error=raw.expected_calibration_error,
+                negative_log_likelihood=raw.negative_log_likelihood,
+            ),
+            training_labels=cards[name].training_labels,
+            sha256=cards[name].sha256,
+            **marked,
+        )
+    return models
 
 
 def _figures(predictions: TestPredictions, probabilities: NDArray[np.float32]) -> dict[str, Any]:
-    """The figures on all faces, and the headline on those without a copy in the training split."""
+    """The figures on all faces, and the headline on those without a duplicate in the training split."""
     figures: dict[str, Any] = asdict(measure(predictions.targets, probabilities))
     kept = ~predictions.copies
     if not kept.all() and kept.any():
         report = measure(predictions.targets[kept], probabilities[kept])
-        figures["without_overlap"] = {
-            "count": report.count,
-            "accuracy": report.accuracy,
-            "macro_f1": report.macro_f1,
-        }
+        figures["without_overlap"] = Headline(count=report.count, accuracy=report.accuracy, macro_f1=report.macro_f1)
     return figures
 
 
-def _document(
-    args: argparse.Namespace,
-    analyzer: Analyzer,
-    baselines: Sequence[str],
-    data: FaceData,
-    predictions: TestPredictions,
-    missed: int,
-) -> dict[str, Any]:
-    models = {}
-    for name in predictions.logits:
-        card = analyzer.classifiers[name].card
-        raw = measure(predictions.targets, predictions.probabilities(name, calibrated=False))
-        models[name] = _figures(predictions, predictions.probabilities(name)) | {
-            "temperature": card.temperature,
-            "before_temperature": _calibration(raw),
-            "training_labels": card.training_labels,
-            "sha256": card.sha256,
-        }
-        if name in baselines:  # its card is not shipped: what the leaderboard needs of it stands here
-            models[name]["baseline"] = {"title": card.title}
-    beside = f" --baseline {' '.join(f'DIR/{path.name}' for path in args.baseline)}" if args.baseline else ""
-    file = f" --json {args.json.name}" if args.json else ""
-    words = f"--data DIR --labels {args.labels} --split {args.split}{beside}{file}"
-    return {
-        "command": f"python -m fer_models evaluate {words}",
-        "labels": args.labels,
-        "split": data.split,
-        "views": 1,
-        "faces_not_found": missed,
-        "overlap": {"correlation_above": THRESHOLD, "rows": data.rows[predictions.copies].tolist()},
-        "versions": {
-            "fer_models": __version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
-        "models": models,
-    }
-
-
-def _calibration(report: EvaluationMetrics) -> dict[str, float]:
-    return {
-        "expected_calibration_error": report.expected_calibration_error,
-        "negative_log_likelihood": report.negative_log_likelihood,
-    }
-
-
-def _with_figures(card: ModelCard, data: FaceData, figures: dict[str, Any]) -> ModelCard:
+def _with_figures(card: ModelCard, data: FaceData, figures: ModelEvaluation) -> ModelCard:
     """The card with one label set's headline figures beside others'; its weaknesses are those on its own label set."""
-    keys = ("count", "accuracy", "macro_f1", "recall", "expected_calibration_error", "negative_log_likelihood")
-    kept = {key: figures[key] for key in (*keys, "before_temperature", "without_overlap") if key in figures}
+    keys = {"count", "accuracy", "macro_f1", "recall", "expected_calibration_error", "negative_log_likelihood"}
+    kept = figures.model_dump(include=keys | {"before_temperature", "without_overlap"}, exclude_unset=True)
     card = replace(card, metrics={**card.metrics, f"{data.source}_{data.split}": kept})
     own = card.recipe.get("settings", {}).get("labels")
-    return replace(card, weaknesses=_weaknesses(kept["recall"])) if own == data.source else card
+    return replace(card, weaknesses=_weaknesses(figures.recall)) if own == data.source else card
 
 
-def _weaknesses(recall: dict[str, float | None]) -> str:
+def _weaknesses(recall: Mapping[str, float | None]) -> str:
     """Which expressions a model misses more often than it finds them, the worst first."""
     missed = sorted((found, name) for name, found in recall.items() if found is not None and found < 0.5)
     if not missed:

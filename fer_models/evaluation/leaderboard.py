@@ -1,8 +1,7 @@
 """`python -m fer_models leaderboard`: what `evaluate` kept, compared; one file that the dashboard only has to read."""
 
 import argparse
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +13,16 @@ from fer_models.analyzer import WEIGHTS
 from fer_models.errors import FerError
 from fer_models.evaluation.metrics import measure
 from fer_models.evaluation.predictions import TestPredictions, load_test_predictions
+from fer_models.evaluation.records import (
+    Calibration,
+    EvaluationRecord,
+    FaceSetComparison,
+    LeaderboardRecord,
+    ModelComparison,
+    ModelEvaluation,
+)
 from fer_models.evaluation.statistics import (
+    Interval,
     brier_score,
     calibration_gap,
     oracle_accuracy,
@@ -23,6 +31,7 @@ from fer_models.evaluation.statistics import (
     risk_coverage,
     share_with_interval,
 )
+from fer_models.evaluation.store import read_record, write_record
 from fer_models.models.architectures import multiply_adds
 from fer_models.models.card import read_card
 from fer_models.models.ensemble import ENSEMBLE
@@ -50,87 +59,73 @@ def run(args: argparse.Namespace) -> int:
     sets = {name: compare(results / f"{name}.json", args.seed) for name in SETS if (results / f"{name}.json").is_file()}
     if not sets:
         raise FerError(f"There is nothing to compare in {results}. Write it with: python -m fer_models evaluate --json")
-    shipped = dict.fromkeys(
-        name
-        for each in sets.values()
-        for name, figures in each["models"].items()
-        if name != ENSEMBLE and "baseline" not in figures
+    shipped = dict.fromkeys(name for faces in sets.values() for name in faces.shipped)
+    record = LeaderboardRecord(
+        command="python -m fer_models leaderboard",
+        version=__version__,
+        seed=args.seed,
+        sets=sets,
+        cost={name: _cost(args.weights, name) for name in shipped},
     )
-    document = {
-        "command": "python -m fer_models leaderboard",
-        "version": __version__,
-        "seed": args.seed,
-        "sets": sets,
-        "cost": {name: _cost(args.weights, name) for name in shipped},
-    }
-    path = results / FILE
-    try:
-        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise FerError(f"Cannot write {path}: {error.strerror}.") from error
-    for name, each in sets.items():
-        print(f"{name}, {each['count']} faces")
-        for model, figures in each["models"].items():
-            accuracy = figures["accuracy"]
-            print(f"  {model:24} {accuracy['value']:7.2%}  [{accuracy['low']:.2%}, {accuracy['high']:.2%}]")
-        print(f"  {'any model right':24} {each['oracle']:7.2%}")
+    write_record(record, results / FILE)
+    for name, faces in sets.items():
+        print(f"{name}, {faces.count} faces")
+        for model, figures in faces.models.items():
+            accuracy = figures.accuracy
+            print(f"  {model:24} {accuracy.value:7.2%}  [{accuracy.low:.2%}, {accuracy.high:.2%}]")
+        print(f"  {'any model right':24} {faces.oracle:7.2%}")
     return 0
 
 
-def compare(path: Path, seed: int = 0) -> dict[str, Any]:
+def compare(path: Path, seed: int = 0) -> FaceSetComparison:
     """Everything the dashboard shows about one set of faces.
 
     Args:
-        path: the JSON file `evaluate` wrote; its readings lie beside it.
+        path: the JSON file that `evaluate` wrote; its predictions lie beside it.
         seed: of the bootstrap.
 
     Raises:
         FerError: a file is missing or damaged, or the two do not belong together.
     """
-    try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        hashes = {name: str(figures["sha256"]) for name, figures in told["models"].items()}
-        baselines = {
-            name: {"title": str(figures["baseline"]["title"])}
-            for name, figures in told["models"].items()
-            if "baseline" in figures
-        }
-        labels, split, command = str(told["labels"]), str(told["split"]), str(told["command"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FerError(f"{path} is not a file of `evaluate`: {error}") from error
+    loaded = read_record(path, EvaluationRecord, ("python -m fer_models evaluate --json",))
+    if loaded.record is None:
+        problem = loaded.problem
+        raise FerError(f"{path} is not a file of `evaluate`: {problem.text if problem else ''}")
+    measured = loaded.record
     predictions = load_test_predictions(path.with_suffix(".npz"))
-    if set(hashes) != set(predictions.logits):
-        raise FerError(f"{path} and its .npz are about different models. Measure again with: {command}")
-    chosen = {name: logits.argmax(1) for name, logits in predictions.logits.items()}
-    models = {name: _figures(predictions, predictions.probabilities(name), seed) for name in chosen}
-    for name, figures in models.items():
-        figures["sha256"] = hashes[name]
-        if name in baselines:
-            figures["baseline"] = baselines[name]
-        raw = predictions.probabilities(name, calibrated=False)
-        figures["before_temperature"] = _calibration(predictions.targets, raw)
-        figures["temperature"] = predictions.temperatures[name]
-    members = [name for name in chosen if name not in baselines]
+    if set(measured.models) != set(predictions.logits):
+        raise FerError(f"{path} and its .npz are about different models. Measure again with: {measured.command}")
+    models = {name: _model(measured.models[name], name, predictions, seed) for name in predictions.logits}
+    members = [name for name, model in models.items() if model.baseline is None]
     if len(members) > 1:
-        models[ENSEMBLE] = _figures(predictions, predictions.ensemble(members), seed)
+        models[ENSEMBLE] = ModelComparison(**_figures(predictions, predictions.ensemble(members), seed))
+    answers = {name: logits.argmax(1) for name, logits in predictions.logits.items()}
     kept = ~predictions.copies
-    return {
-        "labels": labels,
-        "split": split,
-        "command": command,
-        "count": len(predictions.targets),
-        "copies": int(predictions.copies.sum()),
-        "models": models,
-        "pairs": [asdict(test) for test in paired_tests(predictions.targets, chosen)],
-        "pairs_without_copies": [
-            asdict(test)
-            for test in paired_tests(predictions.targets[kept], {name: each[kept] for name, each in chosen.items()})
-        ]
-        if kept.any()
-        else [],
-        "calibration_gaps": _calibration_gaps(predictions, members, seed),
-        "oracle": oracle_accuracy(predictions.targets, [chosen[name] for name in members or chosen]),
-    }
+    without = {name: answer[kept] for name, answer in answers.items()}
+    return FaceSetComparison(
+        labels=measured.labels,
+        split=measured.split,
+        command=measured.command,
+        count=len(predictions.targets),
+        copies=int(predictions.copies.sum()),
+        models=models,
+        pairs=tuple(paired_tests(predictions.targets, answers)),
+        pairs_without_copies=tuple(paired_tests(predictions.targets[kept], without)) if kept.any() else (),
+        calibration_gaps=_calibration_gaps(predictions, members, seed),
+        oracle=oracle_accuracy(predictions.targets, [answers[name] for name in members or answers]),
+    )
+
+
+def _model(measured: ModelEvaluation, name: str, predictions: TestPredictions, seed: int) -> ModelComparison:
+    raw = predictions.probabilities(name, calibrated=False)
+    marked: dict[str, Any] = {} if measured.baseline is None else {"baseline": measured.baseline}
+    return ModelComparison(
+        **_figures(predictions, predictions.probabilities(name), seed),
+        sha256=measured.sha256,
+        **marked,
+        before_temperature=_calibration(predictions.targets, raw),
+        temperature=predictions.temperatures[name],
+    )
 
 
 def _figures(predictions: TestPredictions, probabilities: NDArray[np.float32], seed: int) -> dict[str, Any]:
@@ -138,18 +133,18 @@ def _figures(predictions: TestPredictions, probabilities: NDArray[np.float32], s
     right = probabilities.argmax(1) == targets
     report = measure(targets, probabilities)
     return {
-        "accuracy": asdict(share_with_interval(right, seed=seed)),
-        "accuracy_without_copies": asdict(share_with_interval(right[kept], seed=seed)) if kept.any() else None,
+        "accuracy": share_with_interval(right, seed=seed),
+        "accuracy_without_copies": share_with_interval(right[kept], seed=seed) if kept.any() else None,
         "macro_f1": report.macro_f1,
         "recall": report.recall,
-        "labels": report.labels,
+        "labels": tuple(report.labels),
         "confusion": report.confusion,
-        "risk_coverage": risk_coverage(targets, probabilities),
+        "risk_coverage": tuple(risk_coverage(targets, probabilities)),
         "after_temperature": _calibration(targets, probabilities),
     }
 
 
-def _calibration_gaps(predictions: TestPredictions, members: list[str], seed: int) -> dict[str, dict[str, float]]:
+def _calibration_gaps(predictions: TestPredictions, members: list[str], seed: int) -> dict[str, Interval]:
     """By model, how much larger its calibration error is than the best calibrated one's; that one is left out."""
     probabilities = {name: predictions.probabilities(name) for name in members}
     if not members:
@@ -159,23 +154,23 @@ def _calibration_gaps(predictions: TestPredictions, members: list[str], seed: in
     }
     best = min(errors, key=errors.__getitem__)
     return {
-        name: asdict(calibration_gap(predictions.targets, probabilities[name], probabilities[best], seed=seed))
+        name: calibration_gap(predictions.targets, probabilities[name], probabilities[best], seed=seed)
         for name in members
         if name != best
     }
 
 
-def _calibration(targets: NDArray[np.int64], probabilities: NDArray[np.float32]) -> dict[str, Any]:
+def _calibration(targets: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Calibration:
     report = measure(targets, probabilities)
-    return {
-        "expected_calibration_error": report.expected_calibration_error,
-        "negative_log_likelihood": report.negative_log_likelihood,
-        "brier": brier_score(targets, probabilities),
-        "reliability": [asdict(each) for each in reliability(targets, probabilities)],
-    }
+    return Calibration(
+        expected_calibration_error=report.expected_calibration_error,
+        negative_log_likelihood=report.negative_log_likelihood,
+        brier=brier_score(targets, probabilities),
+        reliability=tuple(reliability(targets, probabilities)),
+    )
 
 
-def _cost(weights: Path, name: str) -> dict[str, int]:
+def _cost(weights: Path, name: str) -> dict[str, int | None]:
     if external := external_file(weights, name):
         card, network = load_external(external)
         card, path = replace(card, multiply_adds=multiply_adds(network, card.input.size)), external

@@ -5,11 +5,14 @@ writing it again changes nothing. Shares lie in [0, 1]; times are in the unit th
 """
 
 import json
+import platform
 from collections.abc import Iterable, Mapping
+from importlib import metadata
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from fer_models import __version__
 from fer_models.evaluation.statistics import Interval, PairedTest, ReliabilityBin
 from fer_models.models.ensemble import ENSEMBLE
 from fer_models.registry import MODELS
@@ -52,6 +55,13 @@ def in_order(by_name: Mapping[str, T]) -> dict[str, T]:
     return {name: by_name[name] for name in (*MODELS, *others, ENSEMBLE) if name in by_name}
 
 
+def package_versions(*more: str) -> dict[str, str]:
+    """Versions of this project, Python, PyTorch and NumPy, and of further packages by their names on PyPI."""
+    names = ("torch", "numpy", *more)
+    own = {"fer_models": __version__, "python": platform.python_version()}
+    return own | {name: metadata.version(name) for name in names}
+
+
 class Record(BaseModel):
     """Part of a file. Immutable; unknown keys and numbers that are not finite are refused."""
 
@@ -80,9 +90,9 @@ class Provenance(Record):
         """The file's content as plain containers: the keys that were set, in the order of the fields."""
         return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
 
-    def text(self) -> str:
-        """The file's content."""
-        return json.dumps(self.document(), indent=1, allow_nan=False) + "\n"
+    def text(self, indent: int | None = 1) -> str:
+        """The file's content; without an indent on one line."""
+        return json.dumps(self.document(), indent=indent, allow_nan=False) + "\n"
 
 
 # --- python -m fer_models evaluate: SET_test.json

@@ -1,25 +1,22 @@
 """`python -m fer_models robustness`: how accuracy falls as faces get worse."""
 
 import argparse
-import json
-import platform
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from fer_models import __version__
 from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer
 from fer_models.datasets.dataset import FaceData
 from fer_models.errors import FerError
 from fer_models.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from fer_models.evaluation.evaluate import read_faces
 from fer_models.evaluation.predictions import TestPredictions
-from fer_models.evaluation.statistics import mean_with_interval
+from fer_models.evaluation.records import RobustnessRecord, package_versions
+from fer_models.evaluation.statistics import Interval, mean_with_interval
+from fer_models.evaluation.store import write_record
 from fer_models.models.ensemble import ENSEMBLE
 from fer_models.registry import LABEL_SETS, load_dataset
 
@@ -50,55 +47,49 @@ def run(args: argparse.Namespace) -> int:
     data = data.take(np.sort(order[: args.count]))
     analyzer = load_analyzer(args.models, device=args.device, weights=args.weights)
     clean, curves, right = measure_corrupted(analyzer, data, args.seed)
-    document = {
-        "command": f"python -m fer_models robustness --data DIR --labels {args.labels} --split {args.split} "
-        f"--count {args.count} --seed {args.seed}" + (f" --json {args.json.name}" if args.json else ""),
-        "labels": args.labels,
-        "split": data.split,
-        "count": len(data),
-        "seed": args.seed,
-        "strengths": STRENGTHS,
-        "versions": {
-            "fer_models": __version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
-        "sha256": {name: model.card.sha256 for name, model in analyzer.classifiers.items()},
-        "clean": clean,
-        "corrupted": curves,
-        **compare_means(right, args.seed),
-    }
     for name, accuracy in clean.items():
         print(f"{name:24} clean {accuracy:7.2%}  corrupted, mean {right[name].mean():7.2%}")
     if args.json:
-        try:
-            args.json.parent.mkdir(parents=True, exist_ok=True)
-            args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise FerError(f"Cannot write {args.json}: {error.strerror}.") from error
+        mean, behind = compare_means(right, args.seed)
+        record = RobustnessRecord(
+            command=f"python -m fer_models robustness --data DIR --labels {args.labels} --split {args.split} "
+            f"--count {args.count} --seed {args.seed} --json {args.json.name}",
+            labels=args.labels,
+            split=data.split,
+            count=len(data),
+            seed=args.seed,
+            strengths=STRENGTHS,
+            versions=package_versions(),
+            sha256={name: model.card.sha256 for name, model in analyzer.classifiers.items()},
+            clean=clean,
+            corrupted={
+                kind: {name: tuple(curve) for name, curve in by_model.items()} for kind, by_model in curves.items()
+            },
+            mean=mean,
+            behind=behind,
+        )
+        write_record(record, args.json)
     return 0
 
 
-def compare_means(right: Mapping[str, NDArray[np.float64]], seed: int) -> dict[str, dict[str, dict[str, float]]]:
+def compare_means(
+    right: Mapping[str, NDArray[np.float64]], seed: int
+) -> tuple[dict[str, Interval], dict[str, Interval]]:
     """Mean accuracy over all kinds and strengths with its interval, and how far each model is behind the best.
 
     Args:
-        right: by model, and for the models' mean, (N,): the share of a face's corrupted versions that is read right.
+        right: by model, and for the ensemble, (N,): the share of a face's corrupted versions that is classified right.
         seed: of the bootstrap over faces, the same faces for both models of a difference.
 
     Returns:
-        "mean" by model; "behind" by model, without the best one and the models' mean.
+        Means by model; differences by model, without the best one and the ensemble.
     """
     best = max((name for name in right if name != ENSEMBLE), key=lambda name: right[name].mean())
-    return {
-        "mean": {name: asdict(mean_with_interval(values, seed=seed)) for name, values in right.items()},
-        "behind": {
-            name: asdict(mean_with_interval(right[best] - values, seed=seed))
-            for name, values in right.items()
-            if name not in (best, ENSEMBLE)
-        },
-    }
+    behind = [name for name in right if name not in (best, ENSEMBLE)]
+    return (
+        {name: mean_with_interval(values, seed=seed) for name, values in right.items()},
+        {name: mean_with_interval(right[best] - right[name], seed=seed) for name in behind},
+    )
 
 
 def measure_corrupted(

@@ -1,6 +1,5 @@
 """Result files on the disk: read as a record or as one problem with the command that mends it; written whole or not."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +7,9 @@ from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
-from fer_models.errors import CardError, FerError
+from fer_models.errors import CardError
 from fer_models.evaluation.records import Provenance, in_order
+from fer_models.media.files import write_text
 from fer_models.models.card import ModelCard, read_card
 
 R = TypeVar("R", bound=Provenance)
@@ -98,17 +98,15 @@ def read_cards(weights: Path) -> tuple[dict[str, ModelCard], tuple[str, ...]]:
     return in_order(cards), tuple(problems)
 
 
-def write_record(record: Provenance, path: Path) -> None:
+def write_record(record: Provenance, path: Path, *, indent: int | None = 1) -> None:
     """Write a record's file, whole or not at all; folders are made.
+
+    Args:
+        record: what was measured.
+        path: of the file.
+        indent: of nested values; None writes one line.
 
     Raises:
         FerError: it cannot be written.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(record.text(), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise FerError(f"Cannot write {path}: {error.strerror}.") from error
+    write_text(path, record.text(indent))

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from fer_models.analyzer import WEIGHTS
 from fer_models.datasets.dataset import FaceData
 from fer_models.errors import FerError
+from fer_models.evaluation.records import NoisePoint, NoiseRun, NoiseStudyRecord
+from fer_models.evaluation.store import write_record
 from fer_models.expressions import EXPRESSIONS
 from fer_models.media.files import write_json, write_text
 from fer_models.models.architectures import PooledClassifier, build_network
@@ -280,27 +282,29 @@ def write_report(runs: Sequence[Run], settings: StudySettings, path: Path) -> No
     Raises:
         FerError: the file cannot be written.
     """
-    entries: list[dict[str, Any]] = []
+    results = []
     for run in runs:
         file = settings.out / run.name / "curve.json"
-        curve = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-        best = max(curve, key=lambda point: point["validation_accuracy"], default=None)
-        entries.append(
-            {
-                "method": run.method,
-                "noise": run.noise,
-                "seed": run.seed,
-                "finished": len(curve) >= settings.epochs,
-                "last_test_accuracy": curve[-1]["test_accuracy"] if curve else None,
-                "best_test_accuracy": best["test_accuracy"] if best else None,
-                "curve": curve,
-            }
+        curve = (
+            [NoisePoint(**point) for point in json.loads(file.read_text(encoding="utf-8"))] if file.is_file() else []
         )
-    document = {
-        "command": _command(runs, settings),
-        "tested_on": "FER+ test split, majority labels",
-        "best": "the epoch with the highest accuracy on the clean validation split",
-        "epochs": settings.epochs,
-        "runs": entries,
-    }
-    write_json(path, document)
+        best = max(curve, key=lambda point: point.validation_accuracy, default=None)
+        results.append(
+            NoiseRun(
+                method=run.method,
+                noise=run.noise,
+                seed=run.seed,
+                finished=len(curve) >= settings.epochs,
+                last_test_accuracy=curve[-1].test_accuracy if curve else None,
+                best_test_accuracy=best.test_accuracy if best else None,
+                curve=tuple(curve),
+            )
+        )
+    record = NoiseStudyRecord(
+        command=_command(runs, settings),
+        tested_on="FER+ test split, majority labels",
+        best="the epoch with the highest accuracy on the clean validation split",
+        epochs=settings.epochs,
+        runs=tuple(results),
+    )
+    write_record(record, path)

@@ -11,7 +11,11 @@ from fer_models import __version__
 from fer_models.analyzer import MODELS, WEIGHTS
 from fer_models.cli.main import main
 from fer_models.evaluation.corruptions import CORRUPTIONS, STRENGTHS
+from fer_models.evaluation.evaluate import model_evaluations
 from fer_models.evaluation.predictions import TestPredictions, save_test_predictions
+from fer_models.evaluation.records import EvaluationRecord, TrainTestDuplicates
+from fer_models.evaluation.store import write_record
+from fer_models.models.card import ModelCard, read_card
 
 FACES = 400
 VERSIONS = {"fer_models": __version__, "torch": "2", "numpy": "2", "python": "3"}
@@ -24,7 +28,7 @@ def write_files(folder: Path) -> Path:
     for name in MODELS:
         shutil.copy(WEIGHTS / f"{name}.json", folder)
         (folder / f"{name}.safetensors").write_bytes(b"x" * 3_000_000)
-    cards = {name: json.loads((folder / f"{name}.json").read_text()) for name in MODELS}
+    cards = {name: read_card(folder / f"{name}.json") for name in MODELS}
     for seed, labels in enumerate(("fer2013", "ferplus")):
         write_readings(results / f"{labels}_test.json", labels, cards, seed)
         write(results / f"robustness_{labels}.json", robustness(labels, cards))
@@ -38,7 +42,7 @@ def write(path: Path, document: Any) -> None:
     path.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def write_readings(path: Path, labels: str, cards: dict[str, Any], seed: int) -> None:
+def write_readings(path: Path, labels: str, cards: dict[str, ModelCard], seed: int) -> None:
     generator = np.random.default_rng(seed)
     targets = generator.choice(7, FACES, p=[0.14, 0.02, 0.15, 0.25, 0.16, 0.11, 0.17])
     hard = generator.normal(0, 1.2, FACES)[:, None]
@@ -48,20 +52,23 @@ def write_readings(path: Path, labels: str, cards: dict[str, Any], seed: int) ->
         easy = np.array([0.9, -0.5, 0.2, 1.6, 0.4, 1.0, 0.9])[targets][:, None]
         logits[name] = (np.eye(7)[targets] * np.maximum(1.5 + easy - hard, -1) + noise).astype(np.float32) * 1.4
     copies = np.arange(FACES) % 11 == 0
-    temperatures = {name: cards[name]["temperature"] for name in MODELS}
-    save_test_predictions(
-        TestPredictions(np.arange(FACES), targets, copies, logits, temperatures), path.with_suffix(".npz")
+    temperatures = {name: card.temperature for name, card in cards.items()}
+    predictions = TestPredictions(np.arange(FACES), targets, copies, logits, temperatures)
+    save_test_predictions(predictions, path.with_suffix(".npz"))
+    record = EvaluationRecord(
+        command=f"python -m fer_models evaluate --data DIR --labels {labels} --split test --json {path.name}",
+        labels=labels,
+        split="test",
+        views=1,
+        faces_not_found=0,
+        overlap=TrainTestDuplicates(correlation_above=0.99, rows=tuple(np.flatnonzero(copies).tolist())),
+        versions=VERSIONS,
+        models=model_evaluations(predictions, cards),
     )
-    document = {
-        "command": f"python -m fer_models evaluate --data DIR --labels {labels} --split test --json {path.name}",
-        "labels": labels,
-        "split": "test",
-        "models": {name: {"sha256": cards[name]["sha256"]} for name in MODELS},
-    }
-    write(path, document)
+    write_record(record, path)
 
 
-def robustness(labels: str, cards: dict[str, Any]) -> dict[str, Any]:
+def robustness(labels: str, cards: dict[str, ModelCard]) -> dict[str, Any]:
     clean = {name: 0.60 + 0.04 * number for number, name in enumerate([*MODELS, "ensemble"])}
     return {
         "command": f"python -m fer_models robustness --data DIR --labels {labels}",
@@ -71,7 +78,7 @@ def robustness(labels: str, cards: dict[str, Any]) -> dict[str, Any]:
         "seed": 0,
         "strengths": STRENGTHS,
         "versions": VERSIONS,
-        "sha256": {name: cards[name]["sha256"] for name in MODELS},
+        "sha256": {name: cards[name].sha256 for name in MODELS},
         "clean": clean,
         "corrupted": {
             kind: {
@@ -126,7 +133,7 @@ def noise_study() -> dict[str, Any]:
     }
 
 
-def latency(cards: dict[str, Any]) -> dict[str, Any]:
+def latency(cards: dict[str, ModelCard]) -> dict[str, Any]:
     return {
         "command": "python -m benchmarks.latency --repeats 100 --batches 20",
         "machine": "2 CPU cores, x86_64",
@@ -140,7 +147,7 @@ def latency(cards: dict[str, Any]) -> dict[str, Any]:
         "memory_without_a_model_mb": 300.0,
         "models": {
             name: {
-                "sha256": cards[name]["sha256"],
+                "sha256": cards[name].sha256,
                 "p50_ms": value,
                 "p95_ms": value * 1.3,
                 "throughput": 1400 / value,

@@ -8,12 +8,12 @@ import gradio as gr
 
 from dashboard.attention import test_set_figures as figures
 from dashboard.attention import test_set_view as html
-from dashboard.attention.test_set import read_results
+from dashboard.attention.test_set import AttentionResults, read_results
 from dashboard.components.chart_tools import chart_tools
 from dashboard.components.charts import model_styles
 from dashboard.components.face_view import busy, message
-from dashboard.leaderboard.board import read_cards
 from dashboard.leaderboard.view import advice, heading, text
+from fer_models.evaluation.store import read_cards
 from fer_models.expressions import EXPRESSIONS
 
 _log = logging.getLogger(__name__)
@@ -113,13 +113,13 @@ class TestSetSection:
     def show(self, figure: Any, test: Any, expression: str, kind: Any, same_scale: bool) -> Updates:
         """Everything, from the file as it is now."""
         source = read_results(self.weights)
-        if source.value is None:
-            return {self.note: text(advice(source.advice)), self.body: gr.update(visible=False)}
-        results, (cards, _) = source.value, read_cards(self.weights)
+        if source.record is None:
+            return {self.note: text(advice(source.problem)), self.body: gr.update(visible=False)}
+        results, (cards, _) = AttentionResults(source.record), read_cards(self.weights)
         styles = model_styles(results.models)
         try:
             return {
-                self.note: text(html.notes(results, cards, source.advice)),
+                self.note: text(html.notes(results, cards)),
                 self.body: gr.update(visible=True),
                 self.flips: figures.consistency_figure(results, styles, figure),
                 self.flip_table: text(html.flip_table(results, styles)),

@@ -20,6 +20,7 @@ from dashboard.attention.test_set_figures import (
 from dashboard.attention.test_set_view import atlas, flip_table, honesty_sentences, notes
 from dashboard.components.charts import model_styles
 from explain.regions import REGIONS
+from fer_models.evaluation.records import AttentionRecord
 from fer_models.models.card import read_card
 from fer_models.registry import style_at
 
@@ -70,9 +71,13 @@ def document() -> dict[str, Any]:
     }
 
 
+def results_of(document: dict[str, Any]) -> AttentionResults:
+    return AttentionResults(AttentionRecord.model_validate(document))
+
+
 @pytest.fixture
 def results(document: dict[str, Any]) -> AttentionResults:
-    return AttentionResults(document)
+    return results_of(document)
 
 
 ALL = model_styles(["eac_resnet50", "vgg16"])
@@ -86,28 +91,29 @@ def written(document: Any, folder: Path) -> Path:
 
 def test_what_is_read_is_what_was_written(document: dict[str, Any], tmp_path: Path) -> None:
     source = read_results(written(document, tmp_path))
-    assert source.advice is None and source.value is not None
-    assert source.value.titles == {"eac_resnet50": "EAC (ResNet-50)", "vgg16": "VGG16"}
-    assert source.value.expressions == ["fear", "neutral"]
-    assert source.value.source == "Measured on 3,137 random faces of FER+, test split."
+    assert source.problem is None and source.record is not None
+    results = AttentionResults(source.record)
+    assert results.titles == {"eac_resnet50": "EAC (ResNet-50)", "vgg16": "VGG16"}
+    assert results.expressions == ["fear", "neutral"]
+    assert results.source == "Measured on 3,137 random faces of FER+, test split."
 
 
 @pytest.mark.parametrize("text", [None, "", "[1]", "{}", '{"models": {}}', '{"models": {"a": {"accuracy": 1}}}'])
 def test_another_file_is_told_with_what_writes_it(text: str | None, tmp_path: Path) -> None:
     source = read_results(tmp_path if text is None else written(text, tmp_path))
-    assert source.value is None and source.advice is not None
-    assert source.advice.commands[0].startswith("python -m fer_models attention")
-    assert ("Not measured yet" if text is None else "damaged") in source.advice.text
-    assert str(tmp_path) not in source.advice.text
+    assert source.record is None and source.problem is not None
+    assert source.problem.commands[0].startswith("python -m fer_models attention")
+    assert ("Not measured yet" if text is None else "damaged") in source.problem.text
+    assert str(tmp_path) not in source.problem.text
 
 
 def test_other_weights_make_a_model_stale_but_no_baseline(document: dict[str, Any], weights_dir: Path) -> None:
     cards = {name: read_card(weights_dir / f"{name}.json") for name in ("eac_resnet50", "vgg16")}
     document["models"]["vgg16"]["sha256"] = cards["vgg16"].sha256
     document["models"]["plain"] = {**model("Plain", 0.1, spot(0, 0, 1)), "baseline": True}
-    results = AttentionResults(document)
+    results = results_of(document)
     assert list(results.stale(cards)) == ["eac_resnet50"]
-    words = notes(results, cards, None)
+    words = notes(results, cards)
     assert words.count("Stale") == 1 and "EAC (ResNet-50). Stale: measured with other weights" in words
     assert "Plain: a baseline" in words and results.titles["plain"] == "Plain (baseline)"
 
@@ -118,17 +124,17 @@ def test_words_claim_no_more_than_the_intervals(document: dict[str, Any]) -> Non
     tests = [document["models"][name]["faithfulness"] for name in ("eac_resnet50", "vgg16")]
     for test, extra in zip(tests, (gains, worse), strict=True):
         test["deletion"] = {**test["deletion"], **extra}
-    words = honesty_sentences(AttentionResults(document), "deletion").replace("\u2212", "-")
+    words = honesty_sentences(results_of(document), "deletion").replace("\u2212", "-")
     assert "better by 0.100 (+0.050 to +0.150) than random maps" in words
     assert "not told apart (-0.030 to +0.010) from a blob" in words
     assert "worse by 0.200 (-0.300 to -0.100) than random maps" in words and "one face: no interval" in words
-    assert "Measure with --road" in honesty_sentences(AttentionResults(document), "arcc")
+    assert "Measure with --road" in honesty_sentences(results_of(document), "arcc")
 
 
 def test_tables_and_atlas_hold_the_figures_and_escape(document: dict[str, Any]) -> None:
     document["models"]["vgg16"]["title"] = "<b>VGG"
     document["models"]["vgg16"]["consistency"]["correlation"] = summary(0.5, 0.4, 0.6)
-    results = AttentionResults(document)
+    results = results_of(document)
     told = flip_table(results, ALL)
     assert "0.500 <small>(0.400 to 0.600)</small>" in told and "<b>VGG" not in told
     pictures = atlas(results, ALL, "fear", "labelled", same_scale=False)
@@ -164,13 +170,13 @@ def test_areas_stand_beside_those_of_maps_that_know_nothing(results: AttentionRe
 def test_tests_that_were_not_run_have_no_bars(document: dict[str, Any]) -> None:
     scores = {name: summary(level) for name, level in (("map", 0.5), ("random", 0.2), ("blob", 0.6))}
     document["models"]["vgg16"]["faithfulness"]["arcc"] = scores
-    figure = faithfulness_figure(AttentionResults(document), ALL, "arcc")
+    figure = faithfulness_figure(results_of(document), ALL, "arcc")
     assert list(figure.data[2].y) == ["VGG16"] and list(figure.data[2].x) == [0.6]
 
 
 def test_a_model_that_was_not_judged_has_no_bars(document: dict[str, Any]) -> None:
     document["models"]["vgg16"]["faithfulness"] = None
-    figure = faithfulness_figure(AttentionResults(document), ALL)
+    figure = faithfulness_figure(results_of(document), ALL)
     assert list(figure.data[0].y) == ["EAC (ResNet-50)"]
 
 
@@ -208,5 +214,5 @@ def test_the_atlas_has_the_expressions_own_mean_face_and_does_without_any(docume
     own = copy.deepcopy(document)
     own["mean_faces"]["fear"] = {"count": 40, "pixels": [[50] * 32] * 32}
     none = document | {"mean_faces": {}}
-    corners = [atlas_pictures(AttentionResults(one), "fear")["vgg16"][0, 0].tolist() for one in (own, none)]
+    corners = [atlas_pictures(results_of(one), "fear")["vgg16"][0, 0].tolist() for one in (own, none)]
     assert corners == [[50] * 3, [170] * 3]

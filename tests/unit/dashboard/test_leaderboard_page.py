@@ -18,25 +18,24 @@ from dashboard.leaderboard import csv_tables as leaderboard_csv
 from dashboard.leaderboard import figures as leaderboard_figures
 from dashboard.leaderboard import sentences as leaderboard_words
 from dashboard.leaderboard import view as leaderboard_markup
-from dashboard.leaderboard.board import read_board
+from dashboard.leaderboard.board import LABEL_SETS, Board, Measured, read_board
 from dashboard.leaderboard.published import FIGURES, NOISE, QUOTED
-from dashboard.leaderboard.records import (
-    LABEL_SETS,
-    Board,
-    Calibration,
-    FaceSet,
-    Latency,
-    LatencyRow,
-    ModelRow,
-    NoiseRun,
-    NoiseStudy,
-    Robustness,
-)
 from dashboard.leaderboard.sections import SECTIONS
-from dashboard.leaderboard.source import Advice, Source
 from fer_models.analyzer import MODELS
 from fer_models.evaluation import leaderboard as command
+from fer_models.evaluation.records import (
+    Calibration,
+    FaceSetComparison,
+    LatencyRecord,
+    ModelComparison,
+    ModelLatency,
+    NoisePoint,
+    NoiseRun,
+    NoiseStudyRecord,
+    RobustnessRecord,
+)
 from fer_models.evaluation.statistics import Interval, PairedTest, ReliabilityBin
+from fer_models.evaluation.store import Problem
 from fer_models.models.card import read_card
 from fer_models.models.ensemble import ENSEMBLE
 from tests.helpers.leaderboard_files import VERSIONS, write, write_files
@@ -75,16 +74,24 @@ def everything(board: Board) -> str:
     return "".join(str(part) for name in LABEL_SETS for each in SECTIONS for part in each.parts(board, name))
 
 
-CALIBRATION = Calibration(0.062, 1.25, 0.5, (ReliabilityBin(0.6, 0.6667, 9, 0.65, 0.6),))
+CALIBRATION = Calibration(
+    expected_calibration_error=0.062,
+    negative_log_likelihood=1.25,
+    brier=0.5,
+    reliability=(ReliabilityBin(0.6, 0.6667, 9, 0.65, 0.6),),
+)
 
 
-def row(name: str, confusion: list[list[int]], accuracy: float, **more: Any) -> ModelRow:
-    values: dict[str, Any] = {"before": CALIBRATION, "temperature": 1.5} | more
-    return ModelRow(
-        *(name, Interval(accuracy, accuracy - 0.02, accuracy + 0.03), None, 0.5, ("fear", "sadness")),
+def row(confusion: list[list[int]], accuracy: float, **more: Any) -> ModelComparison:
+    values: dict[str, Any] = {"before_temperature": CALIBRATION, "temperature": 1.5, "sha256": "0"} | more
+    return ModelComparison(
+        accuracy=Interval(accuracy, accuracy - 0.02, min(accuracy + 0.03, 1)),
+        accuracy_without_copies=None,
+        macro_f1=0.5,
+        labels=("fear", "sadness"),
         confusion=tuple(map(tuple, confusion)),
-        risks=((0.5, 0.1, 0.83), (1.0, 0.3, 0.2)),
-        after=CALIBRATION,
+        risk_coverage=((0.5, 0.1, 0.83), (1.0, 0.3, 0.2)),
+        after_temperature=CALIBRATION,
         **values,
     )
 
@@ -93,19 +100,33 @@ def row(name: str, confusion: list[list[int]], accuracy: float, **more: Any) -> 
 def small(board: Board) -> Board:
     """Two models on 628 faces of two expressions."""
     models = {
-        "vgg16": row("vgg16", [[400, 128], [30, 70]], 0.748),
-        "eac_resnet50": row("eac_resnet50", [[416, 112], [0, 100]], 0.822),
-        ENSEMBLE: row(ENSEMBLE, [[420, 108], [10, 90]], 0.812, before=None, temperature=None),
+        "vgg16": row([[400, 128], [30, 70]], 0.748),
+        "eac_resnet50": row([[416, 112], [0, 100]], 0.822),
+        ENSEMBLE: row([[420, 108], [10, 90]], 0.812, before_temperature=None, temperature=None, sha256=None),
     }
-    pairs = (PairedTest("vgg16", "eac_resnet50", 20, 66, 0.0000004, 0.71, 0.52),)
-    told = FaceSet(LABEL_SETS["fer2013_test"], 628, 57, "COMMAND", models, pairs, 0.877)
-    return replace(board, sets={**board.sets, "fer2013_test": Source(told)})
+    faces = FaceSetComparison(
+        labels="fer2013",
+        split="test",
+        command="COMMAND",
+        count=628,
+        copies=57,
+        models=models,
+        pairs=(PairedTest("vgg16", "eac_resnet50", 20, 66, 0.0000004, 0.71, 0.52),),
+        pairs_without_copies=(),
+        calibration_gaps={},
+        oracle=0.877,
+    )
+    return replace(board, sets={**board.sets, "fer2013_test": Measured(faces)})
 
 
-def chosen(board: Board) -> FaceSet:
-    told = board.sets["fer2013_test"].value
-    assert told is not None
-    return told
+def chosen(board: Board) -> FaceSetComparison:
+    faces = board.sets["fer2013_test"].record
+    assert faces is not None
+    return faces
+
+
+def changed(record: Any, **values: Any) -> Any:
+    return record.model_copy(update=values)
 
 
 # Words
@@ -119,7 +140,7 @@ def test_a_cell_says_what_it_means_and_how_often(small: Board) -> None:
         f"Of 100 faces labelled sadness, EAC reads 100 as sadness, which is right (100{NBSP}%)."
     )
     assert say(model, "EAC", "sadness", "fear") == f"Of 100 faces labelled sadness, EAC reads 0 as fear (0{NBSP}%)."
-    rare = row("x", [[999, 1], [0, 0]], 0.9)
+    rare = row([[999, 1], [0, 0]], 0.9)
     assert say(rare, "X", "fear", "sadness") == f"Of 1,000 faces labelled fear, X reads 1 as sadness (under 1{NBSP}%)."
     assert say(rare, "X", "sadness", "fear") == "No test face is labelled sadness."
 
@@ -159,31 +180,31 @@ def test_the_summary_ranks_only_what_chance_does_not_explain(small: Board) -> No
     assert f"mean of all models is right on 81.2{NBSP}%; on 87.7{NBSP}% at least one" in told[1]
     assert f"Easiest is sadness: EAC (ResNet-50) finds 100.0{NBSP}% of it. Hardest is fear" in told[2]
     close = (replace(chosen(small).pairs[0], p_value=0.06),)
-    told = leaderboard_words.summary(small, replace(chosen(small), pairs=close), "fer2013_test")
+    told = leaderboard_words.summary(small, changed(chosen(small), pairs=close), "fer2013_test")
     assert "do not rank the two" in told[0]
 
 
 def test_the_summary_says_where_chance_may_decide_and_what_is_too_rare(small: Board) -> None:
     gaps = {"vgg16": Interval(0.01, -0.002, 0.02)}
-    told = leaderboard_words.summary(small, replace(chosen(small), calibration_gaps=gaps), "fer2013_test")
+    told = leaderboard_words.summary(small, changed(chosen(small), calibration_gaps=gaps), "fer2013_test")
     assert told[3].endswith("points apart on average. VGG16 is so close that chance may decide.")
-    clear = replace(chosen(small), calibration_gaps={"vgg16": Interval(0.01, 0.002, 0.02)})
+    clear = changed(chosen(small), calibration_gaps={"vgg16": Interval(0.01, 0.002, 0.02)})
     assert "chance" not in leaderboard_words.summary(small, clear, "fer2013_test")[3]
     # as leaderboard_files.py has it: EAC (ResNet-50) is behind by -1 to 20 points, the other two by more than 0
     assert told[4].endswith(" EAC (ResNet-50) is so close that chance may decide.")
 
     labels, matrix = ("fear", "sadness", "disgust"), ((400, 128, 0), (30, 70, 0), (12, 0, 6))
-    rare = {name: replace(each, labels=labels, confusion=matrix) for name, each in chosen(small).models.items()}
-    told = leaderboard_words.summary(small, replace(chosen(small), models=rare), "fer2013_test")
+    rare = {name: changed(each, labels=labels, confusion=matrix) for name, each in chosen(small).models.items()}
+    told = leaderboard_words.summary(small, changed(chosen(small), models=rare), "fer2013_test")
     assert told[2].endswith("Too rare in this set to judge: disgust (18 faces).") and "Hardest is sadness" in told[2]
 
 
 def test_recall_and_precision_by_hand(small: Board) -> None:
     model = chosen(small).models["vgg16"]
-    assert model.recall("fear") == 400 / 528 and model.precision("fear") == 400 / 430
-    assert model.recall("sadness") == 0.7 and model.precision("sadness") == 70 / 198
-    never = row("x", [[5, 0], [0, 0]], 1.0)
-    assert never.recall("sadness") is None and never.precision("sadness") is None
+    assert model.recall_of("fear") == 400 / 528 and model.precision("fear") == 400 / 430
+    assert model.recall_of("sadness") == 0.7 and model.precision("sadness") == 70 / 198
+    never = row([[5, 0], [0, 0]], 1.0)
+    assert never.recall_of("sadness") is None and never.precision("sadness") is None
 
 
 # Tables
@@ -194,8 +215,8 @@ def test_tables_show_the_figures(small: Board) -> None:
     trust = leaderboard_markup.trust_table(small, told)
     assert f"EAC (ResNet-50) <small>78.8{NBSP}%</small>" in trust and f"EAC (ResNet-50) <small>100.0{NBSP}%" in trust
     assert f"<small>47.2{NBSP}%</small> <small>less than half</small>" in trust  # sadness: 100 of 212 answers
-    seldom = {name: replace(each, confusion=((520, 8), (90, 10))) for name, each in told.models.items()}
-    assert "none says it 20 times" in leaderboard_markup.trust_table(small, replace(told, models=seldom))
+    seldom = {name: changed(each, confusion=((520, 8), (90, 10))) for name, each in told.models.items()}
+    assert "none says it 20 times" in leaderboard_markup.trust_table(small, changed(told, models=seldom))
     accuracy = leaderboard_markup.accuracy_table(small, told)
     assert f'<td class="fer-best">82.2{NBSP}%</td>' in accuracy and accuracy.count("fer-best") == 1
     assert f"72.8 to 77.8{NBSP}%" in accuracy
@@ -215,12 +236,23 @@ def test_tables_show_the_figures(small: Board) -> None:
 
 
 def test_corruption_figures_by_hand(small: Board) -> None:
-    curves = {"blur": {"vgg16": (0.6, 0.4)}, "noise": {"vgg16": (0.5, 0.1)}}
-    told = Robustness(500, (1, 2), {"vgg16": 0.7}, curves, "COMMAND")
-    assert told.mean("vgg16") == pytest.approx((0.55, 0.25))
+    curves: dict[str, dict[str, tuple[float, ...]]] = {"blur": {"vgg16": (0.6, 0.4)}, "noise": {"vgg16": (0.5, 0.1)}}
+    told = RobustnessRecord(
+        labels="fer2013",
+        split="test",
+        count=500,
+        seed=0,
+        strengths=(1, 2),
+        sha256={"vgg16": "0"},
+        clean={"vgg16": 0.7},
+        corrupted=curves,
+        mean={},
+        behind={},
+    )
+    assert told.mean_by_strength("vgg16") == pytest.approx((0.55, 0.25))
     table = leaderboard_markup.corruption_table(small, told)
     assert f"50.0{NBSP}% <small>\u221220.0</small>" in table and f"40.0{NBSP}% <small>\u221230.0</small>" in table
-    sure = replace(told, means={"vgg16": Interval(0.4, 0.351, 0.449)})
+    sure = changed(told, mean={"vgg16": Interval(0.4, 0.351, 0.449)})
     assert f"<small>35.1 to 44.9{NBSP}%</small>" in leaderboard_markup.corruption_table(small, sure)
     figure = leaderboard_figures.corruption_figure(small, told)
     assert [trace.visible for trace in figure.data] == [True, False, False]
@@ -235,16 +267,29 @@ def test_corruption_figures_by_hand(small: Board) -> None:
 
 
 def test_noise_runs_average_over_seeds_and_unfinished_ones_are_open() -> None:
-    curve = ((1, 0.5, 0.1),)
+    def run(
+        method: str, noise: int | str, seed: int, last: float | None, best: float | None, held: float | None
+    ) -> NoiseRun:
+        point = NoisePoint(epoch=1, validation_accuracy=0.5, test_accuracy=0.5, wrong_labels_held=held)
+        return NoiseRun(
+            method=method,
+            noise=noise,
+            seed=seed,
+            finished=last is not None and last != 0.4,
+            last_test_accuracy=last,
+            best_test_accuracy=best,
+            curve=() if last is None else (point,),
+        )
+
     runs = (
-        NoiseRun("plain", 30, 0, True, 0.5, 0.6, curve),
-        NoiseRun("plain", 30, 1, False, 0.4, 0.5, curve),
-        NoiseRun("plain", 0, 0, True, 0.7, 0.8, ((1, 0.7, None),)),
-        NoiseRun("plain", "fer2013", 0, True, 0.55, 0.57, curve),
-        NoiseRun("eac", 30, 0, False, None, None, ()),
+        run("plain", 30, 0, 0.5, 0.6, 0.1),
+        run("plain", 30, 1, 0.4, 0.5, 0.1),
+        run("plain", 0, 0, 0.7, 0.8, None),
+        run("plain", "fer2013", 0, 0.55, 0.57, 0.1),
+        run("eac", 30, 0, None, None, None),
     )
-    study = NoiseStudy("COMMAND", "FER+", 40, runs)
-    points = leaderboard_figures.noise_points(study, "plain", "best")
+    study = NoiseStudyRecord(tested_on="FER+", epochs=40, runs=runs)
+    points = leaderboard_figures.noise_points(study, "plain", "best_test_accuracy")
     assert points == [(0, 0.8, True), (30, pytest.approx(0.55), False), ("fer2013", 0.57, True)]
     figure = leaderboard_figures.noise_figure(study)
     measured = figure.data[0]
@@ -277,13 +322,22 @@ def test_the_frontier_keeps_what_is_not_beaten() -> None:
 
 def test_cost_is_time_if_all_were_timed_else_what_the_cards_know(small: Board) -> None:
     told = chosen(small)
-    times = Latency(
-        "M", "S", 16, 9, "C", {n: LatencyRow(t, t, 1) for n, t in (("vgg16", 20.0), ("eac_resnet50", 30.0))}
+    times = LatencyRecord(
+        machine="M",
+        device="cpu",
+        threads=2,
+        dtype="float32",
+        batch=16,
+        repeats=9,
+        models={
+            name: ModelLatency(sha256="0", p50_ms=time, p95_ms=time, throughput=1, peak_memory_mb=None)
+            for name, time in (("vgg16", 20.0), ("eac_resnet50", 30.0))
+        },
     )
     title, costs = leaderboard_figures.cost_of(small, told, times)
     assert title == "Time of one face (ms)" and costs == {"vgg16": 20, "eac_resnet50": 30, ENSEMBLE: 50}
     uncounted = replace(small, cards={name: replace(card, multiply_adds=0) for name, card in small.cards.items()})
-    title, costs = leaderboard_figures.cost_of(uncounted, told, replace(times, models={}))
+    title, costs = leaderboard_figures.cost_of(uncounted, told, changed(times, models={}))
     assert title == "Parameters (millions)" and costs["vgg16"] == pytest.approx(14.726727)
     cards = {name: replace(card, multiply_adds=2_000_000_000) for name, card in small.cards.items()}
     title, costs = leaderboard_figures.cost_of(replace(small, cards=cards), told, None)
@@ -333,16 +387,16 @@ def test_csv_buttons_hold_the_numbers(small: Board) -> None:
 def test_every_section_reads_what_the_commands_wrote(board: Board, complete: Path) -> None:
     for name, label_set in LABEL_SETS.items():
         told = board.sets[name]
-        assert told.value is not None and told.advice is None
+        assert told.record is not None and told.problem is None
         written = json.loads((complete / "results" / command.FILE).read_text())["sets"][name]
-        assert [*told.value.models] == [*MODELS, ENSEMBLE] and told.value.label_set == label_set
+        assert [*told.record.models] == [*MODELS, ENSEMBLE] and told.record.labels == label_set.labels
         for model, figures in written["models"].items():
-            assert told.value.models[model].accuracy.value == figures["accuracy"]["value"]
-            recalls = {label: told.value.models[model].recall(label) for label in figures["labels"]}
+            assert told.record.models[model].accuracy.value == figures["accuracy"]["value"]
+            recalls = {label: told.record.models[model].recall_of(label) for label in figures["labels"]}
             assert recalls == pytest.approx(figures["recall"])
-        assert told.value.oracle == written["oracle"] and told.value.copies == 37
-        assert board.robustness[name].advice is None
-    assert board.noise.advice is None and board.latency.advice is None and not board.card_problems
+        assert told.record.oracle == written["oracle"] and told.record.copies == 37
+        assert board.robustness[name].problem is None
+    assert board.noise.problem is None and board.latency.problem is None and not board.card_problems
     text = everything(board)
     assert "Stale" not in text and "Not measured yet. Measure" not in text and "is damaged" not in text
 
@@ -373,8 +427,8 @@ def test_what_is_missing_names_its_command(folder: Path) -> None:
 def test_one_set_may_be_missing(folder: Path) -> None:
     change(folder / "results" / "leaderboard.json", lambda document: document["sets"].pop("ferplus_test"))
     board = read_board(folder)
-    assert board.sets["fer2013_test"].value is not None
-    advice = board.sets["ferplus_test"].advice
+    assert board.sets["fer2013_test"].record is not None
+    advice = board.sets["ferplus_test"].problem
     assert (
         advice is not None and advice.text.startswith("Not measured yet") and "--labels ferplus" in advice.commands[0]
     )
@@ -383,15 +437,13 @@ def test_one_set_may_be_missing(folder: Path) -> None:
 def test_new_weights_make_the_models_rows_stale(folder: Path) -> None:
     change(folder / "vgg16.json", lambda card: card.update(sha256="0" * 64))
     board = read_board(folder)
-    told = chosen(board)
-    assert {name for name, each in told.models.items() if each.stale} == {"vgg16", ENSEMBLE}
-    stale = told.models["vgg16"].stale
-    assert stale is not None and "other weights" in stale.text
+    stale_rows = board.stale(chosen(board))
+    assert set(stale_rows) == {"vgg16", ENSEMBLE}
+    stale = stale_rows["vgg16"]
+    assert "other weights" in stale.text
     assert stale.commands == (LABEL_SETS["fer2013_test"].evaluate, "python -m fer_models leaderboard")
-    robustness, latency = board.robustness["ferplus_test"].value, board.latency.value
-    assert robustness is not None and latency is not None
-    assert set(robustness.stale) == {"vgg16", ENSEMBLE}
-    assert {name for name, each in latency.models.items() if each.stale} == {"vgg16"}
+    assert set(board.robustness["ferplus_test"].stale) == {"vgg16", ENSEMBLE}
+    assert set(board.latency.stale) == {"vgg16"}
     text = everything(board)
     assert "VGG16. Stale: measured with other weights" in text and "VGG16 (stale)" in text
     assert "ResNet50 (stale)" not in text
@@ -400,22 +452,18 @@ def test_new_weights_make_the_models_rows_stale(folder: Path) -> None:
 def test_a_new_temperature_and_a_lost_card_make_a_row_stale(folder: Path) -> None:
     change(folder / "vgg16.json", lambda card: card.update(temperature=2.0))
     (folder / "resnet50.json").unlink()
-    told = chosen(read_board(folder))
-    reasons = {name: each.stale.text for name, each in told.models.items() if each.stale}
+    board = read_board(folder)
+    reasons = {name: problem.text for name, problem in board.stale(chosen(board)).items()}
     assert "another temperature" in reasons["vgg16"] and "no card any more" in reasons["resnet50"]
 
 
-def test_another_versions_files_are_marked(folder: Path) -> None:
+def test_another_versions_files_are_not_stale(folder: Path) -> None:
     change(folder / "results" / "leaderboard.json", lambda document: document.update(version="0.0.1"))
     old = {**VERSIONS, "fer_models": "0.0.2"}
     change(folder / "results" / "latency.json", lambda document: document.update(versions=old))
     board = read_board(folder)
-    sets, latency = board.sets["fer2013_test"], board.latency
-    assert sets.value is not None and sets.advice is not None and latency.advice is not None
-    assert "written by version 0.0.1" in sets.advice.text and sets.advice.commands == (
-        "python -m fer_models leaderboard",
-    )
-    assert "written by version 0.0.2" in latency.advice.text and "benchmarks.latency" in latency.advice.commands[0]
+    assert board.sets["fer2013_test"] == Measured(chosen(board)) and board.latency.problem is None
+    assert "Stale" not in everything(board)
 
 
 FILES = ("leaderboard", "robustness_fer2013", "robustness_ferplus", "noise_study", "latency")
@@ -446,8 +494,8 @@ def test_no_single_wrong_value_breaks_the_page(folder: Path, file: str) -> None:
             node[key] = nonsense
             write(path, intact)
             board = read_board(folder)
-            sources: list[Source[Any]] = [*board.sets.values(), *board.robustness.values(), board.noise, board.latency]
-            assert all(each.value is not None or each.advice is not None for each in sources)
+            sources: list[Any] = [*board.sets.values(), *board.robustness.values(), board.noise, board.latency]
+            assert all((source.record is None) == (source.problem is not None) for source in sources)
         node[key] = before
 
 
@@ -509,7 +557,7 @@ def test_every_text_from_files_is_escaped(folder: Path) -> None:
             told = "".join(part for part in section.parts(board, name) if isinstance(part, str))
             assert "<img" not in told
     assert "&lt;img src=x" in everything(board)
-    assert "<script" not in leaderboard_markup.advice(Advice("<script>", ("<script>",)))
+    assert "<script" not in leaderboard_markup.advice(Problem("<script>", ("<script>",)))
 
 
 def test_cards_are_readable_pages(folder: Path) -> None:
