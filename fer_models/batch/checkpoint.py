@@ -1,13 +1,12 @@
-"""A batch's journal: what is done so far, so that a run that was stopped in any way is gone on with.
+"""A batch's checkpoint: the files that are done so far, so that a run that was stopped in any way can be continued.
 
-A file of JSON lines that only grows: first what the run was begun with, then one line a finished picture file. What a
-power cut or `kill -9` leaves half-written is dropped, and that picture is read again.
+An SQLite database in WAL mode: a file's rows are there whole or not at all, whatever `kill -9` or a power cut
+interrupts.
 """
 
 import json
-import os
+import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -16,78 +15,73 @@ from fer_models.batch.table import Row
 from fer_models.errors import BatchError
 from fer_models.media.sources import PictureFile
 
-#: Raised when the lines change, so that no older journal is gone on with.
-_FORMAT: Final = 1
-_BEGINNING: Final = b'{"journal": '
-_ADVICE: Final = "Give the same as then to go on with it, or begin anew with --restart."
+#: Raised when the tables change, so that no older checkpoint is continued.
+_FORMAT: Final = 2
+_ADVICE: Final = "Give the same as then to continue, or begin anew with --restart."
+#: Files that SQLite keeps beside an open database; they stay after a crash and are needed to recover.
+_COMPANIONS: Final = ("-wal", "-shm")
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS settings (document TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, stamp TEXT NOT NULL, rows TEXT NOT NULL);
+"""
 
 
-def journal_path(output: Path) -> Path:
-    """Where the journal of an output lies: beside it."""
+def checkpoint_path(output: Path) -> Path:
+    """Where the checkpoint of an output lies: beside it."""
     return output.with_name(output.name + ".journal")
 
 
-@dataclass(frozen=True)
-class _Record:
-    stamp: str
-    rows: list[Row]
-
-
-class Journal:
-    """An open journal. Close it, or use it as a context manager."""
+class Checkpoint:
+    """An open checkpoint. Close it, or use it as a context manager. For one thread."""
 
     def __init__(self, path: Path, begun_with: Mapping[str, Any], *, restart: bool = False, every: int = 32) -> None:
-        """Open a journal to go on with, or begin one.
+        """Open a checkpoint to continue, or begin one.
 
         Args:
             path: its file.
-            begun_with: all that decides about the results, as plain JSON: a journal of other values is refused.
-            restart: forget an older journal.
-            every: lines after which the disk is waited for.
+            begun_with: all that decides about the results, as plain JSON: a checkpoint of other values is refused.
+            restart: forget an older checkpoint.
+            every: files after which the disk is waited for.
 
         Raises:
-            BatchError: an older journal was begun with something else or is no journal, or it cannot be written.
+            BatchError: an older checkpoint was begun with something else or is none, or it cannot be written.
         """
         self._path = path
         self._every = every
         self._unsynced = 0
-        self._records: dict[str, _Record] = {}
-        header = {"journal": _FORMAT, **json.loads(json.dumps(begun_with))}
+        self._stamps: dict[str, str] = {}
         try:
             if restart:
-                path.unlink(missing_ok=True)
-            self._file = path.open("ab+", buffering=0)
+                _delete(path)
+            self._database = sqlite3.connect(path, isolation_level=None)
             try:
-                self._open(header)
+                self._open({"format": _FORMAT, **json.loads(json.dumps(begun_with))})
             except BaseException:
-                self._file.close()
+                self._database.close()
                 raise
-        except OSError as error:
-            raise BatchError(f"Cannot write {path}: {error.strerror}.") from error
+        except (OSError, sqlite3.OperationalError) as error:
+            raise BatchError(f"Cannot write {path}: {_reason(error)}.") from error
+        except sqlite3.DatabaseError as error:
+            raise BatchError(
+                f"{path} is no checkpoint of a batch, or one of an older version. Remove it, or begin anew with "
+                "--restart."
+            ) from error
 
-    def _open(self, header: dict[str, Any]) -> None:
-        self._file.seek(0)
-        lines = self._file.read().split(b"\n")
-        begun = _parsed(lines[0]) if len(lines) > 1 else None
-        if begun is None and (len(lines) > 1 or not _BEGINNING.startswith(lines[0][: len(_BEGINNING)])):
-            raise BatchError(f"{self._path} is no journal of a batch. Remove it, or begin anew with --restart.")
-        if begun is None:  # empty, or stopped while its first line was written
-            self._file.truncate(0)
-            self._write(header)
+    def _open(self, settings: dict[str, Any]) -> None:
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = NORMAL")
+        self._database.executescript(_SCHEMA)
+        begun = self._database.execute("SELECT document FROM settings").fetchone()
+        if begun is None:
+            self._database.execute("INSERT INTO settings VALUES (?)", (json.dumps(settings),))
             self.sync()
-            return
-        if begun != header:
-            raise BatchError(f"{self._path} was begun with other {_differing(begun, header)}. {_ADVICE}")
-        whole = len(lines[0]) + 1
-        for line in lines[1:-1]:  # what follows the last line break is half a line
-            record = _parsed(line)
-            if record is None:
-                break
-            self._records[record["file"]] = _Record(record["stamp"], record["rows"])
-            whole += len(line) + 1
-        self._file.truncate(whole)
+        elif (before := json.loads(begun[0])) != settings:
+            raise BatchError(f"{self._path} was begun with other {_differing(before, settings)}. {_ADVICE}")
+        self._stamps = {
+            json.loads(name): stamp for name, stamp in self._database.execute("SELECT name, stamp FROM files")
+        }
 
-    def __enter__(self) -> "Journal":
+    def __enter__(self) -> "Checkpoint":
         """Use it in a `with`."""
         return self
 
@@ -95,57 +89,55 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close it; the file stays."""
-        self._file.close()
+        self._database.close()
 
     def has(self, file: PictureFile) -> bool:
         """Whether this file is done, and has not changed since."""
-        return file.name in self._records and self._records[file.name].stamp == file.stamp
+        return self._stamps.get(file.name) == file.stamp
 
     def rows(self, files: Sequence[PictureFile]) -> list[Row]:
         """The rows of these files, in their order. All of them must be done."""
-        return [row for file in files for row in self._records[file.name].rows]
+        query = "SELECT rows FROM files WHERE name = ?"
+        stored = (self._database.execute(query, (json.dumps(file.name),)).fetchone() for file in files)
+        return [row for (rows,) in stored for row in json.loads(rows)]
 
     def add(self, file: PictureFile, rows: Sequence[Row]) -> None:
-        """Write down that a file is done.
+        """Keep that a file is done.
 
         Raises:
             BatchError: the disk is full, or the like.
         """
+        entry = (json.dumps(file.name), file.stamp, json.dumps(list(rows), allow_nan=False))
         try:
-            self._write({"file": file.name, "stamp": file.stamp, "rows": list(rows)})
-            self._records[file.name] = _Record(file.stamp, list(rows))
+            self._database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", entry)
+            self._stamps[file.name] = file.stamp
             self._unsynced += 1
             if self._unsynced >= self._every:
                 self.sync()
-        except OSError as error:
-            raise BatchError(f"Cannot write {self._path}: {error.strerror}. What is done so far is kept.") from error
+        except sqlite3.Error as error:
+            raise BatchError(f"Cannot write {self._path}: {_reason(error)}. What is done so far is kept.") from error
 
     def sync(self) -> None:
         """Wait until all that was added is on the disk."""
-        os.fsync(self._file.fileno())
+        self._database.execute("PRAGMA wal_checkpoint(FULL)")
         self._unsynced = 0
 
     def remove(self) -> None:
         """Delete it, once the output is written."""
-        self._file.close()
-        self._path.unlink(missing_ok=True)
-
-    def _write(self, line: Mapping[str, Any]) -> None:
-        content = memoryview(json.dumps(line, allow_nan=False).encode("ascii") + b"\n")
-        while content:  # a nearly full disk takes a part
-            content = content[self._file.write(content) :]
+        self._database.close()
+        _delete(self._path)
 
 
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    """A line's object, or None if it is not whole."""
-    try:
-        content = json.loads(line)
-    except ValueError:
-        return None
-    return content if isinstance(content, dict) and ("journal" in content or "file" in content) else None
+def _delete(path: Path) -> None:
+    for file in (path, *(path.with_name(path.name + suffix) for suffix in _COMPANIONS)):
+        file.unlink(missing_ok=True)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _differing(begun: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     keys = [key for key in {**now, **begun} if begun.get(key) != now.get(key)]
-    words = {"journal": "software", "version": "software"}
+    words = {"format": "software", "version": "software"}
     return " and ".join(dict.fromkeys(words.get(key, key) for key in keys))

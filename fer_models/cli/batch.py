@@ -10,7 +10,6 @@ from fer_models.cli.common import add_flags, analyzer_of
 
 if TYPE_CHECKING:
     from fer_models.analyzer import Analyzer
-    from fer_models.batch.checkpoint import Journal
     from fer_models.batch.table import Row
     from fer_models.media.sources import PictureFile
 
@@ -41,15 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Classify the files that are not in the journal yet, then write the table and remove the journal.
+    """Classify the files that are not in the checkpoint yet, then write the table and remove the checkpoint.
 
     Returns:
         0, or 1 if a file could not be read.
 
     Raises:
-        FerError: source, labels, models or output cannot be used, or the journal is of another run.
+        FerError: source, labels, models or output cannot be used, or the checkpoint is of another run.
     """
-    from fer_models.batch.checkpoint import Journal, journal_path
+    from fer_models.batch.checkpoint import Checkpoint, checkpoint_path
     from fer_models.batch.labels import labels_from_folders, read_labels, with_labels
     from fer_models.batch.table import check_output, table_columns, to_frame, write_table
     from fer_models.errors import BatchError
@@ -58,25 +57,27 @@ def run(args: argparse.Namespace) -> int:
     check_output(args.out)
     if args.batch < 1:
         raise BatchError(f"--batch {args.batch} holds nothing. Use 1 or more.")
-    journal_file = journal_path(args.out)
-    if args.out.exists() and not journal_file.exists() and not args.restart:
+    checkpoint_file = checkpoint_path(args.out)
+    if args.out.exists() and not checkpoint_file.exists() and not args.restart:
         raise BatchError(f"{args.out} is there already, complete. Name another --out, or replace it with --restart.")
     with open_pictures(args.source) as pictures:
         names = [file.name for file in pictures.files]
         labels = read_labels(args.labels, names) if args.labels else labels_from_folders(names)
         analyzer = analyzer_of(args)
-        with Journal(journal_file, _settings(args, analyzer), restart=args.restart, every=args.batch) as journal:
+        with Checkpoint(
+            checkpoint_file, _settings(args, analyzer), restart=args.restart, every=args.batch
+        ) as checkpoint:
             try:
-                _analyze(analyzer, pictures.files, journal, args)
+                _analyze(analyzer, pictures.files, checkpoint, args)
             except KeyboardInterrupt:
                 print("stopped; the same command continues from here", file=sys.stderr)
                 raise
-            rows = journal.rows(pictures.files)
+            rows = checkpoint.rows(pictures.files)
             known = {name: model.card.labels for name, model in analyzer.classifiers.items()}
             if labels:
                 rows = with_labels(rows, labels)
             write_table(to_frame(rows, table_columns(known, labelled=bool(labels))), args.out)
-            journal.remove()
+            checkpoint.remove()
     failed = _summary(rows, len(names), pictures.left_out, args.out)
     if labels or args.report:
         _report(rows, list(analyzer.classifiers), len(labels), args.report)
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _settings(args: argparse.Namespace, analyzer: "Analyzer") -> dict[str, Any]:
-    """All that decides about the rows; a journal is continued only if it is the same."""
+    """All that decides about the rows; a checkpoint is continued only if it is the same."""
     from dataclasses import asdict
 
     from fer_models import __version__
@@ -101,7 +102,7 @@ def _settings(args: argparse.Namespace, analyzer: "Analyzer") -> dict[str, Any]:
 
 
 def _analyze(
-    analyzer: "Analyzer", files: Sequence["PictureFile"], journal: "Journal", args: argparse.Namespace
+    analyzer: "Analyzer", files: Sequence["PictureFile"], checkpoint: "Checkpoint", args: argparse.Namespace
 ) -> None:
     from contextlib import closing
 
@@ -109,7 +110,7 @@ def _analyze(
 
     from fer_models.batch.run import analyze_files
 
-    rest = [file for file in files if not journal.has(file)]
+    rest = [file for file in files if not checkpoint.has(file)]
     done = len(files) - len(rest)
     if done:
         print(f"{done} of {len(files)} files are done already; continuing with the others", file=sys.stderr)
@@ -119,9 +120,9 @@ def _analyze(
         tqdm(total=len(files), initial=done, unit="file", file=sys.stderr, disable=None) as bar,
     ):
         for result in results:
-            journal.add(result.file, result.rows)
+            checkpoint.add(result.file, result.rows)
             bar.update()
-    journal.sync()
+    checkpoint.sync()
 
 
 def _summary(rows: Sequence["Row"], files: int, left_out: int, out: Path) -> int:

@@ -1,8 +1,10 @@
 """python -m fer_models batch: the table, its exit codes and errors, and going on after any kind of stop."""
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fer_models.analyzer import MODELS
-from fer_models.batch.checkpoint import Journal, journal_path
+from fer_models.batch.checkpoint import Checkpoint, checkpoint_path
 from fer_models.cli.main import main
 from fer_models.errors import BatchError
 from fer_models.media.sources import PictureFile
@@ -58,7 +60,7 @@ def test_a_table_with_labels_of_class_folders(
     for name in MODELS:
         share = float((table[f"{name}_label"] == table["label"]).mean())
         assert figures["models"][name]["accuracy"] == share
-    assert not journal_path(out).exists()
+    assert not checkpoint_path(out).exists()
 
 
 def test_a_csv_with_labels_of_a_csv_and_a_bad_file(
@@ -122,18 +124,18 @@ def test_a_finished_output_is_not_overwritten_unless_asked(
 
 
 def stopped_after(count: int, command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the command until so many files are in the journal, as Ctrl-C would end it."""
-    add = Journal.add
+    """Run the command until so many files are in the checkpoint, as Ctrl-C would end it."""
+    add = Checkpoint.add
     done: list[str] = []
 
-    def counted(self: Journal, file: PictureFile, rows: Any) -> None:
+    def counted(self: Checkpoint, file: PictureFile, rows: Any) -> None:
         if len(done) == count:
             raise KeyboardInterrupt
         add(self, file, rows)
         done.append(file.name)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "add", counted)
+        patch.setattr(Checkpoint, "add", counted)
         assert main(command) == 130
 
 
@@ -143,14 +145,12 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
     out = tmp_path / "t.csv"
     command = ["batch", str(folder), "--out", str(out), "--models", "vgg16", *flags]
     stopped_after(2, command, monkeypatch)
-    assert "goes on from here" in capsys.readouterr().err
+    assert "continues from here" in capsys.readouterr().err
     assert not out.exists()
-    # Meanwhile one file is changed, one goes and one comes; half a line was left by the stop.
+    # Meanwhile one file is changed, one goes and one comes.
     (folder / "happy" / "1.png").write_bytes(b"changed")
     (folder / "sad" / "4.png").unlink()
     Image.new("RGB", (100, 100)).save(folder / "happy" / "0.png")
-    with journal_path(out).open("ab") as file:
-        file.write(b'{"file": "sad/3.png", "st')
     assert main(command) == 1
     assert "1 of 4 files are done already" in capsys.readouterr().err
     table = pandas.read_csv(out)
@@ -174,7 +174,7 @@ def test_going_on_with_other_settings_is_refused(
     out = tmp_path / "t.csv"
     command = ["batch", str(folder), "--out", str(out), "--models", "vgg16", *flags]
     stopped_after(1, command, monkeypatch)
-    before = journal_path(out).read_bytes()
+    before = checkpoint_path(out).read_bytes()
     if changes == ["SOURCE"]:
         folder.rename(tmp_path / "moved")
         changed = ["batch", str(tmp_path / "moved"), *command[2:]]
@@ -184,50 +184,78 @@ def test_going_on_with_other_settings_is_refused(
     assert main(changed) == 2
     err = capsys.readouterr().err
     assert f"was begun with other {word}. " in err and "--restart" in err
-    assert journal_path(out).read_bytes() == before
+    assert checkpoint_path(out).read_bytes() == before
     assert main([*changed, "--restart"]) == 0
     assert len(pandas.read_csv(out)) == 4
 
 
-def journal(path: Path, **options: Any) -> Journal:
-    return Journal(path, {"models": {"a": 1}}, **options)
+def checkpoint(path: Path, **options: Any) -> Checkpoint:
+    return Checkpoint(path, {"models": {"a": 1}}, **options)
 
 
-def test_whatever_is_cut_off_a_journal_its_whole_lines_stay(tmp_path: Path) -> None:
-    files = [PictureFile(name, "1", lambda: np.zeros((1, 1, 3), np.uint8)) for name in "abc"]
-    with journal(tmp_path / "j") as begun:
+def crashed(path: Path, folder: Path, files: list[PictureFile]) -> tuple[Path, bytes]:
+    """A checkpoint as a crash leaves it, with all that was added since in its write-ahead log; that log's content."""
+    folder.mkdir()
+    with checkpoint(path) as begun:
         for file in files:
             begun.add(file, [{"file": file.name, "face": 1}])
-    content = (tmp_path / "j").read_bytes()
-    ends = [index for index, byte in enumerate(content) if byte == 10]
-    for length in range(len(content) + 1):
-        (tmp_path / "j").write_bytes(content[:length])
-        with journal(tmp_path / "j") as again:
-            kept = sum(end < length for end in ends[1:])
-            assert [again.has(file) for file in files] == [number < kept for number in range(3)]
-            again.add(files[2], [{"file": "c", "face": 2}])
-        with journal(tmp_path / "j") as once_more:
-            assert once_more.rows(files[2:]) == [{"file": "c", "face": 2}]
+        (folder / "c").write_bytes(path.read_bytes())
+        log = path.with_name(path.name + "-wal").read_bytes()
+    return folder / "c", log
 
 
-@pytest.mark.parametrize("content", [b"my notes", b"my notes\nmore\n", b"[1]\n", b"\xff\xfe\n"])
-def test_another_file_is_not_taken_for_a_journal(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "j").write_bytes(content)
-    with pytest.raises(BatchError, match="no journal"):
-        journal(tmp_path / "j")
-    assert (tmp_path / "j").read_bytes() == content
-
-
-def test_lines_that_the_disk_lost_are_dropped_with_all_after_them(tmp_path: Path) -> None:
+def test_whatever_a_crash_cuts_off_what_was_added_before_stays(tmp_path: Path) -> None:
     files = [PictureFile(name, "1", lambda: np.zeros((1, 1, 3), np.uint8)) for name in "abc"]
-    with journal(tmp_path / "j") as begun:
-        for file in files:
-            begun.add(file, [])
-    lines = (tmp_path / "j").read_bytes().split(b"\n")
-    lines[2] = bytes(len(lines[2]))
-    (tmp_path / "j").write_bytes(b"\n".join(lines))
-    with journal(tmp_path / "j") as again:
-        assert [again.has(file) for file in files] == [True, False, False]
+    copy, log = crashed(tmp_path / "t.csv.journal", tmp_path / "copy", files)
+    database, kept = copy.read_bytes(), []
+    for length in range(0, len(log) + 1, 97):
+        for file in copy.parent.iterdir():
+            file.unlink()
+        copy.write_bytes(database)
+        copy.with_name("c-wal").write_bytes(log[:length])
+        with checkpoint(copy) as again:
+            done = [again.has(file) for file in files]
+            assert done == sorted(done, reverse=True)  # the first ones
+            assert again.rows([file for file in files if again.has(file)]) == [
+                {"file": name, "face": 1} for name in "abc"[: sum(done)]
+            ]
+            again.add(files[2], [{"file": "c", "face": 2}])
+        with checkpoint(copy) as once_more:
+            assert once_more.rows(files[2:]) == [{"file": "c", "face": 2}]
+        kept.append(sum(done))
+    assert kept == sorted(kept) and kept[0] == 0 and max(kept) >= 2
+
+
+def test_what_the_disk_lost_is_dropped_with_all_after_it(tmp_path: Path) -> None:
+    files = [PictureFile(name, "1", lambda: np.zeros((1, 1, 3), np.uint8)) for name in "abc"]
+    copy, log = crashed(tmp_path / "t.csv.journal", tmp_path / "copy", files)
+    copy.with_name("c-wal").write_bytes(log[: len(log) // 2] + bytes(len(log) - len(log) // 2))
+    with checkpoint(copy) as again:
+        done = [again.has(file) for file in files]
+        assert done == sorted(done, reverse=True) and not all(done)
+
+
+@pytest.mark.parametrize(
+    "content", [b"my notes", b"my notes\nmore\n" * 99, b"\xff\xfe\n", b'{"journal": 1, "version": "0.1.0"}\n']
+)
+def test_another_file_is_not_taken_for_a_checkpoint(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "j").write_bytes(content)
+    with pytest.raises(BatchError, match="no checkpoint"):
+        checkpoint(tmp_path / "j")
+    assert (tmp_path / "j").read_bytes() == content
+    with checkpoint(tmp_path / "j", restart=True) as begun:
+        assert not begun.has(PictureFile("a", "1", lambda: np.zeros((1, 1, 3), np.uint8)))
+
+
+def done_in(path: Path) -> int:
+    """How many files a checkpoint has, read while it is written."""
+    if not path.exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        try:
+            return int(database.execute("SELECT count(*) FROM files").fetchone()[0])
+        except sqlite3.OperationalError:  # its tables are not made yet
+            return 0
 
 
 def test_kill_9_in_the_middle_loses_and_repeats_no_row(
@@ -247,11 +275,11 @@ def test_kill_9_in_the_middle_loses_and_repeats_no_row(
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as run:
         deadline = time.monotonic() + 120
-        while not journal_path(out).exists() or journal_path(out).read_bytes().count(b"\n") < 40:
+        while done_in(checkpoint_path(out)) < 39:
             assert run.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
         run.send_signal(signal.SIGKILL)
-    done = journal_path(out).read_bytes().count(b"\n") - 1
+    done = done_in(checkpoint_path(out))
     assert run.returncode == -signal.SIGKILL and not out.exists()
     assert 39 <= done < 300
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, env=environment)
