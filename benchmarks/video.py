@@ -44,7 +44,7 @@ def make_clip(path: Path, minutes: float) -> None:
 def measure(clip: Path, rate: float, device: str) -> dict[str, float]:
     """Analyse one clip in this process: seconds it took and peak memory in MB."""
     from fer_models.analyzer import load_analyzer
-    from fer_models.media.video_reader import Limits
+    from fer_models.media.video_files import Limits
     from fer_models.video.run import run_video
 
     analyzer = load_analyzer(device=device)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from dashboard.components.uploads import SESSION_FOLDER_PREFIX
 from fer_models.errors import VideoError
 from fer_models.expressions import in_display_order
-from fer_models.media.video_reader import Limits, VideoInfo, VideoReader
+from fer_models.media.video_files import Limits
+from fer_models.media.video_reader import VideoInfo, VideoReader
 from fer_models.models.card import ModelCard
 from fer_models.results import Prediction
 from fer_models.video.analysis import FrameAnalysis

@@ -12,6 +12,7 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import entropy
 
 from fer_models.analyzer import Analyzer
 from fer_models.batch.table import Row, column
@@ -56,15 +57,16 @@ def disagreement(predictions: Mapping[str, Prediction]) -> float:
     """How far the models differ about one face: the mean Jensen-Shannon divergence of their pairs, in bits, in [0, 1].
 
     Distributions are joined by the expressions' names; an expression a model does not know has probability 0 in its
-    own. 0 means that all say the same with the same probabilities, 1 that no two share any expression; 0 for one model
-    (Lin, IEEE Trans. Inf. Theory 1991, for two distributions of equal weight).
+    own. 0 means that all predict the same probabilities, 1 that no two share any expression; 0 for one model (Lin, IEEE
+    Trans. Inf. Theory 1991, for two distributions of equal weight).
     """
     names = in_display_order({label for prediction in predictions.values() for label in prediction.labels})
     values = [
         np.array([p.probability(name) if name in p.labels else 0.0 for name in names]) for p in predictions.values()
     ]
+    # SciPy's jensenshannon is the root of this, and not a number where rounding makes it negative: for equal predictions.
     pairs = [
-        _entropy((first + second) / 2) - (_entropy(first) + _entropy(second)) / 2
+        entropy((first + second) / 2, base=2) - (entropy(first, base=2) + entropy(second, base=2)) / 2
         for first, second in combinations(values, 2)
     ]
     return float(np.clip(np.mean(pairs), 0, 1)) if pairs else 0.0
@@ -198,9 +200,3 @@ def _small(analysis: FaceAnalysis) -> FaceAnalysis:
         return analysis
     crop = cv2.resize(analysis.crop, (CROP_SIZE, CROP_SIZE), interpolation=cv2.INTER_AREA)
     return FaceAnalysis(analysis.image, analysis.face, np.asarray(crop, np.uint8), analysis.predictions)
-
-
-def _entropy(values: NDArray[np.float64]) -> float:
-    """Shannon's entropy in bits of a distribution (C,)."""
-    positive = values[values > 0]
-    return float(-(positive * np.log2(positive)).sum())

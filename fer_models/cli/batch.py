@@ -10,6 +10,7 @@ from fer_models.cli.common import add_flags, analyzer_of
 
 if TYPE_CHECKING:
     from fer_models.analyzer import Analyzer
+    from fer_models.batch.checkpoint import Checkpoint
     from fer_models.batch.table import Row
     from fer_models.media.sources import PictureFile
 

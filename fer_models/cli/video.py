@@ -37,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     """
     from tqdm import tqdm
 
-    from fer_models.media.video_reader import Limits, VideoReader
+    from fer_models.media.video_files import Limits
+    from fer_models.media.video_reader import VideoReader
     from fer_models.video.run import run_video
 
     limits = Limits(args.max_minutes, args.max_mb)

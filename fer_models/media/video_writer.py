@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_models.errors import VideoError
-from fer_models.media.video_reader import AUDIO_CODECS, SoundPacket
+from fer_models.media.video_files import AUDIO_CODECS
+from fer_models.media.video_reader import SoundPacket
 
 _TICKS: Final = 90_000  # a second; fine enough for any frame rate
 #: Sound that MP4 players know is copied; all other is encoded again as AAC.

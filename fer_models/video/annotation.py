@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_models.media.video_reader import Limits, SoundPacket, VideoReader
+from fer_models.media.video_files import Limits
+from fer_models.media.video_reader import SoundPacket, VideoReader
 from fer_models.media.video_writer import VideoWriter
 from fer_models.results import FaceAnalysis
 from fer_models.video.analysis import FrameAnalysis

@@ -11,7 +11,8 @@ from typing import Any, Final, TextIO
 from fer_models.analyzer import Analyzer
 from fer_models.errors import VideoError
 from fer_models.expressions import in_display_order
-from fer_models.media.video_reader import Limits, VideoInfo, VideoReader
+from fer_models.media.video_files import Limits
+from fer_models.media.video_reader import VideoInfo, VideoReader
 from fer_models.models.classifier import Classifier
 from fer_models.results import FaceAnalysis
 from fer_models.schema import face_to_json

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from fer_models.errors import VideoError
-from fer_models.media.video_reader import Limits, VideoReader, frame_at
+from fer_models.media.video_files import Limits
+from fer_models.media.video_reader import VideoReader, frame_at
 from tests.helpers.clips import SHAPE, flat, index_of, ramp, write_clip, write_silent_picture
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from fer_models.analyzer import Analyzer
 from fer_models.errors import FerError, VideoError
 from fer_models.expressions import EXPRESSIONS
-from fer_models.media.video_reader import Limits, VideoReader, frame_at
+from fer_models.media.video_files import Limits
+from fer_models.media.video_reader import VideoReader, frame_at
 from fer_models.results import Face, FaceAnalysis, Prediction
 from fer_models.video.analysis import Summary, analyze_video, total_disagreement
 from fer_models.video.run import LINES, SUMMARY, TABLE, VIDEO, VideoRun, run_video
