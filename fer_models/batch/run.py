@@ -64,7 +64,7 @@ def disagreement(predictions: Mapping[str, Prediction]) -> float:
     values = [
         np.array([p.probability(name) if name in p.labels else 0.0 for name in names]) for p in predictions.values()
     ]
-    # SciPy's jensenshannon is the root of this, and not a number where rounding makes it negative: for equal predictions.
+    # SciPy's jensenshannon is the root of this, and NaN where rounding makes it negative, as for equal predictions.
     pairs = [
         entropy((first + second) / 2, base=2) - (entropy(first, base=2) + entropy(second, base=2)) / 2
         for first, second in combinations(values, 2)
