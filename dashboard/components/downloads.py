@@ -1,8 +1,9 @@
 """Charts to keep: buttons that save one as PNG and SVG in the browser. No Gradio here."""
 
-from html import escape
 from pathlib import Path
 from typing import Final
+
+from dashboard.components.templates import macro
 
 #: Makes the buttons work: in `js_on_load` of the HTML around them, or as a script.
 SAVE_SCRIPT: Final = (Path(__file__).parents[1] / "static" / "downloads.js").read_text(encoding="utf-8")
@@ -15,9 +16,4 @@ def save_buttons(name: str, chart: str) -> str:
         name: of the files, without suffix.
         chart: key of a chart of the leaderboard, or the id of the element that holds another one.
     """
-    return "".join(
-        f'<button type="button" class="fer-tool" data-save="{kind}" data-chart="{escape(chart)}" '
-        f'data-name="{escape(name)}" aria-label="Save the chart as {kind.upper()}">{kind.upper()}</button>'
-        for kind in ("png", "svg")
-        if chart
-    )
+    return str(macro("save_buttons", name, chart))

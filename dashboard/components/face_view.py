@@ -1,8 +1,6 @@
 """Results as HTML: pictures are data URIs, every text is escaped. No Gradio here."""
 
-import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Final
 
@@ -11,11 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.components.analyzed_image import AnalyzedFace, AnalyzedImage, agreement_sentence
-from dashboard.components.charts import ModelStyle, model_styles
+from dashboard.components.charts import ModelStyle
+from dashboard.components.display import ModelDisplay as ModelDisplay
+from dashboard.components.display import model_display as model_display
+from dashboard.components.templates import busy as busy
+from dashboard.components.templates import data_uri as data_uri
+from dashboard.components.templates import macro
+from dashboard.components.templates import message as message
 from explain.drawing.overlay import draw_map, shared_peak
 from fer_models.formatting import percent
 from fer_models.models.card import ModelCard
-from fer_models.models.ensemble import ENSEMBLE, ENSEMBLE_TITLE, ensemble
+from fer_models.models.ensemble import ENSEMBLE, ensemble
 from fer_models.results import Prediction
 
 #: The choice that shows, for each model, the map of its own most probable expression.
@@ -24,55 +28,6 @@ NO_FACE: Final = (
     "No face was found in this picture. Try one where a face is larger, sharper, brighter or turned to the camera. If "
     "the picture is itself a single cropped face, as in many datasets, it can be read as it is."
 )
-
-
-@dataclass(frozen=True)
-class ModelDisplay:
-    """What the page knows about the models it shows.
-
-    Attributes:
-        cards: by model name, in the order of the columns.
-        styles: by model name.
-    """
-
-    cards: Mapping[str, ModelCard]
-    styles: Mapping[str, ModelStyle]
-
-    @property
-    def titles(self) -> dict[str, str]:
-        """What people read, by model name."""
-        return {name: card.title for name, card in self.cards.items()}
-
-    @property
-    def column_titles(self) -> dict[str, str]:
-        """What people read over each column: the models' titles and the ensemble's."""
-        return self.titles | {ENSEMBLE: ENSEMBLE_TITLE}
-
-    @property
-    def training(self) -> dict[str, str]:
-        """Which labels each model was trained on, by model name."""
-        return {name: card.training_labels for name, card in self.cards.items()}
-
-
-def model_display(cards: Mapping[str, ModelCard]) -> ModelDisplay:
-    """Cards by model name, with the style of each model and of the ensemble."""
-    return ModelDisplay(cards, model_styles([*cards, ENSEMBLE]))
-
-
-def data_uri(image: NDArray[np.uint8], quality: int = 88) -> str:
-    """A picture (H, W, 3) uint8 RGB as a JPEG data URI."""
-    _, code = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return "data:image/jpeg;base64," + base64.b64encode(code.tobytes()).decode("ascii")
-
-
-def message(text: str) -> str:
-    """A visible message that screen readers announce."""
-    return f'<div class="fer-message" role="alert">{escape(text)}</div>' if text else ""
-
-
-def busy(text: str) -> str:
-    """A spinner with a text that screen readers announce."""
-    return f'<div class="fer-busy" role="status">{escape(text)}</div>'
 
 
 def picture(analyzed: AnalyzedImage) -> str:
@@ -213,9 +168,8 @@ def _measured(card: ModelCard) -> dict[str, str]:
 
 
 def swatch(style: ModelStyle) -> str:
-    """A small square in a model's colour and pattern."""
-    colour = f"background-color:{style.colour}"
-    return f'<span class="fer-swatch" data-pattern="{escape(style.pattern)}" style="{colour}"></span>'
+    """A small square in a model's colour and pattern, for HTML that is not yet a template."""
+    return str(macro("swatch", style))
 
 
 def _hit(index: int, analyzed: AnalyzedFace, size: tuple[int, int]) -> str:

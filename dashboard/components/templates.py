@@ -1,12 +1,23 @@
 """HTML comes from Jinja2 templates beside the code that fills them; every value is escaped. No Gradio here."""
 
+import base64
 from pathlib import Path
 from typing import Any, Final
 
+import cv2
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from fer_models.formatting import percent
+
+
+def data_uri(image: NDArray[np.uint8], quality: int = 88) -> str:
+    """A picture (H, W, 3) uint8 RGB as a JPEG data URI; also a filter of the templates."""
+    _, code = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return "data:image/jpeg;base64," + base64.b64encode(code.tobytes()).decode("ascii")
+
 
 _ENVIRONMENT: Final = Environment(
     loader=FileSystemLoader(Path(__file__).parents[1], encoding="utf-8"),
@@ -15,7 +26,7 @@ _ENVIRONMENT: Final = Environment(
     lstrip_blocks=True,
     undefined=StrictUndefined,
 )
-_ENVIRONMENT.filters["percent"] = percent
+_ENVIRONMENT.filters.update(percent=percent, data_uri=data_uri)
 
 
 def render(template: str, **values: Any) -> Markup:
@@ -29,3 +40,19 @@ def render(template: str, **values: Any) -> Markup:
         jinja2.TemplateError: the template is malformed or names a value that was not given.
     """
     return Markup(_ENVIRONMENT.get_template(template).render(values).strip())
+
+
+def macro(name: str, *values: Any) -> Markup:
+    """A filled macro of components/_macros.html, for the rare HTML that is nothing but one."""
+    module: Any = _ENVIRONMENT.get_template("components/_macros.html").module
+    return Markup(getattr(module, name)(*values))
+
+
+def message(text: str) -> Markup:
+    """A visible message that screen readers announce; nothing if there is no text."""
+    return macro("message", text)
+
+
+def busy(text: str) -> Markup:
+    """A spinner with a text that screen readers announce."""
+    return macro("busy", text)
