@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from fer_models.analyzer import Analyzer, list_models, load_analyzer
     from fer_models.errors import FerError
+    from fer_models.evaluation.evaluate import evaluate
+    from fer_models.evaluation.records import EvaluationRecord
     from fer_models.expressions import EXPRESSIONS
     from fer_models.models.card import ModelCard
     from fer_models.registry import load_dataset
@@ -25,12 +27,14 @@ if TYPE_CHECKING:
 __all__ = [
     "EXPRESSIONS",
     "Analyzer",
+    "EvaluationRecord",
     "Face",
     "FaceAnalysis",
     "FerError",
     "ModelCard",
     "Prediction",
     "__version__",
+    "evaluate",
     "list_models",
     "load_analyzer",
     "load_dataset",
@@ -42,11 +46,13 @@ __version__ = "0.1.0"
 _MODULES: Final = {
     "EXPRESSIONS": "expressions",
     "Analyzer": "analyzer",
+    "EvaluationRecord": "evaluation.records",
     "Face": "results",
     "FaceAnalysis": "results",
     "FerError": "errors",
     "ModelCard": "models.card",
     "Prediction": "results",
+    "evaluate": "evaluation.evaluate",
     "list_models": "analyzer",
     "load_analyzer": "analyzer",
     "load_dataset": "registry",

@@ -1,6 +1,5 @@
-"""`python -m fer_models calibrate`: fit each model's temperature on its validation split (Guo et al., ICML 2017)."""
+"""A model's temperature, fitted on its validation split (Guo et al., ICML 2017)."""
 
-import argparse
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +10,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from tqdm import tqdm
 
-from fer_models.analyzer import WEIGHTS, load_analyzer
 from fer_models.datasets.dataset import FaceData
 from fer_models.errors import FerError
 from fer_models.evaluation.metrics import measure
 from fer_models.expressions import EXPRESSIONS
-from fer_models.models.card import write_card
+from fer_models.models.card import ModelCard
 from fer_models.models.classifier import BATCH, Classifier
 from fer_models.registry import load_dataset
 
@@ -68,27 +66,25 @@ def calibrated(classifier: Classifier, data: FaceData) -> tuple[float, dict[str,
     return temperature, figures
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of the command."""
-    parser.add_argument("--data", type=Path, required=True, help="folder with the dataset's files")
-    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder of cards and weights")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
+def calibrate(classifier: Classifier, data: Path) -> ModelCard:
+    """Fit a model's temperature on the validation split of the label set it was trained on.
 
+    Args:
+        classifier: the model.
+        data: folder with the dataset's files.
 
-def run(args: argparse.Namespace) -> int:
-    """Fit and write the temperature of each model onto its card.
+    Returns:
+        Its card with the temperature and what it changes.
 
     Raises:
-        FerError: data or models are unusable, or a card does not say which labels its model learned from.
+        FerError: the card does not say which label set that is, the model does not know one of its labels, or the data
+            are unusable.
     """
-    for name, classifier in load_analyzer(args.models, device=args.device, weights=args.weights).classifiers.items():
-        card = classifier.card
-        source = card.recipe.get("settings", {}).get("labels")
-        if source is None:
-            raise FerError(f"The card of {name} has no recipe.settings.labels: which label set should it be fitted on?")
-        temperature, figures = calibrated(classifier, load_dataset(source, args.data, "validation"))
-        changed = replace(card, temperature=temperature, metrics={**card.metrics, "calibration": figures})
-        write_card(changed, args.weights / f"{name}.json")
-        print(f"{name:24} temperature {temperature:.3f}  {figures['before']} -> {figures['after']}")
-    return 0
+    card = classifier.card
+    labels = card.recipe.get("settings", {}).get("labels")
+    if labels is None:
+        raise FerError(
+            f"The card of {classifier.name} has no recipe.settings.labels: which label set should it be fitted on?"
+        )
+    temperature, figures = calibrated(classifier, load_dataset(labels, data, "validation"))
+    return replace(card, temperature=temperature, metrics={**card.metrics, "calibration": figures})

@@ -1,22 +1,25 @@
-"""`python -m fer_models evaluate`: measure models on labelled faces, fed exactly as the app feeds them."""
+"""Measure models on labelled faces, fed exactly as the app feeds them."""
 
-import argparse
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer
+from fer_models.analyzer import Analyzer
 from fer_models.datasets.dataset import FaceData
 from fer_models.datasets.duplicates import THRESHOLD, find_duplicates
 from fer_models.errors import FerError
 from fer_models.evaluation.metrics import measure
-from fer_models.evaluation.predictions import TestPredictions, load_test_predictions, save_test_predictions
+from fer_models.evaluation.predictions import (
+    FaceMode,
+    TestPredictions,
+    load_test_predictions,
+    predict_test_set,
+    save_test_predictions,
+)
 from fer_models.evaluation.records import (
     Baseline,
     ConfidenceErrors,
@@ -30,167 +33,81 @@ from fer_models.evaluation.records import (
 from fer_models.evaluation.store import read_record, write_record
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import multiply_adds
-from fer_models.models.baselines import add_baseline_argument, load_baselines
 from fer_models.models.card import ModelCard, read_card, write_card
-from fer_models.models.ensemble import ENSEMBLE
+from fer_models.models.classifier import Classifier
 from fer_models.models.external_weights import external_file
-from fer_models.registry import FER2013_LABEL_SETS, LABEL_SETS, load_dataset
-from fer_models.results import FaceAnalysis
-
-AnalyzedImage = Literal["auto", "whole", "detect"]
-#: Pictures analysed together; bounds the memory.
-_CHUNK: Final = 64
-#: Square pictures up to this side are taken for cut-out faces when `--faces auto`.
-_CUT_OUT: Final = 112
 
 
-def read_faces(
-    analyzer: Analyzer, data: FaceData, reading: AnalyzedImage = "auto"
-) -> tuple[dict[str, NDArray[np.float32]], int]:
-    """Every model's logits for every face.
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What models achieve on a test set.
+
+    Attributes:
+        record: the metrics.
+        predictions: of every model for every face.
+    """
+
+    record: EvaluationRecord
+    predictions: TestPredictions
+
+
+def evaluate(
+    analyzer: Analyzer,
+    data: FaceData,
+    *,
+    mode: FaceMode = "auto",
+    train: FaceData | None = None,
+    baselines: Sequence[str] = (),
+    command: str = "",
+) -> Evaluation:
+    """Measure models on labelled faces, fed exactly as the app feeds them.
 
     Args:
         analyzer: the loaded models.
-        data: the faces; for photos, the largest face found counts, and the whole photo where none is found.
-        reading: "whole" reads each picture as one face, "detect" looks for the face, "auto" decides by the picture.
-
-    Returns:
-        By model, (N, 7) float32 before the temperature, in the order of `EXPRESSIONS` (-inf for an expression the model
-        does not know); and the number of pictures in which a face was looked for and none was found.
-    """
-    shape = (len(data), len(EXPRESSIONS))
-    logits = {name: np.full(shape, -np.inf, np.float32) for name in analyzer.classifiers}
-    missed = 0
-    for start in tqdm(range(0, len(data), _CHUNK), unit=f"x{_CHUNK} faces", file=sys.stderr, disable=None):
-        rows = range(start, min(start + _CHUNK, len(data)))
-        pictures = {row: _rgb(data.faces[row]) for row in rows}
-        whole = [row for row in rows if _is_cut_out(pictures[row], reading)]
-        looked = [row for row in rows if row not in whole]
-        best: dict[int, FaceAnalysis] = {}
-        for analysis in analyzer.analyze([pictures[row] for row in looked]):
-            row = looked[analysis.image]
-            if row not in best or _area(analysis) > _area(best[row]):
-                best[row] = analysis
-        missed += len(looked) - len(best)
-        whole += [row for row in looked if row not in best]
-        for analysis in analyzer.analyze([pictures[row] for row in whole], whole=True):
-            best[whole[analysis.image]] = analysis
-        for row, analysis in best.items():
-            for name, prediction in analysis.predictions.items():
-                for label, logit in zip(prediction.labels, prediction.logits, strict=True):
-                    if label in EXPRESSIONS:
-                        logits[name][row, EXPRESSIONS.index(label)] = logit
-    return logits, missed
-
-
-def _rgb(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return face if face.ndim == 3 else np.repeat(face[..., None], 3, axis=2)
-
-
-def _is_cut_out(picture: NDArray[np.uint8], reading: AnalyzedImage) -> bool:
-    height, width, _ = picture.shape
-    return reading == "whole" or (reading == "auto" and height == width <= _CUT_OUT)
-
-
-def _area(analysis: FaceAnalysis) -> float:
-    x1, y1, x2, y2 = analysis.face.box
-    return float((x2 - x1) * (y2 - y1))
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of the command."""
-    parser.add_argument("--data", type=Path, required=True, help="folder with the dataset's files")
-    parser.add_argument("--labels", choices=[*LABEL_SETS], required=True, help="label set")
-    parser.add_argument("--split", default="test", help="train, validation, test, or as in the dataset: PrivateTest")
-    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
-    add_baseline_argument(parser)
-    parser.add_argument("--faces", choices=["auto", "whole", "detect"], default="auto", help="how pictures are read")
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the figures to this file, beside other models' there"
-    )
-    parser.add_argument("--cards", action="store_true", help="also write the headline figures onto the models' cards")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder of cards and weights")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Measure, print a table, and write the JSON file and the readings beside it.
+        data: the test set.
+        mode: how a picture becomes a face.
+        train: the training split, to find train/test duplicates in; None where there are none.
+        baselines: names of those of the models that are no models of this project.
+        command: what repeats the measurement, for the record.
 
     Raises:
-        FerError: data or models are unusable, or a file cannot be written.
+        FerError: a model knows none of the expressions.
     """
-    data = load_dataset(args.labels, args.data, args.split)
-    shipped = load_analyzer(args.models, device=args.device, weights=args.weights)
-    baselines = load_baselines(args.baseline, shipped.classifiers, args.device)
-    analyzer = Analyzer([*shipped.classifiers.values(), *baselines], shipped.detector)
     for name, model in analyzer.classifiers.items():
         if not set(model.card.labels) & set(EXPRESSIONS):
             raise FerError(
-                f"{name} knows none of {', '.join(EXPRESSIONS)}: it says {', '.join(model.card.labels)}. Leave it out "
-                "with --models, or correct the labels on its card."
+                f"{name} knows none of {', '.join(EXPRESSIONS)}: it predicts {', '.join(model.card.labels)}. Leave it "
+                "out with --models, or correct the labels on its card."
             )
-    logits, missed = read_faces(analyzer, data, args.faces)
-    temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
-    predictions = TestPredictions(data.rows, data.targets, _duplicates(data, args.data), logits, temperatures)
-    _print(predictions, [*shipped.classifiers], missed)
+    duplicates = None if train is None else find_duplicates(np.asarray(data.faces), np.asarray(train.faces))
+    predictions, missed = predict_test_set(analyzer, data, mode, duplicates)
     cards = {name: model.card for name, model in analyzer.classifiers.items()}
     record = EvaluationRecord(
-        command=_command(args),
-        labels=args.labels,
+        command=command,
+        labels=data.source,
         split=data.split,
         views=1,
         faces_not_found=missed,
         overlap=TrainTestDuplicates(correlation_above=THRESHOLD, rows=tuple(data.rows[predictions.copies].tolist())),
         versions=package_versions(),
-        models=model_evaluations(predictions, cards, baselines=[model.name for model in baselines]),
+        models=model_evaluations(predictions, cards, baselines=baselines),
     )
-    if args.json:
-        _write(args.json, record, predictions)
-    if args.cards:
-        for name in shipped.classifiers:
-            if external_file(args.weights, name):
-                continue  # its card is what was recognised in the file
-            path = args.weights / f"{name}.json"
-            card = _with_figures(read_card(path), data, record.models[name])
-            network = analyzer.classifiers[name].network
-            write_card(replace(card, multiply_adds=multiply_adds(network, card.input.size)), path)
-    return 0
+    return Evaluation(record, predictions)
 
 
-def _print(predictions: TestPredictions, members: Sequence[str], missed: int) -> None:
-    values = {name: predictions.probabilities(name) for name in predictions.logits}
-    if len(members) > 1:
-        values[ENSEMBLE] = predictions.ensemble(members)
-    kept = ~predictions.copies
-    for name, probabilities in values.items():
-        report = measure(predictions.targets, probabilities)
-        line = f"{name:24} accuracy {report.accuracy:7.2%}  macro-F1 {report.macro_f1:.4f}  faces {report.count}"
-        if not kept.all():
-            line += f"  without training copies {measure(predictions.targets[kept], probabilities[kept]).accuracy:7.2%}"
-        print(line)
-    if missed:
-        print(f"no face was found in {missed} pictures; they were read whole")
-
-
-def _duplicates(data: FaceData, root: Path) -> NDArray[np.bool_]:
-    """Which faces also stand in the training split, where the dataset is known to repeat itself: FER2013."""
-    if data.source not in FER2013_LABEL_SETS or data.split == "train":
-        return np.zeros(len(data), bool)
-    return find_duplicates(np.asarray(data.faces), np.asarray(load_dataset("fer2013", root, "train").faces))
-
-
-def _command(args: argparse.Namespace) -> str:
-    beside = f" --baseline {' '.join(f'DIR/{path.name}' for path in args.baseline)}" if args.baseline else ""
-    file = f" --json {args.json.name}" if args.json else ""
-    words = f"--data DIR --labels {args.labels} --split {args.split}{beside}{file}"
-    return f"python -m fer_models evaluate {words}"
-
-
-def _write(path: Path, record: EvaluationRecord, predictions: TestPredictions) -> None:
-    """Write the figures, and the predictions beside them; models measured into the same files before stay.
+def write_evaluation(evaluation: Evaluation, path: Path) -> None:
+    """Write the metrics, and the predictions beside them as .npz; models measured into the same files before stay.
 
     They stay only if they were measured on the same faces with the same versions: one can be added or measured again.
+
+    Args:
+        evaluation: what was measured.
+        path: of the JSON file.
+
+    Raises:
+        FerError: a file cannot be written.
     """
+    record, predictions = evaluation.record, evaluation.predictions
     beside = path.with_suffix(".npz")
     before = read_record(path, EvaluationRecord, ()).record
     same = ("labels", "split", "faces_not_found", "overlap", "versions")
@@ -208,12 +125,27 @@ def _write(path: Path, record: EvaluationRecord, predictions: TestPredictions) -
         figures = _figures(predictions, predictions.ensemble(members))
         ensemble = EnsembleEvaluation(members=tuple(members), **figures)
         record = EvaluationRecord(**{**dict(record), "ensemble": ensemble})
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_test_predictions(predictions, beside)
-    except OSError as error:
-        raise FerError(f"Cannot write {beside}: {error.strerror}.") from error
+    save_test_predictions(predictions, beside)
     write_record(record, path)
+
+
+def write_onto_cards(evaluation: Evaluation, classifiers: Mapping[str, Classifier], weights: Path) -> None:
+    """Write the headline metrics and the cost of a forward pass onto the models' cards.
+
+    Args:
+        evaluation: of the models.
+        classifiers: by name; another system's file keeps the card that was recognised in it.
+        weights: the folder of the cards.
+
+    Raises:
+        CardError: a card is malformed or cannot be written.
+    """
+    for name, classifier in classifiers.items():
+        if external_file(weights, name):
+            continue
+        path = weights / f"{name}.json"
+        card = _with_metrics(read_card(path), evaluation.record, name)
+        write_card(replace(card, multiply_adds=multiply_adds(classifier.network, card.input.size)), path)
 
 
 def model_evaluations(
@@ -255,13 +187,14 @@ def _figures(predictions: TestPredictions, probabilities: NDArray[np.float32]) -
     return figures
 
 
-def _with_figures(card: ModelCard, data: FaceData, figures: ModelEvaluation) -> ModelCard:
-    """The card with one label set's headline figures beside others'; its weaknesses are those on its own label set."""
+def _with_metrics(card: ModelCard, record: EvaluationRecord, name: str) -> ModelCard:
+    """The card with one label set's headline metrics beside others'; its weaknesses are those on its own label set."""
+    figures = record.models[name]
     keys = {"count", "accuracy", "macro_f1", "recall", "expected_calibration_error", "negative_log_likelihood"}
     kept = figures.model_dump(include=keys | {"before_temperature", "without_overlap"}, exclude_unset=True)
-    card = replace(card, metrics={**card.metrics, f"{data.source}_{data.split}": kept})
+    card = replace(card, metrics={**card.metrics, f"{record.labels}_{record.split}": kept})
     own = card.recipe.get("settings", {}).get("labels")
-    return replace(card, weaknesses=_weaknesses(figures.recall)) if own == data.source else card
+    return replace(card, weaknesses=_weaknesses(figures.recall)) if own == record.labels else card
 
 
 def _weaknesses(recall: Mapping[str, float | None]) -> str:

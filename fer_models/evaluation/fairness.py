@@ -1,35 +1,28 @@
-"""`python -m fer_models fairness`: whether models err more often for some groups of people than for others.
+"""Whether models err more often for some groups of people than for others.
 
 Needs faces whose people said which group they count themselves to; neither FER2013 nor FER+ has such labels.
 """
 
-import argparse
 import csv
-import json
-import platform
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from fer_models import __version__
-from fer_models.analyzer import WEIGHTS, load_analyzer
+from fer_models.analyzer import Analyzer
 from fer_models.datasets.dataset import FaceData
 from fer_models.errors import DatasetError, FerError, UnknownNameError
-from fer_models.evaluation.evaluate import read_faces
-from fer_models.evaluation.predictions import TestPredictions
+from fer_models.evaluation.predictions import FaceMode, predict_test_set
+from fer_models.evaluation.records import package_versions
 from fer_models.evaluation.statistics import gap_with_interval, share_with_interval
 from fer_models.expressions import EXPRESSIONS, expression
 from fer_models.media.images import read_image
-from fer_models.models.ensemble import ENSEMBLE
 
 _COLUMNS: Final = ("file", "label", "group")
-#: With fewer faces a 95 % interval is at least 25 percent points wide at an accuracy of 70 %.
+#: With fewer faces a 95 % interval is at least 25 percentage points wide at an accuracy of 70 %.
 LEAST: Final = 50
 
 
@@ -47,75 +40,60 @@ class GroupedFaces:
 
     def of(self, group: str) -> NDArray[np.bool_]:
         """(N,) bool: the faces of this group."""
-        return np.array([each == group for each in self.groups])
+        return np.array([name == group for name in self.groups])
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of the command."""
-    parser.add_argument("--data", type=Path, required=True, help="folder of the pictures")
-    parser.add_argument(
-        "--groups", type=Path, required=True, metavar="FILE.csv", help="columns file (below --data), label, group"
-    )
-    parser.add_argument(
-        "--least", type=int, default=LEAST, help="faces a group needs to be told about (default: %(default)s)"
-    )
-    parser.add_argument("--models", nargs="+", metavar="NAME", help="only these models (default: all)")
-    parser.add_argument("--faces", choices=["auto", "whole", "detect"], default="auto", help="how pictures are read")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: %(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder of cards and weights")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
+def measure_fairness(
+    analyzer: Analyzer,
+    faces: GroupedFaces,
+    *,
+    least: int = LEAST,
+    mode: FaceMode = "auto",
+    seed: int = 0,
+    command: str = "",
+) -> dict[str, Any]:
+    """Accuracy of every model and of their ensemble in every group, and the gap of every two groups, ready for JSON.
 
-
-def run(args: argparse.Namespace) -> int:
-    """Measure, print a table, and write the JSON file.
+    Args:
+        analyzer: the loaded models.
+        faces: with their groups.
+        least: faces that a group needs.
+        mode: how a picture becomes a face.
+        seed: of the bootstrap.
+        command: what repeats the measurement.
 
     Raises:
-        FerError: data or models are unusable, no group is large enough, or the file cannot be written.
+        FerError: no group is large enough.
     """
-    if args.least < 2:
-        raise FerError(f"--least {args.least}: a group needs at least two faces, one has no interval.")
-    faces = load_groups(args.data, args.groups)
-    small = too_small(faces, args.least)
-    if len(small) == len(set(faces.groups)):
-        told = ", ".join(f"{group} has {count}" for group, count in small.items())
-        raise FerError(f"No group has {args.least} faces, so nothing can be said: {told}. Add faces, or lower --least.")
-    analyzer = load_analyzer(args.models, device=args.device, weights=args.weights)
-    logits, missed = read_faces(analyzer, faces.data, args.faces)
-    temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
+    check_groups(faces, least)
     data = faces.data
-    predictions = TestPredictions(data.rows, data.targets, np.zeros(len(data), bool), logits, temperatures)
-    chosen = {name: predictions.probabilities(name).argmax(1) for name in logits}
-    if len(logits) > 1:
-        chosen[ENSEMBLE] = predictions.ensemble().argmax(1)
-    models = {
-        name: compare_groups(labels == data.targets, faces, args.least, args.seed) for name, labels in chosen.items()
-    }
-    document = {
-        "command": f"python -m fer_models fairness --data DIR --groups {args.groups.name} --least {args.least} "
-        f"--seed {args.seed}",
+    predictions, missed = predict_test_set(analyzer, data, mode)
+    return {
+        "command": command,
         "count": len(data),
         "faces_not_found": missed,
-        "least": args.least,
-        "too_small": small,
+        "least": least,
+        "too_small": too_small(faces, least),
         "labels": {group: _labels(faces, group) for group in dict.fromkeys(faces.groups)},
-        "versions": {
-            "fer_models": __version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": package_versions(),
         "sha256": {name: model.card.sha256 for name, model in analyzer.classifiers.items()},
-        "models": models,
+        "models": {
+            name: compare_groups(classes == data.targets, faces, least, seed)
+            for name, classes in predictions.classes().items()
+        },
     }
-    _print(models, small, args.least, missed)
-    if args.json:
-        try:
-            args.json.parent.mkdir(parents=True, exist_ok=True)
-            args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise FerError(f"Cannot write {args.json}: {error.strerror}.") from error
-    return 0
+
+
+def check_groups(faces: GroupedFaces, least: int) -> None:
+    """Find out before the models are loaded whether anything can be measured.
+
+    Raises:
+        FerError: no group is large enough.
+    """
+    small = too_small(faces, least)
+    if len(small) == len(set(faces.groups)):
+        counts = ", ".join(f"{group} has {count}" for group, count in small.items())
+        raise FerError(f"No group has {least} faces, so nothing can be said: {counts}. Add faces, or lower --least.")
 
 
 def load_groups(root: Path, path: Path) -> GroupedFaces:
@@ -186,19 +164,3 @@ def _labels(faces: GroupedFaces, group: str) -> dict[str, int]:
     """How many faces of a group carry each label: groups with other labels have other accuracies for that alone."""
     counts = np.bincount(faces.data.targets[faces.of(group)], minlength=len(EXPRESSIONS))
     return dict(zip(EXPRESSIONS, counts.tolist(), strict=True))
-
-
-def _print(models: Mapping[str, Any], small: Mapping[str, int], least: int, missed: int) -> None:
-    for name, told in models.items():
-        print(name)
-        for group, figures in told["groups"].items():
-            each = figures["accuracy"]
-            print(f"  {group:24} {figures['count']:6} {each['value']:7.2%}  [{each['low']:.2%}, {each['high']:.2%}]")
-        for gap in told["gaps"]:
-            clear = "" if gap["low"] > 0 or gap["high"] < 0 else "  (may be chance)"
-            pair = f"{gap['first']} - {gap['second']}"
-            print(f"  {pair:31} {gap['value']:+7.2%}  [{gap['low']:+.2%}, {gap['high']:+.2%}]{clear}")
-    for group, count in small.items():
-        print(f"{group}: {count} faces are too few to say anything; {least} are needed")
-    if missed:
-        print(f"no face was found in {missed} pictures; they were read whole")

@@ -1,6 +1,5 @@
-"""`python -m fer_models leaderboard`: what `evaluate` kept, compared; one file that the dashboard only has to read."""
+"""What `evaluate` measured, compared; one record that the dashboard only has to read."""
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -9,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_models import __version__
-from fer_models.analyzer import WEIGHTS
 from fer_models.errors import FerError
 from fer_models.evaluation.metrics import measure
 from fer_models.evaluation.predictions import TestPredictions, load_test_predictions
@@ -31,7 +29,7 @@ from fer_models.evaluation.statistics import (
     risk_coverage,
     share_with_interval,
 )
-from fer_models.evaluation.store import read_record, write_record
+from fer_models.evaluation.store import read_record
 from fer_models.models.architectures import multiply_adds
 from fer_models.models.card import read_card
 from fer_models.models.ensemble import ENSEMBLE
@@ -43,38 +41,28 @@ SETS: Final = tuple(f"{name}_test" for name in FER2013_LABEL_SETS)
 FILE: Final = "leaderboard.json"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of the command."""
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder of cards and weights")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: %(default)s)")
+def compare_test_sets(weights: Path, seed: int = 0) -> LeaderboardRecord:
+    """Compare what `evaluate` measured on every test set.
 
-
-def run(args: argparse.Namespace) -> int:
-    """Read DIR/results/*_test.json and .npz, write DIR/results/leaderboard.json, print a table.
+    Args:
+        weights: folder of cards and weights, with the files of `evaluate` in results/.
+        seed: of the bootstrap.
 
     Raises:
         FerError: results are missing or damaged.
     """
-    results = args.weights / "results"
-    sets = {name: compare(results / f"{name}.json", args.seed) for name in SETS if (results / f"{name}.json").is_file()}
+    results = weights / "results"
+    sets = {name: compare(results / f"{name}.json", seed) for name in SETS if (results / f"{name}.json").is_file()}
     if not sets:
         raise FerError(f"There is nothing to compare in {results}. Write it with: python -m fer_models evaluate --json")
     shipped = dict.fromkeys(name for faces in sets.values() for name in faces.shipped)
-    record = LeaderboardRecord(
+    return LeaderboardRecord(
         command="python -m fer_models leaderboard",
         version=__version__,
-        seed=args.seed,
+        seed=seed,
         sets=sets,
-        cost={name: _cost(args.weights, name) for name in shipped},
+        cost={name: _cost(weights, name) for name in shipped},
     )
-    write_record(record, results / FILE)
-    for name, faces in sets.items():
-        print(f"{name}, {faces.count} faces")
-        for model, figures in faces.models.items():
-            accuracy = figures.accuracy
-            print(f"  {model:24} {accuracy.value:7.2%}  [{accuracy.low:.2%}, {accuracy.high:.2%}]")
-        print(f"  {'any model right':24} {faces.oracle:7.2%}")
-    return 0
 
 
 def compare(path: Path, seed: int = 0) -> FaceSetComparison:

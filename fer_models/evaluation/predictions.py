@@ -1,21 +1,34 @@
-"""Readings: what every model said about every face of a test set, so that figures need no second run of the models."""
+"""What every model predicts for every face of a test set, kept so that metrics need no second run of the models."""
 
+import sys
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
+from tqdm import tqdm
 
+from fer_models.analyzer import Analyzer
+from fer_models.datasets.dataset import FaceData
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
-from fer_models.models.ensemble import mean_probabilities
+from fer_models.media.files import replacing
+from fer_models.models.ensemble import ENSEMBLE, mean_probabilities
 from fer_models.registry import MODELS
+from fer_models.results import FaceAnalysis
+
+#: How a picture becomes a face: it is one, the face in it is detected, or "auto" decides by its size and shape.
+FaceMode = Literal["auto", "whole", "detect"]
 
 _LOGITS: Final = "logits:"
+#: Pictures analysed together; bounds the memory.
+_CHUNK: Final = 64
+#: Square pictures up to this side in px count as cut-out faces in the mode "auto".
+_CUT_OUT: Final = 112
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +63,19 @@ class TestPredictions:
             [self.probabilities(model) for model in (self.logits if members is None else members)]
         )
 
+    def classes(self) -> dict[str, NDArray[np.int64]]:
+        """The predicted classes, (N,) int64 as `targets`, by model and, of two or more models, of their ensemble."""
+        probabilities = {name: self.probabilities(name) for name in self.logits}
+        if len(self.logits) > 1:
+            probabilities[ENSEMBLE] = self.ensemble()
+        return {name: values.argmax(1) for name, values in probabilities.items()}
+
     def same_faces(self, other: "TestPredictions") -> bool:
         """Whether both are about the same faces with the same labels."""
         return np.array_equal(self.rows, other.rows) and np.array_equal(self.targets, other.targets)
 
     def joined(self, other: "TestPredictions") -> "TestPredictions":
-        """These readings with another's of the same faces; the other's where both have a model. The project's order."""
+        """Joined with predictions for the same faces, in the project's order; the other's where both have a model."""
         logits = {**self.logits, **other.logits}
         temperatures = {**self.temperatures, **other.temperatures}
         names = [name for name in MODELS if name in logits] + sorted(set(logits).difference(MODELS))
@@ -66,28 +86,84 @@ class TestPredictions:
         )
 
 
+def predict_test_set(
+    analyzer: Analyzer, data: FaceData, mode: FaceMode = "auto", duplicates: NDArray[np.bool_] | None = None
+) -> tuple[TestPredictions, int]:
+    """Classify every face of a test set with every model.
+
+    Args:
+        analyzer: the loaded models.
+        data: the faces. Of a photo, the largest detected face counts, and the whole photo where none is detected.
+        mode: how a picture becomes a face.
+        duplicates: (N,) bool, the faces that are in the training split, too; None means none.
+
+    Returns:
+        The predictions, and the number of pictures in which no face was detected.
+    """
+    shape = (len(data), len(EXPRESSIONS))
+    logits = {name: np.full(shape, -np.inf, np.float32) for name in analyzer.classifiers}
+    missed = 0
+    for start in tqdm(range(0, len(data), _CHUNK), unit=f"x{_CHUNK} faces", file=sys.stderr, disable=None):
+        rows = range(start, min(start + _CHUNK, len(data)))
+        pictures = {row: _rgb(data.faces[row]) for row in rows}
+        whole = [row for row in rows if _is_cut_out(pictures[row], mode)]
+        photos = [row for row in rows if row not in whole]
+        largest: dict[int, FaceAnalysis] = {}
+        for analysis in analyzer.analyze([pictures[row] for row in photos]):
+            row = photos[analysis.image]
+            if row not in largest or _area(analysis) > _area(largest[row]):
+                largest[row] = analysis
+        missed += len(photos) - len(largest)
+        whole += [row for row in photos if row not in largest]
+        for analysis in analyzer.analyze([pictures[row] for row in whole], whole=True):
+            largest[whole[analysis.image]] = analysis
+        for row, analysis in largest.items():
+            for name, prediction in analysis.predictions.items():
+                for label, logit in zip(prediction.labels, prediction.logits, strict=True):
+                    if label in EXPRESSIONS:
+                        logits[name][row, EXPRESSIONS.index(label)] = logit
+    copies = np.zeros(len(data), bool) if duplicates is None else duplicates
+    temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
+    return TestPredictions(data.rows, data.targets, copies, logits, temperatures), missed
+
+
+def _rgb(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return face if face.ndim == 3 else np.repeat(face[..., None], 3, axis=2)
+
+
+def _is_cut_out(picture: NDArray[np.uint8], mode: FaceMode) -> bool:
+    height, width, _ = picture.shape
+    return mode == "whole" or (mode == "auto" and height == width <= _CUT_OUT)
+
+
+def _area(analysis: FaceAnalysis) -> float:
+    x1, y1, x2, y2 = analysis.face.box
+    return float((x2 - x1) * (y2 - y1))
+
+
 def save_test_predictions(predictions: TestPredictions, path: Path) -> None:
-    """Write readings as .npz.
+    """Write predictions as .npz.
 
     Raises:
-        OSError: the file cannot be written.
+        FerError: the file cannot be written.
     """
-    np.savez_compressed(
-        path,
-        rows=predictions.rows,
-        targets=predictions.targets.astype(np.int8),
-        copies=predictions.copies,
-        models=np.array([*predictions.logits]),
-        temperatures=np.array([predictions.temperatures[name] for name in predictions.logits], np.float64),
-        **{_LOGITS + name: logits for name, logits in predictions.logits.items()},  # type: ignore[arg-type]
-    )
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(
+            file,
+            rows=predictions.rows,
+            targets=predictions.targets.astype(np.int8),
+            copies=predictions.copies,
+            models=np.array([*predictions.logits]),
+            temperatures=np.array([predictions.temperatures[name] for name in predictions.logits], np.float64),
+            **{_LOGITS + name: logits for name, logits in predictions.logits.items()},  # type: ignore[arg-type]
+        )
 
 
 def load_test_predictions(path: Path) -> TestPredictions:
     """Read what `save_test_predictions` wrote; never unpickles.
 
     Raises:
-        FerError: the file is missing or is none of ours.
+        FerError: the file is missing or is no such file.
     """
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -100,7 +176,7 @@ def load_test_predictions(path: Path) -> TestPredictions:
                 dict(zip(models, map(float, stored["temperatures"]), strict=True)),
             )
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise FerError(f"{path} holds no readings of `evaluate`: {error}") from error
+        raise FerError(f"{path} holds no predictions of `evaluate`: {error}") from error
     shape = (len(predictions.rows), len(EXPRESSIONS))
     if any(logits.shape != shape for logits in predictions.logits.values()):
         raise FerError(f"{path} is damaged: every model needs logits of shape {shape}. Measure again with `evaluate`.")

@@ -1,24 +1,10 @@
 """Baselines: networks trained only for comparison; their weights lie outside weights/ and are not shipped."""
 
-import argparse
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from fer_models.errors import FerError
 from fer_models.models.classifier import Classifier, load_classifier
-
-
-def add_baseline_argument(parser: argparse.ArgumentParser) -> None:
-    """The flag of every command that measures baselines beside the models."""
-    parser.add_argument(
-        "--baseline",
-        nargs="+",
-        type=Path,
-        default=[],
-        metavar="FILE",
-        help="weights (.safetensors, with the card beside them) of networks to measure too that are not models of "
-        "this project: they are marked, and left out of the ensemble",
-    )
 
 
 def load_baselines(paths: Sequence[Path], taken: Collection[str], device: str = "auto") -> list[Classifier]:

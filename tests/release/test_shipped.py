@@ -11,9 +11,8 @@ import pytest
 
 from fer_models.analyzer import MODELS, WEIGHTS, Analyzer, list_models, load_analyzer
 from fer_models.evaluation.corruptions import CORRUPTIONS, corrupt
-from fer_models.evaluation.evaluate import read_faces
 from fer_models.evaluation.leaderboard import compare
-from fer_models.evaluation.predictions import load_test_predictions
+from fer_models.evaluation.predictions import load_test_predictions, predict_test_set
 from fer_models.expressions import EXPRESSIONS
 from fer_models.faces.alignment import align, whole_picture
 from fer_models.media.images import read_image
@@ -186,11 +185,11 @@ def test_measured_anew_on_some_test_faces(shipped: Analyzer, fer2013: Path) -> N
     for labels in RESULTS:
         data = load_dataset(labels, fer2013, "test")
         rows = np.arange(0, len(data), len(data) // 100)[:100]
-        logits, _ = read_faces(shipped, data.take(rows))
+        predictions, _ = predict_test_set(shipped, data.take(rows))
         kept = load_test_predictions(RESULTS[labels].with_suffix(".npz"))
         assert np.array_equal(kept.targets[rows], data.targets[rows])
         for name in MODELS:
-            before, now = kept.logits[name][rows], logits[name]
+            before, now = kept.logits[name][rows], predictions.logits[name]
             assert (before.argmax(1) == now.argmax(1)).mean() >= 0.99, name
             assert np.abs(before - now).max() < 0.05, name
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from fer_models.analyzer import Analyzer
 from fer_models.datasets.dataset import FaceData
 from fer_models.errors import FerError
-from fer_models.evaluation.evaluate import read_faces
 from fer_models.evaluation.metrics import measure
-from fer_models.evaluation.predictions import TestPredictions, load_test_predictions
+from fer_models.evaluation.predictions import load_test_predictions, predict_test_set
 from fer_models.expressions import EXPRESSIONS
 from fer_models.media.images import read_image
 from fer_models.models.preprocessing import InputSpec
@@ -99,15 +98,15 @@ def test_figures_go_onto_the_cards(weights_dir: Path, tmp_path: Path) -> None:
     assert 25_000_000 < card.multiply_adds < 45_000_000
 
 
-def test_readings_that_are_none(tmp_path: Path) -> None:
+def test_files_that_hold_no_predictions(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
-    with pytest.raises(FerError, match="holds no readings"):
+    with pytest.raises(FerError, match="holds no predictions"):
         load_test_predictions(path)
     path.write_bytes(b"PK nothing")
-    with pytest.raises(FerError, match="holds no readings"):
+    with pytest.raises(FerError, match="holds no predictions"):
         load_test_predictions(path)
     np.savez(path, rows=np.array([{}], dtype=object))
-    with pytest.raises(FerError, match="holds no readings"):
+    with pytest.raises(FerError, match="holds no predictions"):
         load_test_predictions(path)
 
 
@@ -125,13 +124,11 @@ def test_evaluation_and_app_feed_the_same_tensors(tmp_path: Path) -> None:
     assert torch.equal(spec.transform([crop]), spec.transform([face]))
 
 
-def test_read_faces_joins_by_name_and_reads_cut_outs_whole(analyzer: Analyzer) -> None:
+def test_predictions_are_joined_by_name_and_cut_outs_taken_whole(analyzer: Analyzer) -> None:
     faces = np.random.default_rng(1).integers(0, 256, (3, 48, 48), np.uint8)
     data = FaceData("fer2013", "test", faces, np.zeros(3, np.int64), np.arange(3))
-    logits, missed = read_faces(analyzer, data)
+    predictions, missed = predict_test_set(analyzer, data)
     assert missed == 0
-    temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
-    predictions = TestPredictions(data.rows, data.targets, np.zeros(3, bool), logits, temperatures)
     for name, classifier in analyzer.classifiers.items():
         expected = classifier.predict(list(faces))
         for row, prediction in enumerate(expected):
@@ -144,6 +141,6 @@ def test_photos_count_their_largest_face_and_missed_ones_are_told(analyzer: Anal
     generator = np.random.default_rng(2)
     photos = [generator.integers(0, 256, shape, np.uint8) for shape in ((120, 210, 3), (90, 60, 3))]
     data = FaceData("folder", "test", photos, np.zeros(2, np.int64), np.arange(2))
-    logits, missed = read_faces(analyzer, data, "detect")
+    predictions, missed = predict_test_set(analyzer, data, "detect")
     assert missed == 1  # the fake detector sees nothing below 100 px
-    assert all(np.isfinite(values).all() for values in logits.values())
+    assert all(np.isfinite(values).all() for values in predictions.logits.values())

@@ -104,7 +104,7 @@ def test_missing_and_damaged_results_are_explained(
         compare(path)
     document = json.loads((measured / "results" / "fer2013_test.json").read_text())
     path.write_text(json.dumps(document))
-    with pytest.raises(FerError, match="holds no readings"):
+    with pytest.raises(FerError, match="holds no predictions"):
         compare(path)
     del document["models"]["vgg16"]
     path.write_text(json.dumps(document))

@@ -1,0 +1,27 @@
+"""python -m fer_models calibrate: fit each model's temperature on its validation split."""
+
+import argparse
+
+from fer_models.cli.common import add_flags, analyzer_of, weights_folder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare this command's arguments."""
+    add_flags(parser, "data", "models", "device", "weights")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit and write the temperature of each model onto its card.
+
+    Raises:
+        FerError: data or models are unusable, or a card does not say which labels its model was trained on.
+    """
+    from fer_models.evaluation.calibration import calibrate
+    from fer_models.models.card import write_card
+
+    for name, classifier in analyzer_of(args).classifiers.items():
+        card = calibrate(classifier, args.data)
+        write_card(card, weights_folder(args) / f"{name}.json")
+        figures = card.metrics["calibration"]
+        print(f"{name:24} temperature {card.temperature:.3f}  {figures['before']} -> {figures['after']}")
+    return 0

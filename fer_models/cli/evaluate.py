@@ -1,0 +1,75 @@
+"""python -m fer_models evaluate: measure models on labelled faces, fed exactly as the app feeds them."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from fer_models.cli.common import add_flag, add_flags, analyzer_of, weights_folder
+from fer_models.registry import FER2013_LABEL_SETS, LABEL_SETS, load_dataset
+
+if TYPE_CHECKING:  # the help should not wait for PyTorch
+    from fer_models.evaluation.evaluate import Evaluation
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare this command's arguments."""
+    add_flag(parser, "labels", choices=[*LABEL_SETS])
+    add_flag(parser, "json", help="write the results to this file, beside other models' there")
+    parser.add_argument("--cards", action="store_true", help="also write the headline results onto the models' cards")
+    add_flags(parser, "data", "split", "faces", "models", "baseline", "device", "weights")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print a table, and write the JSON file and the predictions beside it.
+
+    Raises:
+        FerError: data or models are unusable, or a file cannot be written.
+    """
+    from fer_models.analyzer import Analyzer
+    from fer_models.evaluation.evaluate import evaluate, write_evaluation, write_onto_cards
+    from fer_models.models.baselines import load_baselines
+
+    data = load_dataset(args.labels, args.data, args.split)
+    shipped = analyzer_of(args)
+    baselines = load_baselines(args.baseline, shipped.classifiers, args.device)
+    duplicates = args.labels in FER2013_LABEL_SETS and data.split != "train"  # of FER2013's training split
+    evaluation = evaluate(
+        Analyzer([*shipped.classifiers.values(), *baselines], shipped.detector),
+        data,
+        mode=args.faces,
+        train=load_dataset("fer2013", args.data, "train") if duplicates else None,
+        baselines=[model.name for model in baselines],
+        command=_command(args),
+    )
+    _print(evaluation, [*shipped.classifiers])
+    if args.json:
+        write_evaluation(evaluation, args.json)
+    if args.cards:
+        write_onto_cards(evaluation, shipped.classifiers, weights_folder(args))
+    return 0
+
+
+def _command(args: argparse.Namespace) -> str:
+    beside = f" --baseline {' '.join(f'DIR/{path.name}' for path in args.baseline)}" if args.baseline else ""
+    file = f" --json {args.json.name}" if args.json else ""
+    words = f"--data DIR --labels {args.labels} --split {args.split}{beside}{file}"
+    return f"python -m fer_models evaluate {words}"
+
+
+def _print(evaluation: "Evaluation", members: list[str]) -> None:
+    from fer_models.evaluation.metrics import measure
+    from fer_models.models.ensemble import ENSEMBLE
+
+    predictions = evaluation.predictions
+    values = {name: predictions.probabilities(name) for name in predictions.logits}
+    if len(members) > 1:
+        values[ENSEMBLE] = predictions.ensemble(members)
+    kept = ~predictions.copies
+    for name, probabilities in values.items():
+        report = measure(predictions.targets, probabilities)
+        line = f"{name:24} accuracy {report.accuracy:7.2%}  macro-F1 {report.macro_f1:.4f}  faces {report.count}"
+        if not kept.all():
+            without = measure(predictions.targets[kept], probabilities[kept])
+            line += f"  without train/test duplicates {without.accuracy:7.2%}"
+        print(line)
+    if missed := evaluation.record.faces_not_found:
+        print(f"no face was detected in {missed} pictures; they were taken whole")
