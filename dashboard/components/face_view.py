@@ -20,6 +20,7 @@ from explain.drawing.overlay import draw_map, shared_peak
 from fer_models.formatting import percent
 from fer_models.models.card import ModelCard
 from fer_models.models.ensemble import ENSEMBLE, ensemble
+from fer_models.registry import LABEL_SETS
 from fer_models.results import Prediction
 
 #: The choice that shows, for each model, the map of its own most probable expression.
@@ -157,14 +158,16 @@ def _card(
 
 
 def _measured(card: ModelCard) -> dict[str, str]:
-    """How good the model is known to be on its own label set, and at what it is weak, as its card tells."""
-    labels = card.recipe.get("settings", {}).get("labels")
-    figures = card.metrics.get(f"{labels}_test")
-    if not figures:
-        return {}
-    weak = [name for name, recall in figures["recall"].items() if recall is not None and recall < 0.5]
-    told = {"Right on": f"{100 * figures['accuracy']:.1f}\u00a0% of its label set\u2019s test faces"}
-    return told | ({"Misses most": ", ".join(weak)} if weak else {})
+    """The accuracy on the test set of the model's own labels, and where it is weak, as far as its card states them."""
+    figures, facts = card.test_figures, {}
+    if figures.accuracy is not None:
+        spec = LABEL_SETS.get(card.label_set or "")
+        title = spec.title if spec else card.label_set
+        facts["Accuracy"] = f"{100 * figures.accuracy:.1f}\u00a0% ({title} test set)"
+    weak = [name for name, recall in figures.recall.items() if recall is not None and recall < 0.5]
+    if weak:
+        facts["Weakest on"] = ", ".join(weak)
+    return facts
 
 
 def swatch(style: ModelStyle) -> str:

@@ -81,10 +81,9 @@ def calibrate(classifier: Classifier, data: Path) -> ModelCard:
             are unusable.
     """
     card = classifier.card
-    labels = card.recipe.get("settings", {}).get("labels")
-    if labels is None:
+    if card.label_set is None:
         raise FerError(
             f"The card of {classifier.name} has no recipe.settings.labels: which label set should it be fitted on?"
         )
-    temperature, figures = calibrated(classifier, load_dataset(labels, data, "validation"))
+    temperature, figures = calibrated(classifier, load_dataset(card.label_set, data, "validation"))
     return replace(card, temperature=temperature, metrics={**card.metrics, "calibration": figures})

@@ -193,8 +193,7 @@ def _with_metrics(card: ModelCard, record: EvaluationRecord, name: str) -> Model
     keys = {"count", "accuracy", "macro_f1", "recall", "expected_calibration_error", "negative_log_likelihood"}
     kept = figures.model_dump(include=keys | {"before_temperature", "without_overlap"}, exclude_unset=True)
     card = replace(card, metrics={**card.metrics, f"{record.labels}_{record.split}": kept})
-    own = card.recipe.get("settings", {}).get("labels")
-    return replace(card, weaknesses=_weaknesses(figures.recall)) if own == record.labels else card
+    return replace(card, weaknesses=_weaknesses(figures.recall)) if card.label_set == record.labels else card
 
 
 def _weaknesses(recall: Mapping[str, float | None]) -> str:

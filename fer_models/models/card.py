@@ -4,12 +4,39 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from fer_models.errors import CardError, UnknownNameError
 from fer_models.expressions import expression
 from fer_models.media.files import write_json
 from fer_models.models.preprocessing import InputSpec
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _known(label: str) -> str:
+    """The vocabulary's word for a label, such as another system's "Happy"; a label beyond it stays as it is."""
+    try:
+        return expression(label)
+    except UnknownNameError:
+        return label
+
+
+@dataclass(frozen=True)
+class TestFigures:
+    """What a card states about its model on a test set. A card written by hand may lack any of it.
+
+    Attributes:
+        accuracy: in [0, 1].
+        recall: by expression, in [0, 1]; None where no test face has that label.
+    """
+
+    __test__: ClassVar = False  # not a test case, whatever its name
+
+    accuracy: _Share | None = None
+    recall: Mapping[str, _Share | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,10 +63,12 @@ class ModelCard:
         weaknesses: what it is known to get wrong, in words.
     """
 
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
     name: str
     title: str
     architecture: str
-    labels: tuple[str, ...]
+    labels: tuple[Annotated[str, AfterValidator(_known)], ...]
     input: InputSpec
     training_labels: str
     training_data: str
@@ -53,6 +82,25 @@ class ModelCard:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     multiply_adds: int = 0
     weaknesses: str = ""
+
+    @property
+    def label_set(self) -> str | None:
+        """The label set that the model was trained on, such as "fer2013"; None if the recipe does not state it."""
+        settings = self.recipe.get("settings")
+        labels = settings.get("labels") if isinstance(settings, Mapping) else None
+        return labels if isinstance(labels, str) else None
+
+    @property
+    def test_figures(self) -> TestFigures:
+        """The figures on the test split of the label set that it was trained on; empty where the card has none."""
+        try:
+            return _TEST_FIGURES.validate_python(self.metrics.get(f"{self.label_set}_test", {}))
+        except ValidationError:
+            return TestFigures()
+
+
+_CARD: Final = TypeAdapter(ModelCard)
+_TEST_FIGURES: Final = TypeAdapter(TestFigures)
 
 
 def read_card(path: Path, base: ModelCard | None = None) -> ModelCard:
@@ -70,27 +118,22 @@ def read_card(path: Path, base: ModelCard | None = None) -> ModelCard:
         if base is not None:
             default = asdict(base)
             data = default | data | {"input": default["input"] | data.get("input", {})}
-        data["labels"] = tuple(_known(label) for label in data["labels"])
-        spec = data["input"]
-        data["input"] = InputSpec(**spec | {"mean": tuple(spec["mean"]), "std": tuple(spec["std"])})
-        card = ModelCard(**data)
+        card = _CARD.validate_python(data)
     except FileNotFoundError:
         raise CardError(f"There is no model card {path}. Restore it with: git checkout -- {path}") from None
-    except (ValueError, TypeError, KeyError) as error:
+    except ValidationError as error:
+        raise CardError(f"The model card {path} is malformed: {_reasons(error)}") from error
+    except (ValueError, TypeError) as error:
         raise CardError(f"The model card {path} is malformed: {error}") from error
     if len(set(card.labels)) != len(card.labels) or not card.labels:
         raise CardError(f"The model card {path} repeats or lacks labels: {card.labels}")
     return card
 
 
-def _known(label: str) -> str:
-    """The vocabulary's word for a label, such as another system's "Happy"; a label beyond it stays as it is."""
-    if not isinstance(label, str):
-        raise TypeError(f"the label {label!r} is no text")
-    try:
-        return expression(label)
-    except UnknownNameError:
-        return label
+def _reasons(error: ValidationError) -> str:
+    """The first reasons, each after the field that it is about."""
+    first = error.errors(include_url=False)[:3]
+    return "; ".join(": ".join(filter(None, (".".join(map(str, item["loc"])), item["msg"]))) for item in first)
 
 
 def write_card(card: ModelCard, path: Path) -> None:

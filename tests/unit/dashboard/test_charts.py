@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -143,8 +144,30 @@ def test_columns_tell_how_good_a_model_is_and_where_it_is_weak(analyzer: Analyze
     page = markup.columns(
         read_faces(analyzer, picture).faces[0], ["vgg16"], markup.OWN, markup.model_display({"vgg16": card})
     )
-    assert "66.0\u00a0%" in page
-    assert "<dt>Misses most</dt><dd>anger</dd>" in page
+    assert "<dt>Accuracy</dt><dd>66.0\u00a0% (FER2013 test set)</dd>" in page
+    assert "<dt>Weakest on</dt><dd>anger</dd>" in page
+
+
+@pytest.mark.parametrize(
+    ("recipe", "metrics", "stated"),
+    [
+        ({}, {}, []),
+        ({"settings": None}, {"fer2013_test": {"accuracy": 0.5}}, []),
+        ({"settings": {"labels": "fer2013"}}, {"fer2013_test": None}, []),
+        ({"settings": {"labels": "fer2013"}}, {"fer2013_test": {"accuracy": "good"}}, []),
+        ({"settings": {"labels": "fer2013"}}, {"fer2013_test": {"accuracy": 0.5}}, ["Accuracy"]),
+        ({"settings": {"labels": "theirs"}}, {"theirs_test": {"accuracy": 0.5, "recall": {}}}, ["Accuracy"]),
+        ({"settings": {"labels": "theirs"}}, {"theirs_test": {"recall": {"fear": 0.1}}}, ["Weakest on"]),
+    ],
+)
+def test_a_card_that_states_little_has_a_column_all_the_same(
+    analyzer: Analyzer, picture: NDArray[np.uint8], recipe: dict[str, Any], metrics: dict[str, Any], stated: list[str]
+) -> None:
+    card = replace(analyzer.classifiers["vgg16"].card, recipe=recipe, metrics=metrics)
+    face = read_faces(analyzer, picture).faces[0]
+    page = markup.columns(face, ["vgg16"], markup.OWN, markup.model_display({"vgg16": card}))
+    assert page.count("<article") == 1
+    assert [term for term in ("Accuracy", "Weakest on") if f"<dt>{term}</dt>" in page] == stated
 
 
 def test_texts_are_escaped(
