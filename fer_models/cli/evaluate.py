@@ -63,7 +63,7 @@ def _print(evaluation: "Evaluation", members: list[str]) -> None:
     values = {name: predictions.probabilities(name) for name in predictions.logits}
     if len(members) > 1:
         values[ENSEMBLE] = predictions.ensemble(members)
-    kept = ~predictions.copies
+    kept = ~predictions.duplicates
     for name, probabilities in values.items():
         report = measure(predictions.targets, probabilities)
         line = f"{name:24} accuracy {report.accuracy:7.2%}  macro-F1 {report.macro_f1:.4f}  faces {report.count}"

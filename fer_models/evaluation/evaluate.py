@@ -82,13 +82,14 @@ def evaluate(
     duplicates = None if train is None else find_duplicates(np.asarray(data.faces), np.asarray(train.faces))
     predictions, missed = predict_test_set(analyzer, data, mode, duplicates)
     cards = {name: model.card for name, model in analyzer.classifiers.items()}
+    rows = data.rows[predictions.duplicates].tolist()
     record = EvaluationRecord(
         command=command,
         labels=data.source,
         split=data.split,
         views=1,
         faces_not_found=missed,
-        overlap=TrainTestDuplicates(correlation_above=THRESHOLD, rows=tuple(data.rows[predictions.copies].tolist())),
+        overlap=TrainTestDuplicates(correlation_above=THRESHOLD, rows=tuple(rows)),
         versions=package_versions(),
         models=model_evaluations(predictions, cards, baselines=baselines),
     )
@@ -180,7 +181,7 @@ def model_evaluations(
 def _figures(predictions: TestPredictions, probabilities: NDArray[np.float32]) -> dict[str, Any]:
     """The figures on all faces, and the headline on those without a duplicate in the training split."""
     figures: dict[str, Any] = asdict(measure(predictions.targets, probabilities))
-    kept = ~predictions.copies
+    kept = ~predictions.duplicates
     if not kept.all() and kept.any():
         report = measure(predictions.targets[kept], probabilities[kept])
         figures["without_overlap"] = Headline(count=report.count, accuracy=report.accuracy, macro_f1=report.macro_f1)

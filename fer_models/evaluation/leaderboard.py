@@ -1,6 +1,5 @@
 """What `evaluate` measured, compared; one record that the dashboard only has to read."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,10 +29,7 @@ from fer_models.evaluation.statistics import (
     share_with_interval,
 )
 from fer_models.evaluation.store import read_record
-from fer_models.models.architectures import multiply_adds
-from fer_models.models.card import read_card
 from fer_models.models.ensemble import ENSEMBLE
-from fer_models.models.external_weights import external_file, load_external
 from fer_models.registry import FER2013_LABEL_SETS
 
 #: Sets of faces: the files `evaluate` wrote, without suffix.
@@ -55,14 +51,7 @@ def compare_test_sets(weights: Path, seed: int = 0) -> LeaderboardRecord:
     sets = {name: compare(results / f"{name}.json", seed) for name in SETS if (results / f"{name}.json").is_file()}
     if not sets:
         raise FerError(f"There is nothing to compare in {results}. Write it with: python -m fer_models evaluate --json")
-    shipped = dict.fromkeys(name for faces in sets.values() for name in faces.shipped)
-    return LeaderboardRecord(
-        command="python -m fer_models leaderboard",
-        version=__version__,
-        seed=seed,
-        sets=sets,
-        cost={name: _cost(weights, name) for name in shipped},
-    )
+    return LeaderboardRecord(command="python -m fer_models leaderboard", version=__version__, seed=seed, sets=sets)
 
 
 def compare(path: Path, seed: int = 0) -> FaceSetComparison:
@@ -88,14 +77,14 @@ def compare(path: Path, seed: int = 0) -> FaceSetComparison:
     if len(members) > 1:
         models[ENSEMBLE] = ModelComparison(**_figures(predictions, predictions.ensemble(members), seed))
     answers = {name: logits.argmax(1) for name, logits in predictions.logits.items()}
-    kept = ~predictions.copies
+    kept = ~predictions.duplicates
     without = {name: answer[kept] for name, answer in answers.items()}
     return FaceSetComparison(
         labels=measured.labels,
         split=measured.split,
         command=measured.command,
         count=len(predictions.targets),
-        copies=int(predictions.copies.sum()),
+        copies=int(predictions.duplicates.sum()),
         models=models,
         pairs=tuple(paired_tests(predictions.targets, answers)),
         pairs_without_copies=tuple(paired_tests(predictions.targets[kept], without)) if kept.any() else (),
@@ -117,7 +106,7 @@ def _model(measured: ModelEvaluation, name: str, predictions: TestPredictions, s
 
 
 def _figures(predictions: TestPredictions, probabilities: NDArray[np.float32], seed: int) -> dict[str, Any]:
-    targets, kept = predictions.targets, ~predictions.copies
+    targets, kept = predictions.targets, ~predictions.duplicates
     right = probabilities.argmax(1) == targets
     report = measure(targets, probabilities)
     return {
@@ -156,13 +145,3 @@ def _calibration(targets: NDArray[np.int64], probabilities: NDArray[np.float32])
         brier=brier_score(targets, probabilities),
         reliability=tuple(reliability(targets, probabilities)),
     )
-
-
-def _cost(weights: Path, name: str) -> dict[str, int | None]:
-    if external := external_file(weights, name):
-        card, network = load_external(external)
-        card, path = replace(card, multiply_adds=multiply_adds(network, card.input.size)), external
-    else:
-        card, path = read_card(weights / f"{name}.json"), weights / f"{name}.safetensors"
-    size = path.stat().st_size if path.is_file() else 0
-    return {"parameters": card.parameters, "multiply_adds": card.multiply_adds, "file_bytes": size}

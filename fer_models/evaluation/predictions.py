@@ -38,7 +38,7 @@ class TestPredictions:
     Attributes:
         rows: (N,) int64, the faces' rows in their dataset.
         targets: (N,) int64, their labels as indices into `EXPRESSIONS`.
-        copies: (N,) bool, whether the face also stands in the training split.
+        duplicates: (N,) bool, whether the face also occurs in the training split.
         logits: by model name, (N, 7) float32 before the temperature, columns in the order of `EXPRESSIONS`; -inf for an
             expression the model does not know.
         temperatures: by model name.
@@ -48,7 +48,7 @@ class TestPredictions:
 
     rows: NDArray[np.int64]
     targets: NDArray[np.int64]
-    copies: NDArray[np.bool_]
+    duplicates: NDArray[np.bool_]
     logits: Mapping[str, NDArray[np.float32]]
     temperatures: Mapping[str, float] = field(default_factory=dict)
 
@@ -80,7 +80,7 @@ class TestPredictions:
         temperatures = {**self.temperatures, **other.temperatures}
         names = [name for name in MODELS if name in logits] + sorted(set(logits).difference(MODELS))
         return TestPredictions(
-            *(self.rows, self.targets, self.copies),
+            *(self.rows, self.targets, self.duplicates),
             {name: logits[name] for name in names},
             {name: temperatures[name] for name in names},
         )
@@ -122,9 +122,10 @@ def predict_test_set(
                 for label, logit in zip(prediction.labels, prediction.logits, strict=True):
                     if label in EXPRESSIONS:
                         logits[name][row, EXPRESSIONS.index(label)] = logit
-    copies = np.zeros(len(data), bool) if duplicates is None else duplicates
+    if duplicates is None:
+        duplicates = np.zeros(len(data), bool)
     temperatures = {name: model.card.temperature for name, model in analyzer.classifiers.items()}
-    return TestPredictions(data.rows, data.targets, copies, logits, temperatures), missed
+    return TestPredictions(data.rows, data.targets, duplicates, logits, temperatures), missed
 
 
 def _rgb(face: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -152,7 +153,7 @@ def save_test_predictions(predictions: TestPredictions, path: Path) -> None:
             file,
             rows=predictions.rows,
             targets=predictions.targets.astype(np.int8),
-            copies=predictions.copies,
+            copies=predictions.duplicates,
             models=np.array([*predictions.logits]),
             temperatures=np.array([predictions.temperatures[name] for name in predictions.logits], np.float64),
             **{_LOGITS + name: logits for name, logits in predictions.logits.items()},  # type: ignore[arg-type]

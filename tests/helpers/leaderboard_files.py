@@ -1,4 +1,4 @@
-"""Result files as the commands write them, from made-up readings of the shipped cards: no model is loaded."""
+"""Result files as the commands write them, from made-up predictions for the shipped cards: no model is loaded."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def write_files(folder: Path) -> Path:
         (folder / f"{name}.safetensors").write_bytes(b"x" * 3_000_000)
     cards = {name: read_card(folder / f"{name}.json") for name in MODELS}
     for seed, labels in enumerate(("fer2013", "ferplus")):
-        write_readings(results / f"{labels}_test.json", labels, cards, seed)
+        write_predictions(results / f"{labels}_test.json", labels, cards, seed)
         write(results / f"robustness_{labels}.json", robustness(labels, cards))
     assert main(["leaderboard", "--weights", str(folder)]) == 0
     write(results / "noise_study.json", noise_study())
@@ -42,7 +42,7 @@ def write(path: Path, document: Any) -> None:
     path.write_text(json.dumps(document, indent=1) + "\n")
 
 
-def write_readings(path: Path, labels: str, cards: dict[str, ModelCard], seed: int) -> None:
+def write_predictions(path: Path, labels: str, cards: dict[str, ModelCard], seed: int) -> None:
     generator = np.random.default_rng(seed)
     targets = generator.choice(7, FACES, p=[0.14, 0.02, 0.15, 0.25, 0.16, 0.11, 0.17])
     hard = generator.normal(0, 1.2, FACES)[:, None]
@@ -51,9 +51,9 @@ def write_readings(path: Path, labels: str, cards: dict[str, ModelCard], seed: i
         noise = generator.normal(0, 1.6, (FACES, 7)) * (1.25 - 0.1 * number)
         easy = np.array([0.9, -0.5, 0.2, 1.6, 0.4, 1.0, 0.9])[targets][:, None]
         logits[name] = (np.eye(7)[targets] * np.maximum(1.5 + easy - hard, -1) + noise).astype(np.float32) * 1.4
-    copies = np.arange(FACES) % 11 == 0
+    duplicates = np.arange(FACES) % 11 == 0
     temperatures = {name: card.temperature for name, card in cards.items()}
-    predictions = TestPredictions(np.arange(FACES), targets, copies, logits, temperatures)
+    predictions = TestPredictions(np.arange(FACES), targets, duplicates, logits, temperatures)
     save_test_predictions(predictions, path.with_suffix(".npz"))
     record = EvaluationRecord(
         command=f"python -m fer_models evaluate --data DIR --labels {labels} --split test --json {path.name}",
@@ -61,7 +61,7 @@ def write_readings(path: Path, labels: str, cards: dict[str, ModelCard], seed: i
         split="test",
         views=1,
         faces_not_found=0,
-        overlap=TrainTestDuplicates(correlation_above=0.99, rows=tuple(np.flatnonzero(copies).tolist())),
+        overlap=TrainTestDuplicates(correlation_above=0.99, rows=tuple(np.flatnonzero(duplicates).tolist())),
         versions=VERSIONS,
         models=model_evaluations(predictions, cards),
     )
