@@ -7,8 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.components.charts import ModelStyle
-from dashboard.theme import FONT_STACK
+from dashboard.components.charts import GRID, ModelStyle, marker, page_layout
 from explain.faithfulness import Faithfulness
 from explain.occlusion import RegionEffects
 from explain.regions import REGIONS
@@ -22,7 +21,6 @@ REGION_STYLES: Final = {
     "mouth": ModelStyle("#D55E00", ""),
     "background": ModelStyle("#9A9AA3", "x"),
 }
-_GRID: Final = "rgba(128,128,128,0.25)"
 _TITLE: Final = {"size": 13}
 #: A legend as wide as the chart, so that it wraps instead of taking a line an entry on a phone.
 _NARROW: Final = {"x": 0, "xref": "container", "entrywidthmode": "pixels"}
@@ -48,7 +46,7 @@ def regions_figure(shares: Mapping[str, Mapping[str, float]], areas: Mapping[str
             orientation="h",
             y=titles,
             x=[100 * rows[title].get(region, 0) for title in titles],
-            marker={"color": style.colour, "pattern": _pattern(style.pattern), "line": {"width": 0}},
+            marker=marker(style),
             hovertemplate="%{y}: %{fullData.name} <b>%{x:.0f} %</b><extra></extra>",
         )
     figure.update_layout(barmode="stack", bargap=0.35, showlegend=False)  # the page has a key that wraps
@@ -56,7 +54,7 @@ def regions_figure(shares: Mapping[str, Mapping[str, float]], areas: Mapping[str
         range=[0, 100],
         title={"text": "Share of the evidence (%)", "font": _TITLE, "standoff": 8},
         dtick=20,
-        gridcolor=_GRID,
+        gridcolor=GRID,
         zeroline=False,
     )
     figure.update_yaxes(showgrid=False)
@@ -80,13 +78,13 @@ def effects_figure(
             x=[region.capitalize() for region in one.after],
             y=[100 * (after - one.before) for after in one.after.values()],
             customdata=[[100 * one.before, 100 * after] for after in one.after.values()],
-            marker={"color": styles[name].colour, "pattern": _pattern(styles[name].pattern), "line": {"width": 0}},
+            marker=marker(styles[name]),
             hovertemplate="%{fullData.name}: %{customdata[0]:.0f} % → <b>%{customdata[1]:.0f} %</b><extra></extra>",
         )
     figure.update_layout(barmode="group", bargap=0.22, bargroupgap=0.06, hovermode="x unified")
     figure.update_yaxes(
         title={"text": "Change in confidence (points)", "font": _TITLE, "standoff": 8},
-        gridcolor=_GRID,
+        gridcolor=GRID,
         zerolinecolor="#8a8a94",
     )
     figure.update_xaxes(showgrid=False)
@@ -134,7 +132,7 @@ def curves_figure(
                     col=column,
                 )
     figure.update_annotations(font=_TITLE)
-    axis = {"range": [0, 100], "fixedrange": True, "gridcolor": _GRID, "zeroline": False, "tickvals": [0, 50, 100]}
+    axis = {"range": [0, 100], "fixedrange": True, "gridcolor": GRID, "zeroline": False, "tickvals": [0, 50, 100]}
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis, automargin=True)
     for column, text in enumerate(("Hidden (%)", "Shown (%)"), start=1):
@@ -145,38 +143,6 @@ def curves_figure(
     return figure
 
 
-def _pattern(shape: str) -> dict[str, object]:
-    return {
-        "shape": shape,
-        "fillmode": "overlay",
-        "fgcolor": "rgba(255,255,255,0.75)",
-        "size": 6,
-        "solidity": 0.3,
-    }
-
-
 def _layout(height: int) -> go.Layout:
-    """Transparent, so that the page's light or dark surface shows; the style sheet colours texts and lines."""
-    return go.Layout(
-        template="none",
-        height=height,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": FONT_STACK, "size": 13, "color": "#71717a"},
-        margin={"l": 8, "r": 18, "t": 8, "b": 12, "autoexpand": True},
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "y": 1.02,
-            "yanchor": "bottom",
-            "itemclick": False,
-            "itemdoubleclick": False,
-        },
-        hoverlabel={"bgcolor": "#18181b", "bordercolor": "#3f3f46", "font": {"color": "#fafafa", "family": FONT_STACK}},
-        dragmode=False,
-        # Fixed axes: on a phone a swipe over the chart scrolls the page instead of zooming by accident.
-        xaxis={"fixedrange": True, "automargin": True},
-        yaxis={"fixedrange": True, "automargin": True},
-        modebar={"remove": ["zoom", "pan", "select", "lasso", "zoomin", "zoomout", "autoscale", "reset"]},
-        uirevision="constant",
-    )
+    buttons = ["zoom", "pan", "select", "lasso", "zoomin", "zoomout", "autoscale", "reset"]
+    return page_layout(height, margin_r=18, margin_b=12, modebar_remove=buttons)

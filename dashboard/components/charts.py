@@ -12,6 +12,8 @@ from fer_models.registry import ModelStyle as ModelStyle
 from fer_models.registry import model_styles as model_styles
 from fer_models.results import Prediction
 
+#: Colour of grid lines on the light and the dark surface.
+GRID: Final = "rgba(128,128,128,0.25)"
 #: How the label noise study's methods look. Its network is a MobileNetV2: EAC looks as that model does, plain training
 #: as no shipped model does.
 METHOD_STYLES: Final = {"plain": style_at(len(MODELS)), "eac": style_at(MODELS.index("eac_mobilenet_v2"))}
@@ -77,33 +79,33 @@ def expression_bars(
 
 def marker(style: ModelStyle) -> dict[str, Any]:
     """A model's bars as Plotly's marker: its colour under its pattern."""
-    return {
-        "color": style.colour,
-        "pattern": {
-            "shape": style.pattern,
-            "fillmode": "overlay",
-            "fgcolor": "rgba(255,255,255,0.75)",
-            "size": 6,
-            "solidity": 0.3,
-        },
-        "line": {"width": 0},
-    }
+    pattern = {"shape": style.pattern, "fillmode": "overlay", "fgcolor": "rgba(255,255,255,0.75)", "size": 6}
+    return {"color": style.colour, "pattern": pattern | {"solidity": 0.3}, "line": {"width": 0}}
 
 
 def base_layout(title: str) -> go.Layout:
-    """What all charts share. Transparent, so that the page's light or dark surface shows; the style sheet colours it.
+    """What charts of bars and lines over one axis share.
 
     Args:
         title: of the y axis.
     """
-    grid = "rgba(128,128,128,0.25)"
+    layout = page_layout(360, barmode="group", bargap=0.22, bargroupgap=0.06, hovermode="x unified", legend_y=1.04)
+    layout.xaxis.update(autotickangles=[0, 45, 90], ticks="", showgrid=False)
+    layout.yaxis.update(title={"text": title, "standoff": 8}, gridcolor=GRID, zerolinecolor=GRID)
+    return layout
+
+
+def page_layout(height: int, **changes: Any) -> go.Layout:
+    """What all charts share. Transparent, so that the page's light or dark surface shows; the style sheet colours it.
+
+    Args:
+        height: in px.
+        changes: as for `plotly.graph_objects.Layout`.
+    """
     font = {"family": FONT_STACK, "size": 13, "color": "#71717a"}
-    return go.Layout(
+    layout = go.Layout(
         template="none",
-        height=360,
-        barmode="group",
-        bargap=0.22,
-        bargroupgap=0.06,
+        height=height,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font=font,
@@ -111,22 +113,17 @@ def base_layout(title: str) -> go.Layout:
         legend={
             "orientation": "h",
             "x": 0,
-            "y": 1.04,
+            "y": 1.02,
             "yanchor": "bottom",
             "itemclick": False,
             "itemdoubleclick": False,
         },
-        hovermode="x unified",
         hoverlabel={"bgcolor": "#18181b", "bordercolor": "#3f3f46", "font": {"color": "#fafafa", "family": FONT_STACK}},
         dragmode=False,
         # Fixed axes: on a phone a swipe over the chart scrolls the page instead of zooming by accident.
-        xaxis={"fixedrange": True, "automargin": True, "autotickangles": [0, 45, 90], "ticks": "", "showgrid": False},
-        yaxis={
-            "title": {"text": title, "standoff": 8},
-            "fixedrange": True,
-            "automargin": True,
-            "gridcolor": grid,
-            "zerolinecolor": grid,
-        },
+        xaxis={"fixedrange": True, "automargin": True},
+        yaxis={"fixedrange": True, "automargin": True},
         uirevision="constant",
     )
+    layout.update(**changes)
+    return layout

@@ -5,14 +5,13 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from dashboard.components.charts import METHOD_STYLES, ModelStyle, base_layout, marker, model_styles
+from dashboard.components.charts import GRID, METHOD_STYLES, ModelStyle, base_layout, marker, model_styles
 from dashboard.leaderboard.board import Board
 from dashboard.leaderboard.published import NOISE, QUOTED, Quoted
 from fer_models.evaluation.records import FaceSetComparison, LatencyRecord, NoiseStudyRecord, RobustnessRecord
 from fer_models.models.ensemble import ENSEMBLE
 from fer_models.registry import style_at
 
-_GRID: Final = "rgba(128,128,128,0.25)"
 _QUOTED_COLOUR: Final = "#808080"
 _METHOD_TITLES: Final = {"plain": "Plain", "eac": "EAC"}
 _NOISE_DASHES: Final = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -311,7 +310,7 @@ def cost_figure(board: Board, face_set: FaceSetComparison) -> go.Figure | None:
             hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b> at %{x:.3g}<extra></extra>",
         )
     figure.update_layout(hovermode="closest")
-    figure.update_xaxes(title={"text": title, "standoff": 8}, type="log", showgrid=True, gridcolor=_GRID)
+    figure.update_xaxes(title={"text": title, "standoff": 8}, type="log", showgrid=True, gridcolor=GRID)
     figure.update_xaxes(tickvals=[base * 10.0**power for power in range(-4, 7) for base in (1, 2, 5)])
     figure.update_yaxes(title={"text": "Accuracy (%)", "standoff": 8}, range=_around(figure, "y"), tickvals=None)
     return figure
@@ -353,7 +352,7 @@ def _x_in_percent(figure: go.Figure, title: str, span: Sequence[float]) -> None:
         title={"text": title, "standoff": 8},
         range=span,
         showgrid=True,
-        gridcolor=_GRID,
+        gridcolor=GRID,
         zeroline=False,
     )
 

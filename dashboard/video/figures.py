@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
+from dashboard.components.charts import GRID, page_layout
 from dashboard.theme import FONT_STACK
 from dashboard.video.session import Timeline
 from fer_models.expressions import COLOURS
@@ -90,20 +91,8 @@ def timeline_figure(timeline: Timeline, face: int, end_s: float, titles: Mapping
 
 
 def _style(figure: go.Figure, height: int, rows: int, end_s: float) -> None:
-    grid = "rgba(128,128,128,0.25)"
-    figure.update_layout(
-        template="none",
-        height=height,
-        showlegend=False,
-        hovermode="x",
-        dragmode=False,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": FONT_STACK, "size": 13, "color": "#71717a"},
-        margin={"l": 8, "r": 12, "t": 26, "b": 8, "autoexpand": True},
-        hoverlabel={"bgcolor": "#18181b", "bordercolor": "#3f3f46", "font": {"color": "#fafafa", "family": FONT_STACK}},
-        uirevision="constant",
-    )
+    figure.update_layout(page_layout(height, showlegend=False, hovermode="x", margin_r=12, margin_t=26))
+    figure.update_layout(template="none")  # an empty template changes nothing when it is merged
     figure.update_annotations(x=0, xanchor="left", font={"size": 13, "family": FONT_STACK})
     ticks = _ticks(end_s)
     figure.update_xaxes(
@@ -112,7 +101,7 @@ def _style(figure: go.Figure, height: int, rows: int, end_s: float) -> None:
     )  # fmt: skip
     figure.update_xaxes(automargin=True, title={"text": "Time in the video", "standoff": 6}, row=rows, col=1)
     figure.update_yaxes(
-        range=[0, 100], tickvals=[0, 50, 100], fixedrange=True, automargin=True, gridcolor=grid, zeroline=False,
+        range=[0, 100], tickvals=[0, 50, 100], fixedrange=True, automargin=True, gridcolor=GRID, zeroline=False,
         ticks="",
     )  # fmt: skip
     figure.update_yaxes(range=[0, 1], showticklabels=False, showgrid=False, row=rows, col=1)
