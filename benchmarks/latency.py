@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from fer_models.analyzer import WEIGHTS, list_models
+from fer_models.analyzer import list_models
+from fer_models.cli.common import add_flags, use_threads, weights_folder
 from fer_models.evaluation.records import LatencyRecord, ModelLatency, package_versions
 from fer_models.evaluation.store import write_record
 from fer_models.evaluation.timing import BATCH, Progress, time_models
@@ -87,20 +88,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How long each model takes, and how much memory.")
     parser.add_argument("--repeats", type=int, default=100, help="rounds of one face alone (default: %(default)s)")
     parser.add_argument("--batches", type=int, default=20, help=f"rounds of {BATCH} faces (default: %(default)s)")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: all cores)")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder of cards and weights")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, ... (default: %(default)s)")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    add_flags(parser, "threads", "weights", "device", "json")
     parser.add_argument("--peak", metavar="NAME", help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    use_threads(args)
+    weights = weights_folder(args)
     if args.peak:
-        _tell_peak(args.peak, args.weights, args.device)
+        _tell_peak(args.peak, weights, args.device)
         return
     if min(args.repeats, args.batches) < 1:
         parser.error("--repeats and --batches must be at least 1")
-    record = measure(args.weights, args.device, args.repeats, args.batches)
+    record = measure(weights, args.device, args.repeats, args.batches)
     print(record.text(), end="")
     if args.json:
         write_record(record, args.json)

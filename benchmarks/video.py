@@ -19,6 +19,7 @@ import av
 import cv2
 import numpy as np
 
+from fer_models.cli.common import add_flags
 from fer_models.media.images import read_image
 
 _SIZE: Final = (1280, 720)
@@ -60,9 +61,8 @@ def main() -> None:
     """Make, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", nargs="+", type=float, default=[1, 3], help="lengths, up to 10 (default: 1 3)")
-    parser.add_argument("--rate", type=float, default=5, help="frames a second to analyse (default: 5)")
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--rate", type=float, default=5, help="analysed frames per second (default: 5)")
+    add_flags(parser, "device", "json")
     parser.add_argument("--clip", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.clip:

@@ -13,8 +13,9 @@ from dashboard.leaderboard.board import LABEL_SETS, Board, read_board
 from dashboard.leaderboard.sections import INTRO, SECTIONS, TITLE, Section
 from dashboard.theme import CSS, FONT_STACK
 from fer_models import __version__
-from fer_models.analyzer import WEIGHTS
+from fer_models.cli.common import add_flags, weights_folder
 from fer_models.errors import FerError
+from fer_models.media.files import open_text
 
 _PAGE_CSS: Final = f"""
 body {{ margin: 0; background: #fafafa; font-family: {FONT_STACK}; }}
@@ -43,7 +44,7 @@ for (const data of document.querySelectorAll('script[data-figure]')) {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of the command."""
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.html", help="the file to write")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder of cards and weights")
+    add_flags(parser, "weights")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,13 +53,12 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         FerError: there are no cards, or the file cannot be written.
     """
-    board = read_board(args.weights)
+    weights = weights_folder(args)
+    board = read_board(weights)
     if not board.cards:
-        raise FerError(f"There are no model cards in {args.weights}. Name another folder with --weights.")
-    try:
-        args.out.write_text(report(board), encoding="utf-8")
-    except OSError as error:
-        raise FerError(f"Cannot write {args.out}: {error.strerror}.") from error
+        raise FerError(f"There are no model cards in {weights}. Name another folder with --weights.")
+    with open_text(args.out) as file:
+        file.write(report(board))
     print(f"wrote {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")
     return 0
 
