@@ -1,4 +1,4 @@
-"""How long models take, measured fairly: warmed up, one after the other in changing order, many times."""
+"""How long models take: measured after a warm-up, many times, one model after the other in an order that changes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Predictor(Protocol):
         ...
 
     def predict(self, crops: Sequence[NDArray[np.uint8]]) -> list[Prediction]:
-        """One prediction a crop, each with its share of the pass's time."""
+        """One prediction per crop, with its share of the pass's time."""
         ...
 
 
@@ -36,7 +36,7 @@ class Timing:
     Attributes:
         p50_ms: median of one face alone.
         p95_ms: 95 % of the times of one face alone are below.
-        throughput: faces a second in batches of `BATCH`, median.
+        throughput: faces per second in batches of `BATCH`, median.
     """
 
     p50_ms: float
@@ -60,9 +60,9 @@ class Progress:
 def time_models(
     models: Sequence[Predictor], *, repeats: int, batches: int, batch: int = BATCH, seed: int = 0
 ) -> Iterator[Progress]:
-    """Time models side by side; a generator, so that it can be watched and stopped.
+    """Time models side by side; a generator, so that its progress can be shown and it can be stopped.
 
-    In every round each model is timed once, in an order drawn anew: what else the machine does meets all alike.
+    In every round each model is timed once, in a new random order, so that other load on the machine affects all alike.
 
     Args:
         models: at least one.
@@ -79,7 +79,7 @@ def time_models(
     alone: dict[str, list[float]] = {model.name: [] for model in models}
     together: dict[str, list[float]] = {model.name: [] for model in models}
     rounds = [(faces[:1], alone, repeats), (faces, together, batches)]
-    total, done = sum(each[2] for each in rounds) + 2 * _WARM_UP, 0
+    total, done = repeats + batches + 2 * _WARM_UP, 0
     for crops, times, count in rounds:
         for number in range(_WARM_UP + count):
             for index in generator.permutation(len(models)):

@@ -71,8 +71,8 @@ def test_models_can_be_measured_into_one_file_one_after_the_other(weights_dir: P
         expected = measure(predictions.targets, predictions.probabilities(name))
         assert document["models"][name]["accuracy"] == expected.accuracy
         before = measure(predictions.targets, predictions.probabilities(name, calibrated=False))
-        told = document["models"][name]["before_temperature"]["negative_log_likelihood"]
-        assert told == before.negative_log_likelihood != expected.negative_log_likelihood
+        likelihood = document["models"][name]["before_temperature"]["negative_log_likelihood"]
+        assert likelihood == before.negative_log_likelihood != expected.negative_log_likelihood
 
 
 def test_figures_go_onto_the_cards(weights_dir: Path, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_predictions_are_joined_by_name_and_cut_outs_taken_whole(analyzer: Analy
                 assert value == pytest.approx(prediction.probability(label), abs=1e-5)
 
 
-def test_photos_count_their_largest_face_and_missed_ones_are_told(analyzer: Analyzer) -> None:
+def test_photos_count_their_largest_face_and_missed_ones_are_counted(analyzer: Analyzer) -> None:
     generator = np.random.default_rng(2)
     photos = [generator.integers(0, 256, shape, np.uint8) for shape in ((120, 210, 3), (90, 60, 3))]
     data = FaceData("folder", "test", photos, np.zeros(2, np.int64), np.arange(2))

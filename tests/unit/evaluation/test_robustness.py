@@ -62,9 +62,10 @@ def test_the_command(weights_dir: Path, tmp_path: Path, capsys: pytest.CaptureFi
     for curves in document["corrupted"].values():
         assert set(curves) == {"vgg16", "resnet50", "ensemble"}
         assert all(len(curve) == 5 and all(0 <= value <= 1 for value in curve) for curve in curves.values())
-    for name, told in document["mean"].items():
+    for name, interval in document["mean"].items():
         values = [value for curves in document["corrupted"].values() for value in curves[name]]
-        assert told["value"] == pytest.approx(np.mean(values)) and told["low"] <= told["value"] <= told["high"]
+        assert interval["value"] == pytest.approx(np.mean(values))
+        assert interval["low"] <= interval["value"] <= interval["high"]
     singles = {name: document["mean"][name]["value"] for name in ("vgg16", "resnet50")}
     ((worse, behind),) = document["behind"].items()
     assert behind["value"] == pytest.approx(max(singles.values()) - singles[worse])

@@ -41,12 +41,12 @@ def test_times_by_hand() -> None:
     assert last.timings == {name: Timing(p50_ms=13, p95_ms=22, throughput=250) for name in "ab"}
     assert models[0].sizes == [1] * 23 + [16] * 5
     rounds = [calls[start : start + 2] for start in range(0, len(calls), 2)]
-    assert all(sorted(each) == ["a", "b"] for each in rounds)
+    assert all(sorted(order) == ["a", "b"] for order in rounds)
     assert ["a", "b"] in rounds and ["b", "a"] in rounds
 
 
 def test_progress_grows_and_can_be_stopped() -> None:
-    shares = [each.share for each in time_models([Clock("a", [])], repeats=3, batches=1)]
+    shares = [progress.share for progress in time_models([Clock("a", [])], repeats=3, batches=1)]
     assert shares == sorted(shares) and shares[-1] == 1.0 and len(set(shares)) == len(shares) == 8
     model = Clock("a", [])
     measuring = time_models([model], repeats=100, batches=1)
@@ -72,8 +72,8 @@ def test_the_benchmark_writes_what_it_measured(
     document = json.loads(file.read_text())
     assert document["device"] == "cpu" and document["repeats"] == 2
     assert sorted(asked) == sorted([*document["models"], "nothing"])
-    for each in document["models"].values():
-        assert 0 < each["p50_ms"] <= each["p95_ms"] and each["throughput"] > 0 and len(each["sha256"]) == 64
+    for times in document["models"].values():
+        assert 0 < times["p50_ms"] <= times["p95_ms"] and times["throughput"] > 0 and len(times["sha256"]) == 64
     assert "p50_ms" in capsys.readouterr().out
 
 
