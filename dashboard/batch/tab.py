@@ -1,6 +1,5 @@
 """The Batch tab: many pictures or a zip in, one table of all faces out, and where the models differ most."""
 
-import logging
 import os
 import shutil
 import tempfile
@@ -11,7 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import gradio as gr
 
-from dashboard.batch import view as batch_markup
+from dashboard.batch import view
 from dashboard.batch.figures import distribution_figure
 from dashboard.batch.session import (
     ALL,
@@ -26,19 +25,19 @@ from dashboard.batch.session import (
     read_batch,
     shown_table,
 )
-from dashboard.components import face_view as markup
+from dashboard.components.display import model_display
 from dashboard.components.events import CHANGED
+from dashboard.components.failures import as_message
+from dashboard.components.templates import busy, macro, message
 from dashboard.components.uploads import SESSION_FOLDER_PREFIX, uploaded_path
 from fer_models.analyzer import Analyzer
 from fer_models.batch.labels import labels_from_folders, read_labels
 from fer_models.batch.table import table_columns, to_frame, write_table
-from fer_models.errors import BatchError, FerError
+from fer_models.errors import BatchError
 from fer_models.expressions import in_display_order
 from fer_models.media.sources import Pictures, list_files, open_pictures
 
-_log = logging.getLogger(__name__)
-
-_UNEXPECTED: Final = "Something went wrong while reading this batch. Try again, or try fewer pictures."
+_UNEXPECTED: Final = "Something went wrong while analysing this batch. Try again, or try fewer pictures."
 _FORGOTTEN: Final = "This batch was forgotten after an hour without a change. Read it again."
 #: Seconds after which an idle session's results are forgotten.
 _FORGET: Final = 3600
@@ -58,14 +57,14 @@ class BatchTab:
     def __init__(self, analyzer: Analyzer, uploads: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer, self.uploads = analyzer, uploads
-        self.display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
+        self.display = model_display({name: model.card for name, model in analyzer.classifiers.items()})
         self._lay_out()
         self._connect()
 
     def _lay_out(self) -> None:
         self.notice = gr.HTML(visible=False, elem_id="batch-notice")
         with gr.Column(elem_id="batch-start") as self.start:
-            gr.HTML(batch_markup.INTRODUCTION)
+            gr.HTML(view.introduction())
             self.files = gr.File(
                 file_count="multiple",
                 label="Pictures, or one zip of them",
@@ -82,7 +81,7 @@ class BatchTab:
                 self.whole = gr.Checkbox(
                     label="Read a picture in which no face is found as one face", elem_id="batch-whole"
                 )
-                gr.HTML(batch_markup.LABELS_HINT)
+                gr.HTML(view.labels_hint())
                 self.labels = gr.File(label="Labels (a CSV)", height=120, elem_id="batch-labels")
             with gr.Row(elem_classes="fer-actions"):
                 self.read = gr.Button("Read the pictures", variant="primary", elem_id="batch-read")
@@ -96,29 +95,29 @@ class BatchTab:
     def _lay_out_results(self) -> None:
         with gr.Column(elem_classes="fer-panel"):
             self.summary = gr.HTML(elem_id="batch-summary")
-            gr.HTML('<p class="fer-hint">Download every row with every probability:</p>')
+            gr.HTML(macro("heading", "", "Download every row with every probability:"))
             with gr.Row(elem_classes="fer-actions"):
                 self.downloads = {kind: gr.Button(kind, elem_id=f"batch-{kind.lower()}") for kind in _DOWNLOADS}
                 self.file = gr.DownloadButton(visible="hidden", elem_id="batch-file")
         with gr.Column(elem_classes="fer-panel"):
-            gr.HTML('<h2 class="fer-title">What each model says how often</h2>')
+            gr.HTML(macro("heading", "How often each model predicts what"))
             self.key = gr.HTML()
             self.chart = gr.Plot(show_label=False, container=False, elem_classes="fer-chart", elem_id="batch-chart")
         with gr.Column(visible=False, elem_classes="fer-panel", elem_id="batch-figures") as self.labelled:
-            gr.HTML('<h2 class="fer-title">Against the labels</h2>')
+            gr.HTML(macro("heading", "Against the labels"))
             self.figures = gr.HTML()
-            gr.HTML('<h2 class="fer-title">Labels that are likely wrong</h2>')
+            gr.HTML(macro("heading", "Labels that are likely wrong"))
             self.wrong = gr.HTML(elem_id="batch-wrong")
         with gr.Column(elem_classes="fer-panel"):
-            gr.HTML(
-                '<h2 class="fer-title">Every face</h2>'
-                '<p class="fer-hint">The ⋮ in a heading sorts by its column. The faces below follow the filters.</p>'
-            )
+            hint = "The ⋮ in a heading sorts by its column. The faces below follow the filters."
+            gr.HTML(macro("heading", "Every face", hint))
             with gr.Row():
                 self.text = gr.Textbox(
                     label="Find", placeholder="Part of a file name, label or note", elem_id="batch-text"
                 )
-                self.expression = gr.Dropdown([("Any", ALL)], value=ALL, label="Some model says", elem_id="batch-says")
+                self.expression = gr.Dropdown(
+                    [("Any", ALL)], value=ALL, label="Some model predicts", elem_id="batch-says"
+                )
             self.show = gr.Radio(
                 [("All", ALL), ("Faces the models differ on", DIFFER), ("Files without a result", NO_RESULT)],
                 value=ALL,
@@ -133,7 +132,7 @@ class BatchTab:
                 buttons=[],
                 elem_id="batch-table",
             )
-            gr.HTML('<h2 class="fer-title">Where the models differ most</h2>')
+            gr.HTML(macro("heading", "Where the models differ most"))
             self.gallery = gr.HTML(elem_id="batch-gallery")
 
     def _connect(self) -> None:
@@ -174,7 +173,7 @@ class BatchTab:
             keep: leave the chosen files where they are, so that only what is wrong needs a change.
         """
         return {
-            self.notice: gr.update(value=markup.message(text), visible=bool(text)),
+            self.notice: gr.update(value=message(text), visible=bool(text)),
             self.start: gr.update(visible=True),
             **{part: gr.update(visible=False) for part in (self.stop, self.clear, self.results, self.labelled)},
             **{part: "" for part in (self.summary, self.key, self.figures, self.wrong, self.gallery)},
@@ -185,7 +184,7 @@ class BatchTab:
     def waiting(self) -> Updates:
         """The pictures are about to be read, or wait for a free place; nothing of an earlier batch is left."""
         return {
-            self.notice: gr.update(value=batch_markup.waiting(), visible=True),
+            self.notice: gr.update(value=busy("Getting the pictures ready …"), visible=True),
             self.start: gr.update(visible=False),
             self.stop: gr.update(visible=True),
             self.analyzed: None,
@@ -193,7 +192,7 @@ class BatchTab:
 
     def progress(self, analyzed: AnalyzedBatch) -> Updates:
         """Some pictures are read."""
-        return {self.notice: gr.update(value=batch_markup.progress(analyzed)), self.analyzed: analyzed}
+        return {self.notice: gr.update(value=view.progress(analyzed)), self.analyzed: analyzed}
 
     def finished(self, analyzed: AnalyzedBatch | None) -> Updates:
         """All pictures are read, or reading was stopped."""
@@ -209,12 +208,12 @@ class BatchTab:
             self.stop: gr.update(visible=False),
             self.clear: gr.update(visible=True),
             self.results: gr.update(visible=True),
-            self.summary: batch_markup.summary(analyzed),
-            self.key: batch_markup.key(models, self.display),
+            self.summary: view.summary(analyzed),
+            self.key: macro("key", [(self.display.styles[name], self.display.cards[name].title) for name in models]),
             self.chart: distribution_figure(analyzed.rows, models, self.display.titles, self.display.styles),
             self.labelled: gr.update(visible=bool(analyzed.labelled)),
-            self.figures: batch_markup.metrics(analyzed, figures, self.display) if analyzed.labelled else "",
-            self.wrong: batch_markup.likely_wrong(analyzed, self.display) if analyzed.labelled else "",
+            self.figures: view.metrics(analyzed, figures, self.display) if analyzed.labelled else "",
+            self.wrong: view.likely_wrong(analyzed) if analyzed.labelled else "",
             self.text: "",
             self.show: ALL,
             self.expression: gr.update(
@@ -249,11 +248,8 @@ class BatchTab:
                     for last in readings:
                         yield self.progress(last)
             yield self.finished(last)
-        except FerError as error:
-            yield self.idle(str(error), keep=True)
-        except Exception:  # whatever it is, the user gets words and not a stack trace
-            _log.exception("reading a batch failed")
-            yield self.idle(_UNEXPECTED, keep=True)
+        except Exception as error:
+            yield self.idle(as_message(error, _UNEXPECTED), keep=True)
 
     @contextmanager
     def _pictures(self, payload: Sequence[Payload]) -> Iterator[Pictures]:
@@ -295,7 +291,7 @@ class BatchTab:
     def filtered(self, analyzed: AnalyzedBatch | None, text: str, show: str, expression: str) -> tuple[Any, str]:
         """The table and the gallery of the rows that pass the filters."""
         if analyzed is None:
-            return gr.update(), markup.message(_FORGOTTEN)
+            return gr.update(), message(_FORGOTTEN)
         indices = chosen_rows(analyzed, text, show, expression)
         headings, cells = shown_table(analyzed, indices, self.display.titles)
         table = gr.update(
@@ -303,7 +299,7 @@ class BatchTab:
             datatype=["number" if name in {"Face", "Agreement", "Disagreement"} else "str" for name in headings],
             column_widths=[_width(name) for name in headings],
         )
-        return table, batch_markup.gallery(analyzed, indices, self.display)
+        return table, view.gallery(analyzed, indices, self.display)
 
     def _download(self, kind: str) -> Any:
         """The callback that writes one kind of file into the page's cache, from where it goes after minutes."""

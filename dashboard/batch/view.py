@@ -1,51 +1,110 @@
-"""A batch as HTML: every text is escaped, pictures are data URIs. No Gradio here."""
+"""A batch as view models and HTML. No Gradio here."""
 
 import base64
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass
 from typing import Final
 
+from markupsafe import Markup
+
 from dashboard.batch.session import MAX_BYTES, MAX_FACES, MAX_PICTURES, AnalyzedBatch, most_different
-from dashboard.components.face_view import ModelDisplay, swatch
+from dashboard.components.charts import ModelStyle
+from dashboard.components.display import ModelDisplay
+from dashboard.components.templates import render
 from fer_models.batch.labels import SURE
 from fer_models.batch.table import column
 from fer_models.formatting import percent, percent_of
 from fer_models.metrics import ClassificationMetrics
 
-#: Faces in a gallery at most: the page stays quick.
+#: A gallery has at most this many faces: the page stays quick.
 MAX_CARDS: Final = 24
 
-INTRODUCTION: Final = (
-    '<p class="fer-hint">Read a whole folder of pictures: one table for all faces, and the faces on which the models '
-    f"differ most. At most {MAX_PICTURES} pictures, 64&nbsp;MB a file and {MAX_BYTES // 10**6}&nbsp;MB together, and "
-    f"{MAX_FACES:,} faces. For more: <code>python -m fer_models batch FOLDER --out TABLE.csv</code></p>"
-)
-LABELS_HINT: Final = (
-    '<p class="fer-hint">If you know the right expressions, the models are measured against them. Either pack folders '
-    "called like the expressions (happy, sad, …) into the zip, or add a CSV with the columns file and label.</p>"
-)
+
+@dataclass(frozen=True)
+class Answer:
+    """One model's answer about a face; confidence in [0, 1]."""
+
+    style: ModelStyle
+    label: str
+    confidence: float
 
 
-def waiting() -> str:
-    """The batch is about to begin."""
-    return '<div class="fer-busy" role="status">Getting the pictures ready …</div>'
+@dataclass(frozen=True)
+class FaceCard:
+    """A face in a gallery.
+
+    Attributes:
+        file: its file with its folders.
+        thumbnail: a JPEG data URI.
+        description: what the thumbnail shows.
+        lines: what is said about the face.
+        answers: of every model.
+        row: of the table; None where the gallery does not follow the table.
+    """
+
+    file: str
+    thumbnail: str
+    description: str
+    lines: tuple[str, ...]
+    answers: tuple[Answer, ...] = ()
+    row: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folders."""
+        return self.file.rsplit("/", 1)[-1]
 
 
-def progress(analyzed: AnalyzedBatch) -> str:
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a confusion matrix; shade: the share of its row, in percent of the strongest colour."""
+
+    count: int
+    right: bool
+    shade: str
+    description: str
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """The faces with one label."""
+
+    label: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class ModelMetrics:
+    """How one model does against the labels, as the page words it."""
+
+    style: ModelStyle
+    title: str
+    accuracy: str
+    macro_f1: str
+    recalls: tuple[str, ...]
+    labels: tuple[str, ...]
+    matrix: tuple[MatrixRow, ...]
+
+
+def introduction() -> Markup:
+    """What the tab is for and its limits."""
+    return render("batch/introduction.html", pictures=MAX_PICTURES, megabytes=MAX_BYTES // 10**6, faces=MAX_FACES)
+
+
+def labels_hint() -> Markup:
+    """How labels can be given."""
+    return render("batch/labels_hint.html")
+
+
+def progress(analyzed: AnalyzedBatch) -> Markup:
     """How far the batch is: counts, a bar and the time that is left."""
-    share = 100 * analyzed.done / max(analyzed.total, 1)
     left = "" if analyzed.seconds_left is None else f", {_duration(analyzed.seconds_left)} left"
     text = f"{analyzed.done} of {analyzed.total} pictures, {_plural(analyzed.faces, 'face')}{left}"
-    return (
-        f'<div class="fer-panel fer-progress"><p role="status">{escape(text)}</p>'
-        '<div class="fer-bar" role="progressbar" '
-        f'aria-label="Pictures read" aria-valuemin="0" aria-valuemax="{analyzed.total}" '
-        f'aria-valuenow="{analyzed.done}">'
-        f'<i style="width:{share:.1f}%;background:var(--fer-accent)"></i></div></div>'
-    )
+    percentage = 100 * analyzed.done / max(analyzed.total, 1)
+    return render("batch/progress.html", text=text, total=analyzed.total, done=analyzed.done, percent=percentage)
 
 
-def summary(analyzed: AnalyzedBatch) -> str:
+def summary(analyzed: AnalyzedBatch) -> Markup:
     """What came of the batch, in a sentence or two."""
     without = sum(row.get("face") is None for row in analyzed.rows) - analyzed.failed
     faces = [row for row in analyzed.rows if row.get("face") is not None]
@@ -55,143 +114,126 @@ def summary(analyzed: AnalyzedBatch) -> str:
         parts.append(f"no face in {without}")
     if analyzed.failed:
         parts.append(f"{analyzed.failed} could not be read")
-    said = ""
+    text = ", ".join(parts) + "."
     if faces and len(analyzed.models) > 1:
-        said = f" All models agree on {alike} of {_plural(len(faces), 'face')} ({percent_of(alike / len(faces))})."
-    notes = ""
+        text += f" All models agree on {alike} of {_plural(len(faces), 'face')} ({percent_of(alike / len(faces))})."
+    notes = []
     if analyzed.cut:
-        notes = f" Reading ended at {MAX_FACES:,} faces: {analyzed.done} of {analyzed.total} pictures are read."
+        notes.append(f"Analysis ended at {MAX_FACES:,} faces, after {analyzed.done} of {analyzed.total} pictures.")
     elif analyzed.done < analyzed.total:
-        notes = f" Stopped: {analyzed.done} of {analyzed.total} pictures are read."
+        notes.append(f"Stopped after {analyzed.done} of {analyzed.total} pictures.")
     if analyzed.left_out:
-        notes += f" {_plural(analyzed.left_out, 'other file')} in the zip left out."
-    text = ", ".join(parts) + "." + said
-    note = f'<p class="fer-hint">{escape(notes.strip())}</p>' if notes else ""
-    return f'<p class="fer-lead">{escape(text)}</p>{note}'
+        notes.append(f"{_plural(analyzed.left_out, 'other file')} in the zip left out.")
+    return render("batch/summary.html", text=text, note=" ".join(notes))
 
 
-def key(models: Sequence[str], display: ModelDisplay) -> str:
-    """The chart's key."""
-    items = "".join(f"<li>{swatch(display.styles[name])}{escape(display.cards[name].title)}</li>" for name in models)
-    return f'<ul class="fer-key">{items}</ul>'
-
-
-def gallery(analyzed: AnalyzedBatch, indices: Sequence[int], display: ModelDisplay) -> str:
-    """The faces among these rows, the one on which the models differ most first, each with every model's answer."""
+def gallery(analyzed: AnalyzedBatch, indices: Sequence[int], display: ModelDisplay) -> Markup:
+    """The faces among these rows with every model's answer, those on which the models differ most first."""
     faces = most_different(analyzed, indices)
+    hint = f"{_plural(len(faces), 'face')}, the largest disagreement first."
     if not faces:
-        return '<p class="fer-hint">No face to show.</p>'
-    cards = "".join(_card(analyzed, index, display) for index in faces[:MAX_CARDS])
-    count = (
-        f"The {MAX_CARDS} of {len(faces)} faces with the largest disagreement."
-        if len(faces) > MAX_CARDS
-        else f"{_plural(len(faces), 'face')}, the largest disagreement first."
-    )
-    return f'<p class="fer-hint">{count}</p><div class="fer-faces">{cards}</div>'
+        hint = "No face to show."
+    elif len(faces) > MAX_CARDS:
+        hint = f"The {MAX_CARDS} of {len(faces)} faces with the largest disagreement."
+    cards = [face_card(analyzed, index, display) for index in faces[:MAX_CARDS]]
+    return render("batch/faces.html", hint=hint, faces=cards)
 
 
-def likely_wrong(analyzed: AnalyzedBatch, display: ModelDisplay) -> str:
+def likely_wrong(analyzed: AnalyzedBatch) -> Markup:
     """The labels that all models contradict, with the faces."""
     rule = f"all models give the same other answer, with a mean confidence of {percent(SURE)} or more"
-    places = {str(row["file"]): index for index, row in enumerate(analyzed.rows) if row.get("face") == 1}
     wrong = analyzed.wrong
     if not wrong:
-        return f'<p class="fer-hint">None: there is no labelled face on which {rule}.</p>'
-    cards = "".join(
-        f'<figure class="fer-face">{_image(analyzed, places[item.file])}<figcaption>{_name(item.file)}'
-        f"<span>Labelled {escape(item.given)}</span><span>All models: {escape(item.answer)} "
-        f"({percent(item.confidence)})</span></figcaption></figure>"
+        return render("batch/faces.html", hint=f"None: there is no labelled face on which {rule}.", faces=())
+    places = {str(row["file"]): index for index, row in enumerate(analyzed.rows) if row.get("face") == 1}
+    cards = [
+        FaceCard(
+            item.file,
+            _thumbnail(analyzed, places[item.file]),
+            _description(analyzed, places[item.file]),
+            (f"Labelled {item.given}", f"All models: {item.answer} ({percent(item.confidence)})"),
+        )
         for item in wrong[:MAX_CARDS]
-    )
-    more = f" The surest {MAX_CARDS} are shown; the downloads have all." if len(wrong) > MAX_CARDS else ""
-    text = f"{_plural(len(wrong), 'label')}: {rule}. Models err alike, too, so look before you change a label.{more}"
-    return f'<p class="fer-hint">{escape(text)}</p><div class="fer-faces">{cards}</div>'
+    ]
+    more = f" The {MAX_CARDS} most confident are shown; the downloads have all." if len(wrong) > MAX_CARDS else ""
+    hint = f"{_plural(len(wrong), 'label')}: {rule}. Models err alike, too, so look before you change a label.{more}"
+    return render("batch/faces.html", hint=hint, faces=cards)
 
 
-def metrics(analyzed: AnalyzedBatch, figures: Mapping[str, ClassificationMetrics], display: ModelDisplay) -> str:
+def metrics(analyzed: AnalyzedBatch, figures: Mapping[str, ClassificationMetrics], display: ModelDisplay) -> Markup:
     """Accuracy, macro-F1 and recalls of every model, and its confusion matrix."""
     if not figures:
-        return '<p class="fer-hint">None of the labelled pictures has a face that was read.</p>'
-    names = next(iter(figures.values())).recall
-    head = "".join(f'<th scope="col">{escape(name.capitalize())}</th>' for name in names)
-    body = "".join(
-        f'<tr><th scope="row">{swatch(display.styles[model])}{escape(display.cards[model].title)}</th>'
-        f"<td><b>{item.accuracy:.1%}</b></td><td>{item.macro_f1:.2f}</td>"
-        + "".join(f"<td>{_share(item.recall.get(name))}</td>" for name in names)
-        + "</tr>"
-        for model, item in figures.items()
-    )
-    count = next(iter(figures.values())).count
-    missed = (
-        f" {analyzed.labelled - count} labelled files have no face that was read." if analyzed.labelled > count else ""
-    )
-    return (
-        f'<p class="fer-hint">Measured on {_plural(count, "labelled face")}: in each labelled picture, the largest.'
-        f"{missed} Under an expression stands its recall: the share of its faces that the model finds.</p>"
-        '<div class="fer-scroll" tabindex="0" role="region" aria-label="Accuracy by model">'
-        '<table class="fer-table"><thead><tr><th scope="col">Model</th><th scope="col">Accuracy</th>'
-        f'<th scope="col">Macro-F1</th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        f'<div class="fer-matrices">{"".join(_matrix(model, item, display) for model, item in figures.items())}</div>'
-    )
+        return render("batch/faces.html", hint="None of the labelled pictures has a face that was analysed.", faces=())
+    first = next(iter(figures.values()))
+    missed = analyzed.labelled - first.count
+    hint = f"Measured on {_plural(first.count, 'labelled face')}: in each labelled picture, the largest."
+    if missed > 0:
+        hint += f" {missed} labelled files have no face that was analysed."
+    hint += " Below an expression stands its recall: the share of its faces that the model recognises."
+    models = [model_metrics(name, item, tuple(first.recall), display) for name, item in figures.items()]
+    return render("batch/metrics.html", hint=hint, expressions=tuple(first.recall), models=models)
 
 
-def _matrix(model: str, item: ClassificationMetrics, display: ModelDisplay) -> str:
-    head = "".join(
-        f'<th scope="col"><abbr title="{escape(name)}">{escape(name[:3].capitalize())}</abbr></th>'
-        for name in item.labels
-    )
-    body = "".join(
-        f'<tr><th scope="row">{escape(name.capitalize())}</th>{_cells(counts, place, name, item.labels)}</tr>'
-        for place, (name, counts) in enumerate(zip(item.labels, item.confusion, strict=True))
-    )
-    title = escape(display.cards[model].title)
-    return (
-        f'<div class="fer-matrix"><h3>{swatch(display.styles[model])}{title}</h3>'
-        f'<table aria-label="Confusion matrix of {title}"><thead><tr><td>Label</td>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
-def _cells(counts: Sequence[int], place: int, name: str, labels: Sequence[str]) -> str:
-    """A row of the matrix: the more of the label's faces a cell has, the stronger its colour."""
-    total = max(sum(counts), 1)
-    return "".join(
-        f'<td{" data-right" if at == place else ""} style="--share:{45 * count / total:.0f}%" '
-        f'title="{count} of {sum(counts)} labelled {escape(name)}, read as {escape(labels[at])}">{count or ""}</td>'
-        for at, count in enumerate(counts)
-    )
-
-
-def _card(analyzed: AnalyzedBatch, index: int, display: ModelDisplay) -> str:
+def face_card(analyzed: AnalyzedBatch, index: int, display: ModelDisplay) -> FaceCard:
+    """One row of the table as a card of the gallery."""
     row = analyzed.rows[index]
-    answers = "".join(
-        f"<li>{swatch(display.styles[model])}<span>{escape(str(row[column(model, 'label')]).capitalize())}</span>"
-        f"<em>{percent(float(row[column(model, 'confidence')] or 0))}</em></li>"
-        for model in analyzed.models
+    lines = [f"Face {row['face']}", f"Disagreement {float(row['disagreement'] or 0):.2f}"]
+    if row.get("label"):
+        lines.append(f"Labelled {row['label']}")
+    answers = tuple(
+        Answer(display.styles[name], str(row[column(name, "label")]), float(row[column(name, "confidence")] or 0))
+        for name in analyzed.models
     )
-    label = f"<span>Labelled {escape(str(row['label']))}</span>" if row.get("label") else ""
-    return (
-        f'<figure class="fer-face" data-row="{index}">{_image(analyzed, index)}<figcaption>'
-        f"{_name(str(row['file']))}<span>Face {row['face']}</span>"
-        f"<span>Disagreement {float(row['disagreement'] or 0):.2f}</span>{label}"
-        f"<ul>{answers}</ul></figcaption></figure>"
+    thumbnail, description = _thumbnail(analyzed, index), _description(analyzed, index)
+    return FaceCard(str(row["file"]), thumbnail, description, tuple(lines), answers, index)
+
+
+def model_metrics(
+    name: str, figures: ClassificationMetrics, expressions: Sequence[str], display: ModelDisplay
+) -> ModelMetrics:
+    """One model's metrics as the page words them.
+
+    Args:
+        name: of the model.
+        figures: what was measured.
+        expressions: whose recalls are shown, in this order.
+        display: titles and styles.
+    """
+    recalls = (figures.recall.get(expression) for expression in expressions)
+    return ModelMetrics(
+        style=display.styles[name],
+        title=display.cards[name].title,
+        accuracy=f"{figures.accuracy:.1%}",
+        macro_f1=f"{figures.macro_f1:.2f}",
+        recalls=tuple("–" if recall is None else f"{recall:.0%}" for recall in recalls),
+        labels=tuple(figures.labels),
+        matrix=tuple(
+            MatrixRow(label, _cells(counts, label, figures.labels))
+            for label, counts in zip(figures.labels, figures.confusion, strict=True)
+        ),
     )
 
 
-def _name(file: str) -> str:
-    """A file's name without its folders, which are in the tooltip."""
-    return f'<b title="{escape(file)}">{escape(file.rsplit("/", 1)[-1])}</b>'
+def _cells(counts: Sequence[int], label: str, labels: Sequence[str]) -> tuple[Cell, ...]:
+    total = sum(counts)
+    return tuple(
+        Cell(
+            count,
+            answer == label,
+            f"{45 * count / max(total, 1):.0f}",
+            f"{count} of {total} labelled {label}, classified as {answer}",
+        )
+        for answer, count in zip(labels, counts, strict=True)
+    )
 
 
-def _image(analyzed: AnalyzedBatch, index: int) -> str:
+def _thumbnail(analyzed: AnalyzedBatch, index: int) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(analyzed.thumbs[index] or b"").decode("ascii")
+
+
+def _description(analyzed: AnalyzedBatch, index: int) -> str:
     row = analyzed.rows[index]
-    code = base64.b64encode(analyzed.thumbs[index] or b"").decode("ascii")
-    alt = escape(f"Face {row['face']} of {row['file']}")
-    return f'<img src="data:image/jpeg;base64,{code}" width="96" height="96" alt="{alt}">'
-
-
-def _share(share: float | None) -> str:
-    return "–" if share is None else f"{share:.0%}"
+    return f"Face {row['face']} of {row['file']}"
 
 
 def _plural(count: int, word: str) -> str:

@@ -37,7 +37,7 @@ def agreement(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def timeline_figure(timeline: Timeline, face: int, end_s: float, titles: Mapping[str, str]) -> go.Figure:
-    """One face over time: a row a model with its probabilities stacked to 100 %, and a strip of their agreement.
+    """One face over time: one row per model with its probabilities stacked to 100 %, and a strip of their agreement.
 
     Where the face was not seen there is nothing. Each analysed frame holds until the next one.
 

@@ -1,6 +1,5 @@
-"""The Video tab: a video in, every face in it read by every model over time."""
+"""The Video tab: a video in, every face in it analysed by every model over time."""
 
-import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -9,10 +8,12 @@ from typing import Any, Final, TypeAlias
 
 import gradio as gr
 
-from dashboard.components import face_view as markup
+from dashboard.components.display import model_display
 from dashboard.components.events import CHANGED, CLICKED
+from dashboard.components.failures import as_message, shown_as
+from dashboard.components.templates import macro, message
 from dashboard.components.uploads import uploaded_path
-from dashboard.video import view as video_markup
+from dashboard.video import view
 from dashboard.video.figures import timeline_figure
 from dashboard.video.session import LIMITS, SLACK_S, Timeline, VideoSession
 from fer_models.analyzer import Analyzer
@@ -20,13 +21,11 @@ from fer_models.errors import FerError
 from fer_models.media.video_reader import frame_at
 from fer_models.video.run import VIDEO, VideoRun, run_video
 
-_log = logging.getLogger(__name__)
-
-_UNEXPECTED: Final = "Something went wrong while reading this video. Try again, or try another video."
+_UNEXPECTED: Final = "Something went wrong while analysing this video. Try again, or try another video."
 #: Seconds after which an idle session's video and results are deleted.
 _FORGET: Final = 3600
 _FORGOTTEN: Final = "This video was forgotten after an hour without a change. Try it again."
-#: Videos read at the same time; each model still works on one batch at a time.
+#: Videos analysed at the same time; each model still works on one batch at a time.
 _AT_ONCE: Final = 2
 _SUFFIXES: Final = [".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif"]
 #: Seconds between two updates of the progress.
@@ -53,7 +52,7 @@ class VideoTab:
     def __init__(self, analyzer: Analyzer, uploads: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer, self.uploads = analyzer, uploads
-        self.display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
+        self.display = model_display({name: model.card for name, model in analyzer.classifiers.items()})
         self.colours = {name: style.colour for name, style in self.display.styles.items() if name in self.display.cards}
         self._lay_out()
         self._connect()
@@ -78,7 +77,7 @@ class VideoTab:
                     10,
                     value=3,
                     step=1,
-                    label="Frames a second to analyse",
+                    label="Frames per second to analyse",
                     info="More shows shorter expressions and takes longer.",
                     elem_id="video-rate",
                 )
@@ -95,10 +94,11 @@ class VideoTab:
             self.player = gr.HTML(elem_id="video-player")
             self.summary = gr.HTML(elem_id="video-summary")
             with gr.Column(elem_classes="fer-panel") as self.over_time:
-                gr.HTML(
-                    '<h2 class="fer-title">Over time</h2><p class="fer-hint">What each model says about one face: its '
-                    "probabilities in %, stacked. Click in the chart, or move the slider, to see that frame.</p>"
+                hint = (
+                    "What each model predicts for one face: its probabilities in %, stacked. Click in the chart, or "
+                    "move the slider, to see that frame."
                 )
+                gr.HTML(macro("heading", "Over time", hint))
                 self.face = gr.Radio([], label="Face", elem_id="video-face")
                 self.key = gr.HTML(elem_id="video-key")
                 with gr.Row():
@@ -131,17 +131,17 @@ class VideoTab:
         # Not `cancels`: the running analysis is told to end, and shows what it has.
         self.stop.click(self.stop_analysis, self.session, self.stop, queue=False, **hidden)
         self.clear.click(self.forget, self.session, everything, **hidden)
-        view = [self.session, self.face, self.at]
-        self.face.input(self.show_face, view, [self.timeline, self.moment], **CHANGED, **hidden)
-        self.at.input(self.show_moment, view, self.moment, **CHANGED, **hidden)
+        shown = [self.session, self.face, self.at]
+        self.face.input(self.show_face, shown, [self.timeline, self.moment], **CHANGED, **hidden)
+        self.at.input(self.show_moment, shown, self.moment, **CHANGED, **hidden)
         self.moment.select(self.choose_moment, [self.session, self.face], [self.at, self.moment], **CLICKED, **hidden)
 
     # What the page can look like. Each is the one renderer of its state.
 
     def idle(self, text: str = "") -> Updates:
-        """Ready for a video, everything else forgotten; with a message if the last one could not be read."""
+        """Ready for a video, everything else forgotten; with a message if the last one could not be analysed."""
         return {
-            self.notice: gr.update(value=markup.message(text), visible=bool(text)),
+            self.notice: gr.update(value=message(text), visible=bool(text)),
             self.file: gr.update(value=None, visible=True),
             **{part: gr.update(visible=False) for part in (self.stop, self.clear, self.start, self.results)},
             **{part: "" for part in (self.ready, self.player, self.summary, self.key, self.moment)},
@@ -156,7 +156,7 @@ class VideoTab:
             self.file: gr.update(value=None, visible=False),
             self.start: gr.update(visible=True),
             self.clear: gr.update(visible=True),
-            self.ready: video_markup.ready(session),
+            self.ready: view.ready(session),
             self.session: session,
         }
 
@@ -166,20 +166,20 @@ class VideoTab:
         done = run.fraction if run else 0.0
         spent = time.monotonic() - began
         left = spent / done * (1 - done) if done and spent > 2 else None
-        notice = gr.update(value=video_markup.progress(done, time_s, left, faces), visible=True)
+        notice = gr.update(value=view.progress(done, time_s, left, faces), visible=True)
         return {self.notice: notice, self.session: session}
 
     def done(self, session: VideoSession) -> Updates:
         """Everything about the video, the face seen longest chosen."""
-        faces = video_markup.listed(session)
+        faces = view.listed(session)
         end_s = float((session.summary or {})["analysis"]["seconds"])
         updates = {
             self.notice: gr.update(value="", visible=False),
             self.stop: gr.update(visible=False),
             self.clear: gr.update(visible=True),
             self.results: gr.update(visible=True),
-            self.player: video_markup.player(session),
-            self.summary: video_markup.summary(session, self.display),
+            self.player: view.player(session),
+            self.summary: view.summary(session, self.display),
             self.over_time: gr.update(visible=bool(faces)),
             self.session: session,
         }
@@ -191,7 +191,7 @@ class VideoTab:
             choices = [(f"Face {face['face']}", face["face"]) for face in faces]
             updates |= {
                 self.face: gr.update(choices=choices, value=number, visible=len(faces) > 1),
-                self.key: video_markup.key(session.timeline.expressions),
+                self.key: view.key(session.timeline.expressions),
                 self.at: gr.update(maximum=max(round(end_s, 1), 0.1), value=round(start_s, 1)),
                 self.timeline: chart,
                 self.moment: moment,
@@ -200,25 +200,20 @@ class VideoTab:
 
     # What the user can do.
 
+    @shown_as(_UNEXPECTED, lambda tab, text: tab.idle(text))
     def take(self, payload: Mapping[str, Any] | None, before: VideoSession | None) -> Updates:
         """Take an upload over and look into it."""
         _close(before)
-        try:
-            return self.taken(VideoSession(uploaded_path(payload, self.uploads), self.uploads))
-        except FerError as error:
-            return self.idle(str(error))
-        except Exception:  # whatever it is, the user gets words and not a stack trace
-            _log.exception("taking a video failed")
-            return self.idle(_UNEXPECTED)
+        return self.taken(VideoSession(uploaded_path(payload, self.uploads), self.uploads))
 
     def analyse(self, session: VideoSession | None, rate: float, names: Sequence[str]) -> Iterator[Updates]:
-        """Read the video; yields the progress and, also when it was stopped, the results."""
+        """Analyse the video; yields the progress and, also when it was stopped, the results."""
         chosen = [name for name in self.display.cards if name in names]
         if session is None or not session.source.is_file():
             yield self.idle(_FORGOTTEN)
             return
         if not chosen:
-            yield {self.notice: gr.update(value=markup.message("Choose at least one model."), visible=True)}
+            yield {self.notice: gr.update(value=message("Choose at least one model."), visible=True)}
             return
         session.stop.clear()
         began = updated = time.monotonic()
@@ -251,13 +246,9 @@ class VideoTab:
             session.timeline = timeline
             session.forget_source()
             yield self.done(session)
-        except FerError as error:
+        except Exception as error:
             _close(session)
-            yield self.idle(str(error))
-        except Exception:
-            _log.exception("reading a video failed")
-            _close(session)
-            yield self.idle(_UNEXPECTED)
+            yield self.idle(as_message(error, _UNEXPECTED))
 
     def stop_analysis(self, session: VideoSession | None) -> Any:
         """Tell the running analysis to end with what it has."""
@@ -273,7 +264,7 @@ class VideoTab:
     def show_face(self, session: VideoSession | None, face: int, time_s: float) -> tuple[Any, str]:
         """The chart of a face, and the frame at a time."""
         if session is None or session.timeline is None:
-            return None, markup.message(_FORGOTTEN)
+            return None, message(_FORGOTTEN)
         end_s = float((session.summary or {})["analysis"]["seconds"])
         figure = timeline_figure(session.timeline, int(face), end_s, self.display.titles)
         return figure, self.show_moment(session, face, time_s)
@@ -281,17 +272,17 @@ class VideoTab:
     def show_moment(self, session: VideoSession | None, face: int, time_s: float) -> str:
         """One frame of the annotated video and what is said about a face in it."""
         if session is None or session.timeline is None:
-            return markup.message(_FORGOTTEN)
+            return message(_FORGOTTEN)
         try:
             frame = frame_at(session.folder / VIDEO, float(time_s))
         except FerError:
-            return markup.message(_FORGOTTEN)
-        said = session.timeline.at(int(face), frame.time_s)
-        return video_markup.moment(frame.image, frame.time_s, int(face), said, self.display)
+            return message(_FORGOTTEN)
+        predictions = session.timeline.at(int(face), frame.time_s)
+        return view.moment(frame.image, frame.time_s, int(face), predictions, self.display)
 
     def choose_moment(self, session: VideoSession | None, face: int, event: gr.EventData) -> tuple[Any, str]:
         """The frame at the time that was clicked in the chart."""
-        time_s = max(float(event._data["time"]), 0.0)
+        time_s = max(float(event.time), 0.0)
         return round(time_s, 1), self.show_moment(session, face, time_s)
 
 

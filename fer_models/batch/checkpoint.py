@@ -62,16 +62,16 @@ class Checkpoint:
         except (OSError, sqlite3.OperationalError) as error:
             raise BatchError(f"Cannot write {path}: {_reason(error)}.") from error
         except sqlite3.DatabaseError as error:
-            raise BatchError(
-                f"{path} is no checkpoint of a batch, or one of an older version. Remove it, or begin anew with "
-                "--restart."
-            ) from error
+            raise self._not_one() from error
 
     def _open(self, settings: dict[str, Any]) -> None:
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = NORMAL")
         self._database.executescript(_SCHEMA)
-        begun = self._database.execute("SELECT document FROM settings").fetchone()
+        try:
+            begun = self._database.execute("SELECT document FROM settings").fetchone()
+        except sqlite3.OperationalError as error:  # another program's table of that name
+            raise self._not_one() from error
         if begun is None:
             self._database.execute("INSERT INTO settings VALUES (?)", (json.dumps(settings),))
             self.sync()
@@ -80,6 +80,12 @@ class Checkpoint:
         self._stamps = {
             json.loads(name): stamp for name, stamp in self._database.execute("SELECT name, stamp FROM files")
         }
+
+    def _not_one(self) -> BatchError:
+        return BatchError(
+            f"{self._path} is no checkpoint of a batch, or one of an older version. Remove it, or begin anew with "
+            "--restart."
+        )
 
     def __enter__(self) -> "Checkpoint":
         """Use it in a `with`."""
@@ -108,19 +114,26 @@ class Checkpoint:
             BatchError: the disk is full, or the like.
         """
         entry = (json.dumps(file.name), file.stamp, json.dumps(list(rows), allow_nan=False))
-        try:
-            self._database.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", entry)
-            self._stamps[file.name] = file.stamp
-            self._unsynced += 1
-            if self._unsynced >= self._every:
-                self.sync()
-        except sqlite3.Error as error:
-            raise BatchError(f"Cannot write {self._path}: {_reason(error)}. What is done so far is kept.") from error
+        self._write("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", entry)
+        self._stamps[file.name] = file.stamp
+        self._unsynced += 1
+        if self._unsynced >= self._every:
+            self.sync()
 
     def sync(self) -> None:
-        """Wait until all that was added is on the disk."""
-        self._database.execute("PRAGMA wal_checkpoint(FULL)")
+        """Wait until all that was added is on the disk.
+
+        Raises:
+            BatchError: the disk is full, or the like.
+        """
+        self._write("PRAGMA wal_checkpoint(FULL)")
         self._unsynced = 0
+
+    def _write(self, statement: str, values: Sequence[str] = ()) -> None:
+        try:
+            self._database.execute(statement, values)
+        except sqlite3.Error as error:
+            raise BatchError(f"Cannot write {self._path}: {_reason(error)}. What is done so far is kept.") from error
 
     def remove(self) -> None:
         """Delete it, once the output is written."""

@@ -6,13 +6,12 @@ from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import entropy
+from scipy.special import entr
 
 from fer_models.analyzer import Analyzer
 from fer_models.batch.table import Row, column
@@ -60,16 +59,21 @@ def disagreement(predictions: Mapping[str, Prediction]) -> float:
     own. 0 means that all predict the same probabilities, 1 that no two share any expression; 0 for one model (Lin, IEEE
     Trans. Inf. Theory 1991, for two distributions of equal weight).
     """
+    if len(predictions) < 2:
+        return 0.0
     names = in_display_order({label for prediction in predictions.values() for label in prediction.labels})
-    values = [
-        np.array([p.probability(name) if name in p.labels else 0.0 for name in names]) for p in predictions.values()
-    ]
-    # SciPy's jensenshannon is the root of this, and NaN where rounding makes it negative, as for equal predictions.
-    pairs = [
-        entropy((first + second) / 2, base=2) - (entropy(first, base=2) + entropy(second, base=2)) / 2
-        for first, second in combinations(values, 2)
-    ]
-    return float(np.clip(np.mean(pairs), 0, 1)) if pairs else 0.0
+    values = np.array(
+        [[p.probability(name) if name in p.labels else 0.0 for name in names] for p in predictions.values()]
+    )
+    entropies = _entropy(values)
+    first, second = np.triu_indices(len(values), 1)
+    divergences = _entropy((values[first] + values[second]) / 2) - (entropies[first] + entropies[second]) / 2
+    return float(np.clip(divergences.mean(), 0, 1))
+
+
+def _entropy(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shannon's entropy in bits of distributions (N, C)."""
+    return np.asarray(entr(values).sum(-1) / np.log(2))
 
 
 def analyze_files(

@@ -48,7 +48,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory, picture: NDArray[np.uint8]) -
 
 def upload(page: Page, clip: Path) -> None:
     page.set_input_files("#video-file input[type=file]", clip)
-    expect(page.locator("#video-ready")).to_contain_text("0:04 long, 10 frames a second", timeout=WAIT)
+    expect(page.locator("#video-ready")).to_contain_text("0:04 long, 10 frames per second", timeout=WAIT)
 
 
 def analyse(page: Page) -> None:
@@ -104,7 +104,7 @@ def test_stopping_keeps_what_is_done(page: Page, clip: Path, gate: Gate) -> None
     with gate.held(after=1):
         upload(page, clip)
         analyse(page)
-        expect(page.locator(".fer-progress")).to_contain_text("of the video read", timeout=WAIT)
+        expect(page.locator(".fer-progress")).to_contain_text("of the video analysed", timeout=WAIT)
         page.get_by_role("button", name="Stop and keep what is done").click()
         expect(page.get_by_role("button", name="Finishing")).to_be_disabled()
     expect(page.locator("#video-player video")).to_be_visible(timeout=WAIT)

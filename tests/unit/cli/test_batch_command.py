@@ -247,6 +247,13 @@ def test_another_file_is_not_taken_for_a_checkpoint(tmp_path: Path, content: byt
         assert not begun.has(PictureFile("a", "1", lambda: np.zeros((1, 1, 3), np.uint8)))
 
 
+def test_another_programs_database_is_not_taken_for_a_checkpoint(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "j")) as database:
+        database.execute("CREATE TABLE settings (colour TEXT)")
+    with pytest.raises(BatchError, match="no checkpoint"):
+        checkpoint(tmp_path / "j")
+
+
 def done_in(path: Path) -> int:
     """How many files a checkpoint has, read while it is written."""
     if not path.exists():

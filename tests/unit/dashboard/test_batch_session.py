@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import dashboard.batch.session as batch_reading
-from dashboard.batch import view as batch_markup
+from dashboard.batch import view as view
 from dashboard.batch.figures import distribution_figure, label_counts
 from dashboard.batch.session import (
     ALL,
@@ -96,28 +96,28 @@ def cards(analyzer: Analyzer) -> ModelDisplay:
 
 def test_markup_is_escaped_and_counts_are_right(analyzed: AnalyzedBatch, analyzer: Analyzer) -> None:
     look = cards(analyzer)
-    text = batch_markup.summary(analyzed)
+    text = view.summary(analyzed)
     assert "3 faces in 4 pictures, no face in 1, 1 could not be read." in text
     assert "All models agree on 1 of 3 faces (33\u00a0%)" in text
     none = AnalyzedBatch(analyzed.models, 1, 1, (face("x", 1, "fear", "anger", 1.0),), (b"x",))
-    assert "All models agree on 0 of 1 face (0\u00a0%)" in batch_markup.summary(none)
+    assert "All models agree on 0 of 1 face (0\u00a0%)" in view.summary(none)
     rows = (face(EVIL, 1, "fear", "anger", 1.0, label="sadness"), face(EVIL, 2, "fear", "fear", 0.1, label="sadness"))
     evil = AnalyzedBatch(analyzed.models, 1, 1, rows, (b"x", b"x"), labelled=1)
     for markup in (
-        batch_markup.gallery(evil, [0, 1], look),
-        batch_markup.likely_wrong(evil, look),
-        batch_markup.metrics(evil, evil.figures, look),
-        batch_markup.progress(evil),
+        view.gallery(evil, [0, 1], look),
+        view.likely_wrong(evil),
+        view.metrics(evil, evil.figures, look),
+        view.progress(evil),
     ):
         assert "<script" not in markup
-    assert "&lt;script&gt;" in batch_markup.gallery(evil, [0], look)
+    assert "&lt;script&gt;" in view.gallery(evil, [0], look)
 
 
 def test_stopped_and_cut_batches_say_so(analyzed: AnalyzedBatch) -> None:
     stopped = AnalyzedBatch(analyzed.models, 9, 4, analyzed.rows, analyzed.thumbs)
-    assert "Stopped: 4 of 9 pictures are read." in batch_markup.summary(stopped)
+    assert "Stopped after 4 of 9 pictures." in view.summary(stopped)
     cut = AnalyzedBatch(analyzed.models, 9, 4, analyzed.rows, analyzed.thumbs, cut=True)
-    assert "Reading ended at 2,000 faces" in batch_markup.summary(cut)
+    assert "Analysis ended at 2,000 faces" in view.summary(cut)
 
 
 def made(count: int, image: NDArray[np.uint8]) -> Pictures:

@@ -107,7 +107,7 @@ def test_clock(seconds: float, text: str) -> None:
 
 
 def test_progress_in_words() -> None:
-    assert "0:02.5 of the video read, 50&nbsp;%; about 30 seconds left. 1 face so far." in progress(0.5, 2.5, 30, 1)
+    assert "0:02.5 of the video analysed, 50\u00a0%; about 30 seconds left. 1 face so far." in progress(0.5, 2.5, 30, 1)
     assert "about 2 minutes left. 3 faces" in progress(0.5, 2.5, 120, 3)
     assert "left" not in progress(None, 1, None, 0)
 
