@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from dashboard.components.charts import style_at
 from dashboard.components.templates import busy, macro, message
+from fer_models.registry import style_at
 
 STYLE = style_at(1)
 EVIL = '<script>"'
