@@ -1,36 +1,70 @@
-"""All tabs of the page, in the order they are shown, and what leads from one to another."""
+"""The page: all tabs in the order they are shown, what leads from one to another, and how it is launched."""
 
 from pathlib import Path
+from typing import Any, Final
 
 import gradio as gr
 
 from dashboard.attention import tab as attention
 from dashboard.batch import tab as batch
 from dashboard.compare import tab as compare
-from dashboard.components.sessions import SessionValues
 from dashboard.leaderboard import tab as leaderboard
 from dashboard.live import tab as live
+from dashboard.server.gradio_internals import StoredSessions
+from dashboard.theme import CSS, FOOTER, HEADER, THEME, THEME_VALUES, TITLE
 from dashboard.video import tab as video
-from fer_models.analyzer import Analyzer
+from fer_models.analyzer import WEIGHTS, Analyzer
+
+#: Every 60 s, uploads older than 300 s are deleted; what is left goes when the server stops.
+_DELETE_CACHE: Final = (60, 300)
+#: Calls that may wait; later ones are refused with words.
+_QUEUE: Final = 64
+#: Of one file; zips are the largest.
+_MAX_UPLOAD: Final = "256mb"
 
 
-def build(analyzer: Analyzer, page: gr.Blocks, weights: Path, uploads: Path, sessions: SessionValues) -> None:
-    """Build the tabs inside the current `gr.Blocks`.
+def build_page(analyzer: Analyzer, uploads: Path, weights: Path = WEIGHTS) -> gr.Blocks:
+    """The page around an analyzer. Launch it with `launch_settings()`.
 
     Args:
         analyzer: shared by all tabs and sessions.
-        page: the Blocks they are built in.
-        weights: folder of the cards; results/ and noise/ below it are shown, too.
         uploads: folder where Gradio puts uploads.
-        sessions: what is kept of each session between calls.
+        weights: folder of the cards; results/ and noise/ below it are shown, too.
     """
+    page: gr.Blocks
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
+        gr.HTML(HEADER)
+        _build_tabs(analyzer, page, uploads, weights)
+        gr.HTML(FOOTER)
+    page.queue(max_size=_QUEUE)
+    return page
+
+
+def launch_settings() -> dict[str, Any]:
+    """What every launch needs: the looks, and nothing kept, counted or shown that need not be."""
+    return {
+        "theme": gr.themes.Default(**THEME).set(**THEME_VALUES),
+        "css": CSS,
+        "footer_links": [],
+        "run_history": False,
+        "enable_monitoring": False,
+        "max_file_size": _MAX_UPLOAD,
+        "state_session_capacity": 500,
+        "ssr_mode": False,
+        "pwa": False,
+        "show_error": False,
+        "quiet": True,
+    }
+
+
+def _build_tabs(analyzer: Analyzer, page: gr.Blocks, uploads: Path, weights: Path) -> None:
     with gr.Tabs(elem_classes="fer-page-tabs") as tabs:
         with gr.Tab("Compare", id="compare"):
             first = compare.build(analyzer, uploads, weights=weights)
         with gr.Tab("Attention", id=attention.TAB):
             lab = attention.build(analyzer, uploads, weights=weights)
         with gr.Tab("Live", id="live"):
-            live.build(analyzer, page, sessions)
+            live.build(analyzer, page, StoredSessions(page))
         with gr.Tab("Video", id="video"):
             video.build(analyzer, uploads)
         with gr.Tab("Batch", id="batch"):

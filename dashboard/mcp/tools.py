@@ -1,5 +1,12 @@
-"""What MCP clients can ask for: compare, predict and explain. No protocol here, and nothing is kept between calls."""
+"""What MCP clients can ask for: compare, predict and explain, and the types of the answers. No protocol here.
 
+Pictures come as text and are decoded in memory: no path and no address is ever read, nothing is written, and nothing is
+kept between calls. Clients see the types' names and docstrings in the tools' output schemas.
+"""
+
+import base64
+import binascii
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -7,35 +14,113 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
-from dashboard.mcp.answers import (
-    Compared,
-    ComparedFace,
-    Explained,
-    ExplainedFace,
-    ExplainedMap,
-    ExplainedModel,
-    ModelAnswer,
-    Place,
-    Predicted,
-    PredictedFace,
-    Size,
-)
-from dashboard.mcp.pictures import MAX_PICTURE, picture_from
 from explain.drawing.overlay import draw_map, shared_peak
 from explain.explain_picture import OWN, explain_picture
 from explain.maps import Explanation
 from explain.methods import METHODS
 from explain.regions import area_shares, attention_shares, crop_landmarks, region_masks
 from fer_models.analyzer import Analyzer
-from fer_models.errors import UnknownNameError
+from fer_models.errors import ImageError, UnknownNameError
 from fer_models.expressions import in_display_order
+from fer_models.media.images import read_image
 from fer_models.models.ensemble import ENSEMBLE, ensemble
 from fer_models.results import FaceAnalysis
 from fer_models.schema import face_to_json, to_json
 
+#: Bytes of the largest picture file that is decoded: a photo of 64 megapixels as JPEG.
+MAX_PICTURE: Final = 20_000_000
 #: Side in px of the pictures of maps.
 _SIDE: Final = 448
+#: What browsers put in front of base64; anything else with a colon in front is an address.
+_DATA: Final = re.compile(r"data:[\w.+/-]*;base64,")
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_REFUSED: Final = "The picture is no base64. Send the picture file itself as base64: paths and addresses are not read."
+
+
+class Size(BaseModel):
+    """A picture's size in px, after its EXIF orientation was applied."""
+
+    width: int
+    height: int
+
+
+class ModelAnswer(BaseModel):
+    """What one model says: its most probable expression, all probabilities (they sum to 1), its time in ms."""
+
+    label: str
+    probabilities: dict[str, float]
+    latency_ms: float
+
+
+class Place(BaseModel):
+    """Where a face is: its box [x1, y1, x2, y2] in px and the detector's score in [0, 1]."""
+
+    box: list[float]
+    score: float
+
+
+class ComparedFace(Place):
+    """One face, each model's answer, and the share of the models that give the most frequent one."""
+
+    agreement: float
+    models: dict[str, ModelAnswer]
+
+
+class Compared(BaseModel):
+    """Every face of a picture, read by every model."""
+
+    image: Size
+    faces: list[ComparedFace]
+
+
+class PredictedFace(Place):
+    """One face: the most probable expression, its probability, and those of all expressions."""
+
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+
+
+class Predicted(BaseModel):
+    """Every face of a picture, read by one model or by the models' mean."""
+
+    image: Size
+    model: str
+    faces: list[PredictedFace]
+
+
+class ExplainedMap(BaseModel):
+    """One map: what its values mean, its largest one, and how its positive evidence spreads over the face's parts."""
+
+    method: str
+    scale: str
+    peak: float
+    shares: dict[str, float]
+
+
+class ExplainedModel(BaseModel):
+    """What one model says about the face, and its maps by expression."""
+
+    label: str
+    probabilities: dict[str, float]
+    maps: dict[str, ExplainedMap]
+
+
+class ExplainedFace(Place):
+    """Which face of the picture, by its number from 1."""
+
+    number: int
+
+
+class Explained(BaseModel):
+    """One face, each model's maps of it, and how much of the face each part covers: what an even map would give."""
+
+    image: Size
+    face: ExplainedFace
+    areas: dict[str, float]
+    models: dict[str, ExplainedModel]
 
 
 @dataclass(frozen=True)
@@ -54,34 +139,35 @@ class MapPicture:
 class Tools:
     """The three tools on one analyzer. Safe to call from several threads."""
 
-    def __init__(self, analyzer: Analyzer, most: int = MAX_PICTURE) -> None:
-        """Read pictures with `analyzer`, of files of at most `most` bytes."""
+    def __init__(self, analyzer: Analyzer, max_bytes: int = MAX_PICTURE) -> None:
+        """Analyze pictures with `analyzer`, of files of at most `max_bytes` bytes."""
         self.analyzer = analyzer
-        self.most = min(most, MAX_PICTURE)
+        self.max_bytes = min(max_bytes, MAX_PICTURE)
 
     def compare(self, image: str, models: Sequence[str] | None = None, whole: bool = False) -> Compared:
-        """Every face, read by every model.
+        """Every face, as every model predicts it.
 
         Args:
             image: the picture file as base64.
             models: only these; None or empty means all.
-            whole: read the picture as one face instead of looking for faces.
+            whole: take the picture as one face instead of detecting faces.
 
         Raises:
             ImageError: the picture cannot be used.
             UnknownNameError: no such model.
         """
-        pixels = picture_from(image, self.most)
+        pixels = decode_picture(image, self.max_bytes)
         analyses = self.analyzer.analyze([pixels], whole=whole, models=models or None)
-        return {"image": _size(pixels), "faces": [_compared(analysis) for analysis in analyses]}
+        faces = [ComparedFace(**face_to_json(analysis), agreement=analysis.agreement) for analysis in analyses]
+        return Compared(image=_size(pixels), faces=faces)
 
     def predict(self, image: str, model: str = ENSEMBLE, whole: bool = False) -> Predicted:
-        """One answer a face.
+        """One answer per face.
 
         Args:
             image: the picture file as base64.
             model: a name, or "ensemble": the mean of all models' calibrated probabilities.
-            whole: read the picture as one face instead of looking for faces.
+            whole: take the picture as one face instead of detecting faces.
 
         Raises:
             ImageError: the picture cannot be used.
@@ -90,11 +176,11 @@ class Tools:
         known = (*self.analyzer.classifiers, ENSEMBLE)
         if model not in known:
             raise UnknownNameError("model", model, known)
-        pixels = picture_from(image, self.most)
+        pixels = decode_picture(image, self.max_bytes)
         chosen = None if model == ENSEMBLE else [model]
         analyses = self.analyzer.analyze([pixels], whole=whole, models=chosen)
         faces = [_predicted(analysis, model) for analysis in analyses]
-        return {"image": _size(pixels), "model": model, "faces": faces}
+        return Predicted(image=_size(pixels), model=model, faces=faces)
 
     def explain(
         self,
@@ -105,25 +191,25 @@ class Tools:
         face: int = 1,
         whole: bool = False,
     ) -> tuple[Explained, list[MapPicture]]:
-        """Where models look in one face.
+        """Where the models find evidence in one face.
 
         Args:
             image: the picture file as base64.
             models: only these; None or empty means all.
-            expression: whose evidence is shown: a name, "own" (each model's answer) or "all".
+            expression: whose evidence is shown: a name, "own" (each model's predicted class) or "all".
             method: as in `explain.methods.METHODS`.
             face: number of the face, from 1, the largest.
-            whole: read the picture as one face instead of looking for faces.
+            whole: take the picture as one face instead of detecting faces.
 
         Returns:
-            The figures, and a picture a map in their order. A model's maps share one colour scale.
+            The figures, and a picture per map in their order. A model's maps share one colour scale.
 
         Raises:
             ImageError: the picture cannot be used, or has no such face.
             UnknownNameError: no such model, method or expression.
             ExplanationError: the method is not installed or gives no map.
         """
-        pixels = picture_from(image, self.most)
+        pixels = decode_picture(image, self.max_bytes)
         explained = explain_picture(
             self.analyzer,
             pixels,
@@ -135,53 +221,69 @@ class Tools:
         )
         analysis = explained.analysis
         masks = region_masks(crop_landmarks(analysis.face, len(analysis.crop)), len(analysis.crop))
+        document = face_to_json(analysis)
         answers: dict[str, ExplainedModel] = {}
         pictures = []
         for name, maps in explained.maps.items():
-            said, peak = _answer(analysis, name), shared_peak(maps.values())
-            answers[name] = {
-                "label": said["label"],
-                "probabilities": said["probabilities"],
-                "maps": {target: _map(one, attention_shares(one.heat, masks)) for target, one in maps.items()},
+            records = {
+                target: _explained_map(explanation, attention_shares(explanation.heat, masks))
+                for target, explanation in maps.items()
             }
-            for target, one in maps.items():
-                drawn = draw_map(analysis.crop, one, peak=peak, side=_SIDE)
-                _, code = cv2.imencode(".png", drawn[..., ::-1])
-                pictures.append(MapPicture(f"{name}, {method}, {target}", code.tobytes()))
-        where: ExplainedFace = {"number": explained.number, **_place(analysis)}
-        return {"image": _size(pixels), "face": where, "areas": area_shares(masks), "models": answers}, pictures
+            answers[name] = ExplainedModel(**document["models"][name], maps=records)
+            peak = shared_peak(maps.values())
+            for target, explanation in maps.items():
+                drawn = draw_map(analysis.crop, explanation, peak=peak, side=_SIDE)
+                _, png = cv2.imencode(".png", drawn[..., ::-1])
+                pictures.append(MapPicture(f"{name}, {method}, {target}", png.tobytes()))
+        return Explained(
+            image=_size(pixels),
+            face=ExplainedFace(**document, number=explained.number),
+            areas=area_shares(masks),
+            models=answers,
+        ), pictures
+
+
+def decode_picture(text: str, max_bytes: int = MAX_PICTURE) -> NDArray[np.uint8]:
+    """Decode a picture that was sent as text.
+
+    Args:
+        text: base64 of a picture file, with or without "data:image/...;base64," in front; white space is left out.
+        max_bytes: bytes that the file may have.
+
+    Returns:
+        (H, W, 3) uint8 RGB, as `fer_models.media.images.read_image` reads that file.
+
+    Raises:
+        ImageError: an address or a path was sent, the text is no base64, the file is too large or no picture.
+    """
+    prefix = _DATA.match(text)
+    if prefix is None and _ADDRESS.match(text):
+        raise ImageError(_REFUSED)
+    coded = "".join(text[prefix.end() if prefix else 0 :].split())
+    if len(coded) // 4 * 3 > max_bytes + 2:  # two bytes may be padding
+        megabytes = max_bytes / 1_000_000
+        raise ImageError(f"The picture is too large: at most {megabytes:.0f} MB are taken. Send a smaller copy.")
+    try:
+        content = base64.b64decode(coded, validate=True)
+    except (binascii.Error, ValueError):
+        raise ImageError(_REFUSED) from None
+    return read_image(content)
 
 
 def _size(image: NDArray[np.uint8]) -> Size:
-    size: Size = to_json(image, [])["image"]
-    return size
-
-
-def _place(analysis: FaceAnalysis) -> Place:
-    face = face_to_json(analysis)
-    return {"box": face["box"], "score": face["score"]}
-
-
-def _answer(analysis: FaceAnalysis, name: str) -> ModelAnswer:
-    answer: ModelAnswer = face_to_json(analysis)["models"][name]
-    return answer
-
-
-def _compared(analysis: FaceAnalysis) -> ComparedFace:
-    models = {name: _answer(analysis, name) for name in analysis.predictions}
-    return {**_place(analysis), "agreement": analysis.agreement, "models": models}
+    return Size(**to_json(image, [])["image"])
 
 
 def _predicted(analysis: FaceAnalysis, model: str) -> PredictedFace:
     prediction = ensemble(analysis.predictions) if model == ENSEMBLE else analysis.predictions[model]
-    return {
-        **_place(analysis),
-        "label": prediction.label,
-        "confidence": prediction.confidence,
-        "probabilities": {name: prediction.probability(name) for name in in_display_order(prediction.labels)},
-    }
+    return PredictedFace(
+        **face_to_json(analysis),
+        label=prediction.label,
+        confidence=prediction.confidence,
+        probabilities={name: prediction.probability(name) for name in in_display_order(prediction.labels)},
+    )
 
 
-def _map(explanation: Explanation, shares: dict[str, float]) -> ExplainedMap:
+def _explained_map(explanation: Explanation, shares: dict[str, float]) -> ExplainedMap:
     scale = METHODS[explanation.method].scale
-    return {"method": explanation.method, "scale": scale, "peak": explanation.peak, "shares": shares}
+    return ExplainedMap(method=explanation.method, scale=scale, peak=explanation.peak, shares=shares)

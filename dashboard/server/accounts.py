@@ -15,7 +15,7 @@ import anyio.to_thread
 
 from fer_models.errors import FerError
 
-#: Cost of scrypt (RFC 7914): 16 MB of memory and a few hundredths of a second a password.
+#: Cost of scrypt (RFC 7914): 16 MB of memory and a few hundredths of a second per password.
 _COST: Final = {"n": 2**14, "r": 8, "p": 1}
 _ADVICE: Final = "Make a line with: python app.py --hash-password USER"
 
@@ -38,10 +38,10 @@ def verify_password(password: str, hashed: str) -> bool:
 
 
 def parse_accounts(text: str) -> dict[str, str]:
-    """The hash of each user: one USER:HASH a line; empty lines and those that begin with # are left out.
+    """The hash of each user, from lines USER:HASH; empty lines and those that begin with # are left out.
 
     Raises:
-        AccountError: a line is malformed, a user stands twice, or there is none.
+        AccountError: a line is malformed, a user is named twice, or there is none.
     """
     accounts: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -49,7 +49,7 @@ def parse_accounts(text: str) -> dict[str, str]:
             continue
         user, _, hashed = (part.strip() for part in line.partition(":"))
         if not user or not _is_hash(hashed):
-            raise AccountError(f"Line {number} of the account file is no USER:HASH. {_ADVICE}")
+            raise AccountError(f"Line {number} of the account file is not USER:HASH. {_ADVICE}")
         if user in accounts:
             raise AccountError(f"Line {number} of the account file names {user!r} a second time. Remove one.")
         accounts[user] = hashed
@@ -80,22 +80,22 @@ def read_accounts(auth: str | None, auth_file: str | None) -> dict[str, str] | N
 
 
 def checker(accounts: Mapping[str, str]) -> Callable[[str, str], Awaitable[bool]]:
-    """What Gradio asks at a login: an async function (user, password) -> whether they belong together.
+    """The check that Gradio calls at a login: an async function (user, password) -> whether they belong together.
 
     An unknown user takes as long as a wrong password, and one password is hashed at a time, so that logins cost
     neither the event loop nor much memory.
     """
     nobody = hash_password(secrets.token_hex())
-    one = threading.Lock()
+    lock = threading.Lock()
 
     def check(user: str, password: str) -> bool:
-        with one:
+        with lock:
             return verify_password(password, accounts.get(user, nobody)) and user in accounts
 
-    async def checked(user: str, password: str) -> bool:
+    async def check_in_thread(user: str, password: str) -> bool:
         return await anyio.to_thread.run_sync(check, user, password)
 
-    return checked
+    return check_in_thread
 
 
 def print_account(user: str) -> int:
@@ -107,7 +107,8 @@ def print_account(user: str) -> int:
     password = getpass.getpass() if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     if ":" in user or not user.strip() or user.startswith("#") or not password:
         print(
-            "app.py: neither user nor password may be empty, nor may a user hold ':' or begin with #", file=sys.stderr
+            "app.py: neither user nor password may be empty, and a user must not contain ':' or begin with #",
+            file=sys.stderr,
         )
         return 2
     print(f"{user.strip()}:{hash_password(password)}")

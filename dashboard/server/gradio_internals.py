@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import FastAPI
 from starlette.routing import Mount
 
-if TYPE_CHECKING:  # Gradio takes seconds to import; the tools of MCP clients do without it
+if TYPE_CHECKING:  # Gradio takes seconds to import, and the command line and MCP over stdio do without it
     import gradio as gr
+    from fastapi import FastAPI
 
 _API: Final = "/gradio_api"
 #: Routes that this page never uses: they fetch other hosts' files, keep a session on disk, print what they are sent,
@@ -34,7 +34,7 @@ CALLBACK_ROUTES: Final = tuple(f"{_API}/{name}" for name in ("queue/join", "call
 HEARTBEAT_ROUTE: Final = re.compile(rf"{_API}/heartbeat/([^/]+)$")
 
 
-def finish_mount(api: FastAPI, page: "gr.Blocks") -> None:
+def finish_mount(api: "FastAPI", page: "gr.Blocks") -> None:
     """Set on a mounted page what `launch` would have set.
 
     Gradio checks the paths that callbacks are sent only if the page was launched, and ends open connections through

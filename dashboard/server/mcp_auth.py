@@ -1,4 +1,4 @@
-"""The door to the tools for MCP clients: who may come in, from where, and how many at once."""
+"""Access of MCP clients to the tools: who may call them, from where, and how many at once."""
 
 import base64
 import binascii
@@ -17,15 +17,15 @@ from dashboard.server.guard import ADDRESS, LOGINS, RateLimiter, refusal
 #: Where the tools are.
 PATH: Final = "/mcp"
 #: Requests that are read or answered at the same time; each may hold a picture of some MB as text.
-_AT_ONCE: Final = 16
+_MAX_CONCURRENT: Final = 16
 _CHALLENGE: Final = {"www-authenticate": 'Basic realm="fer-compare", charset="UTF-8"'}
 
 
 class McpAuthMiddleware:
-    """ASGI: lets POST requests of MCP clients through, with a name and password where the page asks for them."""
+    """ASGI middleware: lets POST requests of MCP clients through, with a password where the page needs one."""
 
     def __init__(self, app: ASGIApp, accounts: Mapping[str, str] | None) -> None:
-        """Stand before `app`.
+        """Wrap `app`.
 
         Args:
             app: the tools.
@@ -33,11 +33,11 @@ class McpAuthMiddleware:
         """
         self.app = app
         self._check = None if accounts is None else checker(accounts)
-        self._guesses = RateLimiter(LOGINS)
+        self._login_attempts = RateLimiter(LOGINS)
         self._key = secrets.token_bytes(32)
-        #: Keyed hashes of what was right: scrypt would take longer than reading a face, at every request.
-        self._right: set[bytes] = set()
-        self._inside = 0
+        #: Keyed hashes of headers that were right: scrypt would take longer than the models, at every request.
+        self._verified: set[bytes] = set()
+        self._running = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse one request."""
@@ -46,11 +46,11 @@ class McpAuthMiddleware:
             status, text, headers = refused
             await refusal("mcp", status, text, headers)(scope, receive, send)
             return
-        self._inside += 1
+        self._running += 1
         try:
             await self.app(scope, receive, send)
         finally:
-            self._inside -= 1
+            self._running -= 1
 
     async def _refuse(self, scope: Scope) -> tuple[int, str, dict[str, str]] | None:
         """Status, words and headers of the answer to a request that is not let through."""
@@ -59,23 +59,23 @@ class McpAuthMiddleware:
             return 405, "This address answers MCP clients: POST only.", {"allow": "POST"}
         if "origin" in headers:  # of a web page: one that found a name for this machine could ask in a visitor's place
             return 403, "Web pages may not ask here.", {}
-        if not await self._known(headers.get("authorization", ""), scope):
+        if not await self._is_authorized(headers.get("authorization", ""), scope):
             return 401, "A name and password are asked for: send them as HTTP Basic authorization.", _CHALLENGE
-        if self._inside >= _AT_ONCE:
+        if self._running >= _MAX_CONCURRENT:
             return 503, "Too much is asked at present. Try again in some seconds.", {"retry-after": "5"}
         return None
 
-    async def _known(self, authorization: str, scope: Scope) -> bool:
-        """Whether the name and password are right. Those that are not yet known to be count as a login."""
+    async def _is_authorized(self, authorization: str, scope: Scope) -> bool:
+        """Whether the name and password are right. Unless they were right before, this counts as a login."""
         if self._check is None:
             return True
         digest = hashlib.blake2b(authorization.encode(), key=self._key, digest_size=32).digest()
-        if digest in self._right:
+        if digest in self._verified:
             return True
         account = _account(authorization)
-        if account is None or self._guesses.wait(scope.get(ADDRESS, "")) or not await self._check(*account):
+        if account is None or self._login_attempts.wait(scope.get(ADDRESS, "")) or not await self._check(*account):
             return False
-        self._right.add(digest)
+        self._verified.add(digest)
         return True
 
 

@@ -2,7 +2,9 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from fer_models.cli.common import add_flags, whole_number
@@ -17,6 +19,40 @@ behind reverse proxies, the addresses of visitors are only known if their number
 
 addresses that need no password: /healthz (the process lives), /readyz (the models answer)
 """
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line sets of a server.
+
+    Attributes:
+        uploads: the folder of this run's uploads.
+        upload_lifetime: seconds after which they are deleted.
+        max_upload_mb: the largest upload in MB.
+        queue_size: requests that may wait.
+        concurrency: at most so many at once of each kind of work; None: as the tabs say.
+        rate_limit: requests for work and uploads per minute from one address; 0: no limit.
+        trusted_proxies: how many proxies before the app append to X-Forwarded-For; 0: believe no forwarding header.
+        shared: whether a public link ends in a tunnel on this machine, which is then believed like one proxy.
+        root_path: where a proxy serves the app.
+        accounts: hash by user, or None: no login.
+    """
+
+    uploads: Path
+    upload_lifetime: float = 300
+    max_upload_mb: int = 256
+    queue_size: int = 64
+    concurrency: int | None = None
+    rate_limit: int = 120
+    trusted_proxies: int = 0
+    shared: bool = False
+    root_path: str = ""
+    accounts: Mapping[str, str] | None = None
+
+    @property
+    def max_upload(self) -> int:
+        """Bytes of the largest upload."""
+        return self.max_upload_mb * 1_000_000
 
 
 def parse(arguments: Sequence[str] | None = None, program: str = "app.py") -> argparse.Namespace:
@@ -103,6 +139,28 @@ def parse(arguments: Sequence[str] | None = None, program: str = "app.py") -> ar
     if options.root_path and not options.root_path.startswith(("/", "http://", "https://")):
         parser.error(f"--root-path {options.root_path!r} does not begin with /")
     return options
+
+
+def server_settings(options: argparse.Namespace, uploads: Path, accounts: Mapping[str, str] | None) -> Settings:
+    """The settings that `parse` read.
+
+    Args:
+        options: the flags.
+        uploads: the folder of this run's uploads.
+        accounts: hash by user, or None: no login.
+    """
+    return Settings(
+        uploads=uploads,
+        upload_lifetime=options.upload_lifetime,
+        max_upload_mb=options.max_upload_mb,
+        queue_size=options.queue_size,
+        concurrency=options.concurrency,
+        rate_limit=options.rate_limit,
+        trusted_proxies=options.trusted_proxies,
+        shared=options.share,
+        root_path=options.root_path,
+        accounts=accounts,
+    )
 
 
 def _port(text: str) -> int:

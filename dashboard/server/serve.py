@@ -8,9 +8,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import gradio as gr
 import uvicorn
@@ -29,9 +27,10 @@ from dashboard.server.gradio_internals import (
     is_busy,
     queue_length,
 )
-from dashboard.server.guard import Guard, Limits
+from dashboard.server.guard import Guard
 from dashboard.server.health import Health
 from dashboard.server.metrics import Metrics
+from dashboard.server.options import Settings
 from dashboard.server.sessions import SessionMiddleware, Sessions
 from dashboard.server.uploads_folder import sweep
 
@@ -46,38 +45,16 @@ _CONNECTIONS: Final = 800
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What the command line sets of a server.
+class Extension(NamedTuple):
+    """A further route beside the page.
 
     Attributes:
-        uploads: the folder of this run's uploads.
-        upload_lifetime: seconds after which they are deleted.
-        max_upload_mb: the largest upload in MB.
-        queue_size: requests that may wait.
-        concurrency: at most so many at once of each kind of work; None: as the tabs say.
-        rate_limit: requests for work a minute from one address; 0: no limit.
-        trusted_proxies: how many proxies before the app append to X-Forwarded-For.
-        shared: whether a public link ends in a tunnel on this machine.
-        root_path: where a proxy serves the app.
-        accounts: hash by user, or None: no login.
+        route: such as /mcp.
+        running: entered for as long as it is served.
     """
 
-    uploads: Path
-    upload_lifetime: float = 300
-    max_upload_mb: int = 256
-    queue_size: int = 64
-    concurrency: int | None = None
-    rate_limit: int = 120
-    trusted_proxies: int = 0
-    shared: bool = False
-    root_path: str = ""
-    accounts: Mapping[str, str] | None = None
-
-    @property
-    def max_upload(self) -> int:
-        """Bytes of the largest upload."""
-        return self.max_upload_mb * 1_000_000
+    route: Route
+    running: Callable[[], AbstractAsyncContextManager[None]]
 
 
 def mount(
@@ -86,19 +63,17 @@ def mount(
     settings: Settings,
     health: Health,
     metrics: Metrics,
-    routes: Sequence[Route] = (),
-    running: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext,
+    extensions: Sequence[Extension] = (),
 ) -> FastAPI:
     """The whole web app around a page.
 
     Args:
-        page: what `build_app` gave.
-        looks: what `launch_settings` gave: all of it that mounting takes is kept.
+        page: the page, from `dashboard.page.build_page`.
+        looks: from `dashboard.page.launch_settings`; all of it that mounting takes is kept.
         settings: the limits.
         health: answers /healthz and /readyz.
         metrics: counts requests and the calls that wait.
-        routes: further ones beside the page, such as /mcp.
-        running: entered for as long as they are served.
+        extensions: further routes.
     """
     concurrency = {} if settings.concurrency is None else {"default_concurrency_limit": settings.concurrency}
     # api_open: nobody goes round the queue.
@@ -109,12 +84,8 @@ def mount(
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        lifespan=lambda _: _running(page, settings, running, sessions),
-        routes=[
-            *health.routes,
-            Route("/robots.txt", _robots),
-            *routes,
-        ],
+        lifespan=lambda _: _running(page, settings, extensions, sessions),
+        routes=[*health.routes, Route("/robots.txt", _robots), *(extension.route for extension in extensions)],
     )
     mounted: dict[str, Any] = {name: value for name, value in looks.items() if name not in _NOT_MOUNTED}
     mounted |= {"max_file_size": settings.max_upload, "mcp_server": False}
@@ -125,11 +96,8 @@ def mount(
     gr.mount_gradio_app(api, page, path="/", **mounted)
     finish_mount(api, page)
     metrics.set_queue_length(lambda: queue_length(page))
-    limits = Limits(
-        settings.uploads, settings.max_upload, settings.rate_limit, settings.trusted_proxies, settings.shared
-    )
     api.add_middleware(SessionMiddleware, sessions=sessions)
-    api.add_middleware(Guard, limits=limits, observe=metrics.request)
+    api.add_middleware(Guard, settings=settings, observe=metrics.request)
     return api
 
 
@@ -170,35 +138,15 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A socket that holds the port, before the models are loaded rather than after.
-
-    Raises:
-        OSError: the port is taken or the address not this machine's.
-    """
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    listener = socket.socket(family, kind, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise OSError(error.strerror or str(error)) from error
-    return listener
-
-
 @contextlib.asynccontextmanager
 async def _running(
-    page: gr.Blocks,
-    settings: Settings,
-    running: Callable[[], AbstractAsyncContextManager[None]],
-    sessions: Sessions,
+    page: gr.Blocks, settings: Settings, extensions: Sequence[Extension], sessions: Sessions
 ) -> AsyncIterator[None]:
     task = asyncio.create_task(_sweep(page, settings, sessions))
     try:
-        async with running():
+        async with contextlib.AsyncExitStack() as stack:
+            for extension in extensions:
+                await stack.enter_async_context(extension.running())
             yield
     finally:
         task.cancel()

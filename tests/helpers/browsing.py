@@ -11,7 +11,7 @@ import gradio as gr
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-import app
+from dashboard.page import build_page, launch_settings
 from fer_models.analyzer import WEIGHTS, Analyzer
 from tests.helpers.serving import free_port
 
@@ -77,8 +77,8 @@ def launched(analyzer: Analyzer, uploads: Path, weights: Path = WEIGHTS) -> Iter
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(uploads))
-        page = app.build_app(analyzer, uploads, weights)
-        _, address, _ = page.launch(prevent_thread_lock=True, server_port=free_port(), **app.launch_settings())
+        page = build_page(analyzer, uploads, weights)
+        _, address, _ = page.launch(prevent_thread_lock=True, server_port=free_port(), **launch_settings())
         try:
             yield address, page
         finally:

@@ -1,7 +1,8 @@
 """A running app as strangers meet it: mounted, behind the guard, with uploads in a folder of its own."""
 
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,13 @@ from fastapi import FastAPI
 
 import app
 from dashboard.mcp.server import endpoint
+from dashboard.page import build_page, launch_settings
 from dashboard.server.health import Health
 from dashboard.server.mcp_auth import mcp_route
-from dashboard.server.metrics import MeasuredAnalyzer, Metrics
-from dashboard.server.serve import Server, Settings, bind, mount
+from dashboard.server.measured_analyzer import MeasuredAnalyzer
+from dashboard.server.metrics import Metrics
+from dashboard.server.options import Settings
+from dashboard.server.serve import Extension, Server, mount
 from dashboard.server.uploads_folder import upload_folder
 from fer_models.analyzer import Analyzer
 
@@ -28,6 +32,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], bool], seconds: float = 60) -> bool:
+    """Wait until a condition holds; whether it does."""
+    end = time.monotonic() + seconds
+    while not (met := condition()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return met
 
 
 @dataclass(frozen=True)
@@ -46,34 +58,45 @@ class Running:
     metrics: Metrics
     server: Server
 
+    def files(self) -> set[Path]:
+        """Everything that lies among the uploads."""
+        return {path for path in self.uploads.rglob("*") if path.is_file() and path.name != ".running"}
+
 
 def mounted(
-    analyzer: Analyzer, settings: Settings, page: Any = None, mcp: bool = False
+    analyzer: Analyzer, settings: Settings, page: Any = None, mcp: bool = False, weights: Path | None = None
 ) -> tuple[FastAPI, Any, Health, Metrics]:
     """An app, its page, health and figures, put together as app.py does."""
     metrics = Metrics()
     measured = MeasuredAnalyzer(analyzer, metrics)
     health = Health(measured)
-    page = app.build_app(measured, settings.uploads) if page is None else page()
-    tools = endpoint(measured, settings.max_upload, settings.concurrency) if mcp else None
-    more: dict[str, Any] = {}
-    if tools is not None:
-        more = {"routes": [mcp_route(tools.handle, settings.accounts)], "running": tools.running}
-    return mount(page, app.launch_settings(), settings, health, metrics, **more), page, health, metrics
+    page = build_page(measured, settings.uploads, weights or settings.uploads / "nothing") if page is None else page()
+    extensions = []
+    if mcp:
+        tools = endpoint(measured, settings.max_upload, settings.concurrency)
+        extensions.append(Extension(mcp_route(tools.handle, settings.accounts), tools.running))
+    return mount(page, launch_settings(), settings, health, metrics, extensions), page, health, metrics
 
 
 @contextmanager
-def serving(analyzer: Analyzer, page: Any = None, mcp: bool = False, **settings: Any) -> Iterator[Running]:
-    """Serve an app on a free port until the context ends; `page` is a function that builds another page.
+def serving(
+    analyzer: Analyzer, page: Any = None, mcp: bool = False, weights: Path | None = None, **settings: Any
+) -> Iterator[Running]:
+    """Serve an app on a free port until the context ends.
 
-    With `mcp`, it answers MCP clients, too.
+    Args:
+        analyzer: the loaded models.
+        page: a function that builds another page.
+        mcp: answer MCP clients, too.
+        weights: folder of the cards and results that are shown; None: nothing is, and the page is built at once.
+        settings: as of `Settings`.
     """
     with upload_folder() as uploads:
         # Tests ask more often than people do, unless they test that.
         settings = {"rate_limit": 0} | settings
-        api, built, health, metrics = mounted(analyzer, Settings(uploads, **settings), page, mcp)
+        api, built, health, metrics = mounted(analyzer, Settings(uploads, **settings), page, mcp, weights)
         server = Server(api, built, health)
-        listener = bind("127.0.0.1", 0)
+        listener = app.bind("127.0.0.1", 0)
         thread = server.run_in_thread(listener)
         try:
             assert thread.is_alive()

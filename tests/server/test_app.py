@@ -18,6 +18,7 @@ from PIL import Image
 import app
 from dashboard.components.picture_input import EXAMPLES
 from dashboard.components.uploads import uploaded_path
+from dashboard.page import build_page, launch_settings
 from dashboard.server.serve import Server
 from dashboard.server.share import LinkError
 from fer_models.analyzer import MODELS, Analyzer, load_analyzer
@@ -35,8 +36,8 @@ def server(weights_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with pytest.MonkeyPatch.context() as patch:
         uploads = tmp_path_factory.mktemp("uploads")
         patch.setenv("GRADIO_TEMP_DIR", str(uploads))
-        page = app.build_app(load_analyzer(weights=weights_dir, device="cpu"), uploads)
-        _, url, _ = page.launch(prevent_thread_lock=True, server_port=free_port(), **app.launch_settings())
+        page = build_page(load_analyzer(weights=weights_dir, device="cpu"), uploads, weights_dir)
+        _, url, _ = page.launch(prevent_thread_lock=True, server_port=free_port(), **launch_settings())
         yield url
         page.close()
 
@@ -95,7 +96,7 @@ def test_compare_reads_the_file_as_it_was_sent(client: Client, tmp_path: Path) -
     ],
     ids=["text", "truncated", "drawing"],
 )
-def test_compare_tells_what_is_wrong_with_a_picture(
+def test_compare_says_what_is_wrong_with_a_picture(
     client: Client, tmp_path: Path, content: bytes, expected: str
 ) -> None:
     (tmp_path / "bad.jpg").write_bytes(content)
@@ -208,23 +209,23 @@ def test_a_port_that_cannot_be_is_refused(port: str, capsys: pytest.CaptureFixtu
 def started(monkeypatch: pytest.MonkeyPatch, analyzer: Analyzer) -> None:
     """main() gets the small models and keeps nothing of the environment it changes."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", "")
-    monkeypatch.setattr("app.load_analyzer", lambda *_, **__: analyzer)
+    monkeypatch.setattr("fer_models.analyzer.load_analyzer", lambda *_, **__: analyzer)
     monkeypatch.setattr("signal.signal", lambda *_: None)
 
 
-def test_missing_weights_are_told_in_one_line(
+def test_missing_weights_are_reported_in_one_line(
     started: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: Any, **__: Any) -> Any:
         raise WeightsError("weights/vgg16.safetensors is missing. Restore it with: git checkout -- weights")
 
-    monkeypatch.setattr("app.load_analyzer", fail)
+    monkeypatch.setattr("fer_models.analyzer.load_analyzer", fail)
     assert app.main([]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "Restore it" in error
 
 
-def test_a_taken_port_is_told(started: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_taken_port_is_reported(started: None, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -233,8 +234,8 @@ def test_a_taken_port_is_told(started: None, capsys: pytest.CaptureFixture[str])
     assert "in use" in output.err and "--port" in output.err and "Loading" not in output.out
 
 
-def test_a_public_link_that_fails_is_told_and_the_app_runs_on(
-    started: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_public_link_that_fails_is_reported_and_the_app_runs_on(
+    started: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     port = free_port()
     servers: list[Server] = []
@@ -259,8 +260,8 @@ def test_a_public_link_that_fails_is_told_and_the_app_runs_on(
 
     monkeypatch.setattr("dashboard.server.share.make_link", fail)
     monkeypatch.setattr("app._say", say)
-    monkeypatch.setattr("app.Server", Kept)
-    assert app.main(["--share", "--port", str(port)]) == 0
+    monkeypatch.setattr("dashboard.server.serve.Server", Kept)
+    assert app.main(["--share", "--port", str(port), "--weights", str(tmp_path)]) == 0
     assert alive == [{"alive": True}]
     out = capsys.readouterr().out
     assert f"Open http://127.0.0.1:{port} in a browser" in out
@@ -268,7 +269,7 @@ def test_a_public_link_that_fails_is_told_and_the_app_runs_on(
     assert "--host 0.0.0.0" in out and "--auth USER:PASSWORD" in out
 
 
-def test_a_missing_account_file_is_told_before_the_models_are_loaded(
+def test_a_missing_account_file_is_reported_before_the_models_are_loaded(
     started: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert app.main(["--auth-file", "/no/such/file"]) == 2
@@ -322,6 +323,6 @@ def test_explain_and_the_command_give_the_same_maps(
         ({"target": "all", "method": "scorecam"}, "too slow for every expression here"),
     ],
 )
-def test_explain_tells_what_is_wrong(client: Client, options: dict[str, str], message: str) -> None:
+def test_explain_says_what_is_wrong(client: Client, options: dict[str, str], message: str) -> None:
     with pytest.raises(Exception, match=message):
         client.predict(image=handle_file(FACE), **options, api_name="/explain")

@@ -1,7 +1,6 @@
 """What breaks around the app: lost weights, damaged files, a full disk. It goes on, or says what to do and stops."""
 
 import ctypes
-import io
 import os
 import shutil
 import subprocess
@@ -10,30 +9,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
 
 import app
 from fer_models.analyzer import Analyzer, load_analyzer
 from tests.helpers.serving import call, free_port, send, serving
 
 
-def photo_of(picture: NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
-    return file.getvalue()
-
-
 def test_weights_deleted_while_it_runs_are_not_missed(
-    weights_dir: Path, fake_detector: Any, picture: NDArray[np.uint8], tmp_path: Path
+    weights_dir: Path, fake_detector: Any, photo: bytes, tmp_path: Path
 ) -> None:
     weights = tmp_path / "weights"
     shutil.copytree(weights_dir, weights)
     with serving(load_analyzer(weights=weights, device="cpu", detector=fake_detector)) as running:
         shutil.rmtree(weights)
-        path = send(running.url, ("a.png", photo_of(picture))).json()[0]
+        path = send(running.url, ("a.png", photo)).json()[0]
         assert "event: complete" in call(running.url, "compare", [{"path": path}])[1]
         assert running.health.ready()
 
@@ -45,9 +35,8 @@ def test_a_truncated_weight_file_stops_the_start_with_words(
     shutil.copytree(weights_dir, weights)
     file = weights / "vgg16.safetensors"
     file.write_bytes(file.read_bytes()[:5000])
-    monkeypatch.setattr("app.load_analyzer", lambda models, device: load_analyzer(models, weights=weights))
     monkeypatch.setattr("signal.signal", lambda *_: None)
-    assert app.main(["--port", str(free_port())]) == 2
+    assert app.main(["--port", str(free_port()), "--weights", str(weights)]) == 2
     error = capsys.readouterr().err
     assert "is truncated" in error and "Restore it with" in error and error.count("\n") == 1
 
@@ -67,15 +56,13 @@ def tiny_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_told_and_the_app_runs_on(
-    tiny_disk: Path, analyzer: Analyzer, picture: NDArray[np.uint8]
-) -> None:
+def test_a_full_disk_is_reported_and_the_app_runs_on(tiny_disk: Path, analyzer: Analyzer, photo: bytes) -> None:
     with serving(analyzer) as running:
-        path = send(running.url, ("a.png", photo_of(picture))).json()[0]
+        path = send(running.url, ("a.png", photo)).json()[0]
         filler = tiny_disk / "filler"
         filler.write_bytes(bytes(10_000_000))
-        refused = send(running.url, ("b.png", photo_of(picture)))
+        refused = send(running.url, ("b.png", photo))
         assert refused.status_code == 507 and "disk is full" in refused.json()["detail"]
         assert "event: complete" in call(running.url, "compare", [{"path": path}])[1]
         filler.unlink()
-        assert send(running.url, ("b.png", photo_of(picture))).status_code == 200
+        assert send(running.url, ("b.png", photo)).status_code == 200

@@ -4,34 +4,15 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
 
 from benchmarks.load import main, measure
-from fer_models.analyzer import Analyzer
-from tests.helpers.serving import serving
+from tests.helpers.serving import Running
 
 
-@pytest.fixture
-def photo(picture: NDArray[np.uint8], tmp_path: Path) -> Path:
-    Image.fromarray(picture).save(tmp_path / "a.png")
-    return tmp_path / "a.png"
-
-
-def test_load_counts_answers_and_errors(analyzer: Analyzer, photo: Path) -> None:
-    with serving(analyzer) as running:
-        good = measure(
-            running.url,
-            clients=2,
-            minutes=1 / 60,
-            requests=None,
-            picture=photo.read_bytes(),
-            pid=os.getpid(),
-            warm_up=1,
-        )
-        bad = measure(running.url, clients=1, minutes=0.001, requests=None, picture=b"no picture", warm_up=0)
+def test_load_counts_answers_and_errors(running: Running, photo: bytes) -> None:
+    good = measure(running.url, clients=2, minutes=1 / 60, requests=None, picture=photo, pid=os.getpid(), warm_up=1)
+    bad = measure(running.url, clients=1, minutes=0.001, requests=None, picture=b"no picture", warm_up=0)
     assert good["requests"] >= 2 and good["errors"] == {} and 0 < good["p50_s"] <= good["p95_s"]
     assert bad["requests"] == 0 and set(bad["errors"]) == {"an error event"} and bad["p50_s"] is None
     memory = good["rss_mb"]
@@ -39,15 +20,15 @@ def test_load_counts_answers_and_errors(analyzer: Analyzer, photo: Path) -> None
     assert bad["growth"] is None
 
 
-def test_so_many_requests_and_no_more(analyzer: Analyzer, photo: Path, tmp_path: Path) -> None:
-    with serving(analyzer) as running:
-        words = [running.url, "--clients", "2", "--requests", "12", "--warm-up", "0", "--picture", str(photo)]
-        assert main([*words, "--pid", str(os.getpid()), "--json", str(tmp_path / "out.json")]) == 0
+def test_so_many_requests_and_no_more(running: Running, photo: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(photo)
+    arguments = [running.url, "--clients", "2", "--requests", "12", "--warm-up", "0", "--picture", f"{tmp_path}/a.png"]
+    assert main([*arguments, "--pid", str(os.getpid()), "--json", str(tmp_path / "out.json")]) == 0
     result = json.loads((tmp_path / "out.json").read_text())
     assert result["requests"] == 12 and result["live"] is None and result["cores"] == os.cpu_count()
     assert len(result["rss_mb"]["on_the_way"]) <= 9
 
 
-def test_load_tells_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_load_reports_a_server_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["http://127.0.0.1:9", "--clients", "1", "--minutes", "0.001", "--warm-up", "0"]) == 1
     assert '"ConnectError"' in capsys.readouterr().out

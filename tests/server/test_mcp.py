@@ -1,4 +1,4 @@
-"""The tools for MCP clients: a real client over HTTP and over stdio, what it is told, and what it is refused."""
+"""The tools for MCP clients: a real client over HTTP and over stdio, what it answers, and what it refuses."""
 
 import asyncio
 import base64
@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import app
-from dashboard.mcp.pictures import picture_from
-from dashboard.mcp.tools import Tools
+from dashboard.mcp.tools import Tools, decode_picture
 from dashboard.server.accounts import hash_password
 from dashboard.server.mcp_auth import McpAuthMiddleware
 from explain.explain_picture import explain_picture
@@ -39,18 +38,6 @@ from tests.helpers.serving import HTTP, Running, free_port, serving
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "astronaut.jpg"
 T = TypeVar("T")
-
-
-@pytest.fixture(scope="module")
-def running(analyzer: Analyzer) -> Iterator[Running]:
-    with serving(analyzer, mcp=True) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def locked(analyzer: Analyzer) -> Iterator[Running]:
-    with serving(analyzer, mcp=True, accounts={"anna": hash_password("secret")}) as running:
-        yield running
 
 
 def png(picture: NDArray[np.uint8]) -> bytes:
@@ -93,17 +80,17 @@ def words(result: CallToolResult) -> str:
     return content.text
 
 
-def told(result: CallToolResult) -> dict[str, Any]:
-    """The figures of an answer, which are told twice alike: for programs and as text."""
+def document(result: CallToolResult) -> dict[str, Any]:
+    """The figures of an answer, which come twice alike: for programs and as text."""
     assert not result.is_error, words(result)
     (text, *_) = result.content
     assert isinstance(text, TextContent) and result.structured_content is not None
     assert json.loads(text.text) == result.structured_content
-    document: dict[str, Any] = result.structured_content
-    return document
+    figures: dict[str, Any] = result.structured_content
+    return figures
 
 
-# What it is told.
+# What it says of itself and answers.
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
@@ -121,7 +108,7 @@ def test_the_tools_are_listed_with_what_they_do(running: Running, mode: str) -> 
 
 def test_compare_gives_the_analyzers_figures(running: Running, analyzer: Analyzer) -> None:
     expected = analyzer.analyze([read_image(EXAMPLE)])
-    answer = told(call(running, "compare", image=coded(EXAMPLE.read_bytes())))
+    answer = document(call(running, "compare", image=coded(EXAMPLE.read_bytes())))
     assert answer["image"] == {"width": 512, "height": 512} and len(answer["faces"]) == len(expected) == 5
     for face, analysis in zip(answer["faces"], expected, strict=True):
         assert face["box"] == pytest.approx(analysis.face.box.tolist()) and face["score"] == analysis.face.score
@@ -135,20 +122,20 @@ def test_compare_gives_the_analyzers_figures(running: Running, analyzer: Analyze
 
 
 def test_compare_with_chosen_models_and_whole(running: Running, picture: NDArray[np.uint8]) -> None:
-    answer = told(call(running, "compare", image=coded(png(picture)), models=["vgg16"], whole=True))
+    answer = document(call(running, "compare", image=coded(png(picture)), models=["vgg16"], whole=True))
     (face,) = answer["faces"]
     assert list(face["models"]) == ["vgg16"] and face["box"] == [65, 0, 165, 100]
 
 
 def test_a_picture_without_a_face_is_no_error(running: Running, picture: NDArray[np.uint8]) -> None:
-    assert told(call(running, "compare", image=coded(png(picture[:, :90]))))["faces"] == []
+    assert document(call(running, "compare", image=coded(png(picture[:, :90]))))["faces"] == []
 
 
 @pytest.mark.parametrize("model", ["ensemble", "vgg16"])
-def test_predict_gives_one_answer_a_face(
+def test_predict_gives_one_answer_per_face(
     running: Running, analyzer: Analyzer, picture: NDArray[np.uint8], model: str
 ) -> None:
-    answer = told(call(running, "predict", image=coded(png(picture)), model=model))
+    answer = document(call(running, "predict", image=coded(png(picture)), model=model))
     assert answer["model"] == model and len(answer["faces"]) == 2
     for face, analysis in zip(answer["faces"], analyzer.analyze([picture]), strict=True):
         expected = ensemble(analysis.predictions) if model == "ensemble" else analysis.predictions[model]
@@ -159,7 +146,7 @@ def test_predict_gives_one_answer_a_face(
 def test_explain_gives_pictures_and_shares(running: Running, analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     arguments: dict[str, Any] = {"models": ["vgg16", "resnet50"], "expression": "all", "face": 2}
     result = call(running, "explain", image=coded(png(picture)), **arguments)
-    answer = told(result)
+    answer = document(result)
     expected = explain_picture(analyzer, picture, models=["vgg16", "resnet50"], target="all", face=2)
     assert answer["face"]["number"] == 2 and list(answer["models"]) == list(expected.maps)
     titles, pictures = [], []
@@ -179,7 +166,7 @@ def test_explain_gives_pictures_and_shares(running: Running, analyzer: Analyzer,
             assert sum(record["shares"].values()) == pytest.approx(1)
 
 
-# What it is refused.
+# What it refuses.
 
 GOOD = coded(png(np.random.default_rng(0).integers(0, 256, (100, 100, 3), np.uint8)))
 WRONG: list[tuple[str, dict[str, Any], str]] = [
@@ -204,7 +191,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-def test_what_cannot_be_done_is_told_in_words(running: Running) -> None:
+def test_what_cannot_be_done_is_said_in_words(running: Running) -> None:
     async def ask(client: Client) -> list[CallToolResult]:
         return [await client.call_tool(tool, arguments) for tool, arguments, _ in WRONG]
 
@@ -224,14 +211,14 @@ def test_a_picture_with_too_many_bytes_or_pixels_is_refused(analyzer: Analyzer) 
             call(running, "compare", image="A" * 33_000_000)
 
 
-def test_an_unexpected_error_is_told_without_its_words(analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_is_reported_without_its_words(analyzer: Analyzer, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(analyzer, mcp=True) as running:
         monkeypatch.setattr(Tools, "compare", lambda *_: 1 / 0)
         result = call(running, "compare", image=GOOD)
     assert result.is_error and words(result).startswith("Something went wrong")
 
 
-def test_who_asks_too_often_is_told(analyzer: Analyzer) -> None:
+def test_who_asks_too_often_is_refused(analyzer: Analyzer) -> None:
     async def ask(client: Client) -> None:
         for _ in range(10):
             await client.call_tool("compare", {"image": "x"})
@@ -240,7 +227,7 @@ def test_who_asks_too_often_is_told(analyzer: Analyzer) -> None:
         visit(running.url, ask)
 
 
-def test_many_at_once_are_answered_or_told(running: Running) -> None:
+def test_many_at_once_are_answered_or_refused(running: Running) -> None:
     async def ask(client: Client) -> list[CallToolResult | BaseException]:
         calls = [client.call_tool("predict", {"image": GOOD}) for _ in range(40)]
         return await asyncio.gather(*calls, return_exceptions=True)
@@ -249,7 +236,7 @@ def test_many_at_once_are_answered_or_told(running: Running) -> None:
     errors = [result for result in results if isinstance(result, BaseException)]
     assert all(isinstance(error, MCPError) and "Too much is asked" in str(error) for error in errors), errors
     assert len(results) - len(errors) >= 16
-    assert told(call(running, "predict", image=GOOD))["faces"]
+    assert document(call(running, "predict", image=GOOD))["faces"]
 
 
 HEADERS = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
@@ -301,14 +288,14 @@ def test_whatever_it_is_sent_it_answers(running: Running, body: Any) -> None:
 @given(st.text(max_size=60) | st.binary(max_size=60).map(coded) | st.text("Az9+/= \n:dat,;", max_size=60))
 def test_whatever_a_picture_is_it_is_one_or_an_image_error(text: str) -> None:
     with pytest.raises(ImageError):
-        picture_from(text)
+        decode_picture(text)
 
 
 def test_a_picture_may_come_as_browsers_write_it(picture: NDArray[np.uint8]) -> None:
     content = png(picture)
     wrapped = re.sub("(.{76})", "\\1\r\n", coded(content))
     for text in (coded(content), wrapped, f"data:image/png;base64,{wrapped}"):
-        assert (picture_from(text) == picture).all()
+        assert (decode_picture(text) == picture).all()
 
 
 # Passwords.
@@ -322,7 +309,9 @@ def test_without_the_password_there_is_nothing(locked: Running) -> None:
         assert HTTP.post(url, json=LIST, headers=HEADERS | {"authorization": wrong}).status_code == 401
     with pytest.raises(MCPError, match="name and password are asked for"):
         visit(locked.url, lambda client: client.list_tools())
-    assert told(visit(locked.url, lambda client: client.call_tool("predict", {"image": GOOD}), auth=("anna", "secret")))
+    assert document(
+        visit(locked.url, lambda client: client.call_tool("predict", {"image": GOOD}), auth=("anna", "secret"))
+    )
 
 
 def test_passwords_cannot_be_guessed_by_the_thousand(analyzer: Analyzer) -> None:
@@ -336,18 +325,18 @@ def test_passwords_cannot_be_guessed_by_the_thousand(analyzer: Analyzer) -> None
         assert [status(f"guess {number}") for number in range(12)] == [401] * 12
         assert status("secret") == 200, "who was let in before is not locked out"
         api: Any = running.server.config.app
-        door = next(route.app for route in api.routes if isinstance(route.app, McpAuthMiddleware))
-        assert door._guesses.wait("127.0.0.1") > 0
+        access = next(route.app for route in api.routes if isinstance(route.app, McpAuthMiddleware))
+        assert access._login_attempts.wait("127.0.0.1") > 0
 
 
 # Privacy.
 
 OPENED: list[str] = []
-WATCHING: list[bool] = []
+RECORDING: list[bool] = []
 
 
-def watch(event: str, arguments: tuple[Any, ...]) -> None:
-    if WATCHING and event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR):
+def record_writes(event: str, arguments: tuple[Any, ...]) -> None:
+    if RECORDING and event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR):
         OPENED.append(str(arguments[0]))
 
 
@@ -356,16 +345,17 @@ def test_nothing_is_written_and_nothing_is_logged(
 ) -> None:
     image = coded(png(picture))
     caplog.set_level("DEBUG")
-    sys.addaudithook(watch)
-    WATCHING.append(True)
+    sys.addaudithook(record_writes)
+    before = running.files()
+    RECORDING.append(True)
     try:
         for tool in ("compare", "predict", "explain"):
-            told(call(running, tool, image=image))
+            document(call(running, tool, image=image))
         call(running, "compare", image=image[:-40])
     finally:
-        WATCHING.clear()
+        RECORDING.clear()
     assert OPENED == []
-    assert not [path for path in running.uploads.rglob("*") if path.is_file() and path.name != ".running"]
+    assert running.files() == before
     output = capfd.readouterr()
     server = [record.getMessage() for record in caplog.records if not record.name.startswith(("mcp.client", "httpx"))]
     assert image[100:140] not in output.out + output.err + "".join(server)
@@ -374,12 +364,12 @@ def test_nothing_is_written_and_nothing_is_logged(
 # The extra, its example and the README.
 
 
-def test_without_the_package_it_is_told_what_to_install(
+def test_without_the_package_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setitem(sys.modules, "mcp.server", None)
-    monkeypatch.delitem(sys.modules, "dashboard.mcp.protocol", raising=False)
+    monkeypatch.delitem(sys.modules, "dashboard.mcp.server", raising=False)
     for flag in ("--mcp", "--mcp-stdio"):
         assert app.main([flag, "--port", str(free_port())]) == 2
         output = capsys.readouterr()
@@ -397,7 +387,7 @@ def test_the_readmes_address_and_password_are_let_in(locked: Running) -> None:
     server = config()["faces"]
     assert server["type"] == "http" and server["url"].endswith(":7860/mcp")
     result = visit(locked.url, lambda client: client.call_tool("predict", {"image": GOOD}), headers=server["headers"])
-    assert told(result)["faces"]
+    assert document(result)["faces"]
 
 
 def test_the_readmes_command_answers_on_standard_input_and_output() -> None:
@@ -408,7 +398,7 @@ def test_the_readmes_command_answers_on_standard_input_and_output() -> None:
 
     async def main() -> dict[str, Any]:
         async with Client(command, read_timeout_seconds=300) as client:
-            return told(await client.call_tool("compare", {"image": coded(EXAMPLE.read_bytes())}))
+            return document(await client.call_tool("compare", {"image": coded(EXAMPLE.read_bytes())}))
 
     (face,) = asyncio.run(main())["faces"]
     assert face["models"]["eac_mobilenet_v2"]["label"] == "happiness"

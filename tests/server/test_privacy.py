@@ -4,8 +4,6 @@ import io
 import os
 import secrets
 import socket
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from fer_models.analyzer import Analyzer
-from tests.helpers.serving import call, send, serving
+from tests.helpers.serving import call, send, serving, until
 
 
 def marked(picture: NDArray[np.uint8]) -> tuple[bytes, bytes]:
@@ -42,13 +40,6 @@ def holders(mark: bytes, *folders: Path) -> list[Path]:
     return found
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> bool:
-    end = time.monotonic() + seconds
-    while not (met := condition()) and time.monotonic() < end:
-        time.sleep(0.1)
-    return met
-
-
 @pytest.fixture
 def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, ...]:
     """Everywhere the app could write: its temporary folder, the working directory, caches of the user."""
@@ -66,7 +57,7 @@ def test_an_upload_is_nowhere_after_its_lifetime(
     analyzer: Analyzer, picture: NDArray[np.uint8], disk: tuple[Path, ...]
 ) -> None:
     content, mark = marked(picture)
-    with serving(analyzer, upload_lifetime=15) as running:
+    with serving(analyzer, upload_lifetime=6) as running:
         path = send(running.url, ("holiday.png", content)).json()[0]
         assert "event: complete" in call(running.url, "compare", [{"path": path}])[1]
         assert holders(mark, *disk)
@@ -98,8 +89,8 @@ def test_half_an_upload_is_swept_too_and_harms_nobody(
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(head + body)
             # Long enough for what came to be written out, then the client is gone.
-            assert until(lambda: any(path.name != ".running" for path in running.uploads.iterdir()))
-        assert until(lambda: not [path for path in running.uploads.iterdir() if path.name != ".running"])
+            assert until(lambda: bool(running.files()))
+        assert until(lambda: not running.files())
         assert not holders(mark, *disk)
         path = send(running.url, ("b.png", content)).json()[0]
         assert "event: complete" in call(running.url, "compare", [{"path": path}])[1]

@@ -19,7 +19,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from PIL import Image
 
 from fer_models.analyzer import Analyzer, load_analyzer
@@ -29,12 +28,6 @@ from tests.helpers.serving import HTTP, Running, call, send, serving
 
 #: Files that every machine has and no visitor may see, and words in them.
 SECRETS = {"/etc/passwd": "root:", "/proc/self/environ": "PATH=", "/etc/../etc/passwd": "root:"}
-
-
-@pytest.fixture(scope="module")
-def running(analyzer: Analyzer) -> Iterator[Running]:
-    with serving(analyzer) as running:
-        yield running
 
 
 class Listener:
@@ -184,10 +177,8 @@ def test_files_that_could_run_in_a_browser_are_downloads(running: Running) -> No
         assert harmless or answer.headers["content-disposition"].startswith("attachment")
 
 
-def test_a_polyglot_is_a_picture_and_nothing_else(running: Running, picture: NDArray[np.uint8]) -> None:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
-    both = file.getvalue() + b"<script>alert(1)</script>PK\x05\x06" + b"\0" * 18
+def test_a_polyglot_is_a_picture_and_nothing_else(running: Running, photo: bytes) -> None:
+    both = photo + b"<script>alert(1)</script>PK\x05\x06" + b"\0" * 18
     path = send(running.url, ("a.html.png", both)).json()[0]
     text = call(running.url, "compare", [{"path": path}])[1]
     assert "event: complete" in text and "alert" not in text
@@ -321,8 +312,8 @@ JSON = st.recursive(
     "payload", ["photo.jpg", 7, [], {"path": 7}, {"path": "a\0b"}, {"path": "x" * 5000}, {"url": "x"}, None, True]
 )
 @pytest.mark.parametrize("endpoint", ["compare", "explain"])
-def test_what_is_no_file_is_told_how_to_send_one(running: Running, endpoint: str, payload: Any) -> None:
-    inputs = next(len(each.inputs) for each in running.page.fns.values() if each.api_name == endpoint)
+def test_without_a_file_the_answer_says_how_to_send_one(running: Running, endpoint: str, payload: Any) -> None:
+    inputs = next(len(function.inputs) for function in running.page.fns.values() if function.api_name == endpoint)
     _, text = call(running.url, endpoint, [payload, *[None] * (inputs - 1)])
     assert "Something went wrong" not in text and "event: complete" not in text
 
@@ -352,9 +343,7 @@ def test_whatever_an_upload_is_it_is_answered(running: Running, body: bytes, bou
     assert "Traceback" not in answer.text and 'File "' not in answer.text
 
 
-def test_it_still_works_after_all_that(running: Running, picture: NDArray[np.uint8]) -> None:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
-    path = send(running.url, ("a.png", file.getvalue())).json()[0]
+def test_it_still_works_after_all_that(running: Running, photo: bytes) -> None:
+    path = send(running.url, ("a.png", photo)).json()[0]
     assert "event: complete" in call(running.url, "compare", [{"path": path}])[1]
     assert threading.active_count() < 100

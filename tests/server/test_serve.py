@@ -1,7 +1,6 @@
 """The app as it is served: health, figures, logs, passwords, limits, and its end."""
 
 import contextlib
-import io
 import json
 import logging
 import os
@@ -11,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,33 +18,21 @@ import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from numpy.typing import NDArray
-from PIL import Image
 
 import app
-from dashboard.server.accounts import hash_password
+from dashboard.page import launch_settings
+from dashboard.server.gradio_internals import is_busy
 from dashboard.server.health import Health
 from dashboard.server.logs import json_logs
-from dashboard.server.metrics import MeasuredAnalyzer, Metrics
-from dashboard.server.serve import Settings
+from dashboard.server.measured_analyzer import MeasuredAnalyzer
+from dashboard.server.metrics import Metrics
+from dashboard.server.options import Settings
 from dashboard.server.uploads_folder import remove_abandoned, size_of, sweep, upload_folder
 from dashboard.video.session import VideoSession
 from fer_models.analyzer import MODELS, Analyzer
 from fer_models.errors import ImageError
 from tests.helpers.clips import ramp, write_clip
-from tests.helpers.serving import HTTP, Running, call, free_port, mounted, send, serving
-
-
-@pytest.fixture(scope="module")
-def running(analyzer: Analyzer) -> Iterator[Running]:
-    with serving(analyzer) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def photo(picture: NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
-    return file.getvalue()
+from tests.helpers.serving import HTTP, Running, call, free_port, mounted, send, serving, until
 
 
 def compare(running: Running, photo: bytes, client: httpx.Client = HTTP) -> str:
@@ -123,9 +109,9 @@ def test_figures_count_errors(analyzer: Analyzer) -> None:
 def test_measuring_changes_no_answer(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     plain, measured = analyzer.analyze([picture]), MeasuredAnalyzer(analyzer, Metrics()).analyze([picture])
     assert len(plain) == len(measured) == 2
-    for one, other in zip(plain, measured, strict=True):
+    for expected, face in zip(plain, measured, strict=True):
         for name in MODELS:
-            assert np.array_equal(one.predictions[name].probabilities, other.predictions[name].probabilities)
+            assert np.array_equal(expected.predictions[name].probabilities, face.predictions[name].probabilities)
 
 
 def test_figures_are_not_on_the_public_port(running: Running) -> None:
@@ -154,19 +140,13 @@ def test_logs_are_json_without_names_addresses_or_words_of_errors(
     assert "anna" not in text and "127.0.0.1" not in text and str(running.uploads) not in text
     upload, *_ = (line for line in lines if line.get("endpoint") == "upload")
     assert upload["status"] == 200 and upload["ms"] >= 0 and upload["level"] == "info"
-    told = next(line for line in lines if line["logger"] == "somebody.else")
-    assert told["message"] == "cannot read %s" and told["error"] == "ValueError"
-    assert re.fullmatch(r"test_serve\.py:\d+ test_logs_are_json.*", told["stack"][0])
+    line = next(line for line in lines if line["logger"] == "somebody.else")
+    assert line["message"] == "cannot read %s" and line["error"] == "ValueError"
+    assert re.fullmatch(r"test_serve\.py:\d+ test_logs_are_json.*", line["stack"][0])
     assert errors.count("somebody.else") == 1 and "dashboard.server.logs" in errors
 
 
 # Passwords.
-
-
-@pytest.fixture(scope="module")
-def locked(analyzer: Analyzer) -> Iterator[Running]:
-    with serving(analyzer, accounts={"anna": hash_password("secret")}) as running:
-        yield running
 
 
 def test_without_the_password_there_is_nothing_but_health(locked: Running, photo: bytes) -> None:
@@ -198,7 +178,7 @@ def test_the_password_opens_it(locked: Running, photo: bytes, tmp_path: Path) ->
 # Limits.
 
 
-def test_a_visitor_who_asks_too_often_is_told(analyzer: Analyzer, photo: bytes) -> None:
+def test_a_visitor_who_asks_too_often_is_refused(analyzer: Analyzer, photo: bytes) -> None:
     with serving(analyzer, rate_limit=3) as running:
         assert "event: complete" in compare(running, photo)
         assert call(running.url, "compare", [None])[0] == 200
@@ -230,7 +210,7 @@ def test_settings_reach_gradio(analyzer: Analyzer, tmp_path: Path, monkeypatch: 
     assert page._queue.default_concurrency_limit == 2
     limits = [function.concurrency_limit for function in page.fns.values()]
     assert 2 in limits and all(limit in ("default", None) or limit <= 2 for limit in limits)
-    kept = app.launch_settings()
+    kept = launch_settings()
     assert (page.footer_links, page.run_history, page.enable_monitoring) == ([], False, False)
     assert page.state_session_capacity == kept["state_session_capacity"] == page.app.state_holder.capacity
     assert page.css == kept["css"] and page.theme.name == kept["theme"].name and not page.show_error
@@ -285,7 +265,7 @@ def test_the_sweep_deletes_what_is_old_and_only_that(tmp_path: Path, monkeypatch
     assert Path("/etc/hostname").exists()
 
 
-def test_what_a_session_holds_outlives_the_uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_session_keeps_outlives_the_uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A video's results are there for the hour that the page promises; what was left behind goes later."""
     session = VideoSession(write_clip(tmp_path / "clip.mp4", [ramp(0)] * 3), tmp_path)
     names = [f"{session.folder.name}/annotated.mp4", f"{session.folder.name}/deep/frames.csv", "upload/clip.mp4"]
@@ -307,7 +287,7 @@ def test_what_a_session_holds_outlives_the_uploads(tmp_path: Path, monkeypatch: 
 def test_a_clock_that_jumps_keeps_no_upload(
     analyzer: Analyzer, photo: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: int
 ) -> None:
-    """Forwards or back by a day: what was sent before goes at the next look, what is sent after it is read."""
+    """Forwards or back by a day: what was sent before goes at the next sweep, what is sent after it is read."""
     (tmp_path / "upload").write_bytes(b"x")
     now = time.time
     with serving(analyzer) as running:
@@ -322,11 +302,9 @@ def test_a_clock_that_jumps_keeps_no_upload(
 
 START = """
 import sys
-from functools import partial
-from pathlib import Path
 import conftest
 import app
-from fer_models.analyzer import load_analyzer
+from fer_models import analyzer
 
 class Slow(conftest.FakeDetector):
     def detect(self, image):
@@ -334,18 +312,16 @@ class Slow(conftest.FakeDetector):
         time.sleep(1.5)
         return super().detect(image)
 
-def load(models, device):
-    return load_analyzer(models, device="cpu", weights=Path(sys.argv[1]), detector=Slow())
-
-app.load_analyzer = load
-sys.exit(app.main(sys.argv[2:]))
+load = analyzer.load_analyzer
+analyzer.load_analyzer = lambda models, **options: load(models, detector=Slow(), **options)
+sys.exit(app.main(sys.argv[1:]))
 """
 
 
 def start(weights: Path, folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    paths = os.pathsep.join(map(str, (Path(app.__file__).parent, Path(__file__).resolve().parents[1] / "helpers")))
+    paths = os.pathsep.join(map(str, (Path(app.__file__).parent, Path(__file__).resolve().parents[1])))
     return subprocess.Popen(
-        [sys.executable, "-c", START, str(weights), *arguments],
+        [sys.executable, "-c", START, "--weights", str(weights), "--device", "cpu", *arguments],
         env=os.environ | {"PYTHONPATH": paths, "TMPDIR": str(folder)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -403,13 +379,14 @@ def test_kill_9_in_the_middle_of_an_upload_leaves_nothing_that_harms(
     try:
         wait_until_alive(first, url)
         send(url, ("whole.png", photo))
+        before_half = len([path for path in tmp_path.rglob("*") if path.is_file()])
         with socket.create_connection(("127.0.0.1", port)) as half:
             half.sendall(
                 b"POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
                 b"Content-Length: 1000000\r\n\r\n"
                 b'--b\r\nContent-Disposition: form-data; name="files"; filename="half.png"\r\n\r\n' + photo
             )
-            time.sleep(1)
+            assert until(lambda: len([path for path in tmp_path.rglob("*") if path.is_file()]) > before_half)
             first.kill()
             first.communicate(timeout=60)
     finally:
@@ -438,16 +415,11 @@ def test_clients_that_go_in_the_middle_of_an_answer_leave_nothing_behind(running
         address = f"{running.url}gradio_api/call/compare/{event['event_id']}"
         with contextlib.suppress(httpx.ReadTimeout), httpx.Client(verify=False, timeout=0.01) as client:
             client.get(address)
-    queue = running.page._queue
-    for _ in range(600):
-        if not len(queue) and not any(queue.active_jobs):
-            break
-        time.sleep(0.1)
-    assert not len(queue) and not any(queue.active_jobs)
+    assert until(lambda: not is_busy(running.page))
     assert "event: complete" in compare(running, photo)
 
 
-def test_a_taken_port_for_figures_is_told(
+def test_a_taken_port_for_figures_is_reported(
     weights_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:

@@ -2,20 +2,17 @@
 
 import asyncio
 import datetime
-import time
 from typing import Any
 
 import gradio as gr
-import numpy as np
 import pytest
 from gradio.state_holder import StateHolder
-from numpy.typing import NDArray
 
 from dashboard.server import sessions
 from dashboard.server.gradio_internals import StoredSessions
 from dashboard.server.sessions import CALL_S, CLOSED_S, OPEN_S, SessionMiddleware, Sessions
 from fer_models.analyzer import Analyzer
-from tests.helpers.serving import HTTP, call, send, serving
+from tests.helpers.serving import HTTP, call, send, serving, until
 
 
 @pytest.fixture
@@ -121,29 +118,19 @@ def test_a_connection_counts_as_long_as_it_lasts(path: str, name: str | None) ->
     assert list(pages._closed) == ([name] if name else [])
 
 
-def test_calls_of_the_api_leave_no_session(
-    analyzer: Analyzer, picture: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_calls_of_the_api_leave_no_session(analyzer: Analyzer, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor do they push out those of open pages."""
-    import io
-
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
     with (
         serving(analyzer, upload_lifetime=2) as running,
         HTTP.stream("GET", f"{running.url}gradio_api/heartbeat/page") as open_page,
     ):
         beats = open_page.iter_bytes()
         next(beats)
-        held = running.page.state_holder.session_data
+        kept = running.page.state_holder.session_data
         running.page.state_holder["page"]  # as a page's first event does
-        path = send(running.url, ("a.png", file.getvalue())).json()[0]
+        path = send(running.url, ("a.png", photo)).json()[0]
         assert "event: complete" in call(running.url, "compare", [{"path": path}])[1]
-        assert len(held) == 2
+        assert len(kept) == 2
         monkeypatch.setattr(sessions, "CALL_S", 0)
-        end = time.monotonic() + 30
-        while len(held) > 1 and time.monotonic() < end:
-            time.sleep(0.1)
-        assert [*held] == ["page"]
+        until(lambda: len(kept) == 1)
+        assert [*kept] == ["page"]

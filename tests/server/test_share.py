@@ -1,4 +1,4 @@
-"""The public link: opened in the background, told within seconds, never in the way of the local page."""
+"""The public link: opened in the background, announced within seconds, never in the way of the local page."""
 
 import inspect
 import threading
@@ -37,10 +37,10 @@ class Service(BaseHTTPRequestHandler):
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Service]]:
     server = HTTPServer(("127.0.0.1", 0), Service)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     monkeypatch.setattr(networking, "GRADIO_API_SERVER", f"http://127.0.0.1:{server.server_port}/tunnel")
-    monkeypatch.setattr(share, "_PROBE", 1.0)
+    monkeypatch.setattr(share, "_PROBE", 0.5)
     monkeypatch.setattr(tunneling.Tunnel, "download_binary", lambda: None)
     yield Service
     Service.answer = (200, GOOD, 0)
@@ -73,7 +73,7 @@ def test_a_link_is_made_by_the_tunnel(service: type[Service], monkeypatch: pytes
         ((503, b"", 0), "answers 503"),
         ((200, b"<html>log in</html>", 0), "something else than a tunnel"),
         ((200, b"[]", 0), "something else than a tunnel"),
-        ((200, GOOD, 3), "does not answer"),
+        ((200, GOOD, 1.5), "does not answer"),
     ],
     ids=["down", "portal", "none", "hangs"],
 )
@@ -104,7 +104,7 @@ def test_no_internet_no_program_no_tunnel(
         make_link("127.0.0.1", 7860, tmp_path)
 
 
-def told(link: PublicLink, said: list[str], count: int) -> list[str]:
+def opened(link: PublicLink, said: list[str], count: int) -> list[str]:
     started = time.monotonic()
     link.open()
     assert time.monotonic() - started < 1, "nobody waits for the link"
@@ -114,14 +114,14 @@ def told(link: PublicLink, said: list[str], count: int) -> list[str]:
     return said
 
 
-def test_the_link_is_told_with_its_lifetime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_link_is_announced_with_its_lifetime(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(share, "make_link", lambda *_: "https://x.gradio.live")
     said: list[str] = []
-    (line,) = told(PublicLink(7860, tmp_path, said.append), said, 1)
+    (line,) = opened(PublicLink(7860, tmp_path, said.append), said, 1)
     assert "https://x.gradio.live" in line and "1 week" in line
 
 
-def test_a_slow_link_is_told_and_then_its_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_slow_link_is_reported_and_then_its_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     go = threading.Event()
 
     def slow(*_: Any) -> str:
@@ -136,7 +136,7 @@ def test_a_slow_link_is_told_and_then_its_end(monkeypatch: pytest.MonkeyPatch, t
         said.append(text)
         go.set()
 
-    first, second = told(PublicLink(7860, tmp_path, say), said, 2)
+    first, second = opened(PublicLink(7860, tmp_path, say), said, 2)
     assert "not open yet" in first and "it broke." in second and "--host 0.0.0.0" in second
 
 
@@ -159,6 +159,6 @@ def test_closing_ends_the_tunnel(
         return "https://x.gradio.live"
 
     monkeypatch.setattr(share, "make_link", make)
-    told(link, said, 1)
+    opened(link, said, 1)
     tunneling.CURRENT_TUNNELS.clear()
     assert ended == [True] and capsys.readouterr().out == ""

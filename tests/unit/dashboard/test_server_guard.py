@@ -1,6 +1,7 @@
 """The guard: limits by address, by size and by route; who is believed about addresses."""
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,54 +14,63 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from dashboard.server import guard as module
-from dashboard.server.guard import Guard, Limits, RateLimiter
+from dashboard.server.guard import Guard, RateLimiter
+from dashboard.server.options import Settings
 
 
 class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
+    """Stands still: the seconds that passed since the test began, and by how many the wall clock was set."""
 
-    def __call__(self) -> float:
-        return self.now
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.now = self.set_by = 0.0
+        patch.setattr(time, "monotonic", lambda: 1000.0 + self.now)
+        patch.setattr(time, "time", lambda: 1.8e9 + self.now + self.set_by)
 
 
-def test_so_many_requests_in_any_minute() -> None:
-    clock = Clock()
-    limiter = RateLimiter(3, clock)
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def test_so_many_requests_in_any_minute(clock: Clock) -> None:
+    limiter = RateLimiter(3)
     for second in (0, 10, 20):
-        clock.now = 1000.0 + second
+        clock.now = second
         assert limiter.wait("192.0.2.1") == 0
     assert limiter.wait("192.0.2.1") == 40
     assert limiter.wait("192.0.2.2") == 0
-    clock.now = 1059.0
+    clock.now = 59
     assert limiter.wait("192.0.2.1") == 1
-    clock.now = 1060.0
+    clock.now = 60.5
     assert limiter.wait("192.0.2.1") == 0
-    assert limiter.wait("192.0.2.1") == 10
+    assert limiter.wait("192.0.2.1") == 9.5
 
 
 @given(st.lists(st.floats(0, 20), max_size=60), st.integers(1, 5))
 def test_no_minute_has_more_than_the_limit(pauses: list[float], limit: int) -> None:
-    clock = Clock()
-    limiter = RateLimiter(limit, clock)
-    passed = []
-    for pause in pauses:
-        clock.now += pause
-        wait = limiter.wait("a")
-        assert 0 <= wait <= 60
-        if wait == 0:
-            passed.append(clock.now)
-    assert all(later - earlier > 60 - 1e-9 for earlier, later in zip(passed, passed[limit:], strict=False))
+    with pytest.MonkeyPatch.context() as patch:
+        clock = Clock(patch)
+        limiter = RateLimiter(limit)
+        passed = []
+        for pause in pauses:
+            clock.now += pause
+            wait = limiter.wait("a")
+            assert 0 <= wait <= 60
+            if wait == 0:
+                passed.append(clock.now)
+            elif (left := passed[-limit] + 60 - clock.now) > 1e-3:
+                assert wait == pytest.approx(left, abs=1e-3)
+    assert all(later - earlier > 60 - 1e-6 for earlier, later in zip(passed, passed[limit:], strict=False))
 
 
-def test_addresses_are_not_kept_and_are_forgotten() -> None:
-    clock = Clock()
-    limiter = RateLimiter(3, clock)
+def test_addresses_are_not_kept_and_are_forgotten(clock: Clock) -> None:
+    limiter = RateLimiter(3)
     limiter.wait("192.0.2.1")
-    assert "192.0.2.1" not in str(vars(limiter)) and b"192.0.2.1" not in next(iter(limiter._seen))
+    (key,) = limiter._storage.events
+    assert "192.0.2.1" not in str(vars(limiter)) and "192.0.2.1" not in key
     clock.now += 61
     limiter.wait("192.0.2.2")
-    assert len(limiter._seen) == 1
+    assert len(limiter._storage.events) == 1 and key not in limiter._storage.events
 
 
 def test_the_memory_of_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,11 +78,19 @@ def test_the_memory_of_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     limiter = RateLimiter(1)
     for number in range(50):
         assert limiter.wait(f"192.0.2.{number}") == 0
-    assert len(limiter._seen) == 10
+    assert len(limiter._storage.events) == 10
+
+
+@pytest.mark.parametrize("seconds", [-86400, 86400])
+def test_nobody_is_locked_out_when_the_clock_is_set(clock: Clock, seconds: int) -> None:
+    limiter = RateLimiter(1)
+    assert limiter.wait("192.0.2.1") == 0 and limiter.wait("192.0.2.1") == 60
+    clock.set_by = seconds
+    assert limiter.wait("192.0.2.1") == 0 and limiter.wait("192.0.2.1") == 60
 
 
 def test_a_subscriber_of_ipv6_is_one_address() -> None:
-    limiter = RateLimiter(1, Clock())
+    limiter = RateLimiter(1)
     assert limiter.wait("2001:db8::1") == 0
     assert limiter.wait("2001:db8::ffff:2") > 0
     assert limiter.wait("2001:db8:0:1::1") == 0
@@ -81,7 +99,7 @@ def test_a_subscriber_of_ipv6_is_one_address() -> None:
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Tells what arrived; breaks like a web framework where the body does."""
+    """Answers what arrived; breaks like a web framework where the body does."""
     request = Request(scope, receive)
     size = 0
     try:
@@ -107,16 +125,16 @@ def post(path: str = "/gradio_api/queue/join", body: Any = b"{}", **headers: str
     return httpx.Request("POST", f"http://app{path}", content=body, headers=named)
 
 
-def limits(folder: Path, **changes: Any) -> Limits:
-    settings: dict[str, Any] = {"uploads": folder, "max_upload": 1_000_000, "rate": 2, "trusted_proxies": 0}
-    return Limits(**settings | changes)
+def limits(folder: Path, **changes: Any) -> Settings:
+    settings: dict[str, Any] = {"uploads": folder, "max_upload_mb": 1, "rate_limit": 2, "trusted_proxies": 0}
+    return Settings(**settings | changes)
 
 
 def statuses(responses: list[httpx.Response]) -> list[int]:
     return [response.status_code for response in responses]
 
 
-def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path) -> None:
+def test_too_many_requests_are_refused_until_a_time(tmp_path: Path) -> None:
     seen: list[tuple[str, int]] = []
     guard = Guard(echo, limits(tmp_path), lambda endpoint, status, _: seen.append((endpoint, status)))
     responses = ask(guard, *(post() for _ in range(3)))
@@ -130,7 +148,7 @@ def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path) -> None:
 
 
 def test_logins_are_limited_even_where_nothing_else_is(tmp_path: Path) -> None:
-    guard = Guard(echo, limits(tmp_path, rate=0))
+    guard = Guard(echo, limits(tmp_path, rate_limit=0))
     assert statuses(ask(guard, *(post("/login") for _ in range(12)))) == [200] * 10 + [429] * 2
     assert statuses(ask(guard, *(post() for _ in range(200)))) == [200] * 200
 
@@ -146,9 +164,9 @@ def test_logins_are_limited_even_where_nothing_else_is(tmp_path: Path) -> None:
         ({"shared": True}, "203.0.113.9", ["1.1.1.1", "2.2.2.2", "3.3.3.3"], [200, 200, 429]),
         ({"shared": True}, "127.0.0.1", ["1.1.1.1", "2.2.2.2", "3.3.3.3"], [200, 200, 200]),
     ],
-    ids=["not told", "one", "spoofed", "two", "empty", "shared, but from outside", "shared"],
+    ids=["not set", "one", "spoofed", "two", "empty", "shared, but from outside", "shared"],
 )
-def test_proxies_are_believed_only_if_told(
+def test_proxies_are_believed_only_if_set(
     tmp_path: Path, changes: dict[str, Any], peer: str, forwarded: list[str], expected: list[int]
 ) -> None:
     guard = Guard(echo, limits(tmp_path, **changes))
@@ -164,12 +182,12 @@ async def chunks(size: int) -> Any:
         yield bytes(100_000)
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["length told", "length not told"])
-def test_bodies_have_an_end(tmp_path: Path, told: bool) -> None:
-    guard = Guard(echo, limits(tmp_path, rate=0))
+@pytest.mark.parametrize("with_length", [True, False], ids=["with length", "without length"])
+def test_bodies_have_an_end(tmp_path: Path, with_length: bool) -> None:
+    guard = Guard(echo, limits(tmp_path, rate_limit=0))
 
     def body(size: int) -> Any:
-        return bytes(size) if told else chunks(size)
+        return bytes(size) if with_length else chunks(size)
 
     fits, large = ask(guard, post("/gradio_api/upload", body(1_000_000)), post("/gradio_api/upload", body(1_300_000)))
     assert fits.json()["size"] == 1_000_000
@@ -181,7 +199,7 @@ def test_bodies_have_an_end(tmp_path: Path, told: bool) -> None:
 
 
 def test_an_upload_must_leave_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    guard = Guard(echo, limits(tmp_path, rate=0))
+    guard = Guard(echo, limits(tmp_path, rate_limit=0))
     small = post("/gradio_api/upload", bytes(1000))
     assert statuses(ask(guard, small)) == [200]
     (tmp_path / "old").write_bytes(bytes(100))
