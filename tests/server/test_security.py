@@ -69,8 +69,9 @@ def joined(running: Running, index: int, data: list[Any]) -> str:
 
 
 def every_callback(running: Running) -> list[tuple[int, int]]:
-    """The index and the number of inputs of everything a browser or client can call."""
-    return [(index, len(function.inputs)) for index, function in running.page.fns.items() if function.queue]
+    """The index and the number of inputs of everything that a browser or client can send something to."""
+    functions = running.page.fns.items()
+    return [(index, len(function.inputs)) for index, function in functions if function.queue and function.inputs]
 
 
 @pytest.mark.parametrize("path", SECRETS)
