@@ -136,7 +136,7 @@ def _line(name: str, model: Mapping[str, Any]) -> str:
     consistency, faithfulness = model["consistency"], model["faithfulness"]
     areas = {kind: [faithfulness[kind][of]["mean"] for of in ("map", "random", "blob")]
              for kind in ("deletion", "insertion")}  # fmt: skip
-    parts = "  ".join(f"{kind} {a:.3f} (random {b:.3f}, blob {c:.3f})" for kind, (a, b, c) in areas.items())
+    parts = "  ".join(f"{kind} {a:.3f} (random {b:.3f}, centre prior {c:.3f})" for kind, (a, b, c) in areas.items())
     return (
         f"{name:24} flip: relative loss {consistency['relative_loss']['mean']:.4f}, "
         f"correlation {consistency['correlation']['mean']:.4f}  {parts}"

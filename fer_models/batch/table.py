@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from fer_models.errors import BatchError
 from fer_models.expressions import EXPRESSIONS, in_display_order
+from fer_models.media.files import cannot_write, replacing
 
 Cell: TypeAlias = str | int | float | None
 #: One row by column; a column that is missing is empty.
@@ -91,7 +92,7 @@ def check_output(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise BatchError(f"Cannot write {path}: {error.strerror}.") from error
+        raise BatchError(cannot_write(path, error)) from error
 
 
 def write_table(frame: Any, path: Path) -> None:
@@ -100,16 +101,10 @@ def write_table(frame: Any, path: Path) -> None:
     Raises:
         BatchError: it cannot be written.
     """
-    # In the same folder, so that the file can be put in its place in one step.
-    part = path.with_name(f".{path.name}.part")
-    try:
+    with replacing(path, BatchError) as partial:
         if path.suffix.lower() == ".csv":
-            part.write_text(csv_text(frame), encoding="utf-8", newline="")
+            partial.write_text(csv_text(frame), encoding="utf-8", newline="")
         else:
-            frame.to_parquet(part, index=False)
-        with part.open("rb+") as file:
+            frame.to_parquet(partial, index=False)
+        with partial.open("rb+") as file:
             os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise BatchError(f"Cannot write {path}: {error.strerror}.") from error

@@ -29,7 +29,7 @@ def replacing(path: Path, error: type[FerError] = FerError) -> Iterator[Path]:
         yield partial
         partial.replace(path)
     except OSError as reason:
-        raise error(_message(path, reason)) from reason
+        raise error(cannot_write(path, reason)) from reason
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -75,7 +75,7 @@ def open_text(path: Path) -> TextIO:
     try:
         return path.open("w", encoding="utf-8")
     except OSError as reason:
-        raise FerError(_message(path, reason)) from reason
+        raise FerError(cannot_write(path, reason)) from reason
 
 
 def check_writable(path: Path) -> None:
@@ -91,8 +91,9 @@ def check_writable(path: Path) -> None:
         if not before:
             path.unlink()
     except OSError as reason:
-        raise FerError(_message(path, reason)) from reason
+        raise FerError(cannot_write(path, reason)) from reason
 
 
-def _message(path: Path, reason: OSError) -> str:
+def cannot_write(path: Path, reason: OSError) -> str:
+    """The message of an error about a file that cannot be written."""
     return f"Cannot write {path}: {reason.strerror or reason}."
