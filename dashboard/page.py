@@ -8,10 +8,11 @@ import gradio as gr
 from dashboard.attention import tab as attention
 from dashboard.batch import tab as batch
 from dashboard.compare import tab as compare
+from dashboard.components.templates import render
 from dashboard.leaderboard import tab as leaderboard
 from dashboard.live import tab as live
 from dashboard.server.gradio_internals import StoredSessions
-from dashboard.theme import CSS, FOOTER, HEADER, THEME, THEME_VALUES, TITLE
+from dashboard.theme import CSS, THEME, THEME_VALUES, TITLE
 from dashboard.video import tab as video
 from fer_models.analyzer import WEIGHTS, Analyzer
 
@@ -33,9 +34,9 @@ def build_page(analyzer: Analyzer, uploads: Path, weights: Path = WEIGHTS) -> gr
     """
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
-        gr.HTML(HEADER)
+        gr.HTML(render("header.html"))
         _build_tabs(analyzer, page, uploads, weights)
-        gr.HTML(FOOTER)
+        gr.HTML(render("footer.html"))
     page.queue(max_size=_QUEUE)
     return page
 

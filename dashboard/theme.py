@@ -1,4 +1,4 @@
-"""Fonts, hues and the style sheet. Nothing is fetched from outside: system fonts only. No Gradio here."""
+"""Fonts, hues, the style sheet and the title. Nothing is fetched from outside: system fonts only. No Gradio here."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -41,15 +41,3 @@ _SHEETS: Final = ("style.css", "attention.css", "live.css", "video.css", "batch.
 CSS: Final = "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in _SHEETS)
 
 TITLE: Final = "Facial expressions: models compared"
-HEADER: Final = """
-<header class="fer-header"><h1>How do different models read the same face?</h1>
-<p>Give it a photo: every face in it is found, aligned and read by several facial expression recognition models, side by
-side. You see what each one says, how sure it is, and which parts of the face it relied on.</p></header>
-"""
-FOOTER: Final = """
-<footer class="fer-footer"><p><strong>What this can and cannot tell.</strong> The models name the expression a face
-shows in one picture. An expression is not an emotion: it does not tell what a person feels, intends or is like. The
-models err, and more often for some groups of people than for others. Do not use them for decisions about people.</p>
-<p>Pictures are read on the machine that runs this page and are deleted a few minutes later; videos and what was made of
-them when you try another one, or after an hour without a change.</p></footer>
-"""

@@ -1,43 +1,49 @@
 """Section of the Compare tab: what wrong training labels do to a network, on the user's own face."""
 
-import logging
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
 
-from dashboard.compare.noise_view import noise_columns
+from dashboard.compare.noise_view import compare_networks
 from dashboard.components.analyzed_image import AnalyzedImage
 from dashboard.components.events import CHANGED
-from dashboard.components.face_view import message
-from fer_models.models.noise_pairs import NoisePair
+from dashboard.components.failures import shown_as
+from dashboard.components.templates import macro, message, render
+from fer_models.models.noise_pairs import NoisePair, load_noise_pair
 
-_log = logging.getLogger(__name__)
-_UNEXPECTED: Final = "This face could not be read by the study’s networks. Try another picture."
+_UNEXPECTED: Final = "The study’s networks could not classify this face. Try another picture."
+_INTRODUCTION: Final = (
+    "People mislabel some faces, and a network can memorise such labels. Two small networks (MobileNetV2) were trained "
+    "on the same faces with the same wrong labels: one plainly, and one with EAC, which requires the attention map to "
+    "flip when the face is flipped. Their input is smaller than that of the models above, so compare them with each "
+    "other. The leaderboard lists their accuracies."
+)
 
 
 class NoiseSection:
-    """Collapsed until it is opened, and only then are the networks run. Nothing of any session is kept here."""
+    """Closed at first; the networks are loaded and run only once it is opened. Nothing of any session is kept here."""
 
-    def __init__(self, pairs: Mapping[int, NoisePair]) -> None:
+    def __init__(self, weights: Path, levels: Sequence[int], device: str) -> None:
         """Lay the section out inside the current `gr.Blocks`.
 
         Args:
-            pairs: at least one, by percent of flipped labels.
+            weights: folder whose noise/ has the networks.
+            levels: percentages of flipped labels, of `find_noise_pairs`; at least one.
+            device: as for `load_classifier`.
         """
-        self.pairs = pairs
+        self.weights, self.levels, self.device = weights, levels, device
+        self._pairs: dict[int, NoisePair] = {}
+        self._loading = threading.Lock()
         with gr.Accordion(
-            "What do wrong training labels do? Plain against EAC", open=False, elem_id="compare-noise"
+            "What do wrong training labels do? Plain training and EAC compared", open=False, elem_id="compare-noise"
         ) as self.accordion:
-            gr.HTML(
-                '<p class="fer-hint">People label faces wrongly, and a network may learn such labels by heart. Two '
-                "small networks (MobileNetV2) were trained on the same faces and the same wrong labels, one plainly, "
-                "one with EAC, which asks that attention flips with the face. They see less than the models above; "
-                "compare them with each other. The leaderboard has their accuracies.</p>"
-            )
+            gr.HTML(macro("heading", "", _INTRODUCTION))
             self.noise = gr.Radio(
-                [(f"{noise}\u00a0%", noise) for noise in pairs],
-                value=max(pairs),
+                [(f"{level}\u00a0%", level) for level in levels],
+                value=max(levels),
                 label="Label noise in training",
                 elem_id="compare-noise-share",
             )
@@ -48,7 +54,7 @@ class NoiseSection:
         """Connect the section to the tab's face.
 
         Args:
-            analyzed: holds a `AnalyzedImage` or None.
+            analyzed: holds an `AnalyzedImage` or None.
             index: holds the index of the chosen face.
             chosen: events after which another face may be shown.
         """
@@ -64,12 +70,16 @@ class NoiseSection:
         for event in chosen:
             event.then(self.show, inputs, self.columns, **hidden)
 
+    @shown_as(_UNEXPECTED, lambda _, text: str(message(text)))
     def show(self, analyzed: AnalyzedImage | None, index: int, noise: int, opened: bool) -> str:
         """Both networks on the chosen face; nothing while the section is closed."""
-        if not opened or analyzed is None or not 0 <= index < len(analyzed.faces) or noise not in self.pairs:
+        if not opened or analyzed is None or not 0 <= index < len(analyzed.faces) or noise not in self.levels:
             return ""
-        try:
-            return noise_columns(analyzed.faces[index], self.pairs[noise])
-        except Exception:  # whatever it is, the user gets words and not a stack trace
-            _log.exception("the noise study's networks failed")
-            return message(_UNEXPECTED)
+        return render("compare/noise.html", comparison=compare_networks(analyzed.faces[index], self._pair(noise)))
+
+    def _pair(self, noise: int) -> NoisePair:
+        """A pair of networks, loaded when it is first needed."""
+        with self._loading:
+            if noise not in self._pairs:
+                self._pairs[noise] = load_noise_pair(self.weights, noise, self.device)
+            return self._pairs[noise]

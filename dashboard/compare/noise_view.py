@@ -1,70 +1,93 @@
-"""Two networks of the label noise study on one face, as HTML; every text is escaped. No Gradio here."""
+"""Two networks of the label noise study on one face, for a template. No Gradio here."""
 
-from html import escape
+from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dashboard.components.analyzed_image import AnalyzedFace
-from dashboard.components.charts import METHOD_STYLES, ModelStyle
-from dashboard.components.face_view import data_uri, swatch
+from dashboard.components.charts import METHOD_STYLES
 from explain.drawing.overlay import draw_map, shared_peak
 from explain.maps import attention
 from fer_models.expressions import in_display_order
 from fer_models.formatting import percent
 from fer_models.models.classifier import Classifier
 from fer_models.models.noise_pairs import NoisePair
+from fer_models.registry import ModelStyle
 from fer_models.results import Prediction
 
-_TITLES: Final = {"plain": "Plain training", "eac": "With EAC"}
+#: By method: the title of its column, and which network it is.
+_TITLES: Final = {"plain": ("Plain training", "trained plainly"), "eac": ("With EAC", "trained with EAC")}
 
 
-def noise_columns(face: AnalyzedFace, pair: NoisePair) -> str:
-    """Both networks' probabilities and attention on one face, side by side.
+@dataclass(frozen=True, eq=False)
+class NoiseColumn:
+    """One network's answer.
 
-    Args:
-        face: the face; both networks are given what the models were given.
-        pair: the two networks.
+    Attributes:
+        method: "plain" or "eac".
+        title: what people read.
+        style: colour and pattern of the method.
+        prediction: its answer.
+        labels: its expressions in the order they are shown.
+        image: (320, 320, 3) uint8 RGB: the face under the evidence map for the predicted class.
+        alt: what the image shows, for those who cannot see it.
     """
-    cells, answers = "", []
-    for method, classifier in (("plain", pair.plain), ("eac", pair.eac)):
-        (prediction,) = classifier.predict([face.given], features=True)
-        cells += _column(face, method, classifier, prediction)
-        answers.append(prediction)
-    return (
-        f'<p class="fer-noise-says" aria-live="polite">{escape(sentence(pair.noise, *answers))}</p>'
-        f'<div class="fer-grid fer-noise" data-noise="{pair.noise}">{cells}</div>'
-    )
+
+    method: str
+    title: str
+    style: ModelStyle
+    prediction: Prediction
+    labels: tuple[str, ...]
+    image: NDArray[np.uint8]
+    alt: str
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseComparison:
+    """Both networks side by side.
+
+    Attributes:
+        noise: percentage of wrong training labels.
+        sentence: what the two predict.
+        columns: plain training, then EAC.
+    """
+
+    noise: int
+    sentence: str
+    columns: tuple[NoiseColumn, NoiseColumn]
+
+
+def compare_networks(face: AnalyzedFace, pair: NoisePair) -> NoiseComparison:
+    """Both networks' probabilities and evidence maps on one face, given the same crop as the models."""
+    plain, eac = _column(face, "plain", pair.plain), _column(face, "eac", pair.eac)
+    return NoiseComparison(pair.noise, sentence(pair.noise, plain.prediction, eac.prediction), (plain, eac))
 
 
 def sentence(noise: int, plain: Prediction, eac: Prediction) -> str:
-    """What the two say, in plain words."""
-    lead = f"With {noise}\u00a0% of the training labels wrong" if noise else "With no label made wrong"
+    """What the two predict, in plain words."""
+    lead = f"With {noise}\u00a0% of the training labels wrong" if noise else "Without wrong training labels"
     if plain.label == eac.label:
         return (
-            f"{lead}, both say {plain.label}: {percent(plain.confidence)} after plain training, "
+            f"{lead}, both predict {plain.label}: {percent(plain.confidence)} after plain training, "
             f"{percent(eac.confidence)} with EAC."
         )
     return (
-        f"{lead}, the network trained plainly says {plain.label} ({percent(plain.confidence)}), the one trained with "
-        f"EAC {eac.label} ({percent(eac.confidence)})."
+        f"{lead}, the plainly trained network predicts {plain.label} ({percent(plain.confidence)}), the one trained "
+        f"with EAC {eac.label} ({percent(eac.confidence)})."
     )
 
 
-def _column(face: AnalyzedFace, method: str, classifier: Classifier, prediction: Prediction) -> str:
-    style, maps = METHOD_STYLES[method], attention(prediction, classifier.class_weights)
-    image = draw_map(face.crop, maps[prediction.label], peak=shared_peak(maps.values()), side=320)
-    bars = "".join(_bar(label, prediction, style) for label in in_display_order(prediction.labels))
-    alt = f"Where the network trained {'with EAC' if method == 'eac' else 'plainly'} finds evidence"
-    return (
-        f'<article class="fer-card" data-method="{method}"><header>{swatch(style)}<span>{_TITLES[method]}</span>'
-        f'</header><figure class="fer-map"><img src="{data_uri(image)}" width="320" height="320" alt="{alt} for '
-        f'{escape(prediction.label)}"><figcaption>Evidence for {escape(prediction.label)}</figcaption></figure>'
-        f'<div class="fer-body"><ul class="fer-noise-bars">{bars}</ul></div></article>'
-    )
-
-
-def _bar(label: str, prediction: Prediction, style: ModelStyle) -> str:
-    chance, mark = prediction.probability(label), " data-answer" if label == prediction.label else ""
-    return (
-        f'<li{mark}><span>{escape(label.capitalize())}</span><div class="fer-bar">'
-        f'<i style="width:{100 * chance:.1f}%;background:{style.colour}"></i></div><b>{percent(chance)}</b></li>'
+def _column(face: AnalyzedFace, method: str, classifier: Classifier) -> NoiseColumn:
+    (prediction,) = classifier.predict([face.given], features=True)
+    maps, (title, training) = attention(prediction, classifier.class_weights), _TITLES[method]
+    return NoiseColumn(
+        method,
+        title,
+        METHOD_STYLES[method],
+        prediction,
+        tuple(in_display_order(prediction.labels)),
+        draw_map(face.crop, maps[prediction.label], peak=shared_peak(maps.values()), side=320),
+        f"Network {training}: evidence map for {prediction.label}",
     )

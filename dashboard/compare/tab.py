@@ -1,30 +1,34 @@
-"""The Compare tab: a picture in, every face in it read by every model side by side. And the endpoint /compare."""
+"""The Compare tab: every face of a picture, classified by every model side by side. And the endpoint /compare."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import gradio as gr
 
+from dashboard.compare import view
 from dashboard.compare.noise_section import NoiseSection
-from dashboard.components import face_view as markup
 from dashboard.components.analyzed_image import AnalyzedImage, as_whole
 from dashboard.components.charts import compare_figure
+from dashboard.components.display import model_display
 from dashboard.components.events import CHANGED, CHOOSE_FACE, CLICKED
+from dashboard.components.failures import as_message
 from dashboard.components.jobs import COMPARE_AT_ONCE
 from dashboard.components.picture_input import EXAMPLES, FORGET, FORGOTTEN, UNEXPECTED, PictureInput, Updates
+from dashboard.components.picture_view import picture
+from dashboard.components.templates import macro, message, render
+from explain.explain_picture import OWN
 from fer_models.analyzer import WEIGHTS, Analyzer
-from fer_models.errors import FerError
 from fer_models.expressions import in_display_order
 from fer_models.media.images import read_image
 from fer_models.models.ensemble import ENSEMBLE
-from fer_models.models.noise_pairs import load_noise_pairs
+from fer_models.models.noise_pairs import find_noise_pairs
 from fer_models.schema import to_json
 
-_log = logging.getLogger(__name__)
-
-#: Pictures a newcomer can try.
+_MAPS_HINT: Final = (
+    "What each model predicts, and which parts of the face count as evidence for it. Choose an expression to see the "
+    "evidence for it."
+)
 
 
 class CompareTab:
@@ -33,13 +37,11 @@ class CompareTab:
     def __init__(self, analyzer: Analyzer, uploads: Path, examples: Path, weights: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer = analyzer
-        self.display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
-        device = str(next(iter(analyzer.classifiers.values())).device)
-        self.pairs = load_noise_pairs(weights, device)
-        self._lay_out(examples, uploads)
+        self.display = model_display({name: model.card for name, model in analyzer.classifiers.items()})
+        self._lay_out(examples, uploads, weights)
         self._connect()
 
-    def _lay_out(self, examples: Path, uploads: Path) -> None:
+    def _lay_out(self, examples: Path, uploads: Path, weights: Path) -> None:
         cards = self.display.cards
         #: Every model, and their mean where there is more than one.
         self.columns_offered = [*cards, *([ENSEMBLE] if len(cards) > 1 else [])]
@@ -54,14 +56,10 @@ class CompareTab:
                 with gr.Row(elem_classes="fer-actions"):
                     self.lab = gr.Button("Open in the attention lab", size="md", elem_id="compare-lab")
         with gr.Column(visible=False, elem_id="compare-maps") as self.maps:
-            gr.HTML(
-                '<h2 class="fer-title">Where each model looked</h2><p class="fer-hint">What each model says, and '
-                "the parts of the face that count as evidence for it. Choose an expression to see its evidence.</p>"
-            )
-            own = ("Each model’s answer", markup.OWN)
+            gr.HTML(macro("heading", "Evidence maps", _MAPS_HINT))
             self.expression = gr.Radio(
-                [own, *((name.capitalize(), name) for name in expressions)],
-                value=markup.OWN,
+                [("Each model’s predicted class", OWN), *((name.capitalize(), name) for name in expressions)],
+                value=OWN,
                 label="Show evidence for",
                 elem_id="compare-expression",
             )
@@ -72,7 +70,9 @@ class CompareTab:
                 elem_id="compare-models",
             )
             self.columns = gr.HTML(elem_id="compare-columns")
-            self.noise = NoiseSection(self.pairs) if self.pairs else None
+            levels = list(find_noise_pairs(weights))
+            device = str(next(iter(self.analyzer.classifiers.values())).device)
+            self.noise = NoiseSection(weights, levels, device) if levels else None
         self.analyzed = gr.State(None, time_to_live=FORGET)
         self.index = gr.State(0, time_to_live=FORGET)
 
@@ -83,12 +83,14 @@ class CompareTab:
         everything = [*stages, *controls, self.picture, *face, self.analyzed, self.index]
         choices = [self.analyzed, self.index, self.models, self.expression]
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        reads = {"outputs": everything, "concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare", **hidden}
+        analysis = {"outputs": everything, "concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare", **hidden}
         # preprocess=False hands over where the upload lies instead of what Gradio's decoder makes of it.
-        sent = self.picture_input.image.input(self.read_upload, self.picture_input.image, preprocess=False, **reads)
-        tried = self.picture_input.gallery.select(self.read_example, **reads)
+        sent = self.picture_input.image.input(
+            self.analyze_upload, self.picture_input.image, preprocess=False, **analysis
+        )
+        tried = self.picture_input.gallery.select(self.analyze_example, **analysis)
         self.picture_input.clear.click(self.idle, outputs=everything, cancels=[sent, tried], queue=False, **hidden)
-        whole = self.picture_input.whole.click(self.read_whole, self.analyzed, everything, **hidden)
+        whole = self.picture_input.whole.click(self.analyze_whole, self.analyzed, everything, **hidden)
         chosen = [self.analyzed, self.models, self.expression]
         picked = self.picture.select(self.choose_face, chosen, [self.index, *face], **CLICKED, **hidden)
         self.models.input(self.show_face, choices, face, **CHANGED, **hidden)
@@ -103,7 +105,7 @@ class CompareTab:
             image, answer, button = gr.Image(type="filepath", label="Image"), gr.JSON(label="Faces"), gr.Button()
 
         def compare(image: Mapping[str, Any] | None) -> dict[str, Any]:
-            """Every face of one picture, read by every model: boxes in px, probabilities as fractions."""
+            """Every face of one picture, classified by every model: boxes in px, probabilities as fractions."""
             return self.compare(image)
 
         limits: dict[str, Any] = {"concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare"}
@@ -112,48 +114,48 @@ class CompareTab:
     # What the page can look like. Each is the one renderer of its state.
 
     def idle(self, text: str = "") -> Updates:
-        """Ready for a picture, everything else forgotten; with a message if the last one could not be read."""
+        """Ready for a picture, everything else cleared; with a message if the last one could not be read."""
         return {
             **self.picture_input.idle(text),
             **{part: gr.update(visible=False) for part in (self.results, self.maps)},
             **{part: "" for part in (self.picture, self.verdict, self.columns)},
             **{part: None for part in (self.chart, self.analyzed)},
             self.index: 0,
-            self.expression: markup.OWN,
+            self.expression: OWN,
             self.models: self.columns_offered,
         }
 
     def done(self, analyzed: AnalyzedImage) -> Updates:
-        """The faces of a picture, the first one chosen; or the offer to read the whole picture as one face."""
+        """The faces of a picture, the first one chosen; or the offer to classify the whole picture as one face."""
         found = bool(analyzed.faces)
         updates = {
             **self.picture_input.taken(found=found),
             self.results: gr.update(visible=True),
-            self.picture: markup.picture(analyzed),
+            self.picture: picture(analyzed),
             self.report: gr.update(visible=found),
             self.maps: gr.update(visible=found),
             self.analyzed: analyzed,
             self.index: 0,
         }
         if found:
-            parts = self.show_face(analyzed, 0, self.columns_offered, markup.OWN)
+            parts = self.show_face(analyzed, 0, self.columns_offered, OWN)
             updates |= dict(zip((self.verdict, self.chart, self.columns), parts, strict=True))
         return updates
 
     # What the user can do.
 
-    def read_upload(self, payload: Mapping[str, Any] | None) -> Iterator[Updates]:
-        """Read an upload, a pasted picture or a snapshot."""
+    def analyze_upload(self, payload: Mapping[str, Any] | None) -> Iterator[Updates]:
+        """Analyse an upload, a pasted picture or a snapshot."""
         if payload is None:
             yield self.idle()
             return
         yield from self.picture_input.read(lambda: self.picture_input.path(payload), self.done, self.idle)
 
-    def read_example(self, event: gr.EventData) -> Iterator[Updates]:
-        """Read the example that was clicked."""
+    def analyze_example(self, event: gr.EventData) -> Iterator[Updates]:
+        """Analyse the example that was clicked."""
         yield from self.picture_input.read(lambda: self.picture_input.example(event), self.done, self.idle)
 
-    def read_whole(self, analyzed: AnalyzedImage | None) -> Updates:
+    def analyze_whole(self, analyzed: AnalyzedImage | None) -> Updates:
         """Show the picture without faces as one face."""
         return self.idle(FORGOTTEN) if analyzed is None else self.done(as_whole(analyzed))
 
@@ -161,7 +163,7 @@ class CompareTab:
         self, analyzed: AnalyzedImage | None, names: Sequence[str], expression: str, event: gr.EventData
     ) -> tuple[Any, ...]:
         """Show another face of the same picture."""
-        index = int(event._data["index"])
+        index = int(event.index)
         return index, *self.show_face(analyzed, index, names, expression)
 
     def show_face(
@@ -169,19 +171,21 @@ class CompareTab:
     ) -> tuple[Any, ...]:
         """One face: where the models agree, the chart, the columns."""
         if analyzed is None or not 0 <= index < len(analyzed.faces):
-            return markup.message(FORGOTTEN), None, ""
-        face = analyzed.faces[index]
-        chosen = self._chosen(names)
-        predictions = markup.with_ensemble(face, chosen)
-        figure = compare_figure(predictions, self.display.column_titles, self.display.styles, legend=False)
-        columns = markup.columns(face, chosen, expression, self.display)
-        return markup.verdict(analyzed, index, chosen, self.display), figure, columns
+            return message(FORGOTTEN), None, ""
+        face, chosen = analyzed.faces[index], self._chosen(names)
+        predictions = view.with_ensemble(face, chosen)
+        return (
+            render("compare/verdict.html", verdict=view.verdict(analyzed, index, chosen, self.display)),
+            compare_figure(predictions, self.display.column_titles, self.display.styles, legend=False),
+            self.show_maps(analyzed, index, names, expression),
+        )
 
     def show_maps(self, analyzed: AnalyzedImage | None, index: int, names: Sequence[str], expression: str) -> str:
         """The columns of one face, with another expression's maps."""
         if analyzed is None or not 0 <= index < len(analyzed.faces):
-            return markup.message(FORGOTTEN)
-        return markup.columns(analyzed.faces[index], self._chosen(names), expression, self.display)
+            return message(FORGOTTEN)
+        columns = view.columns(analyzed.faces[index], self._chosen(names), expression, self.display)
+        return render("compare/columns.html", columns=columns)
 
     def compare(self, payload: Mapping[str, Any] | None) -> dict[str, Any]:
         """The endpoint: an upload in, the JSON of `fer_models.schema` out.
@@ -192,11 +196,8 @@ class CompareTab:
         try:
             image = read_image(self.picture_input.path(payload))
             return to_json(image, self.analyzer.analyze([image]))
-        except FerError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-        except Exception:
-            _log.exception("/compare failed")
-            raise gr.Error(UNEXPECTED, print_exception=False) from None
+        except Exception as error:
+            raise gr.Error(as_message(error, UNEXPECTED), print_exception=False) from None
 
     def _chosen(self, names: Sequence[str]) -> list[str]:
         """The ticked models in the order of the columns, and perhaps their mean."""

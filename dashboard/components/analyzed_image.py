@@ -1,4 +1,4 @@
-"""What a session keeps of a picture: small NumPy records, never the picture's full pixels or any feature maps."""
+"""What a session keeps of a picture: small arrays, never the full picture or any feature maps."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -33,8 +33,8 @@ class AnalyzedFace:
 
     Attributes:
         face: where it is.
-        crop: (S, S, 3) uint8 RGB, S at most `CROP_SIDE`: what the models were given, but sharper.
-        given: (S, S, 3) uint8 RGB: what the models were given, S at most `CROP_SIDE`.
+        crop: (S, S, 3) uint8 RGB, S at most `CROP_SIDE`: the crop the models received, but sharper.
+        given: (S, S, 3) uint8 RGB, S at most `CROP_SIDE`: the crop the models received.
         predictions: by model name, without features.
         maps: by model name and expression.
     """
@@ -53,8 +53,8 @@ class AnalyzedImage:
     Attributes:
         picture: (H, W, 3) uint8 RGB with numbered boxes, at most 1280 px on its longest side.
         faces: at most `MAX_FACES`, in the order of their numbers.
-        total: how many faces were found.
-        whole: the whole picture read as one face; only where no face was found, to be shown if the user asks for it.
+        total: how many faces were detected.
+        whole: the whole picture as one face; only if no face was detected, to be shown if the user asks for it.
         size: width and height of the original in px.
     """
 
@@ -68,10 +68,10 @@ class AnalyzedImage:
 def analyzed_face(
     image: NDArray[np.uint8], analysis: FaceAnalysis, weights: Mapping[str, NDArray[np.float32]]
 ) -> AnalyzedFace:
-    """Reduce an analysis with features to what is shown: features (K, h, w) become one map (h, w) an expression.
+    """Reduce an analysis with features to what is shown: features (K, h, w) become one map (h, w) per expression.
 
     Args:
-        image: (H, W, 3) uint8 RGB, the face's picture.
+        image: (H, W, 3) uint8 RGB, the picture with the face.
         analysis: made with features=True.
         weights: (C, K) of each model's head, by name.
     """
@@ -82,16 +82,16 @@ def analyzed_face(
 
 
 def _bounded(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A crop of at most `CROP_SIDE` px a side: that of a whole picture has any size."""
+    """A crop of at most `CROP_SIDE` px per side: that of a whole picture can have any size."""
     if crop.shape[0] <= CROP_SIDE:
         return crop
     return np.asarray(cv2.resize(crop, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def read_faces(analyzer: Analyzer, image: NDArray[np.uint8]) -> AnalyzedImage:
-    """Find and read every face of a picture (H, W, 3) uint8 RGB; where there is none, the whole picture.
+    """Detect and classify every face of a picture (H, W, 3) uint8 RGB; if there is none, classify the whole picture.
 
-    The latter is done at once and not when it is asked for, so that the picture need not be kept until then.
+    The latter is done right away and not on request, so that the picture need not be kept until then.
     """
     weights = {name: model.class_weights for name, model in analyzer.classifiers.items()}
     analyses = analyzer.analyze([image], features=True)
@@ -104,7 +104,7 @@ def read_faces(analyzer: Analyzer, image: NDArray[np.uint8]) -> AnalyzedImage:
 
 
 def as_whole(analyzed: AnalyzedImage) -> AnalyzedImage:
-    """The reading of a picture without faces, with the whole picture as its one face."""
+    """A picture without faces, with the whole picture as its one face."""
     if analyzed.whole is None:
         return analyzed
     return replace(analyzed, faces=(analyzed.whole,), total=1)
@@ -128,24 +128,26 @@ def agreement_sentence(
     ranked = sorted(votes.items(), key=lambda vote: -len(vote[1]))
     label, names = ranked[0]
     if len(predictions) == 1:
-        return f"{titles[names[0]]} says {label}."
+        return f"{titles[names[0]]} predicts {label}."
     if len(ranked) == 1:
-        return f"{'Both' if len(names) == 2 else f'All {_count(len(names))}'} models say {label}."
-    camps = [(_join([titles[name] for name in who]), "say" if len(who) > 1 else "says", what) for what, who in ranked]
+        return f"{'Both' if len(names) == 2 else f'All {_count(len(names))}'} models predict {label}."
+    camps = [
+        (_join([titles[name] for name in who]), "predict" if len(who) > 1 else "predicts", what) for what, who in ranked
+    ]
     others = [" ".join(camp) for camp in camps]
     if len(names) == 1:
         return f"The models disagree: {_join(others)}."
     if len(names) == len(ranked[1][1]):
         return f"The models are split: {_join(others)}." + _by_training(ranked, training)
-    start = f"{_count(len(names)).capitalize()} of {_count(len(predictions))} models say {label}"
+    start = f"{_count(len(names)).capitalize()} of {_count(len(predictions))} models predict {label}"
     return f"{start}; {_join(others[1:])}."
 
 
 def _by_training(ranked: Sequence[tuple[str, list[str]]], training: Mapping[str, str]) -> str:
-    """A hint if the camps are exactly those of the training labels: the labels differ, not only the models."""
+    """A hint if the camps match the training labels: then the labels differ, not only the models."""
     camps = [{training[name] for name in names} for _, names in ranked]
     if len(camps) == 2 and all(len(camp) == 1 for camp in camps) and camps[0] != camps[1]:
-        return " The line runs between the label sets they were trained on."
+        return " The split follows the label sets they were trained on."
     return ""
 
 

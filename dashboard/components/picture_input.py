@@ -1,28 +1,29 @@
-"""Where a picture comes into a tab: uploaded, pasted, taken or chosen from examples; and the words around it."""
+"""Where a tab gets its picture: uploaded, pasted, taken with the camera or chosen from examples."""
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import gradio as gr
 
-from dashboard.components import face_view as markup
 from dashboard.components.analyzed_image import AnalyzedImage, load_examples, read_faces
 from dashboard.components.events import CHOOSE_EXAMPLE
+from dashboard.components.failures import as_message
+from dashboard.components.templates import busy, message, render
 from dashboard.components.uploads import uploaded_path
 from fer_models.analyzer import Analyzer
-from fer_models.errors import FerError
 from fer_models.media.images import read_image
-
-_log = logging.getLogger(__name__)
 
 #: Pictures that anyone may try.
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
-#: Seconds after which an idle session's results are forgotten.
+#: Seconds after which an idle session's results are discarded.
 FORGET: Final = 3600
-FORGOTTEN: Final = "This picture was forgotten after an hour without a change. Try it again."
-UNEXPECTED: Final = "Something went wrong while reading this picture. Try again, or try another picture."
+FORGOTTEN: Final = "This picture was discarded after an hour of inactivity. Try it again."
+UNEXPECTED: Final = "Something went wrong while analysing this picture. Try again, or try another picture."
+NO_FACE: Final = (
+    "No face was found in this picture. Try one where a face is larger, sharper, brighter or turned to the camera. If "
+    "the picture is itself a single cropped face, as in many datasets, it can be classified as it is."
+)
 
 Updates: TypeAlias = dict[Any, Any]
 
@@ -35,7 +36,7 @@ class PictureInput:
 
         Args:
             name: of the tab, in front of the elements' ids.
-            analyzer: reads the pictures.
+            analyzer: detects and classifies the faces.
             examples: folder of example pictures; may be empty or missing.
             uploads: folder where Gradio puts uploads.
         """
@@ -43,7 +44,7 @@ class PictureInput:
         self.notice = gr.HTML(visible=False, elem_id=f"{name}-notice")
         with gr.Row(elem_classes="fer-actions"):
             self.whole = gr.Button(
-                "Read the whole picture as one face", variant="primary", visible=False, elem_id=f"{name}-whole"
+                "Classify the whole picture as one face", variant="primary", visible=False, elem_id=f"{name}-whole"
             )
             self.clear = gr.Button("Try another picture", visible=False, elem_id=f"{name}-clear")
         with gr.Column(elem_id=f"{name}-start") as self.start:
@@ -58,33 +59,35 @@ class PictureInput:
                 placeholder="Drop a photo here, or click to choose one",
                 elem_id=f"{name}-image",
             )
-            thumbs = [(example.title, example.thumbnail) for example in self.examples]
             self.gallery = gr.HTML(
-                markup.examples(thumbs), visible=bool(thumbs), js_on_load=CHOOSE_EXAMPLE, elem_id=f"{name}-examples"
+                render("components/examples.html", examples=self.examples),
+                visible=bool(self.examples),
+                js_on_load=CHOOSE_EXAMPLE,
+                elem_id=f"{name}-examples",
             )
         self.outputs = [self.notice, self.whole, self.clear, self.start, self.image]
 
     def idle(self, text: str = "") -> Updates:
         """Ready for a picture; with a message if the last one could not be read."""
         return {
-            self.notice: gr.update(value=markup.message(text), visible=bool(text)),
+            self.notice: gr.update(value=message(text), visible=bool(text)),
             self.start: gr.update(visible=True),
             **{part: gr.update(visible=False) for part in (self.whole, self.clear)},
             self.image: None,
         }
 
     def busy(self) -> Updates:
-        """A picture is being read."""
+        """A picture is being analysed."""
         return {
-            self.notice: gr.update(value=markup.busy("Looking for faces and reading them …"), visible=True),
+            self.notice: gr.update(value=busy("Detecting and classifying faces …"), visible=True),
             self.start: gr.update(visible=False),
             self.clear: gr.update(value="Cancel", visible=True),
         }
 
     def taken(self, *, found: bool = True) -> Updates:
-        """A picture has been read; without a face in it, the offer to read it whole."""
+        """A picture has been analysed; without a face in it, the offer to classify it whole."""
         return {
-            self.notice: gr.update(value="" if found else markup.message(markup.NO_FACE), visible=not found),
+            self.notice: gr.update(value="" if found else message(NO_FACE), visible=not found),
             self.whole: gr.update(visible=not found),
             self.clear: gr.update(value="Try another picture", visible=True),
             self.start: gr.update(visible=False),
@@ -106,7 +109,7 @@ class PictureInput:
     def read(
         self, source: Callable[[], Path], done: Callable[[AnalyzedImage], Updates], idle: Callable[[str], Updates]
     ) -> Iterator[Updates]:
-        """Read a picture: that it is being read, then what was found or a message.
+        """Analyse a picture: that it is being analysed, then what was found or a message.
 
         Args:
             source: says where it lies; may raise a FerError.
@@ -116,8 +119,5 @@ class PictureInput:
         yield self.busy()
         try:
             yield done(read_faces(self.analyzer, read_image(source())))
-        except FerError as error:
-            yield idle(str(error))
-        except Exception:  # whatever it is, the user gets words and not a stack trace
-            _log.exception("reading a picture failed")
-            yield idle(UNEXPECTED)
+        except Exception as error:
+            yield idle(as_message(error, UNEXPECTED))

@@ -1,11 +1,10 @@
-"""The Live tab: the camera's frames in, every face read by every model while it moves."""
+"""The Live tab: the camera's frames in, every face classified by every model while it moves."""
 
 import base64
 import binascii
-import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,24 +12,24 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.components import face_view as markup
+from dashboard.components.display import model_display
+from dashboard.components.failures import as_message
 from dashboard.components.sessions import SessionValues
-from dashboard.live import view as live_markup
+from dashboard.components.templates import data_uri, message, render
+from dashboard.live import view
 from explain.drawing.overlay import fit, shared_peak
 from explain.drawing.paste import paste_map
 from explain.maps import attention
 from fer_models.analyzer import Analyzer
-from fer_models.errors import FerError, ImageError
+from fer_models.errors import ImageError
 from fer_models.media.images import read_image
 from fer_models.video.live import LiveFace, LiveSession, Stopwatch
 
-_log = logging.getLogger(__name__)
-
-#: Viewers read at the same time. They take turns frame by frame, so each of two gets half the frames per second; one
+#: Viewers served at the same time. They take turns frame by frame, so each of two gets half the frames per second; one
 #: more than these waits until a page is closed, paused or out of view. No time limit hands places on: Gradio loses the
 #: frame that is sent while one runs out, and every viewer's picture would stand still for seconds.
 VIEWERS: Final = 8
-#: Seconds after which an idle session is forgotten; a closed page's is at once.
+#: Seconds after which an idle session is discarded; a closed page's is at once.
 FORGET_S: Final = 3600
 #: Seconds without a frame after which a page that was closed is believed to be.
 _STRAGGLERS_S: Final = 10.0
@@ -40,7 +39,8 @@ _HEAD: Final = "data:image/jpeg;base64,"
 _LONGEST: Final = 960  # px; the browser sends 640
 _MOST_CHARACTERS: Final = 8_000_000
 _CHART_S: Final = 0.5
-_UNEXPECTED: Final = "Something went wrong while reading a frame."
+_UNEXPECTED: Final = "Something went wrong while analysing a frame."
+_NO_MODEL: Final = "No model is chosen. Tick at least one."
 _CAMERA: Final = (Path(__file__).parents[1] / "static" / "live.js").read_text(encoding="utf-8")
 
 # The highlight moves in the browser at once, in the picture and in the panel; the server learns which face to show.
@@ -69,17 +69,17 @@ class LiveTab:
         """Lay the tab out inside the current `gr.Blocks`, which is the page, and connect it."""
         self.analyzer = analyzer
         self.page, self.sessions = page, sessions
-        self.display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
+        self.display = model_display({name: model.card for name, model in analyzer.classifiers.items()})
         self._weights = {name: model.class_weights for name, model in analyzer.classifiers.items()}
         self._lay_out()
         self._connect()
 
     def _lay_out(self) -> None:
         titles = self.display.titles
-        self.camera = gr.HTML(live_markup.controls(), js_on_load=_CAMERA, elem_id="live-camera")
+        self.camera = gr.HTML(render("live/controls.html"), js_on_load=_CAMERA, elem_id="live-camera")
         with gr.Row(elem_id="live-results"):
             with gr.Column(scale=6, min_width=300):
-                self.view = gr.HTML(live_markup.idle(), js_on_load=_CHOOSE + _SHOWN, elem_id="live-view")
+                self.view = gr.HTML(render("live/idle.html"), js_on_load=_CHOOSE + _SHOWN, elem_id="live-view")
             with gr.Column(scale=5, min_width=300, elem_id="live-side"):
                 self.panel = gr.HTML(js_on_load=_CHOOSE, elem_id="live-panel")
                 self.charts = gr.HTML(elem_id="live-charts")
@@ -90,8 +90,8 @@ class LiveTab:
             self.overlay = gr.Radio(
                 [("Off", OFF), *((title, name) for name, title in titles.items())],
                 value=OFF,
-                label="Show where a model looks",
-                info="The evidence for its label, drawn over each face.",
+                label="Show a model’s evidence map",
+                info="The evidence for its predicted class, drawn over each face.",
                 min_width=300,
                 elem_id="live-overlay",
             )
@@ -101,7 +101,7 @@ class LiveTab:
                 value=0.5,
                 step=0.1,
                 label="Smoothing",
-                info="Time constant in seconds: larger is calmer and slower. 0 shows every frame as it was read.",
+                info="Time constant in seconds. Larger values are steadier but slower; 0 turns smoothing off.",
                 buttons=[],
                 min_width=300,
                 elem_id="live-smoothing",
@@ -113,7 +113,7 @@ class LiveTab:
         parts = [self.view, self.panel, self.charts]
         # The frame travels as the event's data: no component holds it, so Gradio keeps no copy of it, on no disk.
         self.camera.stream(
-            self.read,
+            self.show_frame,
             [self.models, self.overlay, self.smoothing, self.session],
             [*parts, self.session],
             concurrency_limit=VIEWERS,
@@ -127,7 +127,7 @@ class LiveTab:
             part.select(self.choose, choice, [self.panel, self.charts], queue=False, **hidden)
         self.page.unload(self.forget_closed)
 
-    def read(
+    def show_frame(
         self,
         names: Sequence[str],
         overlay: str,
@@ -136,45 +136,44 @@ class LiveTab:
         event: gr.EventData,
         request: gr.Request | None = None,
     ) -> tuple[Any, ...]:
-        """Read one frame: view, panel, charts (twice a second) and, if it is new, the session."""
+        """Analyse one frame: view, panel, charts (twice a second) and, if it is new, the session."""
         fresh = session is None
         session = session or LiveSession()
-        before, looked_at = session.time_s, session.chosen
+        last_time_s, last_chosen = session.time_s, session.chosen
         time_s = time.monotonic()
-        chosen = [name for name in self.display.cards if name in names]
-        data = event._data if isinstance(event._data, dict) else {}
+        chosen = self._chosen(names)
+        number = _sent(event, "number")
+        number = number if isinstance(number, int) else 0
         try:
-            view = self._read(session, chosen, overlay, smoothing_s, time_s, data)
-        except FerError as error:
-            return live_markup.problem(str(error), _number(data)), gr.skip(), gr.skip(), gr.skip()
-        except Exception:  # whatever it is, the viewer gets words and the next frame is read
-            _log.exception("reading a frame failed")
-            return live_markup.problem(_UNEXPECTED, _number(data)), gr.skip(), gr.skip(), gr.skip()
-        if session.ended:  # while this frame was read
+            frame = self._analyze(session, chosen, overlay, smoothing_s, time_s, event)
+        except Exception as error:  # whatever it is, the viewer gets words and the next frame is analysed
+            text = as_message(error, _UNEXPECTED)
+            return render("live/frame.html", number=number, frame=None, message=text), gr.skip(), gr.skip(), gr.skip()
+        if session.ended:  # while this frame was analysed
             return self.forget(session)
         name = request.session_hash if request else None
         if fresh and name and self.sessions.is_closed(name):
             self._clear_later(name)  # this frame was sent before the page was closed, and waited
         charts: Any = gr.skip()
         # Charts are large and change slowly.
-        if fresh or session.chosen != looked_at or time_s // _CHART_S != before // _CHART_S:
-            charts = live_markup.charts(session.past(), chosen, session.time_s, self.display)
-        return view, live_markup.panel(session, chosen, self.display), charts, session
+        if fresh or session.chosen != last_chosen or time_s // _CHART_S != last_time_s // _CHART_S:
+            charts = self._charts(session, chosen)
+        return render("live/frame.html", number=number, frame=frame), self._panel(session, chosen), charts, session
 
-    def _read(
+    def _analyze(
         self,
         session: LiveSession,
         names: Sequence[str],
         overlay: str,
         smoothing_s: float,
         time_s: float,
-        data: Mapping[str, Any],
-    ) -> str:
+        event: gr.EventData,
+    ) -> view.FrameView:
         """The view of one frame."""
-        watch = Stopwatch()
-        frame = decode(data.get("frame"))
-        watch.lap("decode")
-        frame_read = session.read(
+        stopwatch = Stopwatch()
+        frame = decode(_sent(event, "frame"))
+        stopwatch.lap("decode")
+        result = session.analyze(
             self.analyzer,
             frame,
             time_s,
@@ -182,23 +181,37 @@ class LiveTab:
             smoothing_s=float(np.clip(smoothing_s or 0, 0, 60)),
             features=overlay in names,
         )
-        watch.lap("analyze")
-        caption = self._draw(frame, frame_read.faces, overlay, names)
-        picture = markup.data_uri(frame, 80)
-        watch.lap("draw")
+        stopwatch.lap("analyze")
+        caption = self._draw(frame, result.faces, overlay, names)
+        picture = data_uri(frame, 80)
+        stopwatch.lap("draw")
         figures = {
-            "decode": watch.laps["decode"],
-            "detect": frame_read.detect_ms,
-            "models": frame_read.models_ms,
-            "draw": watch.laps["draw"],
-            "total": watch.total,
+            "decode": stopwatch.laps["decode"],
+            "detect": result.detect_ms,
+            "models": result.models_ms,
+            "draw": stopwatch.laps["draw"],
+            "total": stopwatch.total,
         }
-        delay = data.get("delay")
+        delay = _sent(event, "delay")
         if isinstance(delay, int | float) and 0 <= delay < 60_000:
             figures["delay"] = float(delay)
         session.meter.add(time_s, figures)
-        size = (frame.shape[1], frame.shape[0])
-        return live_markup.view(picture, size, session, number=_number(data), caption=caption)
+        return view.frame_view(picture, (frame.shape[1], frame.shape[0]), session, caption)
+
+    def _chosen(self, names: Sequence[str]) -> list[str]:
+        """The ticked models in the order of the page."""
+        return [name for name in self.display.cards if name in names]
+
+    def _panel(self, session: LiveSession, names: Sequence[str]) -> str:
+        """The chosen face, of the chosen models."""
+        if not names:
+            return message(_NO_MODEL)
+        return render("live/panel.html", panel=view.panel(session, names, self.display))
+
+    def _charts(self, session: LiveSession, names: Sequence[str]) -> str:
+        """The last seconds of the chosen face."""
+        history = view.history(session.history(), names, session.time_s, self.display)
+        return render("live/history.html", history=history)
 
     def _draw(self, frame: NDArray[np.uint8], faces: Sequence[LiveFace], overlay: str, names: Sequence[str]) -> str:
         """Draw the overlay into the frame; what it shows, in words."""
@@ -206,29 +219,26 @@ class LiveTab:
             return ""
         title = self.display.cards[overlay].title
         if overlay not in names:
-            return f"{title} is switched off: tick it under Models to see where it looks."
+            return f"{title} is switched off: tick it under Models to see its evidence map."
         for face in faces:
             prediction = face.predictions[overlay]
             maps = attention(prediction, self._weights[overlay])
             paste_map(frame, face.face, maps[prediction.label], peak=shared_peak(maps.values()))
-        return f"Yellow: the strongest evidence {title} finds for its label; grey: none."
+        return f"Yellow: the strongest evidence {title} finds for its predicted class; grey: none."
 
     def choose(self, names: Sequence[str], session: LiveSession | None, event: gr.EventData) -> tuple[Any, Any]:
         """Show another face, in a running or a paused picture."""
         if session is None:
             return gr.skip(), gr.skip()
-        session.choose(int(event._data["index"]))
-        chosen = [name for name in self.display.cards if name in names]
-        return (
-            live_markup.panel(session, chosen, self.display),
-            live_markup.charts(session.past(), chosen, session.time_s, self.display),
-        )
+        session.choose(int(event.index))
+        chosen = self._chosen(names)
+        return self._panel(session, chosen), self._charts(session, chosen)
 
     def forget(self, session: LiveSession | None) -> tuple[Any, ...]:
         """The camera was stopped: nothing of it stays."""
         if session is not None:
             session.end()
-        return live_markup.idle(), "", "", None
+        return render("live/idle.html"), "", "", None
 
     def forget_closed(self, request: gr.Request) -> None:
         """The page was closed: its last frame and its state go at once, not when the session does.
@@ -259,10 +269,12 @@ class LiveTab:
             session.end()
 
 
-def _number(data: Mapping[str, Any]) -> int:
-    """The browser's number of a frame, by which it knows what is on the screen; not to be trusted."""
-    number = data.get("number")
-    return number if isinstance(number, int) else 0
+def _sent(event: gr.EventData, name: str) -> Any:
+    """A value the browser sent along, not to be trusted; None if there is none."""
+    try:
+        return getattr(event, name, None)
+    except TypeError:  # what was sent has no names at all
+        return None
 
 
 def decode(frame: object) -> NDArray[np.uint8]:

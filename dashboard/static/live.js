@@ -1,6 +1,6 @@
 // The camera of the Live tab. Runs once, as the body of a function (element, trigger, ...), when its gr.HTML appears.
 // At most one frame is on its way: the next is taken when the answer to the last one is on the screen. So frames that
-// come faster than they are read are never taken, and what is shown is never older than one round trip.
+// come faster than they are analysed are never taken, and what is shown is never older than one round trip.
 const find = (selector) => element.querySelector(selector);
 const video = find('video');
 const alertBox = find('.fer-message');
@@ -23,8 +23,8 @@ let timer = null;
 const WORDS = {
   off: 'The camera is off.',
   asking: 'Waiting for the browser’s permission …',
-  live: 'Live: frames are sent, read and forgotten.',
-  slow: 'Waiting for the server, which is slow or busy with others. It reads the newest frame as soon as it can.',
+  live: 'Live: frames are sent, analysed and discarded.',
+  slow: 'Waiting for the server, which is slow or busy with others. It analyses the newest frame as soon as it can.',
   paused: 'Paused: the camera is on, but nothing is sent.',
   hidden: 'Paused while this page is not in view: the camera is on, but nothing is sent.',
 };
@@ -34,7 +34,7 @@ function show(state) {
   element.dataset.state = state;
   buttons.start.hidden = stream !== null;
   buttons.pause.hidden = buttons.stop.hidden = stream === null;
-  buttons.pause.textContent = running ? 'Pause' : 'Go on';
+  buttons.pause.textContent = running ? 'Pause' : 'Resume';
 }
 
 function complain(text) {
@@ -54,7 +54,7 @@ function unsupported() {
 }
 
 function reason(error) {
-  const instead = ' Without a camera, photos can be read in the Compare tab.';
+  const instead = ' Without a camera, you can analyse photos in the Compare tab.';
   if (error.name === 'NotAllowedError' || error.name === 'SecurityError') {
     return 'The browser does not let this page use the camera. Click the camera or lock sign beside the address, allow '
       + 'the camera, then start again.' + instead;

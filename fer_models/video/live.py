@@ -1,4 +1,4 @@
-"""What is kept of one camera between its frames, and how a frame is read. No pictures are kept, and no threads run."""
+"""What is kept of one camera between its frames, and how a frame is analysed: no pictures, no threads."""
 
 import math
 import time
@@ -15,46 +15,46 @@ from fer_models.analyzer import Analyzer
 from fer_models.faces.tracking import Tracker
 from fer_models.results import Face, Prediction
 
-#: Seconds of a face's past that are kept for the chart.
+#: Seconds of a face's history that are kept for the chart.
 WINDOW_S: Final = 30.0
-#: Seconds between two kept readings of a face: a chart of a few hundred pixels shows no more.
+#: Seconds between two kept predictions of a face: a chart a few hundred pixels wide shows no more.
 SPACING_S: Final = 0.25
-#: Faces with a past; the one seen longest ago goes first.
-MAX_PASTS: Final = 32
+#: Faces with a history; the one seen longest ago goes first.
+MAX_HISTORIES: Final = 32
 _METER_S: Final = 2.0
 
 
 class Smoother:
-    """Exponential smoothing of readings that come at any times.
+    """Exponential smoothing of probabilities sampled at irregular times.
 
-    value += (1 - exp(-dt / time constant)) * (reading - value): a first-order low-pass, discrete but exact between
-    readings, so that the frame rate does not change how fast it follows: one time constant after a step it has covered
-    63 % of it.
+    value += (1 - exp(-dt / time constant)) * (sample - value): a first-order low-pass filter. It is exact for any
+    spacing of the samples, so the frame rate does not change how fast it follows: one time constant after a step it has
+    covered 63 % of it.
     """
 
     def __init__(self) -> None:
-        """Start without a past."""
+        """Start without a history."""
         self._last: dict[tuple[int, str], tuple[float, NDArray[np.float32]]] = {}
 
     def update(
-        self, face: int, model: str, reading: NDArray[np.float32], time_s: float, time_constant_s: float
+        self, face: int, model: str, probabilities: NDArray[np.float32], time_s: float, time_constant_s: float
     ) -> NDArray[np.float32]:
-        """The smoothed reading of one model on one face.
+        """The smoothed probabilities of one model for one face.
 
         Args:
             face: the face's number.
             model: the model's name.
-            reading: (C,) float32.
+            probabilities: (C,) float32, of this frame.
             time_s: of the frame, on any clock; one before the last counts as the last.
-            time_constant_s: seconds; 0 gives the reading itself.
+            time_constant_s: seconds; 0 turns smoothing off.
 
         Returns:
-            (C,) float32; the first reading of a face as it is. Sums to 1 if the readings do.
+            (C,) float32; those of a face's first frame as they are. They sum to 1 if the probabilities do.
         """
-        before, value = self._last.get((face, model), (-math.inf, reading))
+        before, value = self._last.get((face, model), (-math.inf, probabilities))
         elapsed = max(time_s - before, 0.0)
         share = 1.0 if time_constant_s <= 0 else -math.expm1(-elapsed / time_constant_s)
-        smoothed = np.asarray(value + np.float32(share) * (reading - value), np.float32)
+        smoothed = np.asarray(value + np.float32(share) * (probabilities - value), np.float32)
         self._last[face, model] = max(time_s, before), smoothed
         return smoothed
 
@@ -64,10 +64,10 @@ class Smoother:
 
 
 class Series:
-    """One model's readings of one face over the last `WINDOW_S`, at least `SPACING_S` apart.
+    """One model's predictions for one face over the last `WINDOW_S`, at least `SPACING_S` apart.
 
     Attributes:
-        labels: what the columns of the readings are.
+        labels: expressions in the order of the probabilities.
     """
 
     def __init__(self, labels: tuple[str, ...]) -> None:
@@ -76,14 +76,14 @@ class Series:
         self._samples: deque[tuple[float, NDArray[np.float32]]] = deque(maxlen=math.ceil(WINDOW_S / SPACING_S) + 1)
 
     def add(self, time_s: float, probabilities: NDArray[np.float32]) -> None:
-        """Keep a reading (C,) unless the last one is too recent, and let go of those that left the window."""
+        """Keep probabilities (C,) unless the last ones are too recent, and drop those that left the window."""
         if not self._samples or time_s - self._samples[-1][0] >= SPACING_S:
             self._samples.append((time_s, probabilities))
         while self._samples and self._samples[0][0] < time_s - WINDOW_S:
             self._samples.popleft()
 
     def __len__(self) -> int:
-        """How many readings are kept."""
+        """How many predictions are kept."""
         return len(self._samples)
 
     def points(self, expression: str) -> list[tuple[float, float]]:
@@ -117,9 +117,9 @@ class Stopwatch:
 
 
 class Meter:
-    """Frames per second and mean times of the last two seconds: single frames' figures change too fast to be read.
+    """Frames per second and mean times over the last two seconds: single frames' figures change too fast to follow.
 
-    Where frames take longer than that, of the last two frames.
+    If frames take longer than that, over the last two frames.
     """
 
     def __init__(self) -> None:
@@ -162,11 +162,11 @@ class LiveFace:
 
 @dataclass(frozen=True, eq=False)
 class LiveFrame:
-    """One frame read.
+    """The results of one frame.
 
     Attributes:
         faces: the largest first.
-        detect_ms: finding and aligning the faces, and waiting where other viewers are read at the same time.
+        detect_ms: detecting and aligning the faces, and waiting for the frames of other viewers.
         models_ms: all models on all faces.
     """
 
@@ -176,18 +176,18 @@ class LiveFrame:
 
 
 class LiveSession:
-    """One viewer's camera: numbers faces, smooths what the models say, remembers `WINDOW_S` of it. From one thread.
+    """One viewer's camera: numbers faces, smooths the predictions, remembers `WINDOW_S` of them. For a single thread.
 
     Attributes:
         faces: of the last frame, without feature maps.
         chosen: number of the face the viewer looks at; None before the first face.
         time_s: of the last frame.
-        meter: how fast frames are read.
-        ended: the camera was stopped or the page closed: a frame that is still being read is not to be shown.
+        meter: how fast frames are analysed.
+        ended: the camera was stopped or the page closed: a frame that is still being analysed is not to be shown.
     """
 
     def __init__(self) -> None:
-        """Start without a past."""
+        """Start without a history."""
         self.ended = False
         self.clear()
 
@@ -205,10 +205,10 @@ class LiveSession:
         self._picked = False
         self._tracker = Tracker()
         self._smoother = Smoother()
-        self._pasts: dict[int, dict[str, Series]] = {}
+        self._histories: dict[int, dict[str, Series]] = {}
         self._seen: dict[int, float] = {}
 
-    def read(
+    def analyze(
         self,
         analyzer: Analyzer,
         frame: NDArray[np.uint8],
@@ -218,14 +218,14 @@ class LiveSession:
         smoothing_s: float = 0.0,
         features: bool = False,
     ) -> LiveFrame:
-        """Find, number and read every face of a frame.
+        """Detect, number and classify every face of a frame.
 
         Args:
             analyzer: shared by all sessions.
             frame: (H, W, 3) uint8 RGB.
             time_s: of the frame, on a clock that does not go back.
             models: only these; None means all that are loaded.
-            smoothing_s: the time constant in seconds; 0 shows what the models say about this frame alone.
+            smoothing_s: the time constant in seconds; 0 turns smoothing off.
             features: keep the feature maps on the returned predictions.
 
         Raises:
@@ -242,7 +242,7 @@ class LiveSession:
             smoothed = {}
             for name, prediction in analysis.predictions.items():
                 values = self._smoother.update(number, name, prediction.probabilities, time_s, smoothing_s)
-                self._pasts.setdefault(number, {}).setdefault(name, Series(prediction.labels)).add(time_s, values)
+                self._histories.setdefault(number, {}).setdefault(name, Series(prediction.labels)).add(time_s, values)
                 smoothed[name] = replace(prediction, probabilities=values)
             self._seen[number] = time_s
             faces.append(LiveFace(number, analysis.face, MappingProxyType(smoothed)))
@@ -261,9 +261,9 @@ class LiveSession:
         """The chosen face, if it is in the last frame."""
         return next((face for face in self.faces if face.number == self.chosen), None)
 
-    def past(self) -> Mapping[str, Series]:
-        """The chosen face's readings by model name."""
-        return MappingProxyType({} if self.chosen is None else self._pasts.get(self.chosen, {}))
+    def history(self) -> Mapping[str, Series]:
+        """The chosen face's recent predictions, by model name."""
+        return MappingProxyType({} if self.chosen is None else self._histories.get(self.chosen, {}))
 
     def remembered(self) -> int:
         """How many faces are remembered."""
@@ -278,12 +278,12 @@ class LiveSession:
             self.chosen = here[0]
 
     def _forget(self) -> None:
-        """Let go of faces that left the window, and of the oldest beyond `MAX_PASTS`."""
+        """Let go of faces that left the window, and of the oldest beyond `MAX_HISTORIES`."""
         ranked = sorted(self._seen, key=lambda number: -self._seen[number])
-        gone = [n for i, n in enumerate(ranked) if i >= MAX_PASTS or self._seen[n] < self.time_s - WINDOW_S]
+        gone = [n for i, n in enumerate(ranked) if i >= MAX_HISTORIES or self._seen[n] < self.time_s - WINDOW_S]
         for number in gone:
             self._seen.pop(number)
-            self._pasts.pop(number, None)
+            self._histories.pop(number, None)
         if gone:
             self._smoother.forget(gone)
 

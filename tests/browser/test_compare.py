@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from dashboard.components import face_view as markup
+from dashboard.compare import view
 from fer_models.analyzer import MODELS, Analyzer
 from fer_models.expressions import EXPRESSIONS
 from tests.helpers.browsing import MARKS, Gate, at_both_widths, browser, launched, uploads, watched_page
@@ -85,7 +85,7 @@ def test_a_photo_gives_four_columns_and_a_chart(page: Page, photos: dict[str, Pa
     area = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
     assert area is not None and area["height"] > 150
     assert page.locator(".js-plotly-plot .xtick").all_text_contents() == [name.capitalize() for name in EXPRESSIONS]
-    expect(page.locator(".fer-sentence")).to_contain_text("say")
+    expect(page.locator(".fer-sentence")).to_contain_text("predict")
     expect(page.locator("#compare-image")).to_be_hidden()
 
 
@@ -100,7 +100,7 @@ def test_another_expression_shows_other_maps(page: Page, photos: dict[str, Path]
     expect(page.locator(".fer-map figcaption").first).to_contain_text(f"Evidence for {other}")
     assert all(f"Evidence for {other} (" in text for text in captions(page))
     assert all(before != after for before, after in zip(own, maps(page), strict=True))
-    page.get_by_role("radio", name="Each model’s answer").click()
+    page.get_by_role("radio", name="Each model’s predicted class").click()
     expect(page.locator(".fer-map figcaption").first).to_contain_text(labels[0])
     assert maps(page) == own
 
@@ -132,13 +132,13 @@ def test_clicks_before_the_last_answer_are_answered(
 ) -> None:
     upload(page, photos["two"])
     expect(page.locator(".fer-card")).to_have_count(5)
-    verdict = markup.verdict
+    verdict = view.verdict
 
-    def slow(*args: Any) -> str:
+    def slow(*args: Any) -> view.Verdict:
         time.sleep(1)
         return verdict(*args)
 
-    monkeypatch.setattr(markup, "verdict", slow)
+    monkeypatch.setattr(view, "verdict", slow)
     for name in ("Face 2", "Face 1", "Face 2", "Face 1"):
         page.get_by_role("button", name=name).click()
         page.wait_for_timeout(100)
@@ -160,7 +160,7 @@ def test_a_picture_without_a_face_can_be_read_whole(page: Page, photos: dict[str
     upload(page, photos["none"])
     expect(page.get_by_role("alert")).to_contain_text("No face was found")
     expect(page.locator(".fer-card")).to_have_count(0)
-    page.get_by_role("button", name="Read the whole picture as one face").click()
+    page.get_by_role("button", name="Classify the whole picture as one face").click()
     expect(page.locator(".fer-card")).to_have_count(5)
     expect(page.locator(".fer-eyebrow")).to_have_text("The whole picture as one face")
     expect(page.get_by_role("alert")).to_have_count(0)
@@ -177,7 +177,7 @@ def test_clear_forgets_everything(page: Page, photos: dict[str, Path]) -> None:
     expect(page.locator("#compare-picture img")).to_have_count(0)
     upload(page, photos["two"])
     expect(page.locator(".fer-card")).to_have_count(5)
-    expect(page.get_by_role("radio", name="Each model’s answer")).to_be_checked()
+    expect(page.get_by_role("radio", name="Each model’s predicted class")).to_be_checked()
 
 
 def test_a_bad_file_is_explained_and_the_next_one_read(page: Page, photos: dict[str, Path]) -> None:
@@ -192,7 +192,7 @@ def test_a_bad_file_is_explained_and_the_next_one_read(page: Page, photos: dict[
 def test_reading_can_be_cancelled(page: Page, photos: dict[str, Path], gate: Gate) -> None:
     with gate.held():
         upload(page, photos["two"])
-        expect(page.locator(".fer-busy")).to_contain_text("Looking for faces")
+        expect(page.locator(".fer-busy")).to_contain_text("Detecting and classifying")
         page.get_by_role("button", name="Cancel").click()
         expect(page.locator("#compare-image")).to_be_visible()
     page.wait_for_timeout(1500)

@@ -162,7 +162,7 @@ def test_another_face_is_chosen_in_the_paused_picture(page: Page) -> None:
     button = page.get_by_role("button", name=f"Face {number}", exact=True)
     expect(button).to_have_attribute("aria-pressed", "true")
     before = frame(page)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Resume").click()
     page.wait_for_function(
         "before => Number(document.querySelector('[data-frame]').dataset.frame) > before", arg=before
     )

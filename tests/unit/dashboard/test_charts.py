@@ -1,7 +1,5 @@
-"""The chart, the sentence and the markup: results joined by name, readable for everybody, nothing unescaped."""
+"""The chart, the sentence and the views of Compare: results joined by name, readable for all, nothing unescaped."""
 
-import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +9,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dashboard.components import face_view as markup
-from dashboard.components.analyzed_image import MAX_FACES, agreement_sentence, load_examples, read_faces
+from dashboard.compare import view
+from dashboard.components.analyzed_image import MAX_FACES, Example, agreement_sentence, load_examples, read_faces
 from dashboard.components.charts import compare_figure, model_styles
-from dashboard.theme import CSS, FOOTER, HEADER
+from dashboard.components.display import ModelDisplay, model_display
+from dashboard.components.picture_view import picture as picture_html
+from dashboard.components.picture_view import picture_view, position, relative_box
+from dashboard.components.templates import render
+from dashboard.theme import CSS
+from explain.explain_picture import OWN
 from fer_models.analyzer import MODELS, Analyzer
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.ensemble import ENSEMBLE
@@ -56,24 +59,24 @@ def test_an_expression_that_a_model_does_not_know_has_no_bar() -> None:
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [
-        (["fear"], "ResNet50 says fear."),
-        (["fear", "fear"], "Both models say fear."),
-        (["fear"] * 4, "All four models say fear."),
-        (["fear", "anger", "fear", "fear"], "Three of four models say fear; VGG16 says anger."),
+        (["fear"], "ResNet50 predicts fear."),
+        (["fear", "fear"], "Both models predict fear."),
+        (["fear"] * 4, "All four models predict fear."),
+        (["fear", "anger", "fear", "fear"], "Three of four models predict fear; VGG16 predicts anger."),
         (
             ["fear", "anger", "fear", "neutral"],
-            "Two of four models say fear; VGG16 says anger and EAC (MN) says neutral.",
+            "Two of four models predict fear; VGG16 predicts anger and EAC (MN) predicts neutral.",
         ),
         (
             ["fear", "anger", "fear", "anger"],
-            "The models are split: ResNet50 and EAC (ResNet-50) say fear and VGG16 and EAC (MN) say anger.",
+            "The models are split: ResNet50 and EAC (ResNet-50) predict fear and VGG16 and EAC (MN) predict anger.",
         ),
         (
             ["fear", "fear", "neutral", "neutral"],
-            "The models are split: ResNet50 and VGG16 say fear and EAC (ResNet-50) and EAC (MN) say neutral. "
-            "The line runs between the label sets they were trained on.",
+            "The models are split: ResNet50 and VGG16 predict fear and EAC (ResNet-50) and EAC (MN) predict neutral. "
+            "The split follows the label sets they were trained on.",
         ),
-        (["fear", "anger"], "The models disagree: ResNet50 says fear and VGG16 says anger."),
+        (["fear", "anger"], "The models disagree: ResNet50 predicts fear and VGG16 predicts anger."),
         ([], "No model is chosen."),
     ],
 )
@@ -103,97 +106,111 @@ def test_a_crowd_is_shown_up_to_the_limit(analyzer: Analyzer) -> None:
     crowd = np.random.default_rng(0).integers(0, 256, (100, 100 * (MAX_FACES + 1), 3), np.uint8)
     analyzed = read_faces(analyzer, crowd)
     assert analyzed.total == MAX_FACES + 1 and len(analyzed.faces) == MAX_FACES
-    page = markup.picture(analyzed)
-    assert page.count('class="fer-thumb"') == page.count('class="fer-hit"') == MAX_FACES
-    assert f"{MAX_FACES + 1} faces found, the {MAX_FACES} largest are shown" in page
+    html = picture_html(analyzed)
+    assert html.count('class="fer-thumb"') == html.count('class="fer-hit"') == MAX_FACES
+    assert f"{MAX_FACES + 1} faces found, the {MAX_FACES} largest are shown" in html
 
 
-def test_columns_show_each_models_own_or_the_chosen_map(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
-    display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
+def test_a_box_in_percent_stays_inside_its_picture() -> None:
+    box = relative_box(np.array([-20, 25, 50, 150], np.float32), (200, 100))
+    assert (box.left, box.top, box.width, box.height) == (0, 25, 25, 75)
+
+
+def test_a_single_face_offers_no_choice(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
+    one = read_faces(analyzer, picture[:, :120])
+    assert picture_view(one).faces == () and picture_view(one).note == "One face found."
+    assert position(one, 0) == "The face"
+    two = read_faces(analyzer, picture)
+    assert len(picture_view(two).faces) == 2 and position(two, 1) == "Face 2 of 2"
+
+
+def test_the_verdict_is_of_the_chosen_models(
+    analyzer: Analyzer, picture: NDArray[np.uint8], display: ModelDisplay
+) -> None:
+    verdict = view.verdict(read_faces(analyzer, picture), 1, ["vgg16", ENSEMBLE], display)
+    assert (verdict.index, verdict.position) == (1, "Face 2 of 2")
+    assert [title for _, title in verdict.key] == ["VGG16"] and verdict.sentence.startswith("VGG16 predicts")
+
+
+def test_columns_show_the_predicted_or_the_chosen_class(
+    analyzer: Analyzer, picture: NDArray[np.uint8], display: ModelDisplay
+) -> None:
     face = read_faces(analyzer, picture).faces[0]
-    own = markup.columns(face, MODELS, markup.OWN, display)
-    fear = markup.columns(face, MODELS, "fear", display)
-    assert own.count("<article") == fear.count("<article") == 4
-    assert fear.count("Evidence for fear") == 4
-    for name in MODELS:
-        assert f"Evidence for {face.predictions[name].label} (" in own
-    assert len(set(re.findall(r'src="([^"]+)"', own + fear))) > 4
-    assert "does not know contempt" in markup.columns(face, MODELS[:1], "contempt", display)
-    assert markup.columns(face, [], "fear", display).count("<article") == 0
+    own, fear = (view.columns(face, MODELS, expression, display) for expression in (OWN, "fear"))
+    assert [column.model for column in own] == [column.model for column in fear] == list(MODELS)
+    assert all(column.caption.startswith("Evidence for fear (") for column in fear)
+    for column in own:
+        assert column.prediction is face.predictions[column.model]
+        assert column.caption.startswith(f"Evidence for {column.prediction.label} (")
+    assert len({column.image.tobytes() for column in own + fear}) > 4
+    assert "does not know contempt" in view.columns(face, MODELS[:1], "contempt", display)[0].caption
+    assert view.columns(face, [], "fear", display) == []
+    assert render("compare/columns.html", columns=own).count("<article") == 4
 
 
-def test_the_mean_is_of_the_shown_models_and_needs_two(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
-    display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
+def test_the_mean_is_of_the_shown_models_and_needs_two(
+    analyzer: Analyzer, picture: NDArray[np.uint8], display: ModelDisplay
+) -> None:
     face = read_faces(analyzer, picture).faces[0]
-    both = markup.columns(face, ["vgg16", "eac_resnet50", ENSEMBLE], markup.OWN, display)
-    assert both.count("<article") == 3 and "VGG16, EAC_RESNET50" in both
-    mean = markup.with_ensemble(face, ["vgg16", "eac_resnet50", ENSEMBLE])[ENSEMBLE]
+    *models, mean = view.columns(face, ["vgg16", "eac_resnet50", ENSEMBLE], OWN, display)
+    assert len(models) == 2 and mean.facts == {"Mean of": "VGG16, EAC_RESNET50"}
     pair = [face.predictions[name].probability("fear") for name in ("vgg16", "eac_resnet50")]
-    assert mean.probability("fear") == pytest.approx(sum(pair) / 2, abs=1e-6)
-    assert list(markup.with_ensemble(face, ["vgg16", ENSEMBLE])) == ["vgg16"]
-    assert list(markup.with_ensemble(face, ["vgg16", "eac_resnet50"])) == ["vgg16", "eac_resnet50"]
-
-
-def test_columns_tell_how_good_a_model_is_and_where_it_is_weak(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
-    recall = {"anger": 0.49, "fear": 0.5, "disgust": None, "happiness": 0.9}
-    card = replace(
-        analyzer.classifiers["vgg16"].card,
-        recipe={"settings": {"labels": "fer2013"}},
-        metrics={"fer2013_test": {"accuracy": 0.6604, "recall": recall}},
-    )
-    page = markup.columns(
-        read_faces(analyzer, picture).faces[0], ["vgg16"], markup.OWN, markup.model_display({"vgg16": card})
-    )
-    assert "<dt>Accuracy</dt><dd>66.0\u00a0% (FER2013 test set)</dd>" in page
-    assert "<dt>Weakest on</dt><dd>anger</dd>" in page
+    assert mean.prediction.probability("fear") == pytest.approx(sum(pair) / 2, abs=1e-6)
+    assert list(view.with_ensemble(face, ["vgg16", ENSEMBLE])) == ["vgg16"]
+    assert list(view.with_ensemble(face, ["vgg16", "eac_resnet50"])) == ["vgg16", "eac_resnet50"]
 
 
 @pytest.mark.parametrize(
-    ("recipe", "metrics", "stated"),
+    ("recipe", "metrics", "facts"),
     [
-        ({}, {}, []),
-        ({"settings": None}, {"fer2013_test": {"accuracy": 0.5}}, []),
-        ({"settings": {"labels": "fer2013"}}, {"fer2013_test": None}, []),
-        ({"settings": {"labels": "fer2013"}}, {"fer2013_test": {"accuracy": "good"}}, []),
-        ({"settings": {"labels": "fer2013"}}, {"fer2013_test": {"accuracy": 0.5}}, ["Accuracy"]),
-        ({"settings": {"labels": "theirs"}}, {"theirs_test": {"accuracy": 0.5, "recall": {}}}, ["Accuracy"]),
-        ({"settings": {"labels": "theirs"}}, {"theirs_test": {"recall": {"fear": 0.1}}}, ["Weakest on"]),
+        (
+            {"settings": {"labels": "fer2013"}},
+            {"accuracy": 0.6604, "recall": {"anger": 0.49, "fear": 0.5, "disgust": None, "happiness": 0.9}},
+            {"Accuracy": "66.0\u00a0% (FER2013 test set)", "Weakest on": "anger"},
+        ),
+        ({}, {}, {}),
+        ({"settings": None}, {"accuracy": 0.5}, {}),
+        ({"settings": {"labels": "fer2013"}}, None, {}),
+        ({"settings": {"labels": "fer2013"}}, {"accuracy": "good"}, {}),
+        ({"settings": {"labels": "fer2013"}}, {"accuracy": 0.5}, {"Accuracy": "50.0\u00a0% (FER2013 test set)"}),
+        (
+            {"settings": {"labels": "theirs"}},
+            {"accuracy": 0.5, "recall": {}},
+            {"Accuracy": "50.0\u00a0% (theirs test set)"},
+        ),
+        ({"settings": {"labels": "theirs"}}, {"recall": {"fear": 0.1}}, {"Weakest on": "fear"}),
     ],
 )
-def test_a_card_that_states_little_has_a_column_all_the_same(
-    analyzer: Analyzer, picture: NDArray[np.uint8], recipe: dict[str, Any], metrics: dict[str, Any], stated: list[str]
+def test_columns_tell_how_good_a_model_is_and_where_it_is_weak_as_far_as_its_card_does(
+    analyzer: Analyzer, picture: NDArray[np.uint8], recipe: dict[str, Any], metrics: Any, facts: dict[str, str]
 ) -> None:
-    card = replace(analyzer.classifiers["vgg16"].card, recipe=recipe, metrics=metrics)
-    face = read_faces(analyzer, picture).faces[0]
-    page = markup.columns(face, ["vgg16"], markup.OWN, markup.model_display({"vgg16": card}))
-    assert page.count("<article") == 1
-    assert [term for term in ("Accuracy", "Weakest on") if f"<dt>{term}</dt>" in page] == stated
+    labels = (recipe.get("settings") or {}).get("labels", "fer2013")
+    card = replace(analyzer.classifiers["vgg16"].card, recipe=recipe, metrics={f"{labels}_test": metrics})
+    (column,) = view.columns(read_faces(analyzer, picture).faces[0], ["vgg16"], OWN, model_display({"vgg16": card}))
+    assert column.facts == {"Trained on": card.training_labels, **facts}
+    html = render("compare/columns.html", columns=[column])
+    assert html.count("<article") == 1
+    assert all(f"<dt>{term}</dt><dd>{text}</dd>" in html for term, text in facts.items())
 
 
-def test_texts_are_escaped(
-    analyzer: Analyzer, picture: NDArray[np.uint8], hostile: Callable[[Analyzer], markup.ModelDisplay]
-) -> None:
-    display = hostile(analyzer)
+def test_texts_are_escaped(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
+    cards = {name: model.card for name, model in analyzer.classifiers.items()}
+    display = model_display(
+        {name: replace(card, title="<script>", training_labels="<script>") for name, card in cards.items()}
+    )
     analyzed = read_faces(analyzer, picture)
     parts = [
-        markup.message("<script>"),
-        markup.busy("<script>"),
-        markup.columns(analyzed.faces[0], MODELS, markup.OWN, display),
-        markup.verdict(analyzed, 0, MODELS, display),
-        markup.examples([("<script>", picture)]),
+        render("compare/columns.html", columns=view.columns(analyzed.faces[0], MODELS, OWN, display)),
+        render("compare/verdict.html", verdict=view.verdict(analyzed, 0, MODELS, display)),
+        render("components/examples.html", examples=[Example(Path(), "<script>", picture)]),
     ]
     for part in parts:
         assert "<script" not in part and "&lt;script" in part
 
 
 @pytest.fixture
-def hostile() -> Callable[[Analyzer], markup.ModelDisplay]:
-    def make(analyzer: Analyzer) -> markup.ModelDisplay:
-        cards = {name: model.card for name, model in analyzer.classifiers.items()}
-        bad = {name: replace(card, title="<script>", training_labels="<script>") for name, card in cards.items()}
-        return markup.model_display(bad)
-
-    return make
+def display(analyzer: Analyzer) -> ModelDisplay:
+    return model_display({name: model.card for name, model in analyzer.classifiers.items()})
 
 
 def test_examples_are_read_and_bad_ones_left_out(tmp_path: Path) -> None:
@@ -206,5 +223,5 @@ def test_examples_are_read_and_bad_ones_left_out(tmp_path: Path) -> None:
 
 
 def test_nothing_is_fetched_from_outside() -> None:
-    for text in (CSS, HEADER, FOOTER):
+    for text in (CSS, render("header.html"), render("footer.html")):
         assert "http" not in text and "@import" not in text and "url(" not in text

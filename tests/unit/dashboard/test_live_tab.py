@@ -10,7 +10,7 @@ import pytest
 from gradio.state_holder import StateHolder
 from numpy.typing import NDArray
 
-from dashboard.components.face_view import data_uri
+from dashboard.components.templates import data_uri
 from dashboard.live import tab as live
 from dashboard.server.gradio_internals import StoredSessions
 from fer_models.analyzer import MODELS, Analyzer
@@ -23,7 +23,7 @@ def build(analyzer: Analyzer) -> live.LiveTab:
 
 
 def sent(**data: Any) -> Any:
-    return SimpleNamespace(_data=data)
+    return gr.EventData(None, data)
 
 
 def test_a_frame_is_decoded_upright_in_rgb() -> None:
@@ -62,11 +62,11 @@ def test_a_frame_too_large_to_be_one_is_not_decoded() -> None:
 
 def test_a_bad_frame_is_explained_and_the_next_one_read(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     tab = build(analyzer)
-    view, *rest = tab.read(MODELS, live.OFF, 0.5, None, sent(frame="data:image/jpeg;base64,AAAA", number=4))
+    view, *rest = tab.show_frame(MODELS, live.OFF, 0.5, None, sent(frame="data:image/jpeg;base64,AAAA", number=4))
     assert "fer-message" in view and 'data-frame="4"' in view and all(part == gr.skip() for part in rest)
-    view, panel, charts, session = tab.read(MODELS, live.OFF, 0.5, None, sent(frame=data_uri(picture), number=5))
+    view, panel, charts, session = tab.show_frame(MODELS, live.OFF, 0.5, None, sent(frame=data_uri(picture), number=5))
     assert 'data-frame="5"' in view and view.count("data-face=") == 2 and "Face 1" in panel and "<svg" in charts
-    *_, kept = tab.read(MODELS, live.OFF, 0.5, session, sent(frame=data_uri(picture), number=6, delay=42.0))
+    *_, kept = tab.show_frame(MODELS, live.OFF, 0.5, session, sent(frame=data_uri(picture), number=6, delay=42.0))
     assert kept is session, "each frame counts as a use: an hour's camera is not forgotten"
     assert session.meter.means["delay"] == 42
 
@@ -77,23 +77,23 @@ def test_unexpected_errors_show_neutral_words(analyzer: Analyzer, picture: NDArr
             raise RuntimeError("secret detail")
 
     tab = build(Broken(list(analyzer.classifiers.values()), analyzer.detector))
-    view, *_ = tab.read(MODELS, live.OFF, 0.5, None, sent(frame=data_uri(picture), number=1))
+    view, *_ = tab.show_frame(MODELS, live.OFF, 0.5, None, sent(frame=data_uri(picture), number=1))
     assert "Something went wrong" in view and "secret" not in view
 
 
-@pytest.mark.parametrize("data", [None, [], {"number": "x", "frame": 1}, {"delay": float("nan")}])
+@pytest.mark.parametrize("data", [None, 3, [], "frame", {"number": "x", "frame": 1}, {"delay": float("nan")}])
 def test_hostile_payloads_raise_nothing(analyzer: Analyzer, data: Any) -> None:
-    view, *_ = build(analyzer).read(MODELS, live.OFF, 0.5, None, SimpleNamespace(_data=data))  # type: ignore[arg-type]
+    view, *_ = build(analyzer).show_frame(MODELS, live.OFF, 0.5, None, gr.EventData(None, data))
     assert "fer-message" in view and 'data-frame="0"' in view
 
 
 def test_an_overlay_changes_the_picture_and_says_what_it_shows(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     tab = build(analyzer)
     frame = data_uri(picture)
-    plain, *_, session = tab.read(MODELS, live.OFF, 0, None, sent(frame=frame, number=1))
-    drawn, *_ = tab.read(MODELS, "eac_resnet50", 0, session, sent(frame=frame, number=2))
+    plain, *_, session = tab.show_frame(MODELS, live.OFF, 0, None, sent(frame=frame, number=1))
+    drawn, *_ = tab.show_frame(MODELS, "eac_resnet50", 0, session, sent(frame=frame, number=2))
     assert "EAC_RESNET50 finds" in drawn and drawn.split('src="')[1][:2000] != plain.split('src="')[1][:2000]
-    off, *_ = tab.read(["vgg16"], "eac_resnet50", 0, session, sent(frame=frame, number=3))
+    off, *_ = tab.show_frame(["vgg16"], "eac_resnet50", 0, session, sent(frame=frame, number=3))
     assert "EAC_RESNET50 is switched off" in off
     assert off.split('src="')[1].split('"')[0] == plain.split('src="')[1].split('"')[0]
 
@@ -110,7 +110,7 @@ def test_a_frame_that_arrives_after_the_page_was_closed_stays_no_longer(
 
     def arrive() -> Any:
         frame = sent(frame=data_uri(picture), number=1)
-        view, _, _, session = tab.read(MODELS, live.OFF, 0, held.state_data.get(tab.session._id), frame, request)
+        view, _, _, session = tab.show_frame(MODELS, live.OFF, 0, held.state_data.get(tab.session._id), frame, request)
         if session != gr.skip():
             held[tab.session._id] = session
         held._update_value_in_config(tab.view._id, view)
@@ -139,14 +139,15 @@ def test_a_frame_that_arrives_after_the_page_was_closed_stays_no_longer(
 
 def test_choosing_and_forgetting(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     tab = build(analyzer)
-    *_, session = tab.read(MODELS, live.OFF, 0, None, sent(frame=data_uri(picture), number=1))
+    *_, session = tab.show_frame(MODELS, live.OFF, 0, None, sent(frame=data_uri(picture), number=1))
     panel, charts = tab.choose(["vgg16"], session, sent(index=2))
     assert 'fer-eyebrow">Face 2<' in panel and panel.count("data-model=") == charts.count("<figure") == 1
+    assert "No model is chosen" in tab.choose([], session, sent(index=2))[0]
     assert tab.choose(MODELS, None, sent(index=1)) == (gr.skip(), gr.skip())
     view, panel, charts, state = tab.forget(session)
     assert "Start the camera" in view and panel == charts == "" and state is None
     assert session.faces == () and session.remembered() == 0
     # A frame that was still being read when the camera was stopped leaves nothing either.
-    view, panel, charts, state = tab.read(MODELS, live.OFF, 0, session, sent(frame=data_uri(picture), number=2))
+    view, panel, charts, state = tab.show_frame(MODELS, live.OFF, 0, session, sent(frame=data_uri(picture), number=2))
     assert "data:image" not in view and panel == charts == "" and state is None
     assert session.faces == () and session.remembered() == 0

@@ -1,4 +1,4 @@
-"""The Live tab's HTML: boxes, panel, charts, with no, one and many faces."""
+"""The Live tab's views: boxes, panel, charts, with no, one and many faces."""
 
 import re
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dashboard.components.face_view import ModelDisplay, model_display
-from dashboard.live import view as live_markup
+from dashboard.components.display import ModelDisplay, model_display
+from dashboard.components.templates import render
+from dashboard.live import view as live_view
 from fer_models.analyzer import MODELS, Analyzer
 from fer_models.expressions import COLOURS, EXPRESSIONS
 from fer_models.video.live import LiveSession, Series
@@ -20,16 +21,18 @@ def known(analyzer: Analyzer) -> ModelDisplay:
     return model_display({name: model.card for name, model in analyzer.classifiers.items()})
 
 
-def read(analyzer: Analyzer, picture: NDArray[np.uint8], faces: int) -> LiveSession:
+def analyze(analyzer: Analyzer, picture: NDArray[np.uint8], faces: int) -> LiveSession:
     session = LiveSession()
-    session.read(analyzer, np.tile(picture, (1, 5, 1))[:, : max(90, 100 * faces)].copy(), 0.0)
+    session.analyze(analyzer, np.tile(picture, (1, 5, 1))[:, : max(90, 100 * faces)].copy(), 0.0)
     return session
 
 
 @pytest.mark.parametrize("faces", [0, 1, 5])
-def test_a_box_a_face(analyzer: Analyzer, picture: NDArray[np.uint8], faces: int) -> None:
-    session = read(analyzer, picture, faces)
-    html = live_markup.view(PICTURE, (500, 100), session, number=7)
+def test_every_face_has_a_box(analyzer: Analyzer, picture: NDArray[np.uint8], faces: int) -> None:
+    session = analyze(analyzer, picture, faces)
+    frame = live_view.frame_view(PICTURE, (500, 100), session)
+    assert [box.number for box in frame.boxes if box.chosen] == [1] * min(faces, 1)
+    html = render("live/frame.html", number=7, frame=frame)
     assert re.findall(r'data-face="(\d+)"', html) == [str(number) for number in range(1, faces + 1)]
     assert html.count('aria-pressed="true"') == min(faces, 1)
     assert 'data-frame="7"' in html and ("No face in the picture" in html) == (faces == 0)
@@ -41,27 +44,27 @@ def test_a_box_a_face(analyzer: Analyzer, picture: NDArray[np.uint8], faces: int
 def test_the_panel_shows_one_face_and_offers_the_others(
     analyzer: Analyzer, picture: NDArray[np.uint8], known: ModelDisplay, faces: int, buttons: int
 ) -> None:
-    html = live_markup.panel(read(analyzer, picture, faces), MODELS, known)
+    panel = live_view.panel(analyze(analyzer, picture, faces), MODELS, known)
+    assert panel.choices == tuple(range(1, buttons + 1)) and panel.visible == (faces > 0)
+    html = render("live/panel.html", panel=panel)
     assert html.count("data-face=") == buttons
     assert re.findall(r'data-model="(\w+)"', html) == (list(MODELS) if faces else [])
     assert ("No face yet" in html) == (faces == 0)
 
 
-def test_the_panel_says_who_has_left_and_that_no_model_is_chosen(
-    analyzer: Analyzer, picture: NDArray[np.uint8], known: ModelDisplay
-) -> None:
-    session = read(analyzer, picture, 2)
+def test_the_panel_says_who_has_left(analyzer: Analyzer, picture: NDArray[np.uint8], known: ModelDisplay) -> None:
+    session = analyze(analyzer, picture, 2)
     session.choose(2)
-    session.read(analyzer, picture[:, :100].copy(), 0.1)
-    assert "Face 2 is not in the picture" in live_markup.panel(session, MODELS, known)
-    assert "No model is chosen" in live_markup.panel(session, [], known)
+    session.analyze(analyzer, picture[:, :100].copy(), 0.1)
+    panel = live_view.panel(session, MODELS, known)
+    assert panel.sentence == "Face 2 is not in the picture." and not panel.visible and panel.answers == ()
 
 
 def test_lines_have_the_expressions_colours_and_the_right_places(known: ModelDisplay) -> None:
     series = Series(("fear", "neutral"))
     for time_s, fear in ((70.0, 1.0), (71.0, 0.5), (85.0, 0.0), (100.0, 0.25)):
         series.add(time_s, np.array([fear, 1 - fear], np.float32))
-    html = live_markup.charts({"vgg16": series}, MODELS, 100.0, known)
+    html = render("live/history.html", history=live_view.history({"vgg16": series}, MODELS, 100.0, known))
     paths = dict(re.findall(r'<path d="([^"]+)" data-expression="(\w+)"', html))
     lines = {name: path for path, name in paths.items()}
     # 100 % is at y 1, 0 % at 79; 30 s ago at x 0, now at 300; a long absence interrupts the line.
@@ -77,7 +80,7 @@ def test_expressions_of_one_dash_differ_in_more_than_hue() -> None:
     """Grey and orange, green and blue, pink and light blue: no pair of one dash is confused without colour vision."""
     by_dash: dict[str, set[str]] = {}
     for name in EXPRESSIONS:
-        by_dash.setdefault(live_markup.DASHES.get(name, ""), set()).add(name)
+        by_dash.setdefault(live_view.DASHES.get(name, ""), set()).add(name)
     assert sorted(map(sorted, by_dash.values())) == [
         ["anger"],
         ["disgust", "sadness"],
@@ -87,14 +90,16 @@ def test_expressions_of_one_dash_differ_in_more_than_hue() -> None:
 
 
 def test_no_past_no_chart(known: ModelDisplay) -> None:
-    assert live_markup.charts({}, MODELS, 0.0, known) == ""
+    assert render("live/history.html", history=live_view.history({}, MODELS, 0.0, known)) == ""
 
 
 def test_speed_shows_every_stage(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     session = LiveSession()
     for index in range(5):
-        stages = dict.fromkeys(live_markup.STAGES, 10.0 + index)
+        stages = dict.fromkeys(live_view.STAGES, 10.0 + index)
         session.meter.add(index / 4, {**stages, "delay": 123.0})
-    html = live_markup.speed(session.meter)
+    speed = live_view.speed(session.meter)
+    assert (speed.fps, speed.delay_ms) == (4, 123) and [stage.ms for stage in speed.stages] == [12] * 5
+    html = render("live/frame.html", number=0, frame=live_view.frame_view(PICTURE, (500, 100), session))
     assert '<b data-stage="fps">4.0</b>' in html and "123&nbsp;ms" in html
-    assert re.findall(r'data-stage="(\w+)">12<', html) == list(live_markup.STAGES)
+    assert re.findall(r'data-stage="(\w+)">12<', html) == list(live_view.STAGES)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fer_models.analyzer import MODELS, Analyzer
-from fer_models.video.live import MAX_PASTS, SPACING_S, WINDOW_S, LiveSession, Meter, Series, Smoother, Stopwatch
+from fer_models.video.live import MAX_HISTORIES, SPACING_S, WINDOW_S, LiveSession, Meter, Series, Smoother, Stopwatch
 
 
 def array(*values: float) -> NDArray[np.float32]:
@@ -114,8 +114,8 @@ def test_the_meter_counts_the_last_two_seconds() -> None:
 
 def test_faces_keep_their_numbers_and_their_own_readings(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     session = LiveSession()
-    first = session.read(analyzer, picture, 0.0)
-    again = session.read(analyzer, picture, 0.5)
+    first = session.analyze(analyzer, picture, 0.0)
+    again = session.analyze(analyzer, picture, 0.5)
     assert [face.number for face in first.faces] == [face.number for face in again.faces] == [1, 2]
     assert list(first.faces[0].predictions) == list(MODELS)
     raw = analyzer.analyze([picture])
@@ -131,8 +131,8 @@ def test_smoothing_joins_two_frames_and_off_is_raw(analyzer: Analyzer, picture: 
     assert np.abs(raw[0] - raw[1]).max() > 0.01
     for constant, share in ((0.0, 1.0), (0.5, 1 - math.exp(-1))):
         session = LiveSession()
-        session.read(analyzer, picture, 0.0, smoothing_s=constant)
-        face = session.read(analyzer, other, 0.5, smoothing_s=constant).faces[0]
+        session.analyze(analyzer, picture, 0.0, smoothing_s=constant)
+        face = session.analyze(analyzer, other, 0.5, smoothing_s=constant).faces[0]
         expected = raw[0] + share * (raw[1] - raw[0])
         assert face.number == 1
         np.testing.assert_allclose(face.predictions["vgg16"].probabilities, expected, atol=1e-5)
@@ -140,60 +140,60 @@ def test_smoothing_joins_two_frames_and_off_is_raw(analyzer: Analyzer, picture: 
 
 def test_models_can_be_switched_off_and_on(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     session = LiveSession()
-    session.read(analyzer, picture, 0.0)
-    frame = session.read(analyzer, picture, 1.0, models=["vgg16"])
+    session.analyze(analyzer, picture, 0.0)
+    frame = session.analyze(analyzer, picture, 1.0, models=["vgg16"])
     assert list(frame.faces[0].predictions) == ["vgg16"]
-    assert [len(session.past()[name]) for name in MODELS] == [1, 2, 1, 1]
-    assert session.read(analyzer, picture, 2.0, models=[]).faces[0].predictions == {}
-    assert list(session.read(analyzer, picture, 3.0).faces[0].predictions) == list(MODELS)
+    assert [len(session.history()[name]) for name in MODELS] == [1, 2, 1, 1]
+    assert session.analyze(analyzer, picture, 2.0, models=[]).faces[0].predictions == {}
+    assert list(session.analyze(analyzer, picture, 3.0).faces[0].predictions) == list(MODELS)
 
 
 def test_no_features_stay(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     session = LiveSession()
-    frame = session.read(analyzer, picture, 0.0, features=True)
+    frame = session.analyze(analyzer, picture, 0.0, features=True)
     assert frame.faces[0].predictions["vgg16"].features is not None
     assert all(p.features is None for face in session.faces for p in face.predictions.values())
 
 
 def test_two_sessions_share_nothing(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     one, two = LiveSession(), LiveSession()
-    one.read(analyzer, picture, 0.0)
+    one.analyze(analyzer, picture, 0.0)
     one.choose(2)
-    two.read(analyzer, picture[:, 100:200], 0.0)
+    two.analyze(analyzer, picture[:, 100:200], 0.0)
     assert [face.number for face in two.faces] == [1] and two.chosen == 1 and one.chosen == 2
     one.clear()
-    assert one.faces == () and one.chosen is None and one.past() == {} and one.remembered() == 0
-    assert two.remembered() == 1 and len(two.past()["vgg16"]) == 1
+    assert one.faces == () and one.chosen is None and one.history() == {} and one.remembered() == 0
+    assert two.remembered() == 1 and len(two.history()["vgg16"]) == 1
 
 
 def test_the_chosen_face_is_followed(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     nobody = picture[:, :90]
     session = LiveSession()
-    assert session.read(analyzer, nobody, 0.0).faces == () and session.chosen is None
-    session.read(analyzer, picture, 1.0)
+    assert session.analyze(analyzer, nobody, 0.0).faces == () and session.chosen is None
+    session.analyze(analyzer, picture, 1.0)
     assert session.chosen == 1  # the detector's first, until the viewer picks one
     session.choose(99)
     assert session.chosen == 1
     session.choose(2)
-    session.read(analyzer, np.ascontiguousarray(picture[:, :100]), 1.1)
+    session.analyze(analyzer, np.ascontiguousarray(picture[:, :100]), 1.1)
     assert session.chosen == 2 and session.face() is None  # picked: its past stays on the screen while it is away
-    session.read(analyzer, picture, 1.2)
+    session.analyze(analyzer, picture, 1.2)
     assert session.face() is not None
-    session.read(analyzer, nobody, 2 + WINDOW_S)
-    assert session.chosen is None and session.remembered() == 0 and session.past() == {}
+    session.analyze(analyzer, nobody, 2 + WINDOW_S)
+    assert session.chosen is None and session.remembered() == 0 and session.history() == {}
 
 
 def test_faces_that_come_and_go_for_hours_do_not_pile_up(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     session = LiveSession()
     generator = np.random.default_rng(1)
-    for index in range(MAX_PASTS + 10):
+    for index in range(MAX_HISTORIES + 10):
         face = generator.integers(0, 256, (10, 10, 3), np.uint8).repeat(10, 0).repeat(10, 1)
-        session.read(analyzer, face, index / 10, models=["vgg16"])
-    assert session.remembered() <= MAX_PASTS
-    assert len(session._smoother._last) <= MAX_PASTS and set(session._pasts) == set(session._seen)
+        session.analyze(analyzer, face, index / 10, models=["vgg16"])
+    assert session.remembered() <= MAX_HISTORIES
+    assert len(session._smoother._last) <= MAX_HISTORIES and set(session._histories) == set(session._seen)
 
 
 def test_pasts_are_read_only(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     session = LiveSession()
-    session.read(analyzer, picture, 0.0)
-    assert isinstance(session.past(), MappingProxyType)
+    session.analyze(analyzer, picture, 0.0)
+    assert isinstance(session.history(), MappingProxyType)

@@ -1,0 +1,144 @@
+"""What the Compare tab shows of one face, for its templates. No Gradio here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.components.analyzed_image import AnalyzedFace, AnalyzedImage, agreement_sentence
+from dashboard.components.display import ModelDisplay
+from dashboard.components.picture_view import position
+from explain.drawing.overlay import draw_map, shared_peak
+from explain.explain_picture import OWN
+from fer_models.formatting import percent
+from fer_models.models.card import ModelCard
+from fer_models.models.ensemble import ENSEMBLE, ensemble
+from fer_models.registry import LABEL_SETS, ModelStyle
+from fer_models.results import Prediction
+
+#: A model is weak on an expression if it recognises a smaller share of its test faces than this.
+_WEAK: Final = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """The chosen face and where the models agree about it; the key of the chart.
+
+    Attributes:
+        index: of the face in its picture.
+        crop: (S, S, 3) uint8 RGB.
+        position: which of the picture's faces it is.
+        sentence: where the models agree or disagree.
+        key: style and title of each model in the chart.
+    """
+
+    index: int
+    crop: NDArray[np.uint8]
+    position: str
+    sentence: str
+    key: tuple[tuple[ModelStyle, str], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One model's answer.
+
+    Attributes:
+        model: its name, or `ENSEMBLE`.
+        title: what people read.
+        style: its colour and pattern.
+        prediction: its answer.
+        image: (S, S, 3) uint8 RGB: the face, under an evidence map if the model has one for the expression.
+        alt: what the image shows, for those who cannot see it.
+        caption: of the image.
+        facts: what is known about the model, by term.
+    """
+
+    model: str
+    title: str
+    style: ModelStyle
+    prediction: Prediction
+    image: NDArray[np.uint8]
+    alt: str
+    caption: str
+    facts: Mapping[str, str]
+
+
+def with_ensemble(face: AnalyzedFace, names: Sequence[str]) -> dict[str, Prediction]:
+    """The chosen predictions of a face, by model name, the mean of the models last if it is chosen.
+
+    Args:
+        face: the face.
+        names: of models; `ENSEMBLE` among them counts where at least two models are.
+    """
+    models = {name: face.predictions[name] for name in names if name != ENSEMBLE}
+    return models | {ENSEMBLE: ensemble(models)} if ENSEMBLE in names and len(models) > 1 else models
+
+
+def verdict(analyzed: AnalyzedImage, index: int, names: Sequence[str], display: ModelDisplay) -> Verdict:
+    """The chosen face and where the chosen models agree or disagree about it."""
+    face = analyzed.faces[index]
+    answers = with_ensemble(face, names)
+    predictions = {name: prediction for name, prediction in answers.items() if name != ENSEMBLE}
+    sentence = agreement_sentence(predictions, display.titles, display.training)
+    key = tuple((display.styles[name], display.column_titles[name]) for name in answers)
+    return Verdict(index, face.crop, position(analyzed, index), sentence, key)
+
+
+def columns(face: AnalyzedFace, names: Sequence[str], expression: str, display: ModelDisplay) -> list[Column]:
+    """One column per model: its evidence map, its predicted class with its confidence, what it was trained on.
+
+    Args:
+        face: the face.
+        names: of the models, in the order of the columns; perhaps `ENSEMBLE`.
+        expression: whose map is shown; `OWN` means each model's predicted class.
+        display: cards and styles.
+    """
+    answers = with_ensemble(face, names)
+    return [
+        _ensemble_column(face, answers, display) if name == ENSEMBLE else _column(face, name, expression, display)
+        for name in answers
+    ]
+
+
+def _column(face: AnalyzedFace, name: str, expression: str, display: ModelDisplay) -> Column:
+    card, prediction, maps = display.cards[name], face.predictions[name], face.maps[name]
+    target = prediction.label if expression == OWN else expression
+    if target in maps:
+        image = draw_map(face.crop, maps[target], peak=shared_peak(maps.values()), side=320)
+        caption = f"Evidence for {target} ({percent(prediction.probability(target))})"
+        alt = f"{card.title}: evidence map for {target}"
+    else:
+        image, caption = face.crop, f"This model does not know {target}"
+        alt = caption
+    facts = {"Trained on": card.training_labels, **_measured(card)}
+    return Column(name, card.title, display.styles[name], prediction, image, alt, caption, facts)
+
+
+def _ensemble_column(face: AnalyzedFace, answers: Mapping[str, Prediction], display: ModelDisplay) -> Column:
+    """The mean of the shown models: an answer, but no map, since it has no feature maps of its own."""
+    return Column(
+        ENSEMBLE,
+        display.column_titles[ENSEMBLE],
+        display.styles[ENSEMBLE],
+        answers[ENSEMBLE],
+        face.crop,
+        "The aligned face",
+        "A mean of models has no evidence map",
+        {"Mean of": ", ".join(display.titles[name] for name in answers if name != ENSEMBLE)},
+    )
+
+
+def _measured(card: ModelCard) -> dict[str, str]:
+    """The accuracy on the test set of the model's own labels, and where it is weak, as far as its card states them."""
+    metrics, facts = card.test_figures, {}
+    if metrics.accuracy is not None:
+        spec = LABEL_SETS.get(card.label_set or "")
+        title = spec.title if spec else card.label_set
+        facts["Accuracy"] = f"{100 * metrics.accuracy:.1f}\u00a0% ({title} test set)"
+    weak = [name for name, recall in metrics.recall.items() if recall is not None and recall < _WEAK]
+    if weak:
+        facts["Weakest on"] = ", ".join(weak)
+    return facts
