@@ -8,7 +8,6 @@ times is the result; the times themselves depend on the machine and on what else
 """
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -21,6 +20,8 @@ from PIL import Image
 
 from fer_models.analyzer import Analyzer, load_analyzer
 from fer_models.batch.run import BATCH, analyze_files
+from fer_models.evaluation.benchmark_records import BatchRecord
+from fer_models.evaluation.store import write_record
 from fer_models.media.images import read_image
 from fer_models.media.sources import open_pictures
 
@@ -100,10 +101,10 @@ def main() -> None:
     args = parser.parse_args()
     options = f"--pictures {args.pictures} --rounds {args.rounds} --batch {args.batch}"
     result = {"command": f"python -m benchmarks.batch {options}"} | measure(args.pictures, args.rounds, args.batch)
-    text = json.dumps(result, indent=2)
-    print(text)
+    record = BatchRecord.model_validate(result)
+    print(record.text(), end="")
     if args.json:
-        args.json.write_text(text + "\n", encoding="utf-8")
+        write_record(record, args.json)
 
 
 if __name__ == "__main__":

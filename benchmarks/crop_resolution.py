@@ -9,7 +9,6 @@ whole, against the same faces enlarged, put into a picture, detected and aligned
 """
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ from numpy.typing import NDArray
 
 from benchmarks.landmark_template import training_faces
 from fer_models.analyzer import load_analyzer
+from fer_models.evaluation.benchmark_records import CropResolutionRecord
+from fer_models.evaluation.store import write_record
 from fer_models.expressions import EXPRESSIONS
 from fer_models.faces.alignment import align
 from fer_models.faces.detector import CenterFace
@@ -109,10 +110,10 @@ def main() -> None:
     args = parser.parse_args()
     result = {"command": f"python -m benchmarks.crop_resolution --data DIR --faces {args.faces}"}
     result |= measure(args.data, args.faces)
-    text = json.dumps(result, indent=2)
-    print(text)
+    record = CropResolutionRecord.model_validate(result)
+    print(record.text(), end="")
     if args.json:
-        args.json.write_text(text + "\n", encoding="utf-8")
+        write_record(record, args.json)
 
 
 if __name__ == "__main__":

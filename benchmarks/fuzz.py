@@ -12,7 +12,6 @@ import argparse
 import base64
 import contextlib
 import importlib.metadata
-import json
 import re
 import subprocess
 import sys
@@ -28,6 +27,8 @@ import numpy as np
 from PIL import Image
 
 from fer_models.errors import FerError
+from fer_models.evaluation.benchmark_records import FuzzRecord
+from fer_models.evaluation.store import write_record
 from fer_models.media.images import read_image
 from fer_models.media.sources import open_pictures
 from fer_models.media.video_reader import VideoReader
@@ -164,16 +165,17 @@ def main(arguments: list[str] | None = None) -> int:
     if words:
         parser.error(f"unknown: {' '.join(words)}")
     result = {
+        "command": f"python -m benchmarks.fuzz --seconds {args.seconds}",
         "seconds": args.seconds,
         "atheris": importlib.metadata.version("atheris"),
         "targets": {name: fuzz(name, args.seconds) for name in TARGETS},
     }
-    text = json.dumps(result, indent=2)
+    record = FuzzRecord.model_validate(result)
     if args.json is None:
-        print(text)
+        print(record.text(), end="")
     else:
-        args.json.write_text(text + "\n", encoding="utf-8")
-    return int(any(target["failure"] for target in result["targets"].values()))
+        write_record(record, args.json)
+    return int(any(target.failure for target in record.targets.values()))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ python -m benchmarks.landmark_template --data DIR [--faces N] [--json FILE]
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_models.evaluation.benchmark_records import LandmarkTemplateRecord
+from fer_models.evaluation.store import write_record
 from fer_models.faces.alignment import similarity
 from fer_models.faces.detector import CenterFace, FaceDetector
 from fer_models.registry import load_dataset
@@ -101,10 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     report = measure(training_faces(options.data, options.faces), CenterFace(threshold=0.2))
     command = " ".join(["python -m benchmarks.landmark_template", *(arguments or sys.argv[1:])])
-    text = json.dumps({"command": command, "split": "FER2013 Training"} | report, indent=2)
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    record = LandmarkTemplateRecord.model_validate({"command": command, "split": "FER2013 Training"} | report)
+    write_record(record, options.json)
+    print(record.text(), end="")
 
 
 if __name__ == "__main__":

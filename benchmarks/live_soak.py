@@ -6,7 +6,6 @@ Starts the app itself, or measures one that runs with --url (then without its me
 """
 
 import argparse
-import json
 import re
 import shutil
 import sys
@@ -21,6 +20,8 @@ import cv2
 import numpy as np
 
 from benchmarks.running import app, resident_mb
+from fer_models.evaluation.benchmark_records import LiveRecord
+from fer_models.evaluation.store import write_record
 from fer_models.media.images import read_image
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
@@ -77,14 +78,14 @@ def main(arguments: list[str] | None = None) -> int:
         write_mjpeg(film, [args.picture])
         url, pid = (args.url, None) if args.url else stack.enter_context(app(folder))
         result = _measure(url, pid, film, args.viewers, args.minutes)
-    text = json.dumps(
-        {"viewers": args.viewers, "minutes": args.minutes, "picture": args.picture.name, **result}, indent=1
+    record = LiveRecord.model_validate(
+        {"viewers": args.viewers, "minutes": args.minutes, "picture": args.picture.name, **result}
     )
     if args.out:
-        args.out.write_text(text + "\n", encoding="utf-8")
+        write_record(record, args.out)
     else:
-        print(text)
-    return 0 if result["frames_per_second"] else 1
+        print(record.text(), end="")
+    return 0 if record.frames_per_second else 1
 
 
 def _measure(url: str, pid: int | None, film: Path, viewers: int, minutes: float) -> dict[str, Any]:

@@ -28,6 +28,8 @@ import numpy as np
 from benchmarks.running import app, resident_mb
 from fer_models import __version__
 from fer_models.analyzer import list_models
+from fer_models.evaluation.benchmark_records import LoadRecord
+from fer_models.evaluation.store import write_record
 
 _PICTURE: Final = Path(__file__).resolve().parents[1] / "examples" / "astronaut.jpg"
 #: Seconds of the same load before anything is measured: until then caches and the allocator's pools fill.
@@ -250,12 +252,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warm_up=args.warm_up,
             models=args.models,
         )
-    text = json.dumps(result, indent=2)
+    record = LoadRecord.model_validate(result)
     if args.json is None:
-        print(text)
+        print(record.text(), end="")
     else:
-        args.json.write_text(text + "\n", encoding="utf-8")
-    return 0 if result["requests"] and not result["errors"] else 1
+        write_record(record, args.json)
+    return 0 if record.requests and not record.errors else 1
 
 
 if __name__ == "__main__":

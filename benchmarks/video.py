@@ -20,6 +20,8 @@ import cv2
 import numpy as np
 
 from fer_models.cli.common import add_flags
+from fer_models.evaluation.benchmark_records import VideoRecord
+from fer_models.evaluation.store import write_record
 from fer_models.media.images import read_image
 
 _SIZE: Final = (1280, 720)
@@ -89,8 +91,8 @@ def main() -> None:
     if args.json:
         minutes = " ".join(f"{each:g}" for each in args.minutes)
         command_line = f"python -m benchmarks.video --minutes {minutes} --rate {args.rate:g}"
-        document = {"command": command_line, "rate": args.rate, "clips": results}
-        args.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        record = VideoRecord.model_validate({"command": command_line, "rate": args.rate, "clips": results})
+        write_record(record, args.json)
 
 
 if __name__ == "__main__":

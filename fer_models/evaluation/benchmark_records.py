@@ -135,12 +135,12 @@ class LiveRecord(Provenance):
 
 
 class LoadMemory(Record):
-    """Resident memory of the server in MB."""
+    """Resident memory of the server in MB; None where it was not measured."""
 
-    start: Amount
-    warm: Amount
-    on_the_way: tuple[Amount, ...]
-    end: Amount
+    start: Amount | None
+    warm: Amount | None
+    on_the_way: tuple[Amount | None, ...]
+    end: Amount | None
 
 
 class LoadRecord(Provenance):
@@ -158,5 +158,5 @@ class LoadRecord(Provenance):
     p50_s: Amount
     p95_s: Amount
     rss_mb: LoadMemory
-    growth: float
-    live: LiveRecord | None
+    growth: float | None
+    live: LiveRecord | dict[str, str] | None

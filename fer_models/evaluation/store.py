@@ -11,6 +11,7 @@ from fer_models.errors import CardError
 from fer_models.evaluation.records import Provenance, in_order
 from fer_models.media.files import write_text
 from fer_models.models.card import ModelCard, read_card
+from fer_models.models.external_weights import external_file
 
 R = TypeVar("R", bound=Provenance)
 
@@ -91,6 +92,8 @@ def read_cards(weights: Path) -> tuple[dict[str, ModelCard], tuple[str, ...]]:
     """The cards in a folder by model name, in the project's order; and what is wrong with others."""
     cards, problems = {}, []
     for path in sorted(weights.glob("*.json")):
+        if external_file(weights, path.stem):  # a card beside external weights states only what cannot be recognised
+            continue
         try:
             cards[path.stem] = read_card(path)
         except (CardError, OSError, RecursionError) as error:
