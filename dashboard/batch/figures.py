@@ -25,7 +25,7 @@ def distribution_figure(
     titles: Mapping[str, str],
     styles: Mapping[str, ModelStyle],
 ) -> go.Figure:
-    """How often each model gives each label: a group of bars for each expression, one bar a model, in faces.
+    """How often each model predicts each label: a group of bars per expression, one bar per model, in faces.
 
     Args:
         rows: of the batch.

@@ -19,7 +19,7 @@ from fer_models.expressions import in_display_order
 from fer_models.media.sources import Pictures, ZipLimits
 from fer_models.metrics import ClassificationMetrics
 
-#: What the page reads at once; the command has no such bounds.
+#: What the page takes at once; the command has no such bounds.
 MAX_PICTURES: Final = 500
 MAX_FACES: Final = 2000
 #: Bytes of all uploads of a batch together.
@@ -27,7 +27,7 @@ MAX_BYTES: Final = 256 * 10**6
 ZIP_LIMITS: Final = ZipLimits(entries=5000, unpacked=512 * 10**6, ratio=100.0, picture=64 * 10**6)
 #: Side in px of the thumbnails.
 THUMB_SIDE: Final = 96
-#: Seconds between two looks at what is done so far.
+#: Seconds between two updates of what is done so far.
 _EVERY: Final = 0.5
 
 ALL: Final = "all"
@@ -37,17 +37,17 @@ NO_RESULT: Final = "none"
 
 @dataclass(frozen=True, eq=False)
 class AnalyzedBatch:
-    """A batch as far as it is read.
+    """A batch as far as it is analysed.
 
     Attributes:
-        models: names of the models that read it, with their expressions.
+        models: names of its models, with their expressions.
         total: files of the batch.
-        done: files that are read.
-        rows: of the files that are read, in their order.
+        done: files that are analysed.
+        rows: of the files that are analysed, in their order.
         thumbs: for each row a JPEG of its face, None where there is no face.
         left_out: files in a zip that are no pictures.
         labelled: files that have a label; 0 without labels.
-        cut: reading ended early, as there are more than `MAX_FACES` faces.
+        cut: the analysis ended early, as there are more than `MAX_FACES` faces.
         seconds_left: an estimate; None as long as there is none.
     """
 
@@ -63,7 +63,7 @@ class AnalyzedBatch:
 
     @property
     def faces(self) -> int:
-        """How many faces were read."""
+        """How many faces were analysed."""
         return sum(row.get("face") is not None for row in self.rows)
 
     @property
@@ -90,14 +90,14 @@ def read_batch(
     models: Sequence[str],
     whole_if_none: bool = False,
 ) -> Generator[AnalyzedBatch]:
-    """Read a batch; what is done so far every half second, and in the end all. Close it to stop early.
+    """Analyse a batch; what is done so far every half second, and in the end all. Close it to stop early.
 
     Args:
         analyzer: the loaded models.
         pictures: its files.
         labels: by file; may be empty.
-        models: names of those that read it.
-        whole_if_none: read a picture in which no face is found as one face.
+        models: names of those to use.
+        whole_if_none: analyse a picture in which no face is found as one face.
     """
     known = {name: model.card.labels for name, model in analyzer.classifiers.items() if name in models}
     rows: list[Row] = []
@@ -105,7 +105,7 @@ def read_batch(
     done = 0
     cut = False
     began = time.monotonic()
-    shown = float("-inf")  # the first picture is told at once
+    updated = float("-inf")  # the first picture counts as an update
 
     def analyzed() -> AnalyzedBatch:
         spent = time.monotonic() - began
@@ -127,9 +127,9 @@ def read_batch(
             done += 1
             if cut:
                 break
-            if time.monotonic() - shown >= _EVERY:
+            if time.monotonic() - updated >= _EVERY:
                 yield analyzed()
-                shown = time.monotonic()
+                updated = time.monotonic()
     yield analyzed()
 
 
@@ -146,7 +146,7 @@ def chosen_rows(analyzed: AnalyzedBatch, text: str = "", show: str = ALL, expres
         analyzed: the batch.
         text: must stand in the file's name, its label or the reason, in any case.
         show: `ALL`, `DIFFER` (faces on which the models do not all agree) or `NO_RESULT` (files without a face).
-        expression: what at least one model must say; `ALL` is any.
+        expression: what at least one model must predict; `ALL` is any.
     """
     word = text.strip().casefold()
 
@@ -209,7 +209,7 @@ def _rounded(value: Any) -> float | None:
 
 
 def document(analyzed: AnalyzedBatch) -> str:
-    """The batch as JSON: one object a row, and with labels the figures and the likely wrong labels."""
+    """The batch as JSON: one object per row, and with labels the figures and the likely wrong labels."""
     names = list(table_columns(analyzed.models, labelled=bool(analyzed.labelled)))
     content: dict[str, Any] = {
         "files": {"given": analyzed.total, "read": analyzed.done},

@@ -38,10 +38,10 @@ from fer_models.expressions import in_display_order
 from fer_models.media.sources import Pictures, list_files, open_pictures
 
 _UNEXPECTED: Final = "Something went wrong while analysing this batch. Try again, or try fewer pictures."
-_FORGOTTEN: Final = "This batch was forgotten after an hour without a change. Read it again."
+_FORGOTTEN: Final = "This batch was forgotten after an hour without a change. Analyse it again."
 #: Seconds after which an idle session's results are forgotten.
 _FORGET: Final = 3600
-#: Batches read at the same time; others wait.
+#: Batches analysed at the same time; others wait.
 _AT_ONCE: Final = 2
 _DOWNLOADS: Final = {"CSV": "expressions.csv", "JSON": "expressions.json", "Parquet": "expressions.parquet"}
 #: Clicks the hidden download button as soon as it has its file.
@@ -79,15 +79,15 @@ class BatchTab:
                     elem_id="batch-models",
                 )
                 self.whole = gr.Checkbox(
-                    label="Read a picture in which no face is found as one face", elem_id="batch-whole"
+                    label="Analyse a picture in which no face is found as one face", elem_id="batch-whole"
                 )
                 gr.HTML(view.labels_hint())
                 self.labels = gr.File(label="Labels (a CSV)", height=120, elem_id="batch-labels")
             with gr.Row(elem_classes="fer-actions"):
-                self.read = gr.Button("Read the pictures", variant="primary", elem_id="batch-read")
+                self.read = gr.Button("Analyse the pictures", variant="primary", elem_id="batch-read")
         with gr.Row(elem_classes="fer-actions"):
             self.stop = gr.Button("Stop and keep what is done", visible=False, elem_id="batch-stop")
-            self.clear = gr.Button("Read other pictures", visible=False, elem_id="batch-clear")
+            self.clear = gr.Button("Analyse other pictures", visible=False, elem_id="batch-clear")
         with gr.Column(visible=False, elem_id="batch-results") as self.results:
             self._lay_out_results()
         self.analyzed = gr.State(None, time_to_live=_FORGET)
@@ -169,7 +169,7 @@ class BatchTab:
         """Ready for pictures, everything else forgotten.
 
         Args:
-            text: a message, if the last ones could not be read.
+            text: a message, if the last ones could not be analysed.
             keep: leave the chosen files where they are, so that only what is wrong needs a change.
         """
         return {
@@ -182,7 +182,7 @@ class BatchTab:
         }
 
     def waiting(self) -> Updates:
-        """The pictures are about to be read, or wait for a free place; nothing of an earlier batch is left."""
+        """The pictures are about to be analysed, or wait for a free place; nothing of an earlier batch is left."""
         return {
             self.notice: gr.update(value=busy("Getting the pictures ready …"), visible=True),
             self.start: gr.update(visible=False),
@@ -191,11 +191,11 @@ class BatchTab:
         }
 
     def progress(self, analyzed: AnalyzedBatch) -> Updates:
-        """Some pictures are read."""
+        """Some pictures are analysed."""
         return {self.notice: gr.update(value=view.progress(analyzed)), self.analyzed: analyzed}
 
     def finished(self, analyzed: AnalyzedBatch | None) -> Updates:
-        """All pictures are read, or reading was stopped."""
+        """All pictures are analysed, or the analysis was stopped."""
         if analyzed is None or not analyzed.done:
             return self.idle(keep=True)
         models = list(analyzed.models)
@@ -231,7 +231,7 @@ class BatchTab:
     def run(
         self, payload: Sequence[Payload] | None, labels: Payload | None, models: Sequence[str], whole: bool
     ) -> Generator[Updates]:
-        """Read the uploads; progress now and then, everything in the end."""
+        """Analyse the uploads; progress now and then, everything in the end."""
         try:
             with self._pictures(payload or ()) as pictures:
                 names = [file.name for file in pictures.files]
@@ -268,7 +268,7 @@ class BatchTab:
         size = sum(path.stat().st_size for _, path in uploads)
         if size > MAX_BYTES:
             raise BatchError(
-                f"These files have {size / 1e6:,.0f} MB together, the page reads {MAX_BYTES // 10**6} MB at once. "
+                f"These files have {size / 1e6:,.0f} MB together, the page takes {MAX_BYTES // 10**6} MB at once. "
                 "Send fewer, or use the command."
             )
         zips = [name for name, _ in uploads if name.lower().endswith(".zip")]
@@ -280,9 +280,9 @@ class BatchTab:
                     tempfile.TemporaryDirectory(prefix=f"{SESSION_FOLDER_PREFIX}batch-", dir=self.uploads)
                 )
             )
-            held = [(name, _held(path, folder / str(index))) for index, (name, path) in enumerate(uploads)]
-            name, path = held[0]
-            opened = open_pictures(path, ZIP_LIMITS, name=name) if zips else nullcontext(list_files(held))
+            kept = [(name, _second_name(path, folder / str(index))) for index, (name, path) in enumerate(uploads)]
+            name, path = kept[0]
+            opened = open_pictures(path, ZIP_LIMITS, name=name) if zips else nullcontext(list_files(kept))
             pictures = stack.enter_context(opened)
             if len(pictures.files) > MAX_PICTURES:
                 raise BatchError(_too_many(len(pictures.files)))
@@ -318,7 +318,7 @@ class BatchTab:
         return write
 
 
-def _held(path: Path, target: Path) -> Path:
+def _second_name(path: Path, target: Path) -> Path:
     """A second name of an upload, under which it stays when the first is deleted."""
     try:
         os.link(path, target)
@@ -328,7 +328,7 @@ def _held(path: Path, target: Path) -> Path:
 
 
 def _too_many(count: int) -> str:
-    return f"These are {count:,} pictures, the page reads {MAX_PICTURES} at once. Send fewer, or use the command."
+    return f"These are {count:,} pictures, the page takes {MAX_PICTURES} at once. Send fewer, or use the command."
 
 
 def _width(heading: str) -> str:

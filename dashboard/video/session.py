@@ -23,7 +23,7 @@ from fer_models.video.analysis import FrameAnalysis
 
 #: What the page takes: a minute of video takes about as long on a laptop's CPU.
 LIMITS: Final = Limits(minutes=5, megabytes=200)
-#: Seconds by which times in files may be off: they are counted in ticks, and told to people in thousandths.
+#: Seconds by which times in files may be off: they are counted in ticks, and shown in thousandths.
 SLACK_S: Final = 1e-3
 #: Rows of a face in a frame that the charts keep, 10 MB; the files have all.
 MAX_ROWS: Final = 40_000
@@ -79,16 +79,16 @@ class Timeline:
         return self._times[min(rows)] if rows else None
 
     def at(self, face: int, time_s: float) -> dict[str, Prediction] | None:
-        """What the models say about a face at a time, as of the last analysed frame; None if it is not there."""
+        """What the models predict for a face at a time, as of the last analysed frame; None if it is not there."""
         index = int(np.searchsorted(self.times, time_s + SLACK_S)) - 1
         row = self._rows.get(face, {}).get(max(index, 0))
         if row is None:
             return None
-        said = {}
+        predictions = {}
         for values, (name, labels) in zip(row, self.labels.items(), strict=True):
             known = np.array([values[self.expressions.index(label)] for label in labels], np.float32)
-            said[name] = Prediction(name, labels, np.log(np.maximum(known, 1e-12)), known, 1.0, 0.0)
-        return said
+            predictions[name] = Prediction(name, labels, np.log(np.maximum(known, 1e-12)), known, 1.0, 0.0)
+        return predictions
 
 
 class VideoSession:
@@ -103,7 +103,7 @@ class VideoSession:
     """
 
     def __init__(self, upload: Path, parent: Path) -> None:
-        """Take an upload over, so that it stays as long as it is needed, and look into it.
+        """Take an upload over, so that it stays as long as it is needed, and open it.
 
         Args:
             upload: where the upload lies.

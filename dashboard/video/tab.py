@@ -128,12 +128,12 @@ class VideoTab:
             concurrency_id="video",
             **hidden,
         )
-        # Not `cancels`: the running analysis is told to end, and shows what it has.
+        # Not `cancels`: the running analysis is asked to end, and shows what it has.
         self.stop.click(self.stop_analysis, self.session, self.stop, queue=False, **hidden)
         self.clear.click(self.forget, self.session, everything, **hidden)
-        shown = [self.session, self.face, self.at]
-        self.face.input(self.show_face, shown, [self.timeline, self.moment], **CHANGED, **hidden)
-        self.at.input(self.show_moment, shown, self.moment, **CHANGED, **hidden)
+        controls = [self.session, self.face, self.at]
+        self.face.input(self.show_face, controls, [self.timeline, self.moment], **CHANGED, **hidden)
+        self.at.input(self.show_moment, controls, self.moment, **CHANGED, **hidden)
         self.moment.select(self.choose_moment, [self.session, self.face], [self.at, self.moment], **CLICKED, **hidden)
 
     # What the page can look like. Each is the one renderer of its state.
@@ -202,7 +202,7 @@ class VideoTab:
 
     @shown_as(_UNEXPECTED, lambda tab, text: tab.idle(text))
     def take(self, payload: Mapping[str, Any] | None, before: VideoSession | None) -> Updates:
-        """Take an upload over and look into it."""
+        """Take an upload over and open it."""
         _close(before)
         return self.taken(VideoSession(uploaded_path(payload, self.uploads), self.uploads))
 

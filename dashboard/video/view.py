@@ -87,7 +87,7 @@ def progress(done: float | None, time_s: float, left_s: float | None, faces: int
         done: share in [0, 1]; None if it is not known.
         time_s: how much of the video is done.
         left_s: seconds until the end, roughly; None if it is not known.
-        faces: how many were told apart so far.
+        faces: how many were distinguished so far.
     """
     percentage = 100 * (done or 0)
     text = f"{clock(time_s)} of the video analysed"

@@ -23,7 +23,7 @@ class LikelyWrong:
     Attributes:
         file: the file.
         given: its label.
-        answer: what every model says instead.
+        answer: what every model predicts instead.
         confidence: the mean of the models' confidences.
     """
 
@@ -131,7 +131,7 @@ def measure(rows: Iterable[Row], models: Sequence[str]) -> dict[str, Classificat
 def likely_wrong(rows: Iterable[Row], models: Sequence[str], sure: float = SURE) -> list[LikelyWrong]:
     """Labels that all models contradict with the same answer and a mean confidence of `sure` or more, surest first.
 
-    That all agree does not prove a label wrong: models that learned from alike pictures also err alike. It says where
+    That all agree does not prove a label wrong: models that learned from similar pictures also err alike. It says where
     to look first (Northcutt et al., JAIR 2021, find label errors by models' confidence, too).
     """
     wrong = []

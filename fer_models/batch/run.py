@@ -1,4 +1,4 @@
-"""Many pictures at once: every face in every file, read by every model, as rows of one table."""
+"""Many pictures at once: every face in every file, classified by every model, as rows of one table."""
 
 import logging
 import os
@@ -28,7 +28,7 @@ BATCH: Final = 32
 #: Reasons in the table that are no failure.
 NO_FACE: Final = "No face was found."
 READ_WHOLE: Final = "No face was found; the whole picture was read as one face."
-_UNEXPECTED: Final = "It could not be read, for a reason that was not foreseen."
+_UNEXPECTED: Final = "It could not be read, for an unexpected reason."
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class FileResult:
 
     Attributes:
         file: the file.
-        rows: one a face, numbered from 1 in the detector's order, the largest first; or the one that says why there
+        rows: one per face, numbered from 1 in the detector's order, the largest first; or the one that says why there
             is none, whose "face" is empty.
         crops: of each face, (S, S, 3) uint8 RGB with S at most `CROP_SIZE`.
     """
@@ -87,7 +87,7 @@ def analyze_files(
 ) -> Generator[FileResult]:
     """Read many files; the rows are those of reading them one by one, within the rounding of float32.
 
-    A few threads decode pictures and look for faces while the models read the faces found before, in batches across
+    A few threads decode pictures and look for faces while the models classify the faces found before, in batches across
     files. At most `batch` files and as many workers are ahead of the models, so the memory is bounded however many
     files there are. A file that cannot be read has one row with its reason. Close the iterator to stop early.
 
@@ -97,10 +97,10 @@ def analyze_files(
         models: only these; None means all that are loaded.
         batch: faces or files, whichever are more, that the models are given at once.
         whole_if_none: read a picture in which no face is found as one face.
-        workers: threads that decode and look for faces; None means one a core, and no more than four.
+        workers: threads that decode and look for faces; None means one per core, and no more than four.
 
     Returns:
-        One result a file, in the files' order.
+        One result per file, in the files' order.
 
     Raises:
         BatchError: `batch` is below 1.
@@ -109,13 +109,13 @@ def analyze_files(
     """
     if batch < 1:
         raise BatchError(f"A batch of {batch} holds nothing. Use 1 or more.")
-    analyzer.predict([], models=models)  # a wrong name is told now and not at the first result
+    analyzer.predict([], models=models)  # an unknown name is an error now and not at the first result
     return _results(analyzer, files, models, batch, whole_if_none, workers or min(4, os.cpu_count() or 1))
 
 
 @dataclass(frozen=True, eq=False)
-class _Found:
-    """What a worker hands over: faces to read, or, of a picture read whole, its analyses; or neither and a reason."""
+class _FileFaces:
+    """What a worker hands over: faces to classify, or the analyses of a picture taken whole, or neither and a reason."""
 
     file: PictureFile
     faces: Sequence[tuple[Face, NDArray[np.uint8]]] = ()
@@ -132,45 +132,45 @@ def _results(
     workers: int,
 ) -> Generator[FileResult]:
     coming = iter(files)
-    ahead: deque[Future[_Found]] = deque()
-    found: list[_Found] = []
+    ahead: deque[Future[_FileFaces]] = deque()
+    found: list[_FileFaces] = []
     pool = ThreadPoolExecutor(workers, thread_name_prefix="batch")
     try:
         while True:
             while len(ahead) < batch + workers and (file := next(coming, None)) is not None:
-                ahead.append(pool.submit(_find, analyzer, file, models, whole_if_none))
+                ahead.append(pool.submit(_detect, analyzer, file, models, whole_if_none))
             if not ahead:
                 break
             found.append(ahead.popleft().result())
             if max(len(found), sum(len(item.faces) for item in found)) >= batch:
-                yield from _read(analyzer, found, models)
+                yield from _predict(analyzer, found, models)
                 found = []
-        yield from _read(analyzer, found, models)
+        yield from _predict(analyzer, found, models)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _find(analyzer: Analyzer, file: PictureFile, models: Sequence[str] | None, whole_if_none: bool) -> _Found:
+def _detect(analyzer: Analyzer, file: PictureFile, models: Sequence[str] | None, whole_if_none: bool) -> _FileFaces:
     try:
         image = file.read()
         faces = analyzer.detect(image)
         if faces:
-            return _Found(file, faces)
+            return _FileFaces(file, faces)
         if not whole_if_none:
-            return _Found(file, reason=NO_FACE)
+            return _FileFaces(file, reason=NO_FACE)
         # Read here and not in a batch: a whole picture's crop has all its pixels, and a queue of such fills the memory.
         analyses = [_small(analysis) for analysis in analyzer.analyze([image], whole=True, models=models)]
-        return _Found(file, analyses=analyses, reason=READ_WHOLE)
+        return _FileFaces(file, analyses=analyses, reason=READ_WHOLE)
     except ImageError as error:
-        return _Found(file, reason=str(error))
+        return _FileFaces(file, reason=str(error))
     except FerError:  # would meet every file
         raise
     except Exception as error:  # whatever it is, one file does not lose the others
         _log.warning("A file of a batch could not be read: %s", type(error).__name__)
-        return _Found(file, reason=_UNEXPECTED)
+        return _FileFaces(file, reason=_UNEXPECTED)
 
 
-def _read(analyzer: Analyzer, found: Sequence[_Found], models: Sequence[str] | None) -> Iterator[FileResult]:
+def _predict(analyzer: Analyzer, found: Sequence[_FileFaces], models: Sequence[str] | None) -> Iterator[FileResult]:
     faces = [(index, face, crop) for index, item in enumerate(found) for face, crop in item.faces]
     read: dict[int, list[FaceAnalysis]] = {index: list(item.analyses) for index, item in enumerate(found)}
     for analysis in analyzer.predict(faces, models=models):
@@ -181,7 +181,7 @@ def _read(analyzer: Analyzer, found: Sequence[_Found], models: Sequence[str] | N
         yield FileResult(item.file, tuple(rows) or ({"file": item.file.name, "reason": item.reason},), crops)
 
 
-def _row(item: _Found, number: int, analysis: FaceAnalysis) -> Row:
+def _row(item: _FileFaces, number: int, analysis: FaceAnalysis) -> Row:
     row: Row = {"file": item.file.name, "face": number}
     row |= {name: round(float(side), 2) for name, side in zip(("x1", "y1", "x2", "y2"), analysis.face.box, strict=True)}
     row |= {

@@ -1,1 +1,1 @@
-"""Videos: read, analysed frame by frame, written with what the models say."""
+"""Videos: analysed frame by frame, and written with the models' predictions."""

@@ -1,4 +1,4 @@
-"""What every model says about every face of a video, and for how long."""
+"""What every model predicts for every face of a video, and for how long."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,9 +11,9 @@ from fer_models.faces.tracking import Tracker
 from fer_models.media.video_reader import VideoReader
 from fer_models.results import FaceAnalysis
 
-#: Frames read together: a batch of faces costs less a face; more frames would cost memory.
+#: Frames analysed together: a batch of faces costs less per face; more frames would cost memory.
 BATCH: Final = 4
-#: Pixels of the frames read together, so that large ones do not add up: four of 1080p, one of 4K.
+#: Pixels of the frames analysed together, so that large ones do not add up: four of 1080p, one of 4K.
 _BATCH_PIXELS: Final = 4 * 1920 * 1080
 
 
@@ -44,9 +44,9 @@ def analyze_video(
     """Read the frames of a video in order, a few at a time, in constant memory.
 
     Args:
-        analyzer: finds and reads the faces.
+        analyzer: detects and classifies the faces.
         reader: from which nothing was taken yet.
-        rate: frames a second to analyse; None means all.
+        rate: frames per second to analyse; None means all.
         models: only these; None means all that are loaded.
         batch: frames handed to the analyzer together; fewer if they are larger than 1080p.
         tracker: numbers the faces; None means a new one.
@@ -98,7 +98,7 @@ class Summary:
         """Take the next frame."""
         self.finish(frame.time_s)
         self.frames += 1
-        labels = [{name: said.label for name, said in face.predictions.items()} for face in frame.faces]
+        labels = [{name: prediction.label for name, prediction in face.predictions.items()} for face in frame.faces]
         self._last = (frame.time_s, list(zip(frame.numbers, labels, strict=True)))
 
     def finish(self, end_s: float) -> None:
@@ -124,8 +124,8 @@ class Summary:
             {"face": NUMBER, "first_s", "last_s", "seconds", "disagreement",
              "models": {NAME: {EXPRESSION: share of the face's time}}}
 
-        `disagreement` is the share of the face's time in which not all models said the same. Expressions that a model
-        never said are left out; its shares sum to 1.
+        `disagreement` is the share of the face's time in which not all models predicted the same. Expressions that a
+        model never predicted are left out; its shares sum to 1.
         """
         return [
             {

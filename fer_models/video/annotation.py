@@ -1,4 +1,4 @@
-"""A video with what the models say written beside each face."""
+"""A video with the models' predictions written beside each face."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -25,9 +25,9 @@ LEAST: Final = 640
 class Annotation:
     """Boxes, face numbers and answers of one analysed frame, to be drawn on it and on those after it.
 
-    Each panel names the face and lists the models in their order with label and confidence; a coloured square tells
-    the models apart where colours are given. Where that would hide another face or its words, the panel says less
-    (`panels.lay_out`). The texts are rendered once, drawing is a copy.
+    Each panel names the face and lists the models in their order with label and confidence; a coloured square
+    distinguishes the models where colours are given. Where that would hide another face or its words, the panel says
+    less (`label_layout.lay_out`). The texts are rendered once, drawing is a copy.
     """
 
     def __init__(

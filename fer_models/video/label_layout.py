@@ -1,4 +1,4 @@
-"""What an annotated frame says beside its faces, and where."""
+"""What an annotated frame shows beside its faces, and where."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -54,9 +54,11 @@ class Lettering:
         self.row = round(text * 1.35)
 
     def full(self, number: int, face: FaceAnalysis) -> NDArray[np.uint8]:
-        """The face's number, then one line a model: title, label and confidence. (h, w, 3) uint8 RGB."""
-        told = face.predictions.items()
-        lines = [(name, self._titles[name], said.label, percent(said.confidence, " ")) for name, said in told]
+        """The face's number, then one line per model: title, label and confidence. (h, w, 3) uint8 RGB."""
+        lines = [
+            (name, self._titles[name], prediction.label, percent(prediction.confidence, " "))
+            for name, prediction in face.predictions.items()
+        ]
         pad, gap, row = self._pad, max(6, self._text // 2), self.row
         wide = [max((round(self._font.getlength(line[column])) for line in lines), default=0) for column in (1, 2, 3)]
         swatch = self._text * 2 // 3 if self._colours and lines else 0
@@ -108,7 +110,7 @@ def lay_out(
             only where there is room to spare: words that jump from frame to frame cannot be read.
 
     Returns:
-        One stamp a face. A panel hides no other face and no other panel, nor its own face, but up to a third of it
+        One stamp per face. A panel hides no other face and no other panel, nor its own face, but up to a third of it
         where there are one or two faces; where there is no room for even the number, it stands where it hides least.
     """
     width, height = size

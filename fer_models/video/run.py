@@ -75,10 +75,10 @@ def run_video(
     confidence and the probability of every expression it knows.
 
     Args:
-        analyzer: finds and reads the faces.
+        analyzer: detects and classifies the faces.
         path: the video.
         folder: for the files; made if it is missing.
-        rate: frames a second to analyse.
+        rate: frames per second to analyse.
         models: only these; None means all that are loaded.
         limits: what is refused.
         annotate: also write annotated.mp4.
@@ -159,9 +159,9 @@ def _write_rows(writer: Any, lines: TextIO, frame: FrameAnalysis) -> None:
 
 def _cells(face: FaceAnalysis) -> list[Any]:
     cells: list[Any] = [*(round(float(side), 2) for side in face.face.box), round(face.face.score, 4)]
-    for said in face.predictions.values():
-        cells += [said.label, f"{said.confidence:.4f}"]
-        cells += [f"{said.probability(label):.4f}" for label in in_display_order(said.labels)]
+    for prediction in face.predictions.values():
+        cells += [prediction.label, f"{prediction.confidence:.4f}"]
+        cells += [f"{prediction.probability(label):.4f}" for label in in_display_order(prediction.labels)]
     return cells
 
 

@@ -69,7 +69,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory, picture: NDArray[np.uint8
 def read(page: Page, *paths: Path) -> None:
     page.set_input_files("#batch-files input[type=file]", list(paths))
     expect(page.locator("#batch-files")).to_contain_text(paths[-1].name[:4])
-    page.get_by_role("button", name="Read the pictures").click()
+    page.get_by_role("button", name="Analyse the pictures").click()
 
 
 def rows(page: Page) -> list[list[str]]:
@@ -167,7 +167,7 @@ def test_labels_of_a_csv_and_their_errors(page: Page, photos: list[Path], tmp_pa
     page.locator("#batch-labels").get_by_role("button", name="Clear").click()
     page.set_input_files("#batch-labels input[type=file]", good)
     expect(page.locator("#batch-labels")).to_contain_text("good")
-    page.get_by_role("button", name="Read the pictures").click()
+    page.get_by_role("button", name="Analyse the pictures").click()
     expect(page.locator("#batch-figures")).to_contain_text("Measured on 1 labelled face:")
 
 
@@ -176,7 +176,7 @@ def test_what_cannot_be_read_is_explained(page: Page, photos: list[Path], tmp_pa
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"no zip")
     if kind == "nothing":
-        page.get_by_role("button", name="Read the pictures").click()
+        page.get_by_role("button", name="Analyse the pictures").click()
     else:
         read(page, *([broken] if kind == "broken zip" else [photos[0], broken]))
     expected = {
@@ -184,7 +184,7 @@ def test_what_cannot_be_read_is_explained(page: Page, photos: list[Path], tmp_pa
         "broken zip": "broken.zip is neither a folder nor a zip that can be read",
     }.get(kind, "one zip, not both")
     expect(page.get_by_role("alert")).to_contain_text(expected)
-    expect(page.get_by_role("button", name="Read the pictures")).to_be_visible()
+    expect(page.get_by_role("button", name="Analyse the pictures")).to_be_visible()
 
 
 def test_stopping_keeps_what_is_done(
@@ -203,6 +203,6 @@ def test_stopping_keeps_what_is_done(
         expect(page.locator("#batch-summary")).to_contain_text("Stopped after")
     done = page.locator("#batch-gallery .fer-face").count()
     assert 0 < done <= 32
-    page.get_by_role("button", name="Read other pictures").click()
-    expect(page.get_by_role("button", name="Read the pictures")).to_be_visible()
+    page.get_by_role("button", name="Analyse other pictures").click()
+    expect(page.get_by_role("button", name="Analyse the pictures")).to_be_visible()
     expect(page.locator("#batch-gallery .fer-face")).to_have_count(0)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 import dashboard.batch.session as batch_reading
-from dashboard.batch import view as view
+from dashboard.batch import view
 from dashboard.batch.figures import distribution_figure, label_counts
 from dashboard.batch.session import (
     ALL,
@@ -95,7 +95,7 @@ def cards(analyzer: Analyzer) -> ModelDisplay:
 
 
 def test_markup_is_escaped_and_counts_are_right(analyzed: AnalyzedBatch, analyzer: Analyzer) -> None:
-    look = cards(analyzer)
+    display = cards(analyzer)
     text = view.summary(analyzed)
     assert "3 faces in 4 pictures, no face in 1, 1 could not be read." in text
     assert "All models agree on 1 of 3 faces (33\u00a0%)" in text
@@ -104,13 +104,13 @@ def test_markup_is_escaped_and_counts_are_right(analyzed: AnalyzedBatch, analyze
     rows = (face(EVIL, 1, "fear", "anger", 1.0, label="sadness"), face(EVIL, 2, "fear", "fear", 0.1, label="sadness"))
     evil = AnalyzedBatch(analyzed.models, 1, 1, rows, (b"x", b"x"), labelled=1)
     for markup in (
-        view.gallery(evil, [0, 1], look),
+        view.gallery(evil, [0, 1], display),
         view.likely_wrong(evil),
-        view.metrics(evil, evil.figures, look),
+        view.metrics(evil, evil.figures, display),
         view.progress(evil),
     ):
         assert "<script" not in markup
-    assert "&lt;script&gt;" in view.gallery(evil, [0], look)
+    assert "&lt;script&gt;" in view.gallery(evil, [0], display)
 
 
 def test_stopped_and_cut_batches_say_so(analyzed: AnalyzedBatch) -> None:
