@@ -115,7 +115,7 @@ def analyze_files(
 
 @dataclass(frozen=True, eq=False)
 class _FileFaces:
-    """What a worker hands over: faces to classify, or the analyses of a picture taken whole, or neither and a reason."""
+    """What a worker hands over: faces to classify, the analyses of a picture taken whole, or neither and a reason."""
 
     file: PictureFile
     faces: Sequence[tuple[Face, NDArray[np.uint8]]] = ()
