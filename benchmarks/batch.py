@@ -20,7 +20,7 @@ from PIL import Image
 
 from fer_models.analyzer import Analyzer, load_analyzer
 from fer_models.batch.run import BATCH, analyze_files
-from fer_models.evaluation.benchmark_records import BatchRecord
+from fer_models.evaluation.records.benchmarks import BatchRecord
 from fer_models.evaluation.store import write_record
 from fer_models.media.images import read_image
 from fer_models.media.sources import open_pictures

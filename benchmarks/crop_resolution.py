@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.landmark_template import training_faces
 from fer_models.analyzer import load_analyzer
-from fer_models.evaluation.benchmark_records import CropResolutionRecord
+from fer_models.evaluation.records.benchmarks import CropResolutionRecord
 from fer_models.evaluation.store import write_record
 from fer_models.expressions import EXPRESSIONS
 from fer_models.faces.alignment import align

@@ -27,7 +27,7 @@ import numpy as np
 from PIL import Image
 
 from fer_models.errors import FerError
-from fer_models.evaluation.benchmark_records import FuzzRecord
+from fer_models.evaluation.records.benchmarks import FuzzRecord
 from fer_models.evaluation.store import write_record
 from fer_models.media.images import read_image
 from fer_models.media.sources import open_pictures

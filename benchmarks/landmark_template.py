@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_models.evaluation.benchmark_records import LandmarkTemplateRecord
+from fer_models.evaluation.records.benchmarks import LandmarkTemplateRecord
 from fer_models.evaluation.store import write_record
 from fer_models.faces.alignment import similarity
 from fer_models.faces.detector import CenterFace, FaceDetector

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from benchmarks.running import app, resident_mb
-from fer_models.evaluation.benchmark_records import LiveRecord
+from fer_models.evaluation.records.benchmarks import LiveRecord
 from fer_models.evaluation.store import write_record
 from fer_models.media.images import read_image
 

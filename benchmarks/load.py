@@ -28,7 +28,7 @@ import numpy as np
 from benchmarks.running import app, resident_mb
 from fer_models import __version__
 from fer_models.analyzer import list_models
-from fer_models.evaluation.benchmark_records import LoadRecord
+from fer_models.evaluation.records.benchmarks import LoadRecord
 from fer_models.evaluation.store import write_record
 
 _PICTURE: Final = Path(__file__).resolve().parents[1] / "examples" / "astronaut.jpg"

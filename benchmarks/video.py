@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from fer_models.cli.common import add_flags
-from fer_models.evaluation.benchmark_records import VideoRecord
+from fer_models.evaluation.records.benchmarks import VideoRecord
 from fer_models.evaluation.store import write_record
 from fer_models.media.images import read_image
 

@@ -7,15 +7,6 @@ from pathlib import Path
 import pytest
 
 from fer_models.analyzer import WEIGHTS
-from fer_models.evaluation.benchmark_records import (
-    BatchRecord,
-    CropResolutionRecord,
-    FuzzRecord,
-    LandmarkTemplateRecord,
-    LiveRecord,
-    LoadRecord,
-    VideoRecord,
-)
 from fer_models.evaluation.records import (
     AttentionRecord,
     EvaluationRecord,
@@ -24,6 +15,15 @@ from fer_models.evaluation.records import (
     NoiseStudyRecord,
     Provenance,
     RobustnessRecord,
+)
+from fer_models.evaluation.records.benchmarks import (
+    BatchRecord,
+    CropResolutionRecord,
+    FuzzRecord,
+    LandmarkTemplateRecord,
+    LiveRecord,
+    LoadRecord,
+    VideoRecord,
 )
 from fer_models.evaluation.store import read_cards, read_record, stale_models, write_record
 from fer_models.models.card import read_card

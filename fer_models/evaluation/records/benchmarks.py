@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from fer_models.evaluation.records import Amount, Count, Provenance, Record, Share
+from fer_models.evaluation.records.base import Amount, Count, Provenance, Record, Share
 
 
 class Seconds(Record):

@@ -1,0 +1,105 @@
+"""What `evaluate` measured on one label set: SET_test.json."""
+
+from collections.abc import Mapping
+
+from fer_models.evaluation.records.base import Amount, Count, Provenance, Record, Share
+
+
+class Headline(Record):
+    """The main figures on some of the faces."""
+
+    count: Count
+    accuracy: Share
+    macro_f1: Share
+
+
+class ConfidenceErrors(Record):
+    """How far confidences can be believed; the likelihood is in nats."""
+
+    expected_calibration_error: Share
+    negative_log_likelihood: Amount
+
+
+class EvaluationFigures(Headline, ConfidenceErrors):
+    """What is measured of a model, or of the ensemble, on labelled faces.
+
+    Attributes:
+        recall: by expression; None where no face carries it.
+        labels: order of the confusion matrix.
+        confusion: (C, C) counts; rows are the truth.
+        without_overlap: the headline on the faces without a duplicate in the training split, where there are some.
+    """
+
+    recall: dict[str, Share | None]
+    labels: tuple[str, ...]
+    confusion: tuple[tuple[Count, ...], ...]
+    without_overlap: Headline | None = None
+
+
+class Baseline(Record):
+    """Marks a network that is measured beside the models and not shipped."""
+
+    title: str
+
+
+class ModelEvaluation(EvaluationFigures):
+    """One model; figures after its temperature.
+
+    Attributes:
+        temperature: divides the logits.
+        before_temperature: the same errors at temperature 1.
+        training_labels: as on its card.
+        sha256: of its weights.
+        baseline: for a network that is not shipped.
+    """
+
+    temperature: Amount
+    before_temperature: ConfidenceErrors
+    training_labels: str
+    sha256: str
+    baseline: Baseline | None = None
+
+
+class EnsembleEvaluation(EvaluationFigures):
+    """The mean of some models' probabilities."""
+
+    members: tuple[str, ...]
+
+
+class TrainTestDuplicates(Record):
+    """Test faces that also stand in the training split.
+
+    Attributes:
+        correlation_above: what counts as the same face.
+        rows: of such faces in the dataset.
+    """
+
+    correlation_above: Share
+    rows: tuple[Count, ...]
+
+
+class EvaluationRecord(Provenance):
+    """What `evaluate` measured on one label set.
+
+    Attributes:
+        labels: the label set.
+        split: of the dataset.
+        views: of each face.
+        faces_not_found: pictures without a detected face, read whole.
+        overlap: train/test duplicates.
+        models: by name.
+        ensemble: of the shipped models, where at least two were measured.
+    """
+
+    labels: str
+    split: str
+    views: Count
+    faces_not_found: Count
+    overlap: TrainTestDuplicates
+    models: dict[str, ModelEvaluation]
+    ensemble: EnsembleEvaluation | None = None
+
+    @property
+    def measured_weights(self) -> Mapping[str, str]:
+        """As `Provenance.measured_weights`."""
+        return {name: model.sha256 for name, model in self.models.items() if model.baseline is None}
