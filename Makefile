@@ -18,3 +18,7 @@ test:
 
 app:
 	$(PYTHON) app.py
+
+# The documentation as a website in site/. Needs docs/requirements.txt, which tests/requirements.txt includes.
+docs:
+	$(PYTHON) -m docs.tables && $(PYTHON) -m mkdocs build --strict

@@ -1,6 +1,6 @@
 """Try damaged and hostile files on whatever decodes uploads, for some minutes: how many, and what went wrong.
 
-    pip install atheris
+    pip install -r benchmarks/requirements.txt
     python -m benchmarks.fuzz --seconds 60 --json weights/results/fuzz.json
 
 Atheris (libFuzzer) alters good files and keeps what reaches new lines of Python; the decoders in C are tried, but do

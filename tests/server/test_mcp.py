@@ -361,7 +361,7 @@ def test_nothing_is_written_and_nothing_is_logged(
     assert image[100:140] not in output.out + output.err + "".join(server)
 
 
-# The extra, its example and the README.
+# The extra and the example in docs/api.md.
 
 
 def test_without_the_package_it_says_what_to_install(
@@ -377,20 +377,20 @@ def test_without_the_package_it_says_what_to_install(
 
 
 def config() -> dict[str, Any]:
-    """The servers of the README's example for clients."""
-    (block,) = re.findall(r"```json\n(\{\"mcpServers\".*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    """The servers of the example for clients in docs/api.md."""
+    (block,) = re.findall(r"```json\n(\{\"mcpServers\".*?)```", (ROOT / "docs" / "api.md").read_text(), re.DOTALL)
     servers: dict[str, Any] = json.loads(block)["mcpServers"]
     return servers
 
 
-def test_the_readmes_address_and_password_are_let_in(locked: Running) -> None:
+def test_the_documented_address_and_password_are_let_in(locked: Running) -> None:
     server = config()["faces"]
     assert server["type"] == "http" and server["url"].endswith(":7860/mcp")
     result = visit(locked.url, lambda client: client.call_tool("predict", {"image": GOOD}), headers=server["headers"])
     assert document(result)["faces"]
 
 
-def test_the_readmes_command_answers_on_standard_input_and_output() -> None:
+def test_the_documented_command_answers_on_standard_input_and_output() -> None:
     server = config()["faces-on-this-machine"]
     assert server["command"].endswith(".venv/bin/python")
     arguments = [argument.replace("/path/to/fer-compare", str(ROOT)) for argument in server["args"]]
