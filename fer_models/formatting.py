@@ -1,4 +1,4 @@
-"""Results in words that people read, the same on the page and in an annotated video."""
+"""Results as people read them, the same on the page and in an annotated video."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from fer_models.results import Prediction
 
 
 def percent(fraction: float, space: str = "\u00a0") -> str:
-    """A probability as people read it: whole percent, but never 0 % or 100 % for what is only close to it.
+    """A probability in whole percent, but never 0 % or 100 % for what is only close to it.
 
     Args:
         fraction: in [0, 1].
-        space: before the sign; one where no line breaks, unless told: fonts that draw pictures may lack it.
+        space: before the sign; by default a no-break space, which fonts for pictures may lack.
     """
     if fraction < 0.005:
         return f"under 1{space}%"
@@ -19,12 +19,12 @@ def percent(fraction: float, space: str = "\u00a0") -> str:
 
 
 def percent_of(share: float) -> str:
-    """A share of counts or of time: unlike a probability it can be all or nothing."""
+    """A share of counts or of time in percent: unlike a probability it can be exactly 0 % or 100 %."""
     return f"{100 * share:.0f}\u00a0%" if share in (0, 1) else percent(share)
 
 
 def majority(predictions: Mapping[str, Prediction]) -> str:
-    """What most models say and how many they are: "happiness", "happiness 3/4", "fear or sadness"."""
+    """What most models predict, and how many they are: "happiness", "happiness 3/4", "fear or sadness"."""
     votes = Counter(prediction.label for prediction in predictions.values()).most_common()
     if not votes:
         return ""

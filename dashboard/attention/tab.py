@@ -162,7 +162,7 @@ class AttentionTab:
         """The faces of a picture, the first one chosen; or the offer to read the whole picture as one face."""
         found = bool(analyzed.faces)
         updates = {
-            **self.picture_input.taken(found=found),
+            **self.picture_input.done(found=found),
             self.lab: gr.update(visible=found),
             self.picture: gr.update(value=markup.picture(analyzed), visible=not found or len(analyzed.faces) > 1),
             self.analyzed: analyzed,
@@ -213,7 +213,7 @@ class AttentionTab:
         yield from self._read(lambda: self.picture_input.path(payload), *controls)
 
     def _read(self, source: Callable[[], Path], *controls: Any) -> Iterator[Updates]:
-        return self.picture_input.read(source, lambda analyzed: self.done(analyzed, *controls), self.idle)
+        return self.picture_input.analyze(source, lambda analyzed: self.done(analyzed, *controls), self.idle)
 
     def read_example(
         self, first: str, second: str, scale: str, colours: str, opacity: float, event: gr.EventData
@@ -249,7 +249,7 @@ class AttentionTab:
             return self.idle(FORGOTTEN)
         return {
             **self.idle(),
-            **self.picture_input.taken(),
+            **self.picture_input.done(),
             self.lab: gr.update(visible=True),
             **self.show(analyzed.faces[index], "The face from the comparison", *controls),
         }

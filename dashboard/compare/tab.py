@@ -127,17 +127,17 @@ class CompareTab:
 
     def done(self, analyzed: AnalyzedImage) -> Updates:
         """The faces of a picture, the first one chosen; or the offer to classify the whole picture as one face."""
-        found = bool(analyzed.faces)
+        has_faces = bool(analyzed.faces)
         updates = {
-            **self.picture_input.taken(found=found),
+            **self.picture_input.done(found=has_faces),
             self.results: gr.update(visible=True),
             self.picture: picture(analyzed),
-            self.report: gr.update(visible=found),
-            self.maps: gr.update(visible=found),
+            self.report: gr.update(visible=has_faces),
+            self.maps: gr.update(visible=has_faces),
             self.analyzed: analyzed,
             self.index: 0,
         }
-        if found:
+        if has_faces:
             parts = self.show_face(analyzed, 0, self.columns_offered, OWN)
             updates |= dict(zip((self.verdict, self.chart, self.columns), parts, strict=True))
         return updates
@@ -149,11 +149,11 @@ class CompareTab:
         if payload is None:
             yield self.idle()
             return
-        yield from self.picture_input.read(lambda: self.picture_input.path(payload), self.done, self.idle)
+        yield from self.picture_input.analyze(lambda: self.picture_input.path(payload), self.done, self.idle)
 
     def analyze_example(self, event: gr.EventData) -> Iterator[Updates]:
         """Analyse the example that was clicked."""
-        yield from self.picture_input.read(lambda: self.picture_input.example(event), self.done, self.idle)
+        yield from self.picture_input.analyze(lambda: self.picture_input.example(event), self.done, self.idle)
 
     def analyze_whole(self, analyzed: AnalyzedImage | None) -> Updates:
         """Show the picture without faces as one face."""

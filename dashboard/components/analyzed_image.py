@@ -88,7 +88,7 @@ def _bounded(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(crop, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def read_faces(analyzer: Analyzer, image: NDArray[np.uint8]) -> AnalyzedImage:
+def analyze_picture(analyzer: Analyzer, image: NDArray[np.uint8]) -> AnalyzedImage:
     """Detect and classify every face of a picture (H, W, 3) uint8 RGB; if there is none, classify the whole picture.
 
     The latter is done right away and not on request, so that the picture need not be kept until then.

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 
 import gradio as gr
 
-from dashboard.components.analyzed_image import AnalyzedImage, load_examples, read_faces
+from dashboard.components.analyzed_image import AnalyzedImage, load_examples, analyze_picture
 from dashboard.components.events import CHOOSE_EXAMPLE
 from dashboard.components.failures import as_message
 from dashboard.components.templates import busy, message, render
@@ -84,7 +84,7 @@ class PictureInput:
             self.clear: gr.update(value="Cancel", visible=True),
         }
 
-    def taken(self, *, found: bool = True) -> Updates:
+    def done(self, *, found: bool = True) -> Updates:
         """A picture has been analysed; without a face in it, the offer to classify it whole."""
         return {
             self.notice: gr.update(value="" if found else message(NO_FACE), visible=not found),
@@ -106,7 +106,7 @@ class PictureInput:
         """Where the example that was clicked lies."""
         return self.examples[int(event.index)].path
 
-    def read(
+    def analyze(
         self, source: Callable[[], Path], done: Callable[[AnalyzedImage], Updates], idle: Callable[[str], Updates]
     ) -> Iterator[Updates]:
         """Analyse a picture: that it is being analysed, then what was found or a message.
@@ -118,6 +118,6 @@ class PictureInput:
         """
         yield self.busy()
         try:
-            yield done(read_faces(self.analyzer, read_image(source())))
+            yield done(analyze_picture(self.analyzer, read_image(source())))
         except Exception as error:
             yield idle(as_message(error, UNEXPECTED))

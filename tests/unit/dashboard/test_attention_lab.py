@@ -16,7 +16,7 @@ from dashboard.attention.faithfulness_view import FaithfulnessResults, faithfuln
 from dashboard.attention.figures import curves_figure, effects_figure, regions_figure
 from dashboard.attention.report import download_link, face_json, report
 from dashboard.attention.view import MapStyle
-from dashboard.components.analyzed_image import AnalyzedFace, read_faces
+from dashboard.components.analyzed_image import AnalyzedFace, analyze_picture
 from dashboard.components.face_view import ModelDisplay, model_display
 from dashboard.components.jobs import Job, Jobs, Stopped, run_watched
 from explain.arcc import Arcc
@@ -33,7 +33,7 @@ from fer_models.registry import model_styles, style_at
 
 @pytest.fixture(scope="module")
 def face(analyzer: Analyzer, picture: NDArray[np.uint8]) -> AnalyzedFace:
-    return read_faces(analyzer, picture).faces[0]
+    return analyze_picture(analyzer, picture).faces[0]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_the_lab_is_handed_what_the_models_were_given(
     np.testing.assert_array_equal(face.given, analysis.crop)
     assert face.crop.shape == (224, 224, 3)
     large = np.zeros((300, 90, 3), np.uint8).repeat(10, 1)[:, :99].repeat(4, 0)
-    whole = read_faces(analyzer, large).whole
+    whole = analyze_picture(analyzer, large).whole
     assert whole is not None and whole.given.shape[0] <= 224
 
 

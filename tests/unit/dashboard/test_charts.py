@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dashboard.compare import view
-from dashboard.components.analyzed_image import MAX_FACES, Example, agreement_sentence, load_examples, read_faces
+from dashboard.components.analyzed_image import MAX_FACES, Example, agreement_sentence, load_examples, analyze_picture
 from dashboard.components.charts import compare_figure, model_styles
 from dashboard.components.display import ModelDisplay, model_display
 from dashboard.components.picture_view import picture as picture_html
@@ -86,7 +86,7 @@ def test_a_sentence_tells_where_the_models_agree(labels: list[str], expected: st
 
 
 def test_a_reading_keeps_maps_and_no_features(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
-    analyzed = read_faces(analyzer, picture)
+    analyzed = analyze_picture(analyzer, picture)
     assert analyzed.total == len(analyzed.faces) == 2 and analyzed.whole is None and analyzed.size == (230, 100)
     for face in analyzed.faces:
         assert set(face.predictions) == set(face.maps) == set(MODELS)
@@ -97,14 +97,14 @@ def test_a_reading_keeps_maps_and_no_features(analyzer: Analyzer, picture: NDArr
 def test_a_picture_without_faces_is_read_whole_and_shown_only_if_asked(
     analyzer: Analyzer, picture: NDArray[np.uint8]
 ) -> None:
-    analyzed = read_faces(analyzer, picture[:, :90])
+    analyzed = analyze_picture(analyzer, picture[:, :90])
     assert analyzed.faces == () and analyzed.total == 0 and analyzed.whole is not None
     assert analyzed.whole.face.landmarks is None
 
 
 def test_a_crowd_is_shown_up_to_the_limit(analyzer: Analyzer) -> None:
     crowd = np.random.default_rng(0).integers(0, 256, (100, 100 * (MAX_FACES + 1), 3), np.uint8)
-    analyzed = read_faces(analyzer, crowd)
+    analyzed = analyze_picture(analyzer, crowd)
     assert analyzed.total == MAX_FACES + 1 and len(analyzed.faces) == MAX_FACES
     html = picture_html(analyzed)
     assert html.count('class="fer-thumb"') == html.count('class="fer-hit"') == MAX_FACES
@@ -117,17 +117,17 @@ def test_a_box_in_percent_stays_inside_its_picture() -> None:
 
 
 def test_a_single_face_offers_no_choice(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
-    one = read_faces(analyzer, picture[:, :120])
+    one = analyze_picture(analyzer, picture[:, :120])
     assert picture_view(one).faces == () and picture_view(one).note == "One face found."
     assert position(one, 0) == "The face"
-    two = read_faces(analyzer, picture)
+    two = analyze_picture(analyzer, picture)
     assert len(picture_view(two).faces) == 2 and position(two, 1) == "Face 2 of 2"
 
 
 def test_the_verdict_is_of_the_chosen_models(
     analyzer: Analyzer, picture: NDArray[np.uint8], display: ModelDisplay
 ) -> None:
-    verdict = view.verdict(read_faces(analyzer, picture), 1, ["vgg16", ENSEMBLE], display)
+    verdict = view.verdict(analyze_picture(analyzer, picture), 1, ["vgg16", ENSEMBLE], display)
     assert (verdict.index, verdict.position) == (1, "Face 2 of 2")
     assert [title for _, title in verdict.key] == ["VGG16"] and verdict.sentence.startswith("VGG16 predicts")
 
@@ -135,7 +135,7 @@ def test_the_verdict_is_of_the_chosen_models(
 def test_columns_show_the_predicted_or_the_chosen_class(
     analyzer: Analyzer, picture: NDArray[np.uint8], display: ModelDisplay
 ) -> None:
-    face = read_faces(analyzer, picture).faces[0]
+    face = analyze_picture(analyzer, picture).faces[0]
     own, fear = (view.columns(face, MODELS, expression, display) for expression in (OWN, "fear"))
     assert [column.model for column in own] == [column.model for column in fear] == list(MODELS)
     assert all(column.caption.startswith("Evidence for fear (") for column in fear)
@@ -151,7 +151,7 @@ def test_columns_show_the_predicted_or_the_chosen_class(
 def test_the_mean_is_of_the_shown_models_and_needs_two(
     analyzer: Analyzer, picture: NDArray[np.uint8], display: ModelDisplay
 ) -> None:
-    face = read_faces(analyzer, picture).faces[0]
+    face = analyze_picture(analyzer, picture).faces[0]
     *models, mean = view.columns(face, ["vgg16", "eac_resnet50", ENSEMBLE], OWN, display)
     assert len(models) == 2 and mean.facts == {"Mean of": "VGG16, EAC_RESNET50"}
     pair = [face.predictions[name].probability("fear") for name in ("vgg16", "eac_resnet50")]
@@ -186,7 +186,9 @@ def test_columns_tell_how_good_a_model_is_and_where_it_is_weak_as_far_as_its_car
 ) -> None:
     labels = (recipe.get("settings") or {}).get("labels", "fer2013")
     card = replace(analyzer.classifiers["vgg16"].card, recipe=recipe, metrics={f"{labels}_test": metrics})
-    (column,) = view.columns(read_faces(analyzer, picture).faces[0], ["vgg16"], OWN, model_display({"vgg16": card}))
+    (column,) = view.columns(
+        analyze_picture(analyzer, picture).faces[0], ["vgg16"], OWN, model_display({"vgg16": card})
+    )
     assert column.facts == {"Trained on": card.training_labels, **facts}
     html = render("compare/columns.html", columns=[column])
     assert html.count("<article") == 1
@@ -198,7 +200,7 @@ def test_texts_are_escaped(analyzer: Analyzer, picture: NDArray[np.uint8]) -> No
     display = model_display(
         {name: replace(card, title="<script>", training_labels="<script>") for name, card in cards.items()}
     )
-    analyzed = read_faces(analyzer, picture)
+    analyzed = analyze_picture(analyzer, picture)
     parts = [
         render("compare/columns.html", columns=view.columns(analyzed.faces[0], MODELS, OWN, display)),
         render("compare/verdict.html", verdict=view.verdict(analyzed, 0, MODELS, display)),

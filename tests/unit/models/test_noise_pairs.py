@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dashboard.compare import noise_section
 from dashboard.compare import tab as compare
 from dashboard.compare.noise_view import compare_networks, sentence
-from dashboard.components.analyzed_image import AnalyzedImage, read_faces
+from dashboard.components.analyzed_image import AnalyzedImage, analyze_picture
 from dashboard.components.templates import render
 from fer_models.analyzer import Analyzer, list_models
 from fer_models.errors import FerError
@@ -43,7 +43,7 @@ def pairs(weights: Path) -> dict[int, NoisePair]:
 
 @pytest.fixture(scope="module")
 def analyzed(analyzer: Analyzer, picture: NDArray[np.uint8]) -> AnalyzedImage:
-    return read_faces(analyzer, picture)
+    return analyze_picture(analyzer, picture)
 
 
 def test_only_shares_with_both_methods_of_one_seed_are_offered(weights: Path, pairs: dict[int, NoisePair]) -> None:
