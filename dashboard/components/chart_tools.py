@@ -2,7 +2,8 @@
 
 import gradio as gr
 
-from dashboard.components.downloads import SAVE_SCRIPT, save_buttons
+from dashboard.components.downloads import SAVE_SCRIPT
+from dashboard.components.templates import macro
 
 
 def chart_tools(name: str, chart: str, *, visible: bool = True) -> gr.HTML:
@@ -13,4 +14,4 @@ def chart_tools(name: str, chart: str, *, visible: bool = True) -> gr.HTML:
         chart: the id of the `gr.Plot`.
         visible: whether they show from the start.
     """
-    return gr.HTML(f'<div class="fer-tools">{save_buttons(name, chart)}</div>', js_on_load=SAVE_SCRIPT, visible=visible)
+    return gr.HTML(macro("chart_tools", name, chart), js_on_load=SAVE_SCRIPT, visible=visible)

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeAlias
 
 import gradio as gr
 
-from dashboard.components.analyzed_image import AnalyzedImage, load_examples, analyze_picture
+from dashboard.components.analyzed_image import AnalyzedImage, analyze_picture, load_examples
 from dashboard.components.events import CHOOSE_EXAMPLE
 from dashboard.components.failures import as_message
 from dashboard.components.templates import busy, message, render

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from dashboard.compare import view
-from dashboard.components.analyzed_image import MAX_FACES, Example, agreement_sentence, load_examples, analyze_picture
+from dashboard.components.analyzed_image import MAX_FACES, Example, agreement_sentence, analyze_picture, load_examples
 from dashboard.components.charts import compare_figure, model_styles
 from dashboard.components.display import ModelDisplay, model_display
 from dashboard.components.picture_view import picture as picture_html
