@@ -17,7 +17,7 @@ from typing import Any, Final
 import av
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import FloatRect, Page, sync_playwright
 
 from benchmarks.live_soak import CHROMIUM, write_mjpeg
 from benchmarks.running import app
@@ -29,8 +29,9 @@ IMAGES: Final = ROOT / "docs" / "images"
 EXAMPLES: Final = ROOT / "examples"
 _PORTRAIT: Final = EXAMPLES / "astronaut.jpg"
 _COLLAGE: Final = EXAMPLES / "several_faces.jpg"
-#: The browser's window in px, and the width that pictures are reduced to.
+#: The browser's window in px; how much of a tab is shown; the width that pictures are reduced to.
 _WINDOW: Final = (1440, 1000)
+_HEIGHT: Final = 980
 _WIDTH: Final = 1200
 #: How long anything on the page may take, in ms.
 _WAIT: Final = 180_000
@@ -73,8 +74,10 @@ def batch(page: Page, folder: Path) -> None:
 
 
 def leaderboard(page: Page, folder: Path) -> None:
-    """The results on the test sets."""
-    page.wait_for_selector("#board-labels")
+    """The accuracies on a test set."""
+    page.locator("#board-labels").get_by_text("FER+").click()
+    page.locator("#leaderboard-sections, .tabs").get_by_role("tab", name="Accuracy", exact=True).click()
+    page.wait_for_selector(".js-plotly-plot .main-svg >> visible=true")
 
 
 TABS: Final[dict[str, Callable[[Page, Path], None]]] = {
@@ -101,6 +104,14 @@ def write_clip(path: Path, seconds: int = 6, rate: int = 10) -> None:
             frame.pts, frame.time_base = index, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+
+
+def area(page: Page, name: str) -> FloatRect:
+    """The part of the page that is shown: all of the Compare tab's columns, and the upper part of other tabs."""
+    script = "name => (({top, bottom}) => [top, bottom])(document.querySelector(name).getBoundingClientRect())"
+    if name == "compare":
+        return {"x": 0, "y": 0, "width": _WINDOW[0], "height": page.evaluate(script, ".fer-card")[1] + 12}
+    return {"x": 0, "y": page.evaluate(script, ".fer-page-tabs")[0] - 20, "width": _WINDOW[0], "height": _HEIGHT}
 
 
 def save(screenshot: bytes, path: Path) -> None:
@@ -137,7 +148,7 @@ def main(arguments: list[str] | None = None) -> None:
             page.get_by_role("tab", name=name.capitalize(), exact=True).click()
             TABS[name](page, folder)
             page.wait_for_timeout(_SETTLE)
-            save(page.screenshot(), IMAGES / f"{name}.webp")
+            save(page.screenshot(full_page=True, clip=area(page, name)), IMAGES / f"{name}.webp")
             page.close()
 
 

@@ -6,85 +6,51 @@ python -m docs.tables --check   # changes nothing; exit code 1 if a block is out
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
-from docs import software
+from docs import evidence, software
 from docs.markdown import fill, percent, table
+from docs.sources import RESULTS, ROOT, leaderboard, record, titles
 from fer_models.analyzer import WEIGHTS
 from fer_models.errors import FerError
+from fer_models.evaluation.predictions import load_test_predictions
 from fer_models.evaluation.records import (
-    AttentionRecord,
-    Distribution,
     FaceSetComparison,
     LatencyRecord,
-    LeaderboardRecord,
     NoiseRun,
     NoiseStudyRecord,
-    Provenance,
     RobustnessRecord,
 )
 from fer_models.evaluation.records.benchmarks import CropResolutionRecord
 from fer_models.evaluation.statistics import Interval
-from fer_models.evaluation.store import read_cards, read_record
+from fer_models.evaluation.store import read_cards
 from fer_models.expressions import EXPRESSIONS
-from fer_models.models.ensemble import ENSEMBLE
 
-ROOT: Final = WEIGHTS.parent
-RESULTS: Final = WEIGHTS / "results"
 PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-R = TypeVar("R", bound=Provenance)
 
 _SETS: Final = {"fer2013_test": "FER2013 test set", "ferplus_test": "FER+ test set"}
 #: The network that EAC's MobileNetV2 is compared with: trained on the same faces, without the consistency loss.
 _EAC, _PLAIN = "eac_mobilenet_v2", "plain_mobilenet_v2"
 #: p-values below are significant.
 _SIGNIFICANCE: Final = 0.05
-_TESTS: Final = {"deletion": "Deletion", "insertion": "Insertion", "road": "ROAD", "arcc": "ARCC"}
-
-
-def record(name: str, kind: type[R]) -> R:
-    """Read one file of weights/results/.
-
-    Raises:
-        FerError: it is missing or damaged.
-    """
-    loaded = read_record(RESULTS / name, kind, ("see docs/measurements.md",))
-    if loaded.record is None:
-        raise FerError(f"{name}: {loaded.problem.text if loaded.problem else 'missing'}")
-    return loaded.record
-
-
-@cache
-def leaderboard() -> LeaderboardRecord:
-    """Every model on every test set."""
-    return record("leaderboard.json", LeaderboardRecord)
-
-
-@cache
-def attention() -> AttentionRecord:
-    """The models' maps over the FER+ test set."""
-    return record("attention_ferplus.json", AttentionRecord)
-
-
-@cache
-def titles() -> Mapping[str, str]:
-    """What people read for each model, baselines and the mean of the models included."""
-    cards, _ = read_cards(WEIGHTS)
-    baselines = {
-        name: model.baseline.title
-        for comparison in leaderboard().sets.values()
-        for name, model in comparison.models.items()
-        if model.baseline
-    }
-    return {name: card.title for name, card in cards.items()} | baselines | {ENSEMBLE: "Mean of the models"}
 
 
 def _comparisons() -> Iterator[tuple[str, FaceSetComparison]]:
     for name, title in _SETS.items():
         yield title, leaderboard().sets[name]
+
+
+def test_sets() -> str:
+    """How many faces the test sets hold, and on how many the two sets' labels differ."""
+    rows = [[title, f"{c.count:,}", f"{c.copies:,}"] for title, c in _comparisons()]
+    first, second = (load_test_predictions(RESULTS / f"{name}.npz") for name in _SETS)
+    labels = dict(zip(first.rows.tolist(), first.targets.tolist(), strict=True))
+    shared = [(labels[row], target) for row, target in zip(second.rows.tolist(), second.targets, strict=True)]
+    differ = sum(one != other for one, other in shared) / len(shared)
+    sentence = f"The labels differ on {percent(differ, 0)} of the {len(shared):,} faces that are in both.\n"
+    return table(["", "faces", "of them train/test duplicates"], rows) + "\n" + sentence
 
 
 def accuracy() -> str:
@@ -109,7 +75,7 @@ def _interval(value: Interval) -> str:
 
 
 def accuracy_intervals() -> str:
-    """Accuracy with 95 % intervals, macro F1, baselines and the mean of the models included."""
+    """Accuracy with 95 % intervals, macro F1, baselines and the ensemble included."""
     parts = []
     for title, comparison in _comparisons():
         rows = [
@@ -226,50 +192,6 @@ def corruption_kinds() -> str:
     return table(["kind of corruption", *(titles()[name] for name in names)], rows)
 
 
-def _gain(value: Distribution | None) -> str:
-    """A mean gain with its interval; bold where it is significantly better."""
-    if value is None or value.mean is None or value.interval is None:
-        return "-"
-    low, high = value.interval
-    text = f"{value.mean:+.3f} ({low:+.3f} to {high:+.3f})"
-    return f"**{text}**" if low > 0 else text
-
-
-def faithfulness() -> str:
-    """How much better each model's maps are than uninformative baselines."""
-    parts = []
-    for key, baseline in (("gain_over_blob", "the centre prior"), ("gain_over_random", "random maps")):
-        rows = []
-        for name, model in attention().models.items():
-            figures = model.faithfulness
-            if figures is not None:
-                tests = [getattr(figures, test) for test in _TESTS]
-                rows.append([titles()[name], *(_gain((test or {}).get(key)) for test in tests)])
-        parts.append(table([f"gain over {baseline}", *_TESTS.values()], rows))
-    return "\n".join(parts)
-
-
-def consistency() -> str:
-    """How well each model's maps agree with those of the mirrored faces."""
-    rows = []
-    for name, model in attention().models.items():
-        value = model.consistency.correlation
-        low, high = value.interval or (float("nan"), float("nan"))
-        rows.append([titles()[name], f"{value.mean:.2f} ({low:.2f} to {high:.2f})"])
-    return table(["model", "flip consistency (95 % interval)"], rows)
-
-
-def regions() -> str:
-    """Where the evidence for happiness lies: mean shares by facial region."""
-    rows = []
-    for name, model in attention().models.items():
-        shares = model.regions["happiness"].shares
-        cells = [shares[region].mean for region in attention().areas]
-        rows.append([titles()[name], *("-" if cell is None else percent(cell, 0) for cell in cells)])
-    rows.append(["share of the picture", *(percent(area, 0) for area in attention().areas.values())])
-    return table(["evidence for happiness", *attention().areas], rows)
-
-
 def latency() -> str:
     """Latency, throughput and memory of each model on one machine."""
     measured = record("latency.json", LatencyRecord)
@@ -298,6 +220,7 @@ def crops() -> str:
 
 
 BLOCKS: Final[dict[str, Callable[[], str]]] = {
+    "test-sets": test_sets,
     "accuracy": accuracy,
     "accuracy-intervals": accuracy_intervals,
     "recall": recall,
@@ -306,9 +229,9 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "noise": noise,
     "robustness": robustness,
     "corruption-kinds": corruption_kinds,
-    "faithfulness": faithfulness,
-    "consistency": consistency,
-    "regions": regions,
+    "faithfulness": evidence.faithfulness,
+    "consistency": evidence.consistency,
+    "regions": evidence.regions,
     "latency": latency,
     "crops": crops,
     "faults": software.faults,
