@@ -1,9 +1,6 @@
-"""The attention lab's texts, charts, report and long work, without a browser."""
+"""The attention lab's texts, charts and report, without a browser."""
 
 import json
-import threading
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +15,6 @@ from dashboard.attention.report import download_link, face_json, report
 from dashboard.attention.view import MapStyle
 from dashboard.components.analyzed_image import AnalyzedFace, analyze_picture
 from dashboard.components.face_view import ModelDisplay, model_display
-from dashboard.components.jobs import Job, Jobs, Stopped, run_watched
 from explain.arcc import Arcc
 from explain.drawing.overlay import shared_peak
 from explain.faithfulness import Curves, Faithfulness
@@ -148,72 +144,3 @@ def test_the_json_is_that_of_the_record(face: AnalyzedFace, analyzer: Analyzer) 
         for expression, one in record["maps"].items():
             np.testing.assert_allclose(one["heat"], face.maps[name][expression].heat, rtol=1e-5)
             assert one["method"] == "native"
-
-
-def test_work_tells_how_far_it_is() -> None:
-    step = threading.Event()
-
-    def job(report: Callable[[float], None]) -> str:
-        report(0.5)
-        assert step.wait(30)
-        return "done"
-
-    seen = []
-    for share, result in run_watched(job, Job(), every=0.01):
-        seen.append((share, result))
-        if share == 0.5:
-            step.set()
-    assert (0.5, None) in seen and seen[-1] == (1.0, "done")
-
-
-def test_closed_work_stops_at_its_next_report() -> None:
-    stopped = threading.Event()
-
-    def job(report: Callable[[float], None]) -> None:
-        try:
-            while True:
-                report(0.1)
-                time.sleep(0.01)
-        finally:
-            stopped.set()
-
-    work = run_watched(job, Job(), every=0.01)
-    next(work)
-    work.close()  # type: ignore[attr-defined]
-    assert stopped.wait(30)
-
-
-def test_work_raises_what_it_met() -> None:
-    def job(_: Callable[[float], None]) -> None:
-        raise TimeoutError("met")
-
-    with pytest.raises(TimeoutError, match="met"):
-        list(run_watched(job, Job()))
-
-
-def test_a_stopped_job_ends_the_work_and_says_so() -> None:
-    jobs, ended = Jobs(), threading.Event()
-
-    def work(report: Callable[[float], None]) -> None:
-        try:
-            while True:
-                report(0.1)
-                time.sleep(0.01)
-        finally:
-            ended.set()
-
-    with jobs.running("mine") as job, pytest.raises(Stopped):
-        for number, _ in enumerate(run_watched(work, job, every=0.01)):
-            jobs.stop("another's")
-            assert not job.stop.is_set()
-            if number == 2:
-                jobs.stop("mine", forget=True)
-    assert ended.wait(30) and job.forgotten
-    jobs.stop("mine")  # nothing runs any more: nothing to stop
-    with jobs.running("mine", "methods") as methods, jobs.running("mine", "trust") as trust:
-        jobs.stop("mine", "trust")
-        assert trust.stop.is_set() and not methods.stop.is_set()
-        jobs.stop("mine", forget=True)  # another face: all sections
-        assert methods.stop.is_set() and methods.forgotten
-    with jobs.running("mine") as job:
-        assert not job.stop.is_set() and not job.forgotten
