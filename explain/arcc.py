@@ -20,7 +20,7 @@ from explain.road import Road
 from fer_models.models.preprocessing import InputSpec
 
 #: Makes the same method's map (h, w) for the same expression on another crop.
-Maker = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+MapMethod = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
-"""Whether a map tells what a model relies on: deletion and insertion curves, judged against maps that know nothing.
+"""Faithfulness: does a map mark what a model relies on? Deletion and insertion, beside uninformative baselines.
 
-Deletion and insertion (Petsiuk et al., BMVC 2018, RISE, section 4.3): cover a face's pixels in the order of the map, or
+Deletion and insertion (Petsiuk et al., BMVC 2018, RISE, section 4.3) cover a face's pixels in the order of the map, or
 uncover them, and follow the probability of the expression. The areas depend on the model and the face more than on the
-map, so an area alone says little: here the same is done with random maps and with a blob in the middle of the crop,
-where faces are. A map that is no better than the blob may know no more than that.
+map, so an area alone says little: the same is measured for random maps and for a centre prior, a Gaussian in the middle
+of the crop, where faces are. A map that is no better than the centre prior may carry no more information than that.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from explain.arcc import Arcc, Maker, arcc, mean_arcc, seen_through
+from explain.arcc import Arcc, MapMethod, arcc, mean_arcc, seen_through
 from explain.occlusion import Fill, Predictor, filled, target_probabilities
 from explain.regions import resized
 from explain.road import PERCENTAGES, Road, mean_road, road
@@ -26,8 +26,8 @@ Curve = NDArray[np.float64]
 RANDOM_MAPS: Final = 3
 #: Areas closer than this are called equal in words.
 MARGIN: Final = 0.01
-#: Standard deviation of the blob, as a fraction of the side.
-_BLOB: Final = 0.25
+#: Standard deviation of the centre prior, as a fraction of the side.
+_CENTRE_SIGMA: Final = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +35,10 @@ class Curves:
     """One map's curves and scores.
 
     Attributes:
-        deletion: (steps + 1,) float64, as `deletion` gives it.
-        insertion: (steps + 1,) float64, as `insertion` gives it.
-        road: of the same map; None if it was not asked for.
-        arcc: of the same map; None if it was not asked for.
+        deletion: (steps + 1,) float64, as `deletion` returns it.
+        insertion: (steps + 1,) float64, as `insertion` returns it.
+        road: of the same map; None if it was not measured.
+        arcc: of the same map; None if it was not measured.
     """
 
     deletion: Curve
@@ -59,41 +59,39 @@ class Curves:
 
 @dataclass(frozen=True, eq=False)
 class Faithfulness:
-    """How well one map tells what one model relies on for one expression on one face.
+    """How faithful one map is to what one model relies on, for one expression on one face.
 
     Attributes:
         model: the model's name.
         target: the expression.
-        map: of the judged map.
+        map: of the map itself.
         random: the mean of `RANDOM_MAPS` random maps of the same shape; the areas are the mean areas.
-        blob: of a blob in the middle of the crop.
+        centre_prior: of the centre prior.
     """
 
     model: str
     target: str
     map: Curves
     random: Curves
-    blob: Curves
+    centre_prior: Curves
 
     @property
     def sentence(self) -> str:
-        """The verdict on this face in plain words, with the areas."""
-        hiding = _verdict(
-            "Hiding what the map marks lowers the confidence",
+        """The result for this face in plain words, with the areas."""
+        deletion = _comparison(
+            "Deleting what the map marks lowers the confidence",
             -self.map.deletion_area,
             -self.random.deletion_area,
-            -self.blob.deletion_area,
+            -self.centre_prior.deletion_area,
         )
-        showing = _verdict(
-            "Showing only what it marks raises the confidence",
+        insertion = _comparison(
+            "Inserting only what it marks raises the confidence",
             self.map.insertion_area,
             self.random.insertion_area,
-            self.blob.insertion_area,
+            self.centre_prior.insertion_area,
         )
-        if self.map.arcc is None or self.random.arcc is None or self.blob.arcc is None:
-            return f"{hiding} {showing}"
-        scores = [each.arcc.score for each in (self.map, self.random, self.blob) if each.arcc is not None]
-        return f"{hiding} {showing} {_verdict_on_arcc(*scores)}"
+        scores = [curves.arcc.score for curves in (self.map, self.random, self.centre_prior) if curves.arcc is not None]
+        return f"{deletion} {insertion} {_arcc_comparison(*scores)}" if len(scores) == 3 else f"{deletion} {insertion}"
 
 
 def ranking(heat: NDArray[np.float32], side: int) -> NDArray[np.float64]:
@@ -125,7 +123,7 @@ def deletion(
     steps: int = 16,
     fill: Fill = "mean",
 ) -> Curve:
-    """An expression's probability while the pixels that a map marks are covered, the most relevant first.
+    """The deletion curve: an expression's probability while pixels are covered, the most relevant first.
 
     Args:
         classifier: the model.
@@ -133,7 +131,7 @@ def deletion(
         target: the expression.
         heat: (h, w), the map.
         steps: how many equal steps it takes to cover all pixels.
-        fill: what with; the crop's mean colour unless told otherwise.
+        fill: what covers them.
 
     Returns:
         (steps + 1,) float64: entry i has the share i / steps of the pixels covered, so the first is the face itself.
@@ -154,10 +152,10 @@ def insertion(
     steps: int = 16,
     fill: Fill = "blur",
 ) -> Curve:
-    """An expression's probability while a covered crop's pixels are uncovered, the most relevant first.
+    """The insertion curve: an expression's probability while pixels are uncovered, the most relevant first.
 
-    It starts from the blurred crop, as in the paper, unless told otherwise: pieces of a face on a flat patch have
-    outlines of their own.
+    By default it starts from the blurred crop, as in the paper: pieces of a face on a flat patch have outlines of their
+    own.
 
     Args:
         classifier: the model.
@@ -184,13 +182,13 @@ def area(curve: Curve) -> float:
 
 
 def random_map(shape: tuple[int, int], seed: int) -> NDArray[np.float32]:
-    """(h, w) float32 of independent values in [0, 1): a map of the same coarseness that knows nothing."""
+    """(h, w) float32 of independent values in [0, 1): an uninformative map of the same coarseness."""
     return np.random.default_rng(seed).random(shape, np.float32)
 
 
-def centre_blob(shape: tuple[int, int]) -> NDArray[np.float32]:
-    """(h, w) float32: a round blob in the middle, 1 at its peak, falling off as a Gaussian: "look at the face"."""
-    y, x = (((np.arange(count) + 0.5) / count - 0.5) / _BLOB for count in shape)
+def centre_prior(shape: tuple[int, int]) -> NDArray[np.float32]:
+    """(h, w) float32: a Gaussian in the middle, 1 at its peak: evidence wherever faces are."""
+    y, x = (((np.arange(count) + 0.5) / count - 0.5) / _CENTRE_SIGMA for count in shape)
     return np.exp(-(y[:, None] ** 2 + x[None] ** 2) / 2).astype(np.float32)
 
 
@@ -203,20 +201,20 @@ def evaluate_faithfulness(
     steps: int = 16,
     seed: int = 0,
     percentages: Sequence[int] = PERCENTAGES,
-    recompute: Maker | None = None,
+    recompute: MapMethod | None = None,
 ) -> Faithfulness:
-    """Judge one map on one face: deletion, insertion, ROAD and ARCC, beside random maps and a blob.
+    """Measure one map on one face: deletion, insertion, ROAD and ARCC, beside random maps and the centre prior.
 
     It takes about 2 * (RANDOM_MAPS + 2) * (steps + 1) predictions, in batches, and ROAD some seconds.
 
-    The baselines' coherency is that of methods: a blob stays what it is on any face (1 by definition, its ARCC's
-    largest part), and the random map of another face is another random map (about 0.5).
+    The baselines are treated as methods where coherency is concerned: the centre prior is the same on any face (1 by
+    definition, the largest part of its ARCC), and the random map of another face is another random map (about 0.5).
 
     Args:
         classifier: the model.
         crop: (S, S, 3) RGB or (S, S) grey, uint8.
         target: the expression.
-        heat: (h, w), the map; any method's.
+        heat: (h, w) float32, the map; any method's.
         steps: of the curves.
         seed: of the random maps and of ROAD's noise.
         percentages: of the pixels that ROAD removes; empty leaves ROAD and ARCC out.
@@ -228,9 +226,10 @@ def evaluate_faithfulness(
         UnknownNameError: the model does not know the expression.
     """
     shape = (heat.shape[0], heat.shape[1])
-    noise = [random_map(shape, seed + number) for number in range(RANDOM_MAPS)]
+    random = [random_map(shape, seed + number) for number in range(RANDOM_MAPS)]
+    centre = centre_prior(shape)
     pictures = []
-    for one in (heat, *noise, centre_blob(shape)):
+    for one in (heat, *random, centre):
         pictures += _deleted(crop, one, steps, "mean") + _inserted(crop, one, steps, "blur")
     curves = target_probabilities(classifier, pictures, target).reshape(-1, 2, steps + 1)
     roads: Sequence[Road | None] = (None,) * 3
@@ -241,23 +240,22 @@ def evaluate_faithfulness(
         def removed(one: NDArray[np.float32]) -> Road:
             return road(classifier, crop, target, -ranking(one, size), percentages, seed)
 
-        blob = centre_blob(shape)
-        own, chance, middle = removed(heat), [removed(one) for one in noise], removed(blob)
-        roads = (own, mean_road(chance), middle)
+        own_road, random_roads, centre_road = removed(heat), [removed(one) for one in random], removed(centre)
+        roads = (own_road, mean_road(random_roads), centre_road)
         if recompute is not None:
             again = recompute(seen_through(crop, heat, classifier.card.input))
-            triples = zip(noise, [*noise[1:], noise[0]], chance, strict=True)
+            triples = zip(random, [*random[1:], random[0]], random_roads, strict=True)
             scores = (
-                arcc(heat, again, own, size),
-                mean_arcc([arcc(one, other, each, size) for one, other, each in triples]),
-                arcc(blob, blob, middle, size),
+                arcc(heat, again, own_road, size),
+                mean_arcc([arcc(one, other, its_road, size) for one, other, its_road in triples]),
+                arcc(centre, centre, centre_road, size),
             )
-    groups = (curves[0], curves[1:-1].mean(0), curves[-1])
-    judged = [
-        Curves(hidden, shown, removal, score)
-        for (hidden, shown), removal, score in zip(groups, roads, scores, strict=True)
+    means = (curves[0], curves[1:-1].mean(0), curves[-1])
+    results = [
+        Curves(deleted, inserted, one_road, score)
+        for (deleted, inserted), one_road, score in zip(means, roads, scores, strict=True)
     ]
-    return Faithfulness(classifier.name, target, *judged)
+    return Faithfulness(classifier.name, target, *results)
 
 
 def _deleted(crop: NDArray[np.uint8], heat: NDArray[np.float32], steps: int, fill: Fill) -> list[NDArray[np.uint8]]:
@@ -281,19 +279,21 @@ def _blends(
     return [np.where(ranks < limit, second, first) for limit in limits]
 
 
-def _verdict(what: str, own: float, random: float, blob: float) -> str:
-    """How a map compares with a random one and with the blob; larger is better, the sign of an area is not shown."""
-    beats_random, beats_blob = (own - other > MARGIN for other in (random, blob))
+def _comparison(what: str, own: float, random: float, centre: float) -> str:
+    """A map's area beside those of the baselines; larger is better, the sign of an area is not shown."""
+    beats_random, beats_centre = (own - other > MARGIN for other in (random, centre))
     speed = {True: "faster", False: "no faster"}
     first = f"{speed[beats_random]} than a random map (area {abs(own):.2f} against {abs(random):.2f})"
-    joint = "and" if beats_random == beats_blob else "but"
-    second = f"{speed[beats_blob]} than a blob in the middle ({abs(blob):.2f})"
+    joint = "and" if beats_random == beats_centre else "but"
+    second = f"{speed[beats_centre]} than the centre prior ({abs(centre):.2f})"
     return f"{what} {first} {joint} {second}."
 
 
-def _verdict_on_arcc(own: float, random: float, blob: float) -> str:
-    """How a map's ARCC compares with a random one's and the blob's."""
-    against = f"against {random:.2f} for a random map and {blob:.2f} for the blob"
-    beaten = [name for name, other in (("the random map", random), ("the blob", blob)) if own - other > MARGIN]
+def _arcc_comparison(own: float, random: float, centre: float) -> str:
+    """A map's ARCC beside those of the baselines."""
+    against = f"against {random:.2f} for a random map and {centre:.2f} for the centre prior"
+    beaten = [
+        name for name, other in (("the random map", random), ("the centre prior", centre)) if own - other > MARGIN
+    ]
     text = ("it beats neither", f"it beats only {beaten[0]}" if beaten else "", "it beats both")[len(beaten)]
-    return f"In all (ARCC) the map scores {own:.2f}, {against}: {text}."
+    return f"Overall (ARCC) the map scores {own:.2f}, {against}: {text}."

@@ -1,6 +1,6 @@
-"""Attention over many labelled faces: how consistent, how faithful, on which parts of the face, and on average where.
+"""Attention on a test set: flip consistency, faithfulness, facial regions, and mean maps.
 
-Everything is plain data, ready for JSON, and none of it is a face: maps and pictures are means over many.
+Everything is plain data, ready for JSON, and none of it is a face: maps and pictures are means over many faces.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ from fer_models.results import Prediction
 LEAST_FACES: Final = 30
 #: Side in px of a mean face.
 MEAN_SIDE: Final = 32
-#: What each figure of a study means; it stands in the file beside them.
+#: What each figure means; it stands in the file beside them.
 WHAT: Final[dict[str, str]] = {
     "interval": "95 % bootstrap interval of the mean over faces (percentile method)",
     "consistency.loss": "mean squared difference of the class attention maps of a face and of its mirror image, "
@@ -35,22 +35,22 @@ WHAT: Final[dict[str, str]] = {
     "consistency.relative_loss": "loss over the mean square of the maps: 0 equal, 2 nothing in common, 4 opposed",
     "consistency.correlation": "Pearson's correlation over the same entries: of the maps of all expressions together, "
     "so differences of level between them, which are the logits', count too",
-    "faithfulness": "native map of the expression the model answers; areas under the deletion curve (covered with the "
+    "faithfulness": "native map of the predicted class; areas under the deletion curve (covered with the "
     "mean colour; lower is better) and the insertion curve (uncovered from the blurred face; higher is better) "
-    "(Petsiuk et al., BMVC 2018); random: mean of random maps of the same shape; blob: a blob in the middle; gain: how "
-    "much better than these, per face",
+    "(Petsiuk et al., BMVC 2018); random: mean of random maps of the same shape; blob: the centre prior, a Gaussian in "
+    "the middle; gain: how much better than these, per face",
     "faithfulness.road": "half of (least - most relevant first), mean over percentages (Rong et al., ICML 2022); "
     "higher is better",
     "faithfulness.arcc": "harmonic mean of coherency, simplicity and ROAD (Domeniconi et al., ICPR 2026, arXiv "
-    "2605.14641), in [0, 1]; higher is better; random: mean of the random maps' scores; a blob's coherency is 1 by "
-    "definition",
+    "2605.14641), in [0, 1]; higher is better; random: mean of the random maps' scores; the centre prior's coherency "
+    "is 1 by definition",
     "regions": "shares of the positive evidence for the labelled expression, by label; faces whose map has none are "
     "counted, not averaged; areas: each region's share of the crop",
     "atlas.labelled": "mean map of an expression over the faces labelled with it",
-    "atlas.answered": "mean map of an expression over the faces the model answers it for",
+    "atlas.answered": "mean map of an expression over the faces the model predicts it for",
     "mean_faces": f"mean grey levels of the faces with one label, {MEAN_SIDE} px, {LEAST_FACES} faces at least",
 }
-_CHUNK: Final = 16  # crops a pass; each comes with its mirror image
+_CHUNK: Final = 16  # crops per pass; each comes with its mirror image
 _QUANTILES: Final = (5, 25, 50, 75, 95)
 _RESAMPLES: Final = 2000
 
@@ -60,7 +60,7 @@ def study(
     crops: Sequence[NDArray[np.uint8]],
     labels: Sequence[str],
     *,
-    judged: int,
+    tested: int,
     steps: int,
     seed: int,
     road: bool = False,
@@ -72,11 +72,11 @@ def study(
         classifier: the model.
         crops: at least one, square, uint8, of one side; their landmarks lie on the template.
         labels: the true expression of each.
-        judged: how many of them, from the first, are judged by deletion and insertion.
-        steps: of those curves.
+        tested: how many of them, from the first, are tested for faithfulness.
+        steps: of the deletion and insertion curves.
         seed: of the bootstrap and the random maps.
-        road: whether ROAD and ARCC are computed too; some seconds a face.
-        progress: called after every crop's maps and after every judgement.
+        road: whether ROAD and ARCC are measured too; some seconds per face.
+        progress: called after every crop's maps and after every test of faithfulness.
 
     Returns:
         Plain data, as `WHAT` describes it: "accuracy", "consistency", "faithfulness", "regions", "atlas".
@@ -85,39 +85,39 @@ def study(
     consistencies: list[FlipConsistency] = []
     shares: dict[str, list[dict[str, float]]] = {}
     atlas: dict[str, dict[str, list[NDArray[np.float32]]]] = {"labelled": {}, "answered": {}}
-    judgements: list[Faithfulness] = []
-    right = 0
+    evaluations: list[Faithfulness] = []
+    correct = 0
     for row, (prediction, mirror) in enumerate(_predictions(classifier, crops)):
         label = labels[row]
         consistencies.append(compared(prediction, mirror, classifier.class_weights))
         maps = attention(prediction, classifier.class_weights)
-        right += prediction.label == label
+        correct += prediction.label == label
         atlas["answered"].setdefault(prediction.label, []).append(maps[prediction.label].heat)
         if label in maps:
             atlas["labelled"].setdefault(label, []).append(maps[label].heat)
             shares.setdefault(label, []).append(attention_shares(maps[label].heat, masks))
         progress()
-        if row < judged:
+        if row < tested:
             heat, percentages = maps[prediction.label].heat, PERCENTAGES if road else ()
-            # Other random maps on every face: chance must not favour the same corner of all of them.
-            own, recompute = seed + RANDOM_MAPS * row, partial(_native, classifier, prediction.label)
-            judgements.append(
+            # Other random maps for every face: they must not favour the same corner of all of them.
+            own_seed, recompute = seed + RANDOM_MAPS * row, partial(_native, classifier, prediction.label)
+            evaluations.append(
                 evaluate_faithfulness(
                     *(classifier, crops[row], prediction.label, heat),
                     steps=steps,
-                    seed=own,
+                    seed=own_seed,
                     percentages=percentages,
                     recompute=recompute,
                 )
             )
             progress()
     return {
-        "accuracy": right / len(crops),
+        "accuracy": correct / len(crops),
         "consistency": {
             name: summary([getattr(one, name) for one in consistencies], seed)
             for name in ("loss", "relative_loss", "correlation")
         },
-        "faithfulness": _faithfulness(judgements, steps, seed),
+        "faithfulness": _faithfulness(evaluations, steps, seed),
         "regions": {name: _regions(shares[name], seed) for name in in_display_order(shares)},
         "atlas": {kind: _atlas(maps) for kind, maps in atlas.items()},
     }
@@ -177,27 +177,27 @@ def _native(classifier: Classifier, target: str, crop: NDArray[np.uint8]) -> NDA
     return attention(prediction, classifier.class_weights)[target].heat
 
 
-def _faithfulness(judgements: Sequence[Faithfulness], steps: int, seed: int) -> dict[str, Any] | None:
-    if not judgements:
+def _faithfulness(evaluations: Sequence[Faithfulness], steps: int, seed: int) -> dict[str, Any] | None:
+    if not evaluations:
         return None
 
     def beside(of: Callable[[Curves], float], better: int = 1) -> dict[str, Any]:
-        own, noise, blob = (
+        own, random, centre = (
             np.array([of(curves) for curves in group])
-            for group in zip(*((one.map, one.random, one.blob) for one in judgements), strict=True)
+            for group in zip(*((one.map, one.random, one.centre_prior) for one in evaluations), strict=True)
         )
-        figures = {"map": own, "random": noise, "blob": blob}
-        figures |= {"gain_over_random": better * (own - noise), "gain_over_blob": better * (own - blob)}
+        figures = {"map": own, "random": random, "blob": centre}
+        figures |= {"gain_over_random": better * (own - random), "gain_over_blob": better * (own - centre)}
         return {name: summary(values.tolist(), seed) for name, values in figures.items()}
 
-    asked = all(one.map.road is not None for one in judgements)
+    measured = all(one.map.road is not None for one in evaluations)
     return {
-        "faces": len(judgements),
+        "faces": len(evaluations),
         "steps": steps,
         "deletion": beside(lambda curves: curves.deletion_area, -1),
         "insertion": beside(lambda curves: curves.insertion_area),
-        "road": beside(lambda curves: curves.road.combined if curves.road else 0.0) if asked else None,
-        "arcc": beside(lambda curves: curves.arcc.score if curves.arcc else 0.0) if asked else None,
+        "road": beside(lambda curves: curves.road.combined if curves.road else 0.0) if measured else None,
+        "arcc": beside(lambda curves: curves.arcc.score if curves.arcc else 0.0) if measured else None,
     }
 
 

@@ -12,7 +12,7 @@ from explain.faithfulness import Faithfulness
 from explain.occlusion import RegionEffects
 from explain.regions import REGIONS
 
-#: Parts of the face: colour and pattern, so that either is enough; after Okabe and Ito (2008).
+#: Facial regions: colour and pattern, so that either is enough; after Okabe and Ito (2008).
 REGION_STYLES: Final = {
     "brows": ModelStyle("#0072B2", ""),
     "eyes": ModelStyle("#56B4E9", "/"),
@@ -21,22 +21,20 @@ REGION_STYLES: Final = {
     "mouth": ModelStyle("#D55E00", ""),
     "background": ModelStyle("#9A9AA3", "x"),
 }
+_GREY: Final = "#8a8a94"
 _TITLE: Final = {"size": 13}
-#: A legend as wide as the chart, so that it wraps instead of taking a line an entry on a phone.
+#: A legend as wide as the chart, so that it wraps on a phone instead of taking a line per entry.
 _NARROW: Final = {"x": 0, "xref": "container", "entrywidthmode": "pixels"}
-#: The judged map, and what it is judged against.
-_LINES: Final = {"map": "solid", "random": "dot", "blob": "dash"}
-_LINE_NAMES: Final = {"map": "This map", "random": "A random map", "blob": "A blob in the middle"}
 
 
 def regions_figure(shares: Mapping[str, Mapping[str, float]], areas: Mapping[str, float]) -> go.Figure:
-    """Stacked bars: which share of each map's evidence lies in which part of the face, in %.
+    """Stacked bars: which share of each map's evidence lies in which facial region, in %.
 
     Args:
-        shares: by title, then by region; the first is drawn on top.
-        areas: by region: what a map that is the same everywhere would give; drawn last.
+        shares: in [0, 1], by title, then by region; the first is drawn on top.
+        areas: in [0, 1], by region: what a uniform map would give; drawn last.
     """
-    rows = dict(shares) | {"An even map": areas}
+    rows = dict(shares) | {"Uniform map": areas}
     titles = list(rows)[::-1]
     figure = go.Figure(layout=_layout(70 + 44 * len(rows)))
     for region in REGIONS:
@@ -64,7 +62,7 @@ def regions_figure(shares: Mapping[str, Mapping[str, float]], areas: Mapping[str
 def effects_figure(
     effects: Mapping[str, RegionEffects], titles: Mapping[str, str], styles: Mapping[str, ModelStyle]
 ) -> go.Figure:
-    """Bars: how far each model's confidence falls when a part of the face is covered, in percentage points.
+    """Bars: how far each model's confidence changes when a facial region is occluded, in percentage points.
 
     Args:
         effects: by model name.
@@ -72,36 +70,36 @@ def effects_figure(
         styles: by model name.
     """
     figure = go.Figure(layout=_layout(340))
-    for name, one in effects.items():
+    for name, effect in effects.items():
         figure.add_bar(
             name=titles[name],
-            x=[region.capitalize() for region in one.after],
-            y=[100 * (after - one.before) for after in one.after.values()],
-            customdata=[[100 * one.before, 100 * after] for after in one.after.values()],
+            x=[region.capitalize() for region in effect.after],
+            y=[100 * (after - effect.before) for after in effect.after.values()],
+            customdata=[[100 * effect.before, 100 * after] for after in effect.after.values()],
             marker=marker(styles[name]),
             hovertemplate="%{fullData.name}: %{customdata[0]:.0f} % → <b>%{customdata[1]:.0f} %</b><extra></extra>",
         )
     figure.update_layout(barmode="group", bargap=0.22, bargroupgap=0.06, hovermode="x unified")
     figure.update_yaxes(
-        title={"text": "Change in confidence (points)", "font": _TITLE, "standoff": 8},
+        title={"text": "Change in confidence (percentage points)", "font": _TITLE, "standoff": 8},
         gridcolor=GRID,
-        zerolinecolor="#8a8a94",
+        zerolinecolor=_GREY,
     )
     figure.update_xaxes(showgrid=False)
     return figure
 
 
 def curves_figure(
-    found: Mapping[str, Faithfulness], titles: Mapping[str, str], styles: Mapping[str, ModelStyle]
+    results: Mapping[str, Faithfulness], titles: Mapping[str, str], styles: Mapping[str, ModelStyle]
 ) -> go.Figure:
-    """A row a model: deletion left, insertion right; confidence in % over the share of pixels, for its map and others.
+    """One row per model: deletion left, insertion right; confidence over the share of pixels, both in %.
 
     Args:
-        found: what was measured, by model name.
+        results: by model name.
         titles: what people read, by model name.
         styles: by model name.
     """
-    rows = list(found)
+    rows = list(results)
     figure = make_subplots(
         rows=len(rows),
         cols=2,
@@ -111,17 +109,16 @@ def curves_figure(
         subplot_titles=[text for name in rows for text in (titles[name], "")],
     )
     figure.update_layout(_layout(80 + 230 * len(rows)))
-    for row, name in enumerate(rows, start=1):
-        one = found[name]
-        for key, each in {"map": one.map, "random": one.random, "blob": one.blob}.items():
-            line = {
-                "color": styles[name].colour if key == "map" else "#8a8a94",
-                "dash": _LINES[key],
-                "width": 3 if key == "map" else 2,
-            }
-            for column, values in enumerate((each.deletion, each.insertion), start=1):
+    for row, (name, result) in enumerate(results.items(), start=1):
+        lines = (
+            ("This map", result.map, {"color": styles[name].colour, "dash": "solid", "width": 3}),
+            ("Random map", result.random, {"color": _GREY, "dash": "dot", "width": 2}),
+            ("Centre prior", result.centre_prior, {"color": _GREY, "dash": "dash", "width": 2}),
+        )
+        for title, curves, line in lines:
+            for column, values in enumerate((curves.deletion, curves.insertion), start=1):
                 figure.add_scatter(
-                    name=_LINE_NAMES[key],
+                    name=title,
                     showlegend=row == column == 1,
                     x=np.linspace(0, 100, len(values)).tolist(),
                     y=(100 * values).tolist(),
@@ -135,7 +132,7 @@ def curves_figure(
     axis = {"range": [0, 100], "fixedrange": True, "gridcolor": GRID, "zeroline": False, "tickvals": [0, 50, 100]}
     figure.update_xaxes(**axis)
     figure.update_yaxes(**axis, automargin=True)
-    for column, text in enumerate(("Hidden (%)", "Shown (%)"), start=1):
+    for column, text in enumerate(("Deleted (%)", "Inserted (%)"), start=1):
         figure.update_xaxes(title={"text": text, "font": _TITLE, "standoff": 6}, col=column)
     figure.update_yaxes(title={"text": "Confidence (%)", "font": _TITLE, "standoff": 10}, col=1)
     # Above the first row's titles, whatever the height.
@@ -144,5 +141,10 @@ def curves_figure(
 
 
 def _layout(height: int) -> go.Layout:
+    """What the lab's charts share.
+
+    Args:
+        height: in px.
+    """
     buttons = ["zoom", "pan", "select", "lasso", "zoomin", "zoomout", "autoscale", "reset"]
     return page_layout(height, margin_r=18, margin_b=12, modebar_remove=buttons)

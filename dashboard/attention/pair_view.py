@@ -1,14 +1,15 @@
-"""Two maps and their difference as HTML: of two models, and of a face and its mirror image. No Gradio here."""
+"""View models of two maps and their difference: of two models, and of a face and its mirror image. No Gradio here."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
+from dataclasses import dataclass
 
 import numpy as np
 
-from dashboard.attention.map_files import Panel, keep_panels
-from dashboard.attention.view import MapStyle, figure, legend, number
+from dashboard.attention.map_files import MapFile, Panel, panel_files
+from dashboard.attention.view import Legend, MapStyle, legend, number
 from dashboard.components.analyzed_image import AnalyzedFace
-from dashboard.components.face_view import ModelDisplay, swatch
+from dashboard.components.charts import ModelStyle
+from dashboard.components.display import ModelDisplay
 from explain.drawing.colormaps import diverging
 from explain.drawing.overlay import difference, difference_colours, draw_difference, draw_map, map_colours, shared_peak
 from explain.flip_consistency import FlipConsistency
@@ -16,109 +17,165 @@ from explain.maps import Explanation
 from fer_models.formatting import percent
 
 
-def difference_panel(
-    face: AnalyzedFace, first: str, second: str, expression: str, look: MapStyle, display: ModelDisplay
-) -> str:
-    """Where one model looks more than another, and both maps beside it."""
-    missing = [name for name in (first, second) if expression not in face.maps[name]]
-    if missing:
-        return f'<p class="fer-hint">{escape(display.cards[missing[0]].title)} does not know {escape(expression)}.</p>'
-    # Each map as a share of its own model's strongest spot: models scale their logits differently.
+@dataclass(frozen=True, eq=False)
+class MapDifference:
+    """The maps of two models for one expression, and their difference between them.
+
+    Attributes:
+        panels: first map, difference, second map.
+        legend: of the difference.
+        files: that save all three.
+        text: what the colours mean, and how far the maps differ.
+    """
+
+    panels: Sequence[Panel]
+    legend: Legend
+    files: Sequence[MapFile]
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class FlipResult:
+    """One model's maps of a face and of its mirror image.
+
+    Attributes:
+        model: its name.
+        title: what people read.
+        style: the model's.
+        text: what the numbers mean, or why there are no maps.
+        panels: the face, its mirror image, their difference; none if the model does not know the expression.
+        numbers: terms with their values.
+        files: that save all three.
+    """
+
+    model: str
+    title: str
+    style: ModelStyle
+    text: str
+    panels: Sequence[Panel] = ()
+    numbers: Sequence[tuple[str, str]] = ()
+    files: Sequence[MapFile] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class FlipResults:
+    """All models' maps of a face and of its mirror image."""
+
+    models: Sequence[FlipResult]
+    legend: Legend
+
+
+def map_difference(
+    face: AnalyzedFace, first: str, second: str, expression: str, style: MapStyle, display: ModelDisplay
+) -> MapDifference | str:
+    """Where two models' evidence for one expression differs; in words if one of them does not know it.
+
+    Each map counts as a share of its own model's strongest cell: models scale their logits differently.
+    """
+    titles = [display.titles[name] for name in (first, second)]
+    for name, title in zip((first, second), titles, strict=True):
+        if expression not in face.maps[name]:
+            return f"{title} does not know {expression}."
     peaks = [shared_peak(face.maps[name].values()) for name in (first, second)]
     maps = [face.maps[name][expression] for name in (first, second)]
-    values = difference(maps[0], maps[1], peaks[0], peaks[1])
-    titles = [display.cards[name].title for name in (first, second)]
-    drawn = [
-        draw_map(face.crop, one, peak=peak, side=320, opacity=look.opacity, colours=look.colours)
-        for one, peak in zip(maps, peaks, strict=True)
-    ]
-    between = draw_difference(face.crop, values, side=320, opacity=look.opacity)
-    cells = [map_colours(one, peak=peak, colours=look.colours) for one, peak in zip(maps, peaks, strict=True)]
-    panels = [
-        Panel(titles[0], drawn[0], cells[0]),
-        Panel("Difference", between, difference_colours(values)),
-        Panel(titles[1], drawn[1], cells[1]),
-    ]
-    keep = keep_panels(f"difference-{first}-{second}-{expression}", f"Evidence for {expression}", panels)
-    share = float(np.abs(values).mean())
-    if first == second:
-        text = "This is one and the same model: choose two."
-    else:
+    panels = _panels(face, titles, maps, peaks, style, side=320)
+    share = float(np.abs(difference(maps[0], maps[1], peaks[0], peaks[1])).mean())
+    text = "This is one and the same model: choose two."
+    if first != second:
         text = (
-            f"Orange: {titles[0]} finds more evidence for {expression} there; blue: {titles[1]} does. Each map counts "
-            f"as a share of its model's strongest spot. On average they differ by {percent(share)} of that."
+            f"Orange: {titles[0]} has more evidence for {expression} there; blue: {titles[1]} has. Each map counts as "
+            f"a share of its model’s strongest spot. On average they differ by {percent(share)} of that."
         )
-    ends = (f"{titles[1]} more", f"{titles[0]} more")
-    return (
-        f'<div class="fer-panel"><div class="fer-lab-pair fer-lab-three">{_row(panels)}</div>'
-        f'{legend(ends, diverging())}{keep}<p class="fer-hint">{escape(text)}</p></div>'
+    return MapDifference(
+        [panels[0], panels[2], panels[1]],
+        legend(f"{titles[1]} more", f"{titles[0]} more", diverging()),
+        panel_files(
+            f"difference-{first}-{second}-{expression}",
+            f"Evidence for {expression}",
+            [panels[0], panels[2], panels[1]],
+        ),
+        text,
     )
 
 
-def flip_cards(
+def flip_results(
     face: AnalyzedFace,
     results: Mapping[str, FlipConsistency],
     expression: str | None,
-    look: MapStyle,
+    style: MapStyle,
     display: ModelDisplay,
-) -> str:
-    """One panel a model: the map of the face, that of its mirror image flipped back, and the difference.
+) -> FlipResults:
+    """Each model's map of the face, its map of the mirror image flipped back, and their difference.
 
     Args:
         face: the face.
         results: by model name.
-        expression: whose maps are shown; None means each model's own most probable one.
-        look: how maps are drawn.
+        expression: whose maps are shown; None means each model's predicted class.
+        style: how maps are drawn.
         display: cards and styles.
     """
-    panels = "".join(_mirror_panel(face, one, expression, look, display) for one in results.values())
-    return panels + legend(("Only in the mirror image", "Only in the face"), diverging())
+    models = [
+        _flip_result(face, result, expression or face.predictions[name].label, style, display)
+        for name, result in results.items()
+    ]
+    return FlipResults(models, legend("Only in the mirror image", "Only in the face", diverging()))
 
 
-def _mirror_panel(
-    face: AnalyzedFace, one: FlipConsistency, expression: str | None, look: MapStyle, display: ModelDisplay
-) -> str:
-    card, target = display.cards[one.model], expression or face.predictions[one.model].label
-    head = f'<p class="fer-lab-heading">{swatch(display.styles[one.model])}<span>{escape(card.title)}</span></p>'
-    if target not in one.labels:
-        return f'<div class="fer-panel">{head}<p class="fer-hint">This model does not know {escape(target)}.</p></div>'
-    index = one.labels.index(target)
-    maps = [Explanation(one.model, "native", target, heat) for heat in (one.maps[index], one.mirrored[index])]
-    peak = shared_peak(maps)
-    drawn = [
-        draw_map(face.crop, each, peak=peak, side=260, opacity=look.opacity, colours=look.colours) for each in maps
-    ]
-    values = difference(maps[0], maps[1], peak, peak)
-    cells = [map_colours(each, peak=peak, colours=look.colours) for each in maps]
-    panels = [
-        Panel("The face", drawn[0], cells[0]),
-        Panel("Its mirror image, flipped back", drawn[1], cells[1]),
-        Panel(
-            "Difference",
-            draw_difference(face.crop, values, side=260, opacity=look.opacity),
-            difference_colours(values),
-        ),
-    ]
-    keep = keep_panels(f"mirror-{one.model}-{target}", f"{card.title}, mirror test: evidence for {target}", panels)
-    return (
-        f'<div class="fer-panel" data-mirror="{escape(one.model)}">{head}'
-        f'<div class="fer-lab-pair fer-lab-three">{_row(panels)}</div><dl class="fer-lab-numbers">'
-        f"<div><dt>Correlation</dt><dd>{one.correlation:.2f}</dd></div>"
-        f"<div><dt>EAC’s loss</dt><dd>{number(one.loss)}</dd></div></dl>"
-        f'{keep}<p class="fer-hint">{escape(flip_sentence(card.title, one))}</p></div>'
+def _flip_result(
+    face: AnalyzedFace, result: FlipConsistency, expression: str, style: MapStyle, display: ModelDisplay
+) -> FlipResult:
+    name, title = result.model, display.titles[result.model]
+    if expression not in result.labels:
+        return FlipResult(name, title, display.styles[name], f"This model does not know {expression}.")
+    index = result.labels.index(expression)
+    maps = [Explanation(name, "native", expression, heat) for heat in (result.maps[index], result.mirrored[index])]
+    captions = ("The face", "Its mirror image, flipped back")
+    panels = _panels(face, captions, maps, [shared_peak(maps)] * 2, style, side=260)
+    return FlipResult(
+        name,
+        title,
+        display.styles[name],
+        flip_sentence(title, result),
+        panels,
+        (("Correlation", f"{result.correlation:.2f}"), ("EAC’s loss", number(result.loss))),
+        panel_files(f"mirror-{name}-{expression}", f"{title}, flip consistency: evidence for {expression}", panels),
     )
 
 
-def flip_sentence(title: str, one: FlipConsistency) -> str:
-    """What the two numbers mean for one model, in one sentence."""
-    if one.correlation > 0.9:
-        found = "looks at the same places in the mirror image"
-    elif one.correlation > 0.6:
-        found = "looks at roughly the same places in the mirror image"
+def flip_sentence(title: str, result: FlipConsistency) -> str:
+    """What a model's correlation means, in one sentence.
+
+    Args:
+        title: the model's.
+        result: of the model.
+    """
+    if result.correlation > 0.9:
+        text = "finds its evidence at the same places in the mirror image"
+    elif result.correlation > 0.6:
+        text = "finds its evidence at roughly the same places in the mirror image"
     else:
-        found = "looks at other places in the mirror image: its map is no firm ground for a reason"
-    return f"{title} {found} (1 would be perfect agreement, 0 none)."
+        text = "finds its evidence at other places in the mirror image: do not rely on its map"
+    return f"{title} {text} (1 is perfect agreement, 0 none)."
 
 
-def _row(panels: Sequence[Panel]) -> str:
-    return "".join(figure(one.drawn, one.caption) for one in panels)
+def _panels(
+    face: AnalyzedFace,
+    captions: Sequence[str],
+    maps: Sequence[Explanation],
+    peaks: Sequence[float],
+    style: MapStyle,
+    *,
+    side: int,
+) -> list[Panel]:
+    """Two maps on one face, and their difference last, each drawn at side px."""
+    panels = [
+        Panel(
+            caption,
+            draw_map(face.crop, one, peak=peak, side=side, opacity=style.opacity, colours=style.colours),
+            map_colours(one, peak=peak, colours=style.colours),
+        )
+        for caption, one, peak in zip(captions, maps, peaks, strict=True)
+    ]
+    values = difference(maps[0], maps[1], peaks[0], peaks[1])
+    drawn = draw_difference(face.crop, values, side=side, opacity=style.opacity)
+    return [*panels, Panel("Difference", drawn, difference_colours(values))]

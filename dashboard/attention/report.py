@@ -1,20 +1,18 @@
-"""One face's report as a self-contained HTML file, and its raw maps as JSON. No Gradio here."""
+"""View model of one face's report, a self-contained HTML file; and its raw maps as JSON. No Gradio here."""
 
 import base64
 import json
-from collections.abc import Mapping
-from dataclasses import replace
-from html import escape
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.attention.faithfulness_view import FaithfulnessResults, faithfulness_table
-from dashboard.attention.view import legend, number
+from dashboard.attention.faithfulness_view import FaithfulnessResults, FaithfulnessTable, faithfulness_table
+from dashboard.attention.view import GridCell, Legend, legend, number
 from dashboard.components.analyzed_image import AnalyzedFace
-from dashboard.components.charts import ModelStyle
-from dashboard.components.face_view import ModelDisplay, data_uri
+from dashboard.components.display import ModelDisplay
 from explain.drawing.colormaps import sequential
 from explain.drawing.overlay import draw_cells, draw_map, shared_peak
 from explain.explain_picture import model_record, versions
@@ -23,59 +21,131 @@ from explain.flip_consistency import FlipConsistency
 from explain.methods import METHODS
 from fer_models.analyzer import Analyzer
 from fer_models.expressions import in_display_order
-from fer_models.formatting import percent
+from fer_models.models.card import ModelCard
 
-_SIDE: Final = 150
-_STYLE: Final = """
-body { max-width: 1180px; margin: 0 auto; padding: 24px; color: #18181b; font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 26px; } h2 { margin-top: 32px; font-size: 19px; } p, li { max-width: 90ch; }
-table { border-collapse: collapse; } th, td { padding: 4px 8px; text-align: left; vertical-align: top; }
-table.maps td { text-align: center; font-size: 13px; }
-table.maps img { display: block; width: 118px; border-radius: 6px; }
-td.answer { outline: 2px solid #18181b; } small, figcaption { color: #5b5b66; } code { overflow-wrap: anywhere; }
-.fer-lab-legend { display: flex; gap: 10px; align-items: center; margin: 10px 0; font-size: 13px; }
-.fer-lab-legend i { width: 180px; height: 10px; }
-.fer-lab-own { font-weight: 600; } .fer-lab-numbers { display: flex; gap: 24px; margin: 0 0 10px; }
-.fer-lab-numbers dt { color: #5b5b66; font-size: 13px; } .fer-lab-numbers dd { margin: 0; }
-"""
+_SIDE: Final = 150  # px of a map
+_GREY: Final = "#71717a"
 
 
-def report(
+@dataclass(frozen=True)
+class CurveLine:
+    """A line of a drawing of curves.
+
+    Attributes:
+        points: in px from the upper left, x from 0 to 300 and y from 0 to 150, as SVG writes them.
+        colour: as CSS.
+        width: in px.
+        dashes: as SVG's stroke-dasharray; "" for a solid line.
+    """
+
+    points: str
+    colour: str
+    width: int
+    dashes: str
+
+
+@dataclass(frozen=True, eq=False)
+class FaithfulnessSection:
+    """How faithful one model's map is: drawings by title, figures, and what they mean."""
+
+    title: str
+    drawings: Sequence[tuple[str, Sequence[CurveLine]]]
+    table: FaithfulnessTable
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class FaceReport:
+    """A report of one face.
+
+    Attributes:
+        crop: (S, S, 3) uint8 RGB; None if the face is left out.
+        expressions: the columns of the maps.
+        maps: each model's title and its maps, in the order of the expressions.
+        legend: of the maps.
+        flips: each model's title, correlation and loss in words.
+        tested: which maps were tested for faithfulness; "" if none were.
+        faithfulness: of each model's map.
+        cards: of the models.
+        versions: by package.
+    """
+
+    crop: NDArray[np.uint8] | None
+    expressions: Sequence[str]
+    maps: Sequence[tuple[str, Sequence[GridCell]]]
+    legend: Legend
+    flips: Sequence[tuple[str, str, str]]
+    tested: str
+    faithfulness: Sequence[FaithfulnessSection]
+    cards: Sequence[ModelCard]
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Download:
+    """A link that saves a file which is part of the page: nothing is left on the server.
+
+    Attributes:
+        text: of the link.
+        name: of the file.
+        kind: its media type.
+        content: the file.
+    """
+
+    text: str
+    name: str
+    kind: str
+    content: str
+
+    @property
+    def uri(self) -> str:
+        """The file as a data URI."""
+        return f"data:{self.kind};charset=utf-8;base64,{base64.b64encode(self.content.encode()).decode('ascii')}"
+
+    @property
+    def size(self) -> str:
+        """How large the file is, in words."""
+        return f"{len(self.content.encode()) / 1024:,.0f} kB"
+
+
+def face_report(
     face: AnalyzedFace,
     display: ModelDisplay,
-    mirror: Mapping[str, FlipConsistency],
-    trust: FaithfulnessResults | None,
+    flips: Mapping[str, FlipConsistency],
+    faithfulness: FaithfulnessResults | None,
     *,
     with_face: bool,
-) -> str:
-    """A report of one face: an HTML file that asks nothing of any network and runs no script.
+) -> FaceReport:
+    """What a report of one face shows.
 
     Args:
         face: with native maps.
         display: cards and styles.
-        mirror: flip consistency by model name.
-        trust: what was measured of each model's map, if it was.
-        with_face: whether maps are drawn on the face; else they are drawn alone, and no pixel of it is in the file.
+        flips: flip consistency by model name.
+        faithfulness: of each model's map, if it was measured.
+        with_face: whether maps are drawn on the face; else they are drawn alone, and no pixel of it is in the report.
     """
     names = [name for name in display.cards if name in face.maps]
-    top = shared_peak(one for name in names for one in face.maps[name].values())
-    picture = f'<img src="{data_uri(face.crop)}" width="160" alt="The face">' if with_face else ""
-    parts = [
-        f"<h1>Where {len(names)} models look in one face</h1>{picture}",
-        "<p>An expression is not an emotion: it does not tell what a person feels, intends or is like. Maps show what "
-        "was added up to a model’s answer, not why it is right. Do not use this for decisions about people.</p>",
-        f"<h2>Maps and confidences</h2>{_maps(face, names, top, display, with_face)}"
-        + legend(("No evidence", f"{number(top)}, the strongest of all models"), sequential("viridis")),
-        f"<h2>Mirror test</h2>{_mirror(mirror, display)}",
-    ]
-    if trust:
-        which = "the native ones above" if trust.method == "native" else f"those of {METHODS[trust.method].title}"
-        curves = "".join(_trust(one, display) for one in trust.found.values())
-        parts.append(f"<h2>Can the maps be trusted?</h2><p>Tested maps: {escape(which)}.</p>{curves}")
-    parts.append(f"<h2>Models and versions</h2>{_models(names, display)}")
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>Attention report</title><style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>"
+    expressions = in_display_order({label for name in names for label in face.predictions[name].labels})
+    peak = shared_peak(one for name in names for one in face.maps[name].values())
+    tested, sections = "", []
+    if faithfulness:
+        method = faithfulness.method
+        tested = "the native ones above" if method == "native" else f"those of {METHODS[method].title}"
+        sections = [_section(result, display) for result in faithfulness.models.values()]
+    return FaceReport(
+        face.crop if with_face else None,
+        expressions,
+        [
+            (display.titles[name], [_cell(face, name, one, peak, with_face=with_face) for one in expressions])
+            for name in names
+        ],
+        legend("No evidence", f"{number(peak)}, the strongest of all models", sequential("viridis")),
+        [(display.titles[name], f"{flip.correlation:.2f}", number(flip.loss)) for name, flip in flips.items()],
+        tested,
+        sections,
+        [display.cards[name] for name in names],
+        versions(),
     )
 
 
@@ -88,89 +158,35 @@ def face_json(face: AnalyzedFace, analyzer: Analyzer) -> str:
     return json.dumps({"versions": versions(), "models": models}, allow_nan=False)
 
 
-def download_link(text: str, name: str, kind: str, content: str) -> str:
-    """A link that saves a file which is part of the page: nothing is left on the server."""
-    data = base64.b64encode(content.encode()).decode("ascii")
-    size = len(content.encode()) / 1024
-    return (
-        f'<a download="{escape(name)}" href="data:{kind};charset=utf-8;base64,{data}">{escape(text)} '
-        f"<small>{size:,.0f} kB</small></a>"
+def _cell(face: AnalyzedFace, name: str, expression: str, peak: float, *, with_face: bool) -> GridCell:
+    if expression not in face.maps[name]:
+        return GridCell(expression)
+    heat, prediction = face.maps[name][expression], face.predictions[name]
+    image = draw_map(face.crop, heat, peak=peak, side=_SIDE) if with_face else draw_cells(heat, _SIDE, peak=peak)
+    probability = prediction.probability(expression)
+    return GridCell(expression, image, number(heat.peak), probability, expression == prediction.label)
+
+
+def _section(result: Faithfulness, display: ModelDisplay) -> FaithfulnessSection:
+    colour = display.styles[result.model].colour
+    lines = (
+        (result.map, (colour, 3, "")),
+        (result.random, (_GREY, 2, "2 4")),
+        (result.centre_prior, (_GREY, 2, "8 5")),
     )
 
+    def drawing(kind: str) -> list[CurveLine]:
+        return [CurveLine(_points(curves, kind), *line) for curves, line in lines]
 
-def _maps(face: AnalyzedFace, names: list[str], top: float, display: ModelDisplay, with_face: bool) -> str:
-    expressions = in_display_order({label for name in names for label in face.predictions[name].labels})
-    head = "".join(f"<th>{escape(one.capitalize())}</th>" for one in expressions)
-    rows = ""
-    for name in names:
-        cells, prediction = "", face.predictions[name]
-        for one in expressions:
-            if one not in face.maps[name]:
-                cells += "<td>not known</td>"
-                continue
-            heat = face.maps[name][one]
-            drawn = draw_map(face.crop, heat, peak=top, side=_SIDE) if with_face else draw_cells(heat, _SIDE, peak=top)
-            mark = ' class="answer"' if one == prediction.label else ""
-            cells += (
-                f'<td{mark}><img src="{data_uri(drawn, 82)}" alt="">{percent(prediction.probability(one))}<br>'
-                f"<small>peak {number(heat.peak)}</small></td>"
-            )
-        rows += f"<tr><th>{escape(display.cards[name].title)}</th>{cells}</tr>"
-    return f'<table class="maps"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>'
-
-
-def _mirror(mirror: Mapping[str, FlipConsistency], display: ModelDisplay) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(display.cards[name].title)}</td><td>{one.correlation:.2f}</td><td>{number(one.loss)}</td></tr>"
-        for name, one in mirror.items()
-    )
-    return (
-        "<p>Maps of the face against those of its mirror image, flipped back, over all expressions: their correlation "
-        "(1 is perfect) and EAC’s loss (0 is perfect; it grows with a model’s numbers).</p><table><thead><tr>"
-        f"<th>Model</th><th>Correlation</th><th>Loss</th></tr></thead><tbody>{rows}</tbody></table>"
-    )
-
-
-def _trust(one: Faithfulness, display: ModelDisplay) -> str:
-    title, style = display.cards[one.model].title, display.styles[one.model]
-    drawn = _curves(one, "deletion", style) + _curves(one, "insertion", style)
-    return (
-        f"<h3>{escape(title)}: {escape(one.target)}</h3>{drawn}{faithfulness_table(one)}<p>{escape(one.sentence)}</p>"
-    )
-
-
-def _curves(one: Faithfulness, kind: str, style: ModelStyle) -> str:
-    """Confidence over the share of pixels that is hidden or shown, as an SVG drawing."""
-    lines = ((one.map, style.colour, "3", ""), (one.random, "#71717a", "2", "2 4"), (one.blob, "#71717a", "2", "8 5"))
-    drawn = "".join(
-        f'<polyline fill="none" stroke="{colour}" stroke-width="{width}" stroke-dasharray="{dash}" '
-        f'points="{_points(curves, kind)}"/>'
-        for curves, colour, width, dash in lines
-    )
-    text = {"deletion": "Hidden first", "insertion": "Shown first"}[kind]
-    return (
-        '<figure style="display:inline-block;width:320px;margin:0 20px 8px 0;vertical-align:top">'
-        '<svg viewBox="-4 -4 308 158" width="308" height="158">'
-        f'<path d="M0 0V150H300" fill="none" stroke="#a1a1aa"/>{drawn}</svg><figcaption>{text}: confidence from 0 to '
-        "100 % over 0 to 100 % of the pixels. Thick: this map; dotted: a random map; dashed: a blob.</figcaption>"
-        "</figure>"
+    return FaithfulnessSection(
+        f"{display.cards[result.model].title}: {result.target}",
+        [("Deletion", drawing("deletion")), ("Insertion", drawing("insertion"))],
+        faithfulness_table(result),
+        result.sentence,
     )
 
 
 def _points(curves: Curves, kind: str) -> str:
-    values: NDArray[np.float64] = curves.deletion if kind == "deletion" else curves.insertion
+    values = curves.deletion if kind == "deletion" else curves.insertion
     steps = np.linspace(0, 300, len(values))
     return " ".join(f"{x:.1f},{150 * (1 - y):.1f}" for x, y in zip(steps, values, strict=True))
-
-
-def _models(names: list[str], display: ModelDisplay) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(display.cards[name].title)}</td><td>{escape(display.cards[name].training_labels)}</td>"
-        f"<td><code>{escape(display.cards[name].sha256)}</code></td></tr>"
-        for name in names
-    )
-    packages = ", ".join(f"{escape(name)} {escape(version)}" for name, version in versions().items())
-    return (
-        "<table><thead><tr><th>Model</th><th>Trained on</th><th>SHA-256 of the weights</th></tr></thead>"
-        f"<tbody>{rows}</tbody></table><p><small>{packages}</small></p>"
-    )

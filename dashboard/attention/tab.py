@@ -1,13 +1,11 @@
-"""The Attention tab: where the models look in one face, and whether that can be trusted. And the endpoint /explain."""
+"""The Attention tab: evidence maps of one face, and how faithful they are. And the endpoint /explain."""
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
 
-from dashboard.attention import view as attention_markup
 from dashboard.attention.sections.export import ExportSection
 from dashboard.attention.sections.faithfulness import FaithfulnessSection
 from dashboard.attention.sections.flip_consistency import FlipConsistencySection
@@ -18,17 +16,18 @@ from dashboard.attention.sections.regions import RegionsSection
 from dashboard.attention.sections.test_set import TestSetSection
 from dashboard.components import face_view as markup
 from dashboard.components.analyzed_image import AnalyzedFace, AnalyzedImage, agreement_sentence, as_whole
-from dashboard.components.events import CHOOSE_FACE, CLICKED
+from dashboard.components.display import model_display
+from dashboard.components.events import CHOOSE_FACE, CLICKED, HIDDEN
+from dashboard.components.failures import as_message
 from dashboard.components.jobs import COMPARE_AT_ONCE, EXPLAIN_AT_ONCE, Jobs
 from dashboard.components.picture_input import EXAMPLES, FORGET, FORGOTTEN, UNEXPECTED, PictureInput, Updates
+from dashboard.components.templates import message, render
 from explain.explain_picture import ALL, OWN, explain_picture, to_json
 from explain.methods import METHODS
 from fer_models.analyzer import WEIGHTS, Analyzer
-from fer_models.errors import ExplanationError, FerError
+from fer_models.errors import ExplanationError
 from fer_models.expressions import in_display_order
 from fer_models.media.images import read_image
-
-_log = logging.getLogger(__name__)
 
 #: The id of the tab, to open it from others.
 TAB: Final = "attention"
@@ -40,7 +39,7 @@ class AttentionTab:
     def __init__(self, analyzer: Analyzer, uploads: Path, examples: Path, weights: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer = analyzer
-        self.display = markup.model_display({name: model.card for name, model in analyzer.classifiers.items()})
+        self.display = model_display({name: model.card for name, model in analyzer.classifiers.items()})
         self.jobs = Jobs()
         self._lay_out(examples, weights, uploads)
         self._connect()
@@ -57,13 +56,13 @@ class AttentionTab:
                     self.maps = MapsSection(self.display, expressions)
                 with gr.Tab("Methods"):
                     self.methods = MethodsSection(self.analyzer, self.display, expressions, self.jobs)
-                with gr.Tab("Mirror test"):
-                    self.mirror = FlipConsistencySection(self.analyzer, self.display, expressions, self.jobs)
-                with gr.Tab("Erase"):
-                    self.erase = OcclusionSection(self.analyzer, self.display, self.jobs)
-                with gr.Tab("Can it be trusted?"):
-                    self.trust = FaithfulnessSection(self.analyzer, self.display, self.jobs)
-                with gr.Tab("Parts of the face"):
+                with gr.Tab("Flip consistency"):
+                    self.flips = FlipConsistencySection(self.analyzer, self.display, expressions, self.jobs)
+                with gr.Tab("Occlusion"):
+                    self.occlusion = OcclusionSection(self.analyzer, self.display, self.jobs)
+                with gr.Tab("Faithfulness"):
+                    self.faithfulness = FaithfulnessSection(self.analyzer, self.display, self.jobs)
+                with gr.Tab("Facial regions"):
                     self.regions = RegionsSection(self.display, expressions)
                 with gr.Tab("Export"):
                     self.export = ExportSection(self.analyzer, self.display, self.jobs)
@@ -72,38 +71,36 @@ class AttentionTab:
         self.face = gr.State(None, time_to_live=FORGET)
 
     def _connect(self) -> None:
-        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        outputs = [
-            *(*self.maps.outputs, *self.methods.outputs, *self.mirror.outputs, *self.erase.outputs),
-            *(*self.trust.outputs, *self.regions.outputs, *self.export.outputs),
+        per_face = (self.maps, self.methods, self.flips, self.occlusion, self.faithfulness, self.regions, self.export)
+        self.one_face = [self.card, self.face, *(part for section in per_face for part in section.outputs)]
+        self.everything = [
+            *(*self.picture_input.outputs, self.lab, self.picture, self.analyzed),
+            *self.one_face,
         ]
-        self.one_face = [self.card, self.face, *outputs]
-        stages = [*self.picture_input.outputs, self.lab, self.picture, self.analyzed]
-        self.everything = [*stages, *self.one_face]
-        self.controls = [self.maps.first, self.maps.second, *self.maps.look]
+        self.controls = [self.maps.first, self.maps.second, *self.maps.style]
         self.maps.connect(self.face)
-        self.methods.connect(self.face, self.maps.look)
-        self.mirror.connect(self.face, self.maps.look)
-        self.erase.connect(self.face, self.maps.look)
-        self.trust.connect(self.face)
+        self.methods.connect(self.face, self.maps.style)
+        self.flips.connect(self.face, self.maps.style)
+        self.occlusion.connect(self.face, self.maps.style)
+        self.faithfulness.connect(self.face)
         self.regions.connect(self.face)
-        self.export.connect(self.face, self.trust.found)
+        self.export.connect(self.face, self.faithfulness.results)
         reads = {
             "outputs": self.everything,
             "concurrency_limit": COMPARE_AT_ONCE,
             "concurrency_id": "compare",
-            **hidden,
+            **HIDDEN,
         }
         sent = self.picture_input.image.input(
             self.read_upload, [self.picture_input.image, *self.controls], preprocess=False, **reads
         )
         tried = self.picture_input.gallery.select(self.read_example, self.controls, **reads)
         self.picture_input.clear.click(
-            self.start_over, outputs=self.everything, cancels=[sent, tried], queue=False, **hidden
+            self.start_over, outputs=self.everything, cancels=[sent, tried], queue=False, **HIDDEN
         )
-        self.picture_input.whole.click(self.read_whole, [self.analyzed, *self.controls], self.everything, **hidden)
+        self.picture_input.whole.click(self.read_whole, [self.analyzed, *self.controls], self.everything, **HIDDEN)
         chosen = [self.analyzed, *self.controls]
-        self.picture.select(self.choose_face, chosen, self.one_face, **CLICKED, **hidden)
+        self.picture.select(self.choose_face, chosen, self.one_face, **CLICKED, **HIDDEN)
         self._connect_endpoint()
 
     def opened_from(self, button: gr.Button, analyzed: gr.State, index: gr.State, tabs: gr.Tabs) -> None:
@@ -121,8 +118,7 @@ class AttentionTab:
             return {tabs: gr.Tabs(selected=TAB), **self.hand_over(analyzed, index, *controls)}
 
         inputs = [analyzed, index, *self.controls]
-        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        button.click(hand_over, inputs, [tabs, *self.everything], **hidden)
+        button.click(hand_over, inputs, [tabs, *self.everything], **HIDDEN)
 
     def _connect_endpoint(self) -> None:
         """/explain needs components for its types; nobody sees them."""
@@ -135,7 +131,7 @@ class AttentionTab:
         def explain(
             image: Mapping[str, Any] | None, model: str = ALL, method: str = "native", target: str = OWN
         ) -> dict[str, Any]:
-            """Where models look in the largest face of one picture, as raw maps.
+            """Evidence maps of the largest face of one picture, raw.
 
             model: a name or "all"; method: such as "native" or "gradcam"; target: an expression, "own" or "all".
             """
@@ -181,7 +177,7 @@ class AttentionTab:
         """One face in every section."""
         sentence = agreement_sentence(face.predictions, self.display.titles, self.display.training)
         return {
-            self.card: attention_markup.face_card(face, where, sentence),
+            self.card: render("attention/face.html", crop=face.crop, where=where, sentence=sentence),
             self.face: face,
             **self.maps.fresh(face, *controls),
             **self._fresh(face),
@@ -191,14 +187,14 @@ class AttentionTab:
         """Every section but the maps, for another face or none."""
         return {
             **self.methods.fresh(),
-            **self.mirror.fresh(),
-            **self.erase.fresh(face),
-            **self.trust.fresh(),
+            **self.flips.fresh(),
+            **self.occlusion.fresh(face),
+            **self.faithfulness.fresh(),
             **self.regions.fresh(face),
             **self.export.fresh(),
         }
 
-    # What the user can do. Another face ends what is being worked out for the last one.
+    # What the user can do. Another face ends what is being computed for the last one.
 
     def start_over(self, request: gr.Request) -> Updates:
         """Forget the picture and wait for another."""
@@ -238,9 +234,9 @@ class AttentionTab:
     ) -> Updates:
         """Show another face of the same picture."""
         self.jobs.stop(request.session_hash, forget=True)
-        index = int(event._data["index"])
+        index = int(event.index)
         if analyzed is None or not 0 <= index < len(analyzed.faces):
-            return {self.card: markup.message(FORGOTTEN)}
+            return {self.card: message(FORGOTTEN)}
         return self.show_face(analyzed, index, first, second, scale, colours, opacity)
 
     def hand_over(self, analyzed: AnalyzedImage | None, index: int, *controls: Any) -> Updates:
@@ -267,11 +263,8 @@ class AttentionTab:
             models = None if model == ALL else [model]
             explained = explain_picture(self.analyzer, image, models=models, method=method, target=target)
             return to_json(explained, image, self.analyzer)
-        except FerError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-        except Exception:
-            _log.exception("/explain failed")
-            raise gr.Error(UNEXPECTED, print_exception=False) from None
+        except Exception as error:
+            raise gr.Error(as_message(error, UNEXPECTED), print_exception=False) from None
 
 
 def build(analyzer: Analyzer, uploads: Path, examples: Path = EXAMPLES, weights: Path = WEIGHTS) -> AttentionTab:

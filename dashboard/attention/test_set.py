@@ -1,12 +1,11 @@
-"""What `python -m fer_models attention` measured over a test split, read from its file. No Gradio here."""
+"""What `python -m fer_models attention` measured on a test set, read from its file. No Gradio here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Literal
 
-from fer_models.evaluation.records import AttentionRecord
+from fer_models.evaluation.records import AttentionRecord, Distribution, ModelAttention
 from fer_models.evaluation.store import Loaded, Problem, read_record, stale_models
 from fer_models.expressions import in_display_order
 from fer_models.models.card import ModelCard
@@ -15,6 +14,9 @@ from fer_models.registry import LABEL_SETS
 #: The file in weights/results/, and the command that writes it.
 FILE: Final = "attention_ferplus.json"
 COMMAND: Final = f"python -m fer_models attention --data DIR --labels ferplus --road --json weights/results/{FILE}"
+
+#: A test of faithfulness, as the file names it.
+Test = Literal["deletion", "insertion", "road", "arcc"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,23 +29,16 @@ class AttentionResults:
 
     record: AttentionRecord
 
-    @cached_property
-    def document(self) -> Mapping[str, Any]:
-        """The file's content as plain containers."""
-        return self.record.document()
-
     @property
-    def models(self) -> Mapping[str, Any]:
+    def models(self) -> Mapping[str, ModelAttention]:
         """Each model's figures by name, in the file's order."""
-        found: Mapping[str, Any] = self.document["models"]
-        return found
+        return self.record.models
 
     @property
     def titles(self) -> dict[str, str]:
         """What people read, by model name; baselines marked as such."""
         return {
-            name: f"{model['title']} (baseline)" if model.get("baseline") else str(model["title"])
-            for name, model in self.models.items()
+            name: f"{model.title} (baseline)" if model.baseline else model.title for name, model in self.models.items()
         }
 
     @property
@@ -61,14 +56,14 @@ class AttentionResults:
             f"{record.split} split."
         )
 
-    def measured(self, test: str) -> dict[str, Mapping[str, Any]]:
-        """By model name, a test of the maps beside maps that know nothing; models it was not run for are missing.
+    def measured(self, test: Test) -> dict[str, Mapping[str, Distribution]]:
+        """By model name, a test of the maps and of the baselines; models it was not run for are missing.
 
         Args:
-            test: "deletion", "insertion", "road" or "arcc".
+            test: of faithfulness.
         """
-        found = {name: (model["faithfulness"] or {}).get(test) for name, model in self.models.items()}
-        return {name: summaries for name, summaries in found.items() if summaries}
+        figures = {name: getattr(model.faithfulness, test, None) for name, model in self.models.items()}
+        return {name: distributions for name, distributions in figures.items() if distributions}
 
     def stale(self, cards: Mapping[str, ModelCard]) -> dict[str, Problem]:
         """By model name, why its figures are out of date. A baseline has no weights in use to differ from.

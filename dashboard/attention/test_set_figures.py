@@ -1,4 +1,4 @@
-"""What was measured about attention over a test split, as figures and pictures. No Gradio here."""
+"""What was measured about attention on a test set, as figures and pictures. No Gradio here."""
 
 import textwrap
 from collections.abc import Mapping
@@ -8,14 +8,14 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from dashboard.attention.test_set import AttentionResults
+from dashboard.attention.test_set import AttentionResults, Test
 from dashboard.components.charts import ModelStyle, base_layout, marker
 from explain.drawing.overlay import draw_map, shared_peak
 from explain.maps import Explanation
 from explain.regions import REGIONS
+from fer_models.evaluation.records import Distribution
 
 Consistency = Literal["relative_loss", "correlation", "loss"]
-Test = Literal["deletion", "insertion", "road", "arcc"]
 Atlas = Literal["labelled", "answered"]
 
 _CONSISTENCY: Final[dict[str, str]] = {
@@ -30,10 +30,10 @@ _TESTS: Final[dict[str, str]] = {
     "arcc": "ARCC<br>(0 to 1, higher is better)",
 }
 #: Map and baselines: name in the file, what people read, opacity of the bar.
-_RIVALS: Final = (
-    ("map", "The model's own map", 1.0),
+_MAPS: Final = (
+    ("map", "The model’s map", 1.0),
     ("random", "Random maps", 0.35),
-    ("blob", "Blob in the middle", 0.65),
+    ("blob", "Centre prior", 0.65),
 )
 #: Side in px of an atlas picture.
 SIDE: Final = 160
@@ -45,7 +45,7 @@ _LEGEND: Final = 30
 def consistency_figure(
     results: AttentionResults, styles: Mapping[str, ModelStyle], figure: Consistency = "relative_loss"
 ) -> go.Figure:
-    """How well each model's maps flip with the face: a box a model.
+    """How well each model's maps flip with the face: one box per model.
 
     The box holds the middle half of the faces, with their median; the whiskers reach from the 5th to the 95th
     percentile, and the dashed line is the mean.
@@ -55,11 +55,11 @@ def consistency_figure(
         styles: by model name.
         figure: which of the figures.
     """
-    chart = _lying(_CONSISTENCY[figure], 90 + 52 * len(results.models))
+    chart = _horizontal(_CONSISTENCY[figure], 90 + 52 * len(results.models))
     chart.update_layout(hovermode="closest", showlegend=False)
     for name, model in results.models.items():
-        summary = model["consistency"][figure]
-        low, first, median, third, high = (summary["quantiles"][key] for key in ("5", "25", "50", "75", "95"))
+        summary = getattr(model.consistency, figure)
+        low, first, median, third, high = (summary.quantiles[key] for key in ("5", "25", "50", "75", "95"))
         chart.add_box(
             name=results.titles[name],
             y=[_wrapped(results.titles[name])],
@@ -69,7 +69,7 @@ def consistency_figure(
             median=[median],
             q3=[third],
             upperfence=[high],
-            mean=[summary["mean"]],
+            mean=[summary.mean],
             boxmean=True,
             marker={"color": styles[name].colour},
             line={"width": 2},
@@ -80,7 +80,7 @@ def consistency_figure(
 def faithfulness_figure(
     results: AttentionResults, styles: Mapping[str, ModelStyle], test: Test = "deletion"
 ) -> go.Figure:
-    """Each model's own map against random maps and a blob: means with their 95 % intervals.
+    """Each model's map against random maps and the centre prior: means with their 95 % intervals.
 
     Models whose maps were not tested are missing.
 
@@ -89,19 +89,19 @@ def faithfulness_figure(
         styles: by model name.
         test: which of the four.
     """
-    shown = results.measured(test)
-    chart = _lying(_TESTS[test], 120 + 72 * len(shown))
+    measured = results.measured(test)
+    chart = _horizontal(_TESTS[test], 120 + 72 * len(measured))
     if test != "road":
         chart.update_xaxes(range=[0, 1])
-    for rival, title, opacity in _RIVALS:
-        summaries = [figures[rival] for figures in shown.values()]
+    for key, title, opacity in _MAPS:
+        summaries = [figures[key] for figures in measured.values()]
         chart.add_bar(
             name=title,
-            y=[_wrapped(results.titles[name]) for name in shown],
-            x=[summary["mean"] for summary in summaries],
+            y=[_wrapped(results.titles[name]) for name in measured],
+            x=[summary.mean for summary in summaries],
             orientation="h",
             error_x=_errors(summaries),
-            marker={"color": [styles[name].colour for name in shown], "line": {"width": 0}},
+            marker={"color": [styles[name].colour for name in measured], "line": {"width": 0}},
             opacity=opacity,
             hovertemplate=f"{title}: <b>%{{x:.3f}}</b><extra></extra>",
         )
@@ -109,26 +109,26 @@ def faithfulness_figure(
 
 
 def regions_figure(results: AttentionResults, styles: Mapping[str, ModelStyle], expression: str) -> go.Figure:
-    """Which share of the evidence for an expression lies on which part of the face, in %, with 95 % intervals.
+    """Which share of the evidence for an expression lies in which facial region, in %, with 95 % intervals.
 
-    The grey marks are each part's share of the picture: where a map that is the same everywhere would be.
+    The grey marks are each region's share of the picture: where a uniform map would be.
 
     Args:
         results: of the command.
         styles: by model name.
-        expression: by label; models that met none of its faces have no bars.
+        expression: by label; models that were shown none of its faces have no bars.
     """
     words = [name.capitalize() for name in REGIONS]
-    chart = _lying("Share of the evidence (%)", 200 + 24 * len(REGIONS) * len(results.models) // 2)
+    chart = _horizontal("Share of the evidence (%)", 200 + 24 * len(REGIONS) * len(results.models) // 2)
     for name, model in results.models.items():
-        shares = model["regions"].get(expression, {}).get("shares", {})
-        if not shares:
+        figures = model.regions.get(expression)
+        if figures is None or not figures.shares:
             continue
-        summaries = [shares[region] for region in REGIONS]
+        summaries = [figures.shares[region] for region in REGIONS]
         chart.add_bar(
             name=_wrapped(results.titles[name], _LEGEND),
             y=words,
-            x=[100 * summary["mean"] for summary in summaries],
+            x=[100 * (summary.mean or 0) for summary in summaries],
             orientation="h",
             error_x=_errors(summaries, 100),
             marker=marker(styles[name]),
@@ -137,7 +137,7 @@ def regions_figure(results: AttentionResults, styles: Mapping[str, ModelStyle], 
     chart.add_scatter(
         name="Share of the picture",
         y=words,
-        x=[100 * results.document["areas"][region] for region in REGIONS],
+        x=[100 * results.record.areas[region] for region in REGIONS],
         mode="markers",
         marker={"symbol": "line-ns-open", "size": 46, "color": "#71717a", "line": {"width": 2}},
         hovertemplate="%{fullData.name}: <b>%{x:.1f} %</b><extra></extra>",
@@ -153,7 +153,7 @@ def atlas_pictures(
     Args:
         results: of the command.
         expression: whose evidence.
-        kind: over the faces with this label, or over those for which the model answers it.
+        kind: over the faces with this label, or over those for which the model predicts it.
         same_scale: draw all models up to their common peak; their logits differ in scale, so a pale map is not a weak
             one. Else each up to its own.
 
@@ -161,14 +161,14 @@ def atlas_pictures(
         By model name, (SIDE, SIDE, 3) uint8 RGB; models without such a map are missing. The face is the mean of that
         expression's faces; of all faces where those are too few to be shown, and plain grey where all are.
     """
-    faces = results.document["mean_faces"]
+    faces = results.record.mean_faces
     entry = faces.get(expression) or faces.get("all")
-    grey = np.array(entry["pixels"], np.uint8) if entry else np.full((32, 32), _PLAIN, np.uint8)
+    grey = np.array(entry.pixels, np.uint8) if entry else np.full((32, 32), _PLAIN, np.uint8)
     face = np.repeat(grey[..., None], 3, axis=2)
     maps = {
-        name: Explanation(name, "attention", expression, np.array(model["atlas"][kind][expression]["map"], np.float32))
+        name: Explanation(name, "attention", expression, np.array(model.atlas[kind][expression].map, np.float32))
         for name, model in results.models.items()
-        if expression in model["atlas"][kind]
+        if expression in model.atlas[kind]
     }
     peak = shared_peak(maps.values()) if same_scale else None
     return {name: draw_map(face, explanation, peak=peak, side=SIDE) for name, explanation in maps.items()}
@@ -176,11 +176,11 @@ def atlas_pictures(
 
 def atlas_counts(results: AttentionResults, expression: str, kind: Atlas = "labelled") -> dict[str, int]:
     """By model name, of how many faces its picture in the atlas is the mean."""
-    found = {name: model["atlas"][kind].get(expression) for name, model in results.models.items()}
-    return {name: int(entry["faces"]) for name, entry in found.items() if entry}
+    entries = {name: model.atlas[kind].get(expression) for name, model in results.models.items()}
+    return {name: entry.faces for name, entry in entries.items() if entry}
 
 
-def _lying(title: str, height: int) -> go.Figure:
+def _horizontal(title: str, height: int) -> go.Figure:
     """A chart with bars from top to bottom: on a phone their names have room there, and none below.
 
     Args:
@@ -205,10 +205,10 @@ def _wrapped(title: str, characters: int = 16) -> str:
     return "<br>".join(textwrap.wrap(title, characters))
 
 
-def _errors(summaries: list[Mapping[str, Any]], factor: float = 1) -> dict[str, Any]:
+def _errors(summaries: list[Distribution], factor: float = 1) -> dict[str, Any]:
     """Plotly's error bars of the intervals; none where there is no interval."""
-    bounds = [summary["interval"] or (summary["mean"], summary["mean"]) for summary in summaries]
-    means = [summary["mean"] for summary in summaries]
+    means = [summary.mean or 0 for summary in summaries]
+    bounds = [summary.interval or (mean, mean) for summary, mean in zip(summaries, means, strict=True)]
     return {
         "type": "data",
         "symmetric": False,

@@ -1,28 +1,56 @@
-"""What was measured about attention over a test split, as HTML; every text is escaped. No Gradio here."""
+"""View models of what was measured about attention on a test set. No Gradio here."""
 
-from collections.abc import Mapping
-from html import escape
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from dashboard.attention.test_set import AttentionResults
-from dashboard.attention.test_set_figures import SIDE, Atlas, Test, atlas_counts, atlas_pictures
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.attention.test_set import AttentionResults, Test
+from dashboard.attention.test_set_figures import Atlas, atlas_counts, atlas_pictures
 from dashboard.components.charts import ModelStyle
-from dashboard.components.face_view import data_uri, swatch
-from dashboard.leaderboard.view import advice, paragraph, sentences, table
+from fer_models.evaluation.records import Distribution
 from fer_models.evaluation.store import Problem
 from fer_models.models.card import ModelCard
 
-#: What a map beats another one at, as a sentence needs it.
-_WORDS: Final[Mapping[Test, str]] = {
-    "deletion": "hiding what it marks first",
-    "insertion": "showing what it marks first",
+#: The tests, as a sentence names them.
+_TESTS: Final[Mapping[Test, str]] = {
+    "deletion": "deletion",
+    "insertion": "insertion",
     "road": "ROAD",
     "arcc": "ARCC",
 }
 
 
-def notes(results: AttentionResults, cards: Mapping[str, ModelCard]) -> str:
-    """On which faces this was measured, and what of it may be out of date.
+@dataclass(frozen=True)
+class FlipRow:
+    """One model's mean figures of flip consistency, each with the interval of the mean; "" where there is none."""
+
+    title: str
+    style: ModelStyle
+    figures: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, eq=False)
+class AtlasPicture:
+    """One model's mean map on the mean face.
+
+    Attributes:
+        title: the model's.
+        style: the model's.
+        image: (S, S, 3) uint8 RGB.
+        faces: of how many the map is the mean.
+    """
+
+    title: str
+    style: ModelStyle
+    image: NDArray[np.uint8]
+    faces: int
+
+
+def stale_results(results: AttentionResults, cards: Mapping[str, ModelCard]) -> list[Problem]:
+    """What of the results may be out of date, the models with the same reason together.
 
     Args:
         results: what was read.
@@ -31,84 +59,71 @@ def notes(results: AttentionResults, cards: Mapping[str, ModelCard]) -> str:
     reasons: dict[Problem, list[str]] = {}
     for name, reason in results.stale(cards).items():
         reasons.setdefault(reason, []).append(results.titles[name])
-    stale = "".join(
-        advice(Problem(f"{', '.join(titles)}. {reason.text}", reason.commands)) for reason, titles in reasons.items()
-    )
-    known = [name for name, model in results.models.items() if model.get("baseline")]
-    baseline = (
-        f" {', '.join(str(results.models[name]['title']) for name in known)}: a baseline, trained for comparison "
-        "alone; its weights are not shipped."
-        if known
-        else ""
-    )
-    return stale + paragraph(results.source + baseline)
+    return [Problem(f"{', '.join(titles)}. {reason.text}", reason.commands) for reason, titles in reasons.items()]
 
 
-def flip_table(results: AttentionResults, styles: Mapping[str, ModelStyle]) -> str:
-    """Mean figures of the mirror test, with the interval of the mean."""
-    rows = [
-        (
-            _model(results, styles, name),
-            _with_interval(model["consistency"]["relative_loss"]),
-            _with_interval(model["consistency"]["correlation"]),
+def source_sentence(results: AttentionResults) -> str:
+    """On which faces this was measured, and which models are baselines."""
+    baselines = [model.title for model in results.models.values() if model.baseline]
+    if not baselines:
+        return results.source
+    return (
+        f"{results.source} {', '.join(baselines)}: a baseline, trained for comparison alone; its weights are not "
+        "shipped."
+    )
+
+
+def flip_rows(results: AttentionResults, styles: Mapping[str, ModelStyle]) -> list[FlipRow]:
+    """Each model's mean relative flip loss and mean correlation."""
+    return [
+        FlipRow(
+            results.titles[name],
+            styles[name],
+            [_with_interval(model.consistency.relative_loss), _with_interval(model.consistency.correlation)],
         )
         for name, model in results.models.items()
     ]
-    header = ("Model", "Relative flip loss, mean (95\u00a0% interval)", "Correlation, mean (95\u00a0% interval)")
-    return table(header, rows)
 
 
-def honesty_sentences(results: AttentionResults, test: Test) -> str:
-    """Whether each model's own maps beat maps that know nothing, as far as the intervals can tell."""
-    measured = results.measured(test)
-    if not measured:
-        return paragraph("No map was put to this test. Measure with --road.")
-    told = []
-    for name, figures in measured.items():
-        random, blob = (_beats(figures[f"gain_over_{rival}"]) for rival in ("random", "blob"))
-        told.append(f"{results.titles[name]}, {_WORDS[test]}: {random} random maps, {blob} a blob in the middle.")
-    faces = max(model["faithfulness"]["faces"] for model in results.models.values() if model["faithfulness"])
-    return sentences(told) + paragraph(
-        f"Gains per face with 95 % intervals, over {faces:,} of the faces; native maps of each model’s own answer."
-    )
+def faithfulness_sentences(results: AttentionResults, test: Test) -> list[str]:
+    """Whether each model's maps beat the uninformative baselines, as far as the intervals can tell."""
+    return [
+        f"{results.titles[name]}, {_TESTS[test]}: {_compared(figures['gain_over_random'])} random maps, "
+        f"{_compared(figures['gain_over_blob'])} the centre prior."
+        for name, figures in results.measured(test).items()
+    ]
+
+
+def faces_tested(results: AttentionResults) -> int:
+    """On how many faces the maps were tested for faithfulness; 0 if they were not."""
+    return max((model.faithfulness.faces for model in results.models.values() if model.faithfulness), default=0)
 
 
 def atlas(
     results: AttentionResults, styles: Mapping[str, ModelStyle], expression: str, kind: Atlas, *, same_scale: bool
-) -> str:
-    """Each model's mean map of an expression on the mean face."""
+) -> list[AtlasPicture]:
+    """Each model's mean map of an expression on the mean face; models without such a map are missing."""
     counts = atlas_counts(results, expression, kind)
-    pictures = atlas_pictures(results, expression, kind, same_scale=same_scale)
-    if not pictures:
-        return paragraph(f"No model has a mean map for {expression} here.")
-    cells = "".join(
-        f'<figure class="fer-lab-figure"><img src="{data_uri(picture)}" width="{SIDE}" height="{SIDE}" '
-        f'alt="Mean map of {escape(results.titles[name])} for {escape(expression)}"><figcaption>'
-        f"{swatch(styles[name])}<span>{escape(results.titles[name])}<br><small>mean of {counts[name]:,} "
-        f"face{'' if counts[name] == 1 else 's'}</small></span></figcaption></figure>"
-        for name, picture in pictures.items()
-    )
-    return f'<div class="fer-lab-atlas">{cells}</div>'
+    return [
+        AtlasPicture(results.titles[name], styles[name], image, counts[name])
+        for name, image in atlas_pictures(results, expression, kind, same_scale=same_scale).items()
+    ]
 
 
-def _model(results: AttentionResults, styles: Mapping[str, ModelStyle], name: str) -> str:
-    return f"{swatch(styles[name])}{escape(results.titles[name])}"
+def _with_interval(summary: Distribution) -> tuple[str, str]:
+    interval = f"({summary.interval[0]:.3f} to {summary.interval[1]:.3f})" if summary.interval else ""
+    return f"{summary.mean:.3f}", interval
 
 
-def _with_interval(summary: Mapping[str, Any]) -> str:
-    interval = summary["interval"]
-    low_high = f" <small>({interval[0]:.3f} to {interval[1]:.3f})</small>" if interval else ""
-    return f"{summary['mean']:.3f}{low_high}"
-
-
-def _beats(gain: Mapping[str, Any]) -> str:
-    """A gain in words: it beats the other only if its whole interval is above 0."""
-    low, high = gain["interval"] or (gain["mean"], gain["mean"])
-    span = f"({low:+.3f} to {high:+.3f})".replace("-", "\u2212")
-    if not gain["interval"]:
-        return f"{gain['mean']:+.3f} (one face: no interval) against".replace("-", "\u2212")
+def _compared(gain: Distribution) -> str:
+    """A gain in words: it is better than the baseline only if its whole interval is above 0."""
+    mean = gain.mean or 0.0
+    if gain.interval is None:
+        return f"{mean:+.3f} (one face: no interval) against".replace("-", "\u2212")
+    low, high = gain.interval
+    interval = f"({low:+.3f} to {high:+.3f})".replace("-", "\u2212")
     if low > 0:
-        return f"better by {gain['mean']:.3f} {span} than"
+        return f"better by {mean:.3f} {interval} than"
     if high < 0:
-        return f"worse by {-gain['mean']:.3f} {span} than"
-    return f"not told apart {span} from"
+        return f"worse by {-mean:.3f} {interval} than"
+    return f"not significantly different {interval} from"

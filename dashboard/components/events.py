@@ -7,6 +7,8 @@ CHANGED: Final[dict[str, Any]] = {"trigger_mode": "always_last"}
 #: For clicks that say what was clicked: each is answered, in their order. The last alone cannot be: Gradio would send
 #: the data of the first again.
 CLICKED: Final[dict[str, Any]] = {"trigger_mode": "multiple"}
+#: For listeners that are no public endpoint and show their progress themselves.
+HIDDEN: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "hidden"}
 
 #: For clickable HTML: the highlight moves in the browser at once; the server only learns which face to show.
 CHOOSE_FACE: Final = """

@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
                 classifier,
                 crops,
                 labels,
-                judged=judged,
+                tested=judged,
                 steps=args.steps,
                 seed=args.seed,
                 road=args.road,

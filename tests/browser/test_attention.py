@@ -107,7 +107,7 @@ def test_methods_are_made_for_all_models(page: Page, photos: dict[str, Path]) ->
     assert cards.locator("img").first.get_attribute("src") != first
 
 
-def test_a_slow_method_tells_its_progress_and_can_be_cancelled(page: Page, photos: dict[str, Path]) -> None:
+def test_a_slow_method_shows_its_progress_and_can_be_cancelled(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["two"])
     section(page, "Methods")
     choose(page, "#attention-method", "Score-CAM")
@@ -122,10 +122,10 @@ def test_a_slow_method_tells_its_progress_and_can_be_cancelled(page: Page, photo
 
 
 @at_both_widths
-def test_the_mirror_test_shows_two_numbers_a_model(page: Page, photos: dict[str, Path]) -> None:
+def test_flip_consistency_is_two_numbers_per_model(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["two"])
-    section(page, "Mirror test")
-    page.get_by_role("button", name="Run the mirror test").click()
+    section(page, "Flip consistency")
+    page.get_by_role("button", name="Measure flip consistency").click()
     panels = page.locator("[data-mirror]")
     expect(panels).to_have_count(4)
     for panel in panels.all():
@@ -170,9 +170,9 @@ def test_another_face_another_picture_no_face_and_a_bad_file(page: Page, photos:
 
 
 @at_both_widths
-def test_parts_are_erased_by_name_and_by_hand(page: Page, photos: dict[str, Path]) -> None:
+def test_the_face_is_occluded_by_region_and_by_hand(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["two"])
-    section(page, "Erase")
+    section(page, "Occlusion")
     page.get_by_role("checkbox", name="Mouth").click()
     cards = page.locator("#attention-erase-results .fer-card")
     expect(cards).to_have_count(4)
@@ -201,13 +201,13 @@ def test_parts_are_erased_by_name_and_by_hand(page: Page, photos: dict[str, Path
 
 def test_maps_are_put_to_the_test_and_go_into_the_report(page: Page, photos: dict[str, Path], tmp_path: Path) -> None:
     upload(page, photos["two"])
-    section(page, "Can it be trusted")
+    section(page, "Faithfulness")
     page.locator("#attention-trust-start").click()
     expect(page.locator("[data-trust]")).to_have_count(4)
     for card in page.locator("[data-trust]").all():
-        expect(card).to_contain_text("A random map")
+        expect(card).to_contain_text("Random map")
         expect(card).to_contain_text("ROAD")
-        expect(card).to_contain_text("Hiding what the map marks")
+        expect(card).to_contain_text("Deleting what the map marks")
     expect(page.locator("#attention-trust-chart .scatterlayer .trace")).to_have_count(4 * 6)
     expect(page.locator("#attention-trust-cancel")).to_be_hidden()
 
@@ -237,14 +237,14 @@ def test_maps_are_put_to_the_test_and_go_into_the_report(page: Page, photos: dic
 
 
 @at_both_widths
-def test_parts_of_the_face_are_bars(page: Page, photos: dict[str, Path]) -> None:
+def test_facial_regions_are_bars(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["two"])
-    section(page, "Parts of the face")
+    section(page, "Facial regions")
     bars = page.locator("#attention-regions-chart .js-plotly-plot .bars .point path")
     expect(bars).to_have_count(5 * 6)
     area = page.locator("#attention-regions-chart .nsewdrag").first.bounding_box()
     assert area is not None and area["height"] > 100
-    first = bars.nth(4)  # the bars run from below: the even map, then the models
+    first = bars.nth(4)  # the bars run from below: the uniform map, then the models
     wide = first.get_attribute("d")
     page.locator("#attention-regions-expression").get_by_role("radio", name="Fear").click()
     expect(first).not_to_have_attribute("d", str(wide))

@@ -1,9 +1,7 @@
-"""Section of the attention lab: do the maps tell what the models rely on?"""
+"""Section of the attention lab: do the maps show what the models rely on?"""
 
-import logging
 from collections.abc import Callable, Iterator
-from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import gradio as gr
 import numpy as np
@@ -11,39 +9,48 @@ from numpy.typing import NDArray
 
 from dashboard.attention.faithfulness_view import FaithfulnessResults, faithfulness_cards
 from dashboard.attention.figures import curves_figure
+from dashboard.attention.sections.job_status import EXPLAINING, JobStatus, Updates
 from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.chart_tools import chart_tools
-from dashboard.components.face_view import ModelDisplay, busy, message
-from dashboard.components.jobs import Jobs, Stopped, run_watched
+from dashboard.components.display import ModelDisplay
+from dashboard.components.jobs import Jobs
 from dashboard.components.picture_input import FORGOTTEN
+from dashboard.components.templates import render
 from explain.faithfulness import Faithfulness, evaluate_faithfulness
 from explain.gradcam import explain
 from explain.methods import METHODS
 from fer_models.analyzer import Analyzer
-from fer_models.errors import FerError
 
-_log = logging.getLogger(__name__)
-#: Whose jobs its Cancel stops.
 _SECTION: Final = "trust"
-_UNEXPECTED: Final = "The test failed. Try it again, or try another method."
+_UNEXPECTED: Final = "The test failed. Try again, or try another method."
 
 
 class FaithfulnessSection:
-    """The honesty card. Nothing of any session is kept here."""
+    """The tests of the maps. Nothing of any session is kept here."""
 
     def __init__(self, analyzer: Analyzer, display: ModelDisplay, jobs: Jobs) -> None:
         """Lay the section out inside the current `gr.Blocks`."""
         self.analyzer = analyzer
         self.display = display
         self.jobs = jobs
+        self.status = JobStatus(
+            jobs,
+            _SECTION,
+            display.titles,
+            cancel_id="attention-trust-cancel",
+            notice_id="attention-trust-notice",
+        )
         names = [name for name, facts in METHODS.items() if facts.available and facts.speed in ("at once", "fast")]
         gr.HTML(
-            '<p class="fer-hint">A colourful map proves nothing. Here each map is put to the test: the spots it marks '
-            "are hidden first, and shown first. A good map makes the confidence fall fast when its spots are hidden "
-            "and rise fast when they are shown; faster than a random map, and faster than a blob in the middle of the "
-            "face, which knows nothing but where faces are. ROAD removes pixels without leaving outlines. ARCC joins "
-            "it with two more questions: does the face, seen through the map, give the same map again, and does the "
-            "map mark little? It takes some seconds a model.</p>"
+            render(
+                "attention/hint.html",
+                text="A colourful map proves nothing. Deletion covers the pixels that a map marks, the most relevant "
+                "first; insertion uncovers them in the same order. With a faithful map the confidence falls fast "
+                "under deletion and rises fast under insertion: faster than with a random map, and faster than with "
+                "the centre prior, which only knows that faces are in the middle. ROAD removes pixels without "
+                "leaving outlines. ARCC combines it with two more questions: does the face, seen through the map, "
+                "give the same map again, and does the map mark little? This takes some seconds per model.",
+            )
         )
         self.method = gr.Dropdown(
             [(METHODS[name].title, name) for name in names],
@@ -53,8 +60,8 @@ class FaithfulnessSection:
         )
         with gr.Row(elem_classes="fer-actions"):
             self.start = gr.Button("Test the maps", variant="primary", elem_id="attention-trust-start")
-            self.cancel = gr.Button("Cancel", visible=False, elem_id="attention-trust-cancel")
-        self.notice = gr.HTML(visible=False, elem_id="attention-trust-notice")
+            self.status.cancel.render()
+        self.status.notice.render()
         self.cards = gr.HTML(elem_id="attention-trust-cards")
         self.chart = gr.Plot(
             show_label=False,
@@ -63,79 +70,54 @@ class FaithfulnessSection:
             elem_id="attention-trust-chart",
         )
         self.tools = chart_tools("attention-trust", "attention-trust-chart", visible=False)
-        self.found = gr.State(None, time_to_live=3600)
-        self.outputs = [self.notice, self.cancel, self.found, self.cards, self.chart, self.tools]
+        self.results = gr.State(None, time_to_live=3600)
+        self.outputs = [*self.status.outputs, self.results, self.cards, self.chart, self.tools]
 
     def connect(self, face: gr.State) -> None:
         """Connect the section to the lab's face."""
-        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        limits: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "attention"}
-        self.start.click(self.run, [face, self.method], self.outputs, **limits, **hidden)
-        self.cancel.click(self.stop, queue=False, **hidden)
+        self.start.click(self.run, [face, self.method], self.outputs, **EXPLAINING)
+        self.status.connect()
 
-    def fresh(self) -> dict[Any, Any]:
+    def fresh(self) -> Updates:
         """The section for another face."""
         return {
-            **self.idle(),
-            self.found: None,
+            **self.status.idle(),
+            self.results: None,
             self.cards: "",
             self.chart: gr.update(value=None, visible=False),
             self.tools: gr.update(visible=False),
         }
 
-    def idle(self, text: str = "") -> dict[Any, Any]:
-        """No test is running."""
-        return {
-            self.notice: gr.update(value=message(text), visible=bool(text)),
-            self.cancel: gr.update(visible=False),
-        }
-
-    def stop(self, request: gr.Request) -> None:
-        """The user has seen enough; what is done stays."""
-        self.jobs.stop(request.session_hash, _SECTION)
-
-    def run(self, face: AnalyzedFace | None, request: gr.Request, method: str) -> Iterator[dict[Any, Any]]:
-        """Test one model after the other, and show each as soon as it is there."""
+    def run(self, face: AnalyzedFace | None, request: gr.Request, method: str) -> Iterator[Updates]:
+        """Test one model after the other, and show each as soon as its results are there."""
         yield self.fresh()
         if face is None:
-            yield self.idle(FORGOTTEN)
+            yield self.status.idle(FORGOTTEN)
             return
-        found: dict[str, Faithfulness] = {}
-        text = ""
-        with self.jobs.running(request.session_hash, _SECTION) as job:
-            try:
-                for number, name in enumerate(face.predictions):
-                    title = self.display.cards[name].title
-                    note = busy(f"Testing {title} ({number + 1} of {len(face.predictions)}) …")
-                    for _, one in run_watched(partial(self._one, face, name, method), job):
-                        if one is None:
-                            yield {
-                                self.notice: gr.update(value=note, visible=True),
-                                self.cancel: gr.update(visible=True),
-                            }
-                            continue
-                        found[name] = one
-                        yield {self.cards: faithfulness_cards(found.values(), METHODS[method].title, self.display)}
-            except Stopped:
-                if job.forgotten:
-                    return
-                text = "Stopped."
-            except FerError as error:
-                text = str(error)
-            except Exception:  # whatever it is, the user gets words and not a stack trace
-                _log.exception("testing maps failed")
-                text = _UNEXPECTED
-        updates = {**self.idle(text), self.found: FaithfulnessResults(method, found) if found else None}
-        if found:
-            figure = curves_figure(found, self.display.titles, self.display.styles)
-            updates |= {self.chart: gr.update(value=figure, visible=True), self.tools: gr.update(visible=True)}
-        yield updates
 
-    def _one(self, face: AnalyzedFace, name: str, method: str, report: Callable[[float], None]) -> Faithfulness:
+        def step(name: str, report: Callable[[float], None]) -> Faithfulness:
+            return self._evaluate(face, name, method, report)
+
+        names = list(face.predictions)
+        for progress in self.jobs.run_per_model(request.session_hash, _SECTION, names, step, _UNEXPECTED):
+            updates = self.status.of(progress, "Testing ")
+            if progress.results and not progress.share:
+                cards = faithfulness_cards(progress.results, METHODS[method].title, self.display)
+                updates[self.cards] = render("attention/faithfulness.html", cards=cards)
+            if progress.results and progress.running is None:
+                figure = curves_figure(progress.results, self.display.titles, self.display.styles)
+                updates |= {
+                    self.results: FaithfulnessResults(method, progress.results),
+                    self.chart: gr.update(value=figure, visible=True),
+                    self.tools: gr.update(visible=True),
+                }
+            yield updates
+
+    def _evaluate(self, face: AnalyzedFace, name: str, method: str, report: Callable[[float], None]) -> Faithfulness:
         classifier, target = self.analyzer.classifiers[name], face.predictions[name].label
-        one = explain(classifier, face.given, target, method, progress=report)
+        explanation = explain(classifier, face.given, target, method, progress=report)
 
         def recompute(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
             return explain(classifier, crop, target, method).heat
 
-        return evaluate_faithfulness(classifier, face.given, target, one.heat, recompute=recompute)
+        return evaluate_faithfulness(classifier, face.given, target, explanation.heat, recompute=recompute)

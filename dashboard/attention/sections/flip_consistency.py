@@ -1,27 +1,28 @@
-"""Section of the attention lab: does a model look at the same places in the mirror image?"""
+"""Section of the attention lab: does a model find its evidence at the same places in the mirror image?"""
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import gradio as gr
 
-from dashboard.attention import pair_view as pairs
+from dashboard.attention.pair_view import flip_results
+from dashboard.attention.sections.job_status import EXPLAINING, Updates
 from dashboard.attention.sections.maps import map_style_of
 from dashboard.components.analyzed_image import AnalyzedFace
-from dashboard.components.events import CHANGED
-from dashboard.components.face_view import OWN, ModelDisplay, busy, message
+from dashboard.components.display import ModelDisplay
+from dashboard.components.events import CHANGED, HIDDEN
+from dashboard.components.face_view import OWN
 from dashboard.components.jobs import Jobs
 from dashboard.components.picture_input import FORGOTTEN
+from dashboard.components.templates import busy, message, render
 from explain.flip_consistency import FlipConsistency, flip_consistency
 from fer_models.analyzer import Analyzer
 
-_log = logging.getLogger(__name__)
-_UNEXPECTED: Final = "The mirror test failed. Try it again, or try another picture."
+_UNEXPECTED: Final = "The flip consistency could not be measured. Try again, or try another picture."
 
 
 class FlipConsistencySection:
-    """The mirror test and its results. Nothing of any session is kept here."""
+    """Flip consistency and its maps. Nothing of any session is kept here."""
 
     def __init__(self, analyzer: Analyzer, display: ModelDisplay, expressions: Sequence[str], jobs: Jobs) -> None:
         """Lay the section out inside the current `gr.Blocks`."""
@@ -29,74 +30,77 @@ class FlipConsistencySection:
         self.display = display
         self.jobs = jobs
         gr.HTML(
-            '<p class="fer-hint">A face and its mirror image show the same expression, so a model should find its '
-            "evidence at the same places. EAC is trained for just that: its loss is the mean squared difference "
-            "between the maps of the face and of its mirror image, flipped back, over all expressions. The loss grows "
-            "with the size of a model’s numbers; to compare models, look at the correlation.</p>"
+            render(
+                "attention/hint.html",
+                text="A face and its mirror image show the same expression, so a model should find its evidence at "
+                "the same places. EAC is trained for just that: its loss is the mean squared difference between the "
+                "maps of the face and of its mirror image, flipped back, over all expressions. The loss grows with "
+                "the scale of a model’s logits; to compare models, look at the correlation.",
+            )
         )
         with gr.Row(elem_classes="fer-actions"):
-            self.start = gr.Button("Run the mirror test", variant="primary", elem_id="attention-mirror-start")
+            self.start = gr.Button("Measure flip consistency", variant="primary", elem_id="attention-mirror-start")
         self.expression = gr.Dropdown(
-            [("Each model’s answer", OWN), *((one.capitalize(), one) for one in expressions)],
+            [("Each model’s predicted class", OWN), *((one.capitalize(), one) for one in expressions)],
             value=OWN,
             label="Show the maps for",
             visible=False,
             elem_id="attention-mirror-expression",
         )
         self.notice = gr.HTML(visible=False, elem_id="attention-mirror-notice")
-        self.results = gr.HTML(elem_id="attention-mirror-results")
-        self.found = gr.State(None, time_to_live=3600)
-        self.outputs = [self.expression, self.notice, self.results, self.found]
+        self.cards = gr.HTML(elem_id="attention-mirror-results")
+        self.results = gr.State(None, time_to_live=3600)
+        self.outputs = [self.expression, self.notice, self.cards, self.results]
 
-    def connect(self, face: gr.State, look: Sequence[Any]) -> None:
-        """Connect the section to the lab's face."""
-        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        limits: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "attention"}
-        self.start.click(self.run, [face, self.expression, *look], self.outputs, **limits, **hidden)
-        self.expression.input(self.show, [face, self.found, self.expression, *look], self.results, **CHANGED, **hidden)
+    def connect(self, face: gr.State, style: Sequence[Any]) -> None:
+        """Connect the section to the lab's face and to the controls of the maps' style."""
+        self.start.click(self.run, [face, self.expression, *style], self.outputs, **EXPLAINING)
+        shown = [face, self.results, self.expression, *style]
+        self.expression.input(self.show, shown, self.cards, **CHANGED, **HIDDEN)
 
-    def fresh(self) -> dict[Any, Any]:
-        """The section for another face."""
+    def fresh(self, text: str = "") -> Updates:
+        """The section for another face; with a message, if there is one."""
         return {
             self.expression: gr.update(value=OWN, visible=False),
-            self.notice: gr.update(visible=False),
-            self.results: "",
-            self.found: None,
+            self.notice: gr.update(value=message(text), visible=bool(text)),
+            self.cards: "",
+            self.results: None,
         }
 
-    def run(
-        self, face: AnalyzedFace | None, request: gr.Request, expression: str, *look: Any
-    ) -> Iterator[dict[Any, Any]]:
-        """Test one model after the other."""
+    def run(self, face: AnalyzedFace | None, request: gr.Request, expression: str, *style: Any) -> Iterator[Updates]:
+        """Measure one model after the other."""
         if face is None:
-            yield self.fresh() | {self.notice: gr.update(value=message(FORGOTTEN), visible=True)}
+            yield self.fresh(FORGOTTEN)
             return
-        found: dict[str, FlipConsistency] = {}
-        try:
-            with self.jobs.running(request.session_hash, "mirror") as job:
-                for name in face.predictions:
-                    yield {self.notice: gr.update(value=busy(f"{self.display.cards[name].title} …"), visible=True)}
-                    found[name] = flip_consistency(self.analyzer.classifiers[name], face.given)
-                    if job.forgotten:
-                        return
-            yield {
-                self.expression: gr.update(visible=True),
-                self.notice: gr.update(visible=False),
-                self.results: self.show(face, found, expression, *look),
-                self.found: found,
-            }
-        except Exception:  # whatever it is, the user gets words and not a stack trace
-            _log.exception("the mirror test failed")
-            yield self.fresh() | {self.notice: gr.update(value=message(_UNEXPECTED), visible=True)}
+
+        def step(name: str, _: Any) -> FlipConsistency:
+            return flip_consistency(self.analyzer.classifiers[name], face.given)
+
+        titles = self.display.titles
+        for progress in self.jobs.run_per_model(
+            request.session_hash, "mirror", list(face.predictions), step, _UNEXPECTED
+        ):
+            problems = progress.problems(titles)
+            if progress.running is not None:
+                yield {self.notice: gr.update(value=busy(progress.text(titles)), visible=True)}
+            elif not progress.results:
+                yield self.fresh(problems)
+            else:
+                yield {
+                    self.expression: gr.update(visible=True),
+                    self.notice: gr.update(value=message(problems), visible=bool(problems)),
+                    self.cards: self.show(face, progress.results, expression, *style),
+                    self.results: progress.results,
+                }
 
     def show(
-        self, face: AnalyzedFace | None, found: dict[str, FlipConsistency] | None, expression: str, *look: Any
+        self, face: AnalyzedFace | None, results: Mapping[str, FlipConsistency] | None, expression: str, *style: Any
     ) -> str:
-        """The results for one expression."""
+        """The maps for one expression."""
         if face is None:
             return message(FORGOTTEN)
-        if found is None:
+        if results is None:
             return ""
         target = None if expression == OWN else expression
-        cards = pairs.flip_cards(face, found, target, map_style_of(*look), self.display)
-        return f'<div class="fer-lab-stack">{cards}</div>'
+        flips = flip_results(face, results, target, map_style_of(*style), self.display)
+        return render("attention/flip_consistency.html", results=flips)

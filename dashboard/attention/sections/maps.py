@@ -5,13 +5,14 @@ from typing import Any, Final
 
 import gradio as gr
 
-from dashboard.attention import pair_view as pairs
-from dashboard.attention import view as markup
-from dashboard.attention.view import MapStyle
+from dashboard.attention.pair_view import map_difference
+from dashboard.attention.sections.job_status import Updates
+from dashboard.attention.view import MapStyle, enlarged_map, map_grid
 from dashboard.components.analyzed_image import AnalyzedFace
-from dashboard.components.events import CHANGED, CLICKED
-from dashboard.components.face_view import ModelDisplay, message
+from dashboard.components.display import ModelDisplay
+from dashboard.components.events import CHANGED, CLICKED, HIDDEN
 from dashboard.components.picture_input import FORGOTTEN
+from dashboard.components.templates import message, render
 from explain.drawing.colormaps import SEQUENTIAL
 
 # The highlight moves in the browser at once; the server only learns which map to enlarge.
@@ -37,9 +38,12 @@ class MapsSection:
         names = list(display.cards)
         models = [(card.title, name) for name, card in display.cards.items()]
         gr.HTML(
-            '<p class="fer-hint">One row a model, one column an expression. The number on the left is the strength of '
-            "the strongest spot, the one on the right the probability; a frame marks each model’s answer. Choose a map "
-            "to enlarge it.</p>"
+            render(
+                "attention/hint.html",
+                text="Each row is a model, each column an expression. The number on the left is the strength of the "
+                "strongest spot, the one on the right the probability; a frame marks each model’s predicted class. "
+                "Choose a map to enlarge it.",
+            )
         )
         self.grid = gr.HTML(js_on_load=_CHOOSE, elem_id="attention-grid")
         with gr.Row():
@@ -58,7 +62,7 @@ class MapsSection:
             self.opacity = gr.Slider(0, 1, 0.75, step=0.05, label="Opacity", elem_id="attention-opacity")
         self.large = gr.HTML(elem_id="attention-large")
         self.choice = gr.State(None, time_to_live=3600)
-        gr.HTML('<h2 class="fer-title">Two models, one expression</h2>')
+        gr.HTML(render("attention/hint.html", title="Two models, one expression"))
         with gr.Row():
             self.first = gr.Dropdown(models, value=names[0], label="First model", elem_id="attention-first")
             self.second = gr.Dropdown(models, value=names[-1], label="Second model", elem_id="attention-second")
@@ -69,63 +73,68 @@ class MapsSection:
                 elem_id="attention-expression",
             )
         self.difference = gr.HTML(elem_id="attention-difference")
-        self.look = [self.scale, self.colours, self.opacity]
+        self.style = [self.scale, self.colours, self.opacity]
         self.outputs = [self.grid, self.large, self.choice, self.expression, self.difference]
 
     def connect(self, face: gr.State) -> None:
         """Connect the section to the lab's face."""
-        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         pair = [self.first, self.second, self.expression]
-        self.grid.select(self.enlarge, [face, *self.look], [self.large, self.choice], **CLICKED, **hidden)
+        self.grid.select(self.enlarge, [face, *self.style], [self.large, self.choice], **CLICKED, **HIDDEN)
         for control in (self.scale.input, self.colours.input, self.opacity.release):
             pictures = [self.grid, self.large, self.difference]
-            control(self.redraw, [face, self.choice, *pair, *self.look], pictures, **CHANGED, **hidden)
+            control(self.redraw, [face, self.choice, *pair, *self.style], pictures, **CHANGED, **HIDDEN)
         for choice in pair:
-            choice.input(self.compare, [face, *pair, *self.look], self.difference, **CHANGED, **hidden)
+            choice.input(self.compare, [face, *pair, *self.style], self.difference, **CHANGED, **HIDDEN)
 
-    def fresh(self, face: AnalyzedFace, first: str, second: str, *look: Any) -> dict[Any, Any]:
+    def fresh(self, face: AnalyzedFace, first: str, second: str, *style: Any) -> Updates:
         """The section for another face."""
-        drawn = map_style_of(*look)
-        answers = [prediction.label for prediction in face.predictions.values()]
-        expression = max(answers, key=answers.count)
+        predicted = [prediction.label for prediction in face.predictions.values()]
+        expression = max(predicted, key=predicted.count)
+        grid, large, difference = self.redraw(face, None, first, second, expression, *style)
         return {
-            self.grid: markup.grid(face, self.expressions, drawn, self.display),
-            self.large: "",
+            self.grid: grid,
+            self.large: large,
             self.choice: None,
             self.expression: expression,
-            self.difference: pairs.difference_panel(face, first, second, expression, drawn, self.display),
+            self.difference: difference,
         }
 
     def enlarge(
         self, face: AnalyzedFace | None, scale: str, colours: str, opacity: float, event: gr.EventData
     ) -> tuple[str, Any]:
         """Show one map large."""
-        name, expression = str(event._data["model"]), str(event._data["expression"])
+        name, expression = str(event.model), str(event.expression)
         if face is None:
             return message(FORGOTTEN), None
         if expression not in face.maps.get(name, {}):
             return "", None
-        look = map_style_of(scale, colours, opacity)
-        return markup.enlarged(face, name, expression, look, self.display), (name, expression)
+        choice = (name, expression)
+        return self._large(face, choice, map_style_of(scale, colours, opacity)), choice
 
     def redraw(
-        self, face: AnalyzedFace | None, choice: Any, first: str, second: str, expression: str, *look: Any
+        self, face: AnalyzedFace | None, choice: Any, first: str, second: str, expression: str, *style: Any
     ) -> tuple[str, str, str]:
-        """The same maps in other colours."""
+        """The grid, the enlarged map and the difference in a style."""
         if face is None:
             return message(FORGOTTEN), "", ""
-        drawn = map_style_of(*look)
-        large = "" if choice is None else markup.enlarged(face, choice[0], choice[1], drawn, self.display)
-        pair = pairs.difference_panel(face, first, second, expression, drawn, self.display)
-        return markup.grid(face, self.expressions, drawn, self.display), large, pair
+        map_style = map_style_of(*style)
+        grid = render("attention/grid.html", grid=map_grid(face, self.expressions, map_style, self.display))
+        large = "" if choice is None else self._large(face, choice, map_style)
+        return grid, large, self.compare(face, first, second, expression, *style)
 
-    def compare(self, face: AnalyzedFace | None, first: str, second: str, expression: str, *look: Any) -> str:
-        """The difference of two other models, or for another expression."""
+    def compare(self, face: AnalyzedFace | None, first: str, second: str, expression: str, *style: Any) -> str:
+        """The difference of two models for one expression."""
         if face is None:
             return message(FORGOTTEN)
-        return pairs.difference_panel(face, first, second, expression, map_style_of(*look), self.display)
+        pair = map_difference(face, first, second, expression, map_style_of(*style), self.display)
+        if isinstance(pair, str):
+            return render("attention/hint.html", text=pair)
+        return render("attention/difference.html", pair=pair)
+
+    def _large(self, face: AnalyzedFace, choice: tuple[str, str], style: MapStyle) -> str:
+        return render("attention/enlarged.html", map=enlarged_map(face, *choice, style, self.display))
 
 
 def map_style_of(scale: str, colours: str, opacity: float) -> MapStyle:
-    """What the three controls say."""
+    """The style that the three controls are set to."""
     return MapStyle(colours, float(opacity), scale == "all")

@@ -1,40 +1,40 @@
-"""Section of the attention lab: cover parts of the face, by hand or by name, and see what the models say then."""
+"""Section of the attention lab: occlude parts of the face, by hand or by region, and see the models' answers."""
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any, Final
+from uuid import uuid4
 
 import cv2
 import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.attention import view as markup
+from dashboard.attention.cards_view import method_cards, method_legend, occluded_cards
 from dashboard.attention.figures import effects_figure
+from dashboard.attention.sections.job_status import EXPLAINING, JobStatus, Updates
 from dashboard.attention.sections.maps import map_style_of
+from dashboard.attention.view import BRUSH
 from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.chart_tools import chart_tools
-from dashboard.components.events import CHANGED, CLICKED
-from dashboard.components.face_view import ModelDisplay, busy, message
-from dashboard.components.jobs import Job, Jobs, Stopped, run_watched
+from dashboard.components.display import ModelDisplay
+from dashboard.components.events import CHANGED, CLICKED, HIDDEN
+from dashboard.components.failures import shown_as
+from dashboard.components.jobs import Jobs
 from dashboard.components.picture_input import FORGOTTEN
+from dashboard.components.templates import message, render
 from explain.maps import Explanation, attention
-from explain.occlusion import RegionEffects, occlude, region_effects, sensitivity_map
+from explain.occlusion import Fill, RegionEffects, occlude, region_effects, sensitivity_map
 from explain.regions import REGIONS, crop_landmarks, region_masks
 from fer_models.analyzer import Analyzer
-from fer_models.errors import FerError
 
-_log = logging.getLogger(__name__)
-#: Whose jobs its Cancel stops.
 _SECTION: Final = "erase"
-_UNEXPECTED: Final = "This could not be worked out. Try it again, or try another picture."
+_UNEXPECTED: Final = "This could not be computed. Try again, or try another picture."
 _FILLS: Final = {"Average colour": "mean", "Grey": "grey", "Blur": "blur"}
 
 # Strokes are painted in the browser; the server learns which cells they cover when the pointer is lifted.
 _BRUSH: Final = f"""
-const SIDE = {markup.BRUSH};
+const SIDE = {BRUSH};
 let down = false;
 const paint = (canvas, event) => {{
   const box = canvas.getBoundingClientRect();
@@ -75,38 +75,51 @@ element.addEventListener('pointercancel', lift);
 
 
 class OcclusionSection:
-    """The brush, the parts, and what the models say. Nothing of any session is kept here."""
+    """The brush, the regions, and the models' answers. Nothing of any session is kept here."""
 
     def __init__(self, analyzer: Analyzer, display: ModelDisplay, jobs: Jobs) -> None:
         """Lay the section out inside the current `gr.Blocks`."""
         self.analyzer = analyzer
         self.display = display
         self.jobs = jobs
+        self.status = JobStatus(
+            jobs,
+            _SECTION,
+            display.titles,
+            cancel_id="attention-erase-cancel",
+            notice_id="attention-erase-notice",
+        )
         gr.HTML(
-            '<p class="fer-hint">Paint over a part of the face, or tick parts, and see what the models say when they '
-            "cannot see it. If a map marks the mouth, covering the mouth should change the answer. What covers a part "
-            "is never quite neutral, so try another cover, too.</p>"
+            render(
+                "attention/hint.html",
+                text="Paint over a part of the face, or tick regions, and see what the models predict when they "
+                "cannot see it. If a map marks the mouth, occluding the mouth should change the answer. No fill is "
+                "quite neutral, so try another one, too.",
+            )
         )
         with gr.Row():
             with gr.Column(scale=2, min_width=260):
                 self.brush = gr.HTML(js_on_load=_BRUSH, elem_id="attention-brush")
-                self.again = gr.Button("Uncover everything", size="sm", elem_id="attention-uncover")
+                self.reset = gr.Button("Uncover everything", size="sm", elem_id="attention-uncover")
             with gr.Column(scale=3, min_width=260):
-                self.parts = gr.CheckboxGroup(
-                    [(name.capitalize(), name) for name in REGIONS], label="Cover", elem_id="attention-parts"
+                self.regions = gr.CheckboxGroup(
+                    [(name.capitalize(), name) for name in REGIONS], label="Occlude", elem_id="attention-parts"
                 )
-                self.fill = gr.Radio(list(_FILLS.items()), value="mean", label="With", elem_id="attention-fill")
-        self.results = gr.HTML(elem_id="attention-erase-results")
+                self.fill = gr.Radio(list(_FILLS.items()), value="mean", label="Fill with", elem_id="attention-fill")
+        self.cards = gr.HTML(elem_id="attention-erase-results")
         gr.HTML(
-            '<h2 class="fer-title">Which part matters?</h2><p class="fer-hint">Each part is covered alone, and then '
-            "each spot of the face by a small square. Both need nothing but the models’ answers, so they can be held "
-            "against the maps.</p>"
+            render(
+                "attention/hint.html",
+                title="Which region matters?",
+                text="Each region is occluded alone; or a small square is, at each position in turn. Both need "
+                "nothing but the models’ answers, so they are independent evidence on the maps.",
+            )
         )
         with gr.Row(elem_classes="fer-actions"):
-            self.each = gr.Button("Erase each part in turn", variant="primary", elem_id="attention-each")
-            self.spots = gr.Button("Erase each spot in turn", elem_id="attention-spots")
-            self.cancel = gr.Button("Cancel", visible=False, elem_id="attention-erase-cancel")
-        self.notice = gr.HTML(visible=False, elem_id="attention-erase-notice")
+            self.each_region = gr.Button("Occlude each region", variant="primary", elem_id="attention-each")
+            self.each_position = gr.Button("Occlude each position", elem_id="attention-spots")
+            self.status.cancel.render()
+        self.status.notice.render()
         self.chart = gr.Plot(
             show_label=False,
             visible=False,
@@ -116,173 +129,146 @@ class OcclusionSection:
         self.tools = chart_tools("attention-erase", "attention-erase-chart", visible=False)
         self.sensitivity = gr.HTML(elem_id="attention-sensitivity")
         self.strokes = gr.State(None, time_to_live=3600)
-        self.busy = [self.notice, self.cancel]
         self.outputs = [
-            self.brush, self.parts, self.results, self.chart, self.tools, self.sensitivity, self.strokes, *self.busy,
-        ]  # fmt: skip
+            self.brush,
+            self.regions,
+            self.cards,
+            self.chart,
+            self.tools,
+            self.sensitivity,
+            self.strokes,
+            *self.status.outputs,
+        ]
 
-    def connect(self, face: gr.State, look: Sequence[Any]) -> None:
-        """Connect the section to the lab's face."""
-        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        limits: dict[str, Any] = {"concurrency_limit": 2, "concurrency_id": "attention"}
-        chosen = [face, self.parts, self.fill, self.strokes, *look]
-        self.brush.select(self.paint, chosen, [self.strokes, self.results], **CLICKED, **hidden)
-        for choice in (self.parts.input, self.fill.input):
-            choice(self.cover, chosen, self.results, **CHANGED, **hidden)
-        self.again.click(self.uncover, face, [self.brush, self.parts, self.strokes, self.results], **hidden)
-        self.each.click(self.run_parts, [face, self.fill], [self.chart, self.tools, *self.busy], **limits, **hidden)
-        self.spots.click(self.run_spots, [face, self.fill, *look], [self.sensitivity, *self.busy], **limits, **hidden)
-        self.cancel.click(self.stop, queue=False, **hidden)
+    def connect(self, face: gr.State, style: Sequence[Any]) -> None:
+        """Connect the section to the lab's face and to the controls of the maps' style."""
+        chosen = [face, self.regions, self.fill, self.strokes, *style]
+        self.brush.select(self.paint, chosen, [self.strokes, self.cards], **CLICKED, **HIDDEN)
+        for choice in (self.regions.input, self.fill.input):
+            choice(self.occlude, chosen, self.cards, **CHANGED, **HIDDEN)
+        self.reset.click(self.uncover, face, [self.brush, self.regions, self.strokes, self.cards], **HIDDEN)
+        self.each_region.click(
+            self.run_regions, [face, self.fill], [self.chart, self.tools, *self.status.outputs], **EXPLAINING
+        )
+        self.each_position.click(
+            self.run_positions, [face, self.fill, *style], [self.sensitivity, *self.status.outputs], **EXPLAINING
+        )
+        self.status.connect()
 
-    def fresh(self, face: AnalyzedFace | None) -> dict[Any, Any]:
+    def fresh(self, face: AnalyzedFace | None) -> Updates:
         """The section for another face."""
         return {
-            self.brush: "" if face is None else markup.brush(face),
-            self.parts: [],
-            self.results: "",
+            self.brush: "" if face is None else self._brush(face),
+            self.regions: [],
+            self.cards: "",
             self.chart: gr.update(value=None, visible=False),
             self.tools: gr.update(visible=False),
             self.sensitivity: "",
             self.strokes: None,
-            **self.idle(),
+            **self.status.idle(),
         }
-
-    def idle(self, text: str = "") -> dict[Any, Any]:
-        """Nothing is being worked out."""
-        return {
-            self.notice: gr.update(value=message(text), visible=bool(text)),
-            self.cancel: gr.update(visible=False),
-        }
-
-    def stop(self, request: gr.Request) -> None:
-        """The user has seen enough."""
-        self.jobs.stop(request.session_hash, _SECTION)
 
     def uncover(self, face: AnalyzedFace | None) -> tuple[Any, ...]:
-        """The bare face again."""
-        return ("", [], None, message(FORGOTTEN)) if face is None else (markup.brush(face), [], None, "")
+        """The whole face again."""
+        return ("", [], None, message(FORGOTTEN)) if face is None else (self._brush(face), [], None, "")
 
     def paint(
         self,
         face: AnalyzedFace | None,
-        parts: Sequence[str],
-        fill: str,
+        regions: Sequence[str],
+        fill: Fill,
         strokes: NDArray[np.bool_] | None,
         scale: str,
         colours: str,
         opacity: float,
         event: gr.EventData,
     ) -> tuple[Any, str]:
-        """Cover what was painted."""
-        cells = str(event._data["cells"])
-        if len(cells) == markup.BRUSH**2 and set(cells) <= {"0", "1"}:
-            strokes = np.array([cell == "1" for cell in cells]).reshape(markup.BRUSH, markup.BRUSH)
-        return strokes, self.cover(face, parts, fill, strokes, scale, colours, opacity)
+        """Occlude what was painted."""
+        cells = str(event.cells)
+        if len(cells) == BRUSH**2 and set(cells) <= {"0", "1"}:
+            strokes = np.array([cell == "1" for cell in cells]).reshape(BRUSH, BRUSH)
+        return strokes, self.occlude(face, regions, fill, strokes, scale, colours, opacity)
 
-    def cover(
+    @shown_as(_UNEXPECTED, lambda _, text: str(message(text)))
+    def occlude(
         self,
         face: AnalyzedFace | None,
-        parts: Sequence[str],
-        fill: str,
+        regions: Sequence[str],
+        fill: Fill,
         strokes: NDArray[np.bool_] | None,
-        *look: Any,
+        *style: Any,
     ) -> str:
-        """What the models say about the covered face, before and after."""
+        """The models' answers for the occluded face, before and after."""
         if face is None:
             return message(FORGOTTEN)
         side = face.given.shape[0]
-        hidden = np.zeros((side, side), bool)
+        mask = np.zeros((side, side), bool)
         if strokes is not None:
             enlarged = cv2.resize(strokes.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
-            hidden |= enlarged.astype(bool)
-        try:
-            for name, mask in _masks(face).items():
-                if name in parts:
-                    hidden |= mask
-            if not hidden.any():
-                return ""
-            covered = occlude(face.given, hidden, fill)  # type: ignore[arg-type]
-            after = {}
-            for name in face.predictions:
-                (prediction,) = self.analyzer.classifiers[name].predict([covered], features=True)
-                after[name] = (prediction, attention(prediction, self.analyzer.classifiers[name].class_weights))
-            return markup.covered_cards(face, covered, after, map_style_of(*look), self.display)
-        except FerError as error:
-            return message(str(error))
-        except Exception:
-            _log.exception("covering a face failed")
-            return message(_UNEXPECTED)
+            mask |= enlarged.astype(bool)
+        for name, region in _masks(face).items():
+            if name in regions:
+                mask |= region
+        if not mask.any():
+            return ""
+        occluded = occlude(face.given, mask, fill)
+        after = {}
+        for name in face.predictions:
+            classifier = self.analyzer.classifiers[name]
+            (prediction,) = classifier.predict([occluded], features=True)
+            after[name] = (prediction, attention(prediction, classifier.class_weights))
+        cards = occluded_cards(face, occluded, after, map_style_of(*style), self.display)
+        return render("attention/occluded_cards.html", cards=cards)
 
-    def run_parts(self, face: AnalyzedFace | None, request: gr.Request, fill: str) -> Iterator[dict[Any, Any]]:
-        """Cover each part in turn, one model after the other."""
+    def run_regions(self, face: AnalyzedFace | None, request: gr.Request, fill: Fill) -> Iterator[Updates]:
+        """Occlude each region in turn, one model after the other."""
         if face is None:
-            yield self.idle(FORGOTTEN)
+            yield self.status.idle(FORGOTTEN)
             return
-        effects: dict[str, RegionEffects] = {}
 
         def step(name: str, _: Callable[[float], None]) -> RegionEffects:
-            target = face.predictions[name].label
-            masks = {part: mask for part, mask in _masks(face).items() if part != "background"}
-            return region_effects(self.analyzer.classifiers[name], face.given, masks, target, fill)  # type: ignore[arg-type]
+            masks = {region: mask for region, mask in _masks(face).items() if region != "background"}
+            classifier = self.analyzer.classifiers[name]
+            return region_effects(classifier, face.given, masks, face.predictions[name].label, fill)
 
-        with self.jobs.running(request.session_hash, _SECTION) as job:
-            yield from self._each_model(face, step, effects, job)
-        if effects:
-            figure = effects_figure(effects, self.display.titles, self.display.styles)
-            parts = {self.chart: gr.update(value=figure, visible=True), self.tools: gr.update(visible=True)}
-            yield {**parts, **self.idle()}
+        names = list(face.predictions)
+        for progress in self.jobs.run_per_model(request.session_hash, _SECTION, names, step, _UNEXPECTED):
+            updates = self.status.of(progress)
+            if progress.running is None and progress.results and not progress.cancelled:
+                figure = effects_figure(progress.results, self.display.titles, self.display.styles)
+                updates[self.chart] = gr.update(value=figure, visible=True)
+                updates[self.tools] = gr.update(visible=True)
+            yield updates
 
-    def run_spots(
-        self, face: AnalyzedFace | None, request: gr.Request, fill: str, *look: Any
-    ) -> Iterator[dict[Any, Any]]:
-        """Cover each spot in turn, one model after the other."""
+    def run_positions(
+        self, face: AnalyzedFace | None, request: gr.Request, fill: Fill, *style: Any
+    ) -> Iterator[Updates]:
+        """Occlude each position in turn, one model after the other."""
         if face is None:
-            yield self.idle(FORGOTTEN)
+            yield self.status.idle(FORGOTTEN)
             return
-        maps: dict[str, Explanation | str] = {}
 
         def step(name: str, _: Callable[[float], None]) -> Explanation:
             began, target = time.perf_counter(), face.predictions[name].label
-            heat = sensitivity_map(self.analyzer.classifiers[name], face.given, target, fill=fill)  # type: ignore[arg-type]
-            cost_ms = (time.perf_counter() - began) * 1000
-            return Explanation(name, "occlusion", target, heat, cost_ms=cost_ms)
+            heat = sensitivity_map(self.analyzer.classifiers[name], face.given, target, fill=fill)
+            return Explanation(name, "occlusion", target, heat, cost_ms=1000 * (time.perf_counter() - began))
 
-        with self.jobs.running(request.session_hash, _SECTION) as job:
-            yield from self._each_model(face, step, maps, job)
-        if maps:
-            yield {
-                self.sensitivity: markup.method_cards(face, maps, (), map_style_of(*look), self.display),
-                **self.idle(),
-            }
+        names, map_style = list(face.predictions), map_style_of(*style)
+        for progress in self.jobs.run_per_model(request.session_hash, _SECTION, names, step, _UNEXPECTED):
+            updates = self.status.of(progress)
+            if progress.running is None and progress.results and not progress.cancelled:
+                cards = method_cards(face, progress.results, {}, (), map_style, self.display)
+                updates[self.sensitivity] = render(
+                    "attention/method_cards.html", cards=cards, legend=method_legend(map_style)
+                )
+            yield updates
 
-    def _each_model(
-        self, face: AnalyzedFace, step: Callable[..., Any], results: dict[str, Any], job: Job
-    ) -> Iterator[dict[Any, Any]]:
-        """Run a step for each model, tell which one is at work, and fill in the results."""
-        try:
-            for number, name in enumerate(face.predictions):
-                text = f"{self.display.cards[name].title} ({number + 1} of {len(face.predictions)}) …"
-                for _, one in run_watched(partial(step, name), job):
-                    if one is not None:
-                        results[name] = one
-                    else:
-                        yield {
-                            self.notice: gr.update(value=busy(text), visible=True),
-                            self.cancel: gr.update(visible=True),
-                        }
-        except Stopped:
-            results.clear()
-            if not job.forgotten:
-                yield self.idle("Stopped.")
-        except FerError as error:
-            results.clear()
-            yield self.idle(str(error))
-        except Exception:  # whatever it is, the user gets words and not a stack trace
-            _log.exception("covering parts of a face failed")
-            results.clear()
-            yield self.idle(_UNEXPECTED)
+    @staticmethod
+    def _brush(face: AnalyzedFace) -> str:
+        return render("attention/brush.html", crop=face.crop, cells=BRUSH, round=uuid4().hex)
 
 
 def _masks(face: AnalyzedFace) -> dict[str, NDArray[np.bool_]]:
+    """By region, (S, S) bool on the face as the models were given it."""
     side = face.given.shape[0]
     return region_masks(crop_landmarks(face.face, side), side)

@@ -1,26 +1,27 @@
 """The attention lab's texts, charts and report, without a browser."""
 
 import json
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dashboard.attention import pair_view as pairs
-from dashboard.attention import view as markup
-from dashboard.attention.faithfulness_view import FaithfulnessResults, faithfulness_card
+from dashboard.attention.cards_view import method_cards, method_legend, occluded_cards
+from dashboard.attention.faithfulness_view import FaithfulnessResults, faithfulness_cards, faithfulness_table
 from dashboard.attention.figures import curves_figure, effects_figure, regions_figure
-from dashboard.attention.report import download_link, face_json, report
-from dashboard.attention.view import MapStyle
+from dashboard.attention.pair_view import MapDifference, flip_results, flip_sentence, map_difference
+from dashboard.attention.report import Download, face_json, face_report
+from dashboard.attention.view import MapStyle, draw_regions, enlarged_map, map_grid, map_scale, number
 from dashboard.components.analyzed_image import AnalyzedFace, analyze_picture
-from dashboard.components.face_view import ModelDisplay, model_display
+from dashboard.components.display import ModelDisplay, model_display
+from dashboard.components.templates import render
 from explain.arcc import Arcc
 from explain.drawing.overlay import shared_peak
 from explain.faithfulness import Curves, Faithfulness
-from explain.flip_consistency import flip_consistency
+from explain.flip_consistency import FlipConsistency, flip_consistency
 from explain.occlusion import RegionEffects
-from explain.regions import REGIONS
+from explain.regions import REGIONS, crop_landmarks, region_masks
 from explain.road import Road
 from fer_models.analyzer import MODELS, Analyzer
 from fer_models.expressions import EXPRESSIONS
@@ -50,27 +51,103 @@ def test_the_lab_is_handed_what_the_models_were_given(
 
 def test_one_scale_for_all_models_or_one_each(face: AnalyzedFace) -> None:
     peaks = {name: shared_peak(maps.values()) for name, maps in face.maps.items()}
-    assert {markup.scale_of(face, name, MapStyle(shared=True)) for name in peaks} == {max(peaks.values())}
-    assert {name: markup.scale_of(face, name, MapStyle(shared=False)) for name in peaks} == peaks
+    assert {map_scale(face, name, MapStyle(shared=True)) for name in peaks} == {max(peaks.values())}
+    assert {name: map_scale(face, name, MapStyle(shared=False)) for name in peaks} == peaks
 
 
-def test_texts_are_escaped(face: AnalyzedFace, models: ModelDisplay) -> None:
+def test_texts_are_escaped(face: AnalyzedFace) -> None:
     evil = '"><script>alert(1)</script>'
-    card = markup.face_card(face, evil, evil)
+    card = render("attention/face.html", crop=face.crop, where=evil, sentence=evil)
     assert "<script" not in card and "&lt;script&gt;" in card
-    assert "<script" not in download_link(evil, evil, "text/html", evil)
+    assert "<script" not in render("attention/downloads.html", files=[Download(evil, evil, "text/html", evil)])
 
 
-def test_an_expression_a_model_does_not_know_is_told(face: AnalyzedFace, models: ModelDisplay) -> None:
-    assert markup.grid(face, [*EXPRESSIONS, "contempt"], MapStyle(), models).count("not known") == 4
-    assert "does not know contempt" in pairs.difference_panel(face, "vgg16", "resnet50", "contempt", MapStyle(), models)
+def test_the_grid_marks_what_each_model_predicts(face: AnalyzedFace, models: ModelDisplay) -> None:
+    grid = map_grid(face, EXPRESSIONS, MapStyle(), models)
+    assert [row.model for row in grid.rows] == list(MODELS)
+    for row in grid.rows:
+        prediction, maps = face.predictions[row.model], face.maps[row.model]
+        assert [cell.expression for cell in row.cells if cell.predicted] == [prediction.label]
+        assert [cell.probability for cell in row.cells] == [prediction.probability(name) for name in EXPRESSIONS]
+        assert [cell.peak for cell in row.cells] == [number(maps[name].peak) for name in EXPRESSIONS]
+    html = render("attention/grid.html", grid=grid)
+    assert html.count("<img") == html.count("<button") == 28 and html.count("<td data-answer>") == 4
+
+
+def test_an_expression_that_a_model_does_not_know_is_said(face: AnalyzedFace, models: ModelDisplay) -> None:
+    grid = map_grid(face, [*EXPRESSIONS, "contempt"], MapStyle(), models)
+    assert all(row.cells[-1].image is None for row in grid.rows)
+    assert render("attention/grid.html", grid=grid).count("not known") == 4
+    assert map_difference(face, "vgg16", "resnet50", "contempt", MapStyle(), models) == "VGG16 does not know contempt."
+
+
+def test_an_enlarged_map_has_its_numbers_in_words(face: AnalyzedFace, models: ModelDisplay) -> None:
+    large = enlarged_map(face, "vgg16", "fear", MapStyle(), models)
+    height, width = face.maps["vgg16"]["fear"].heat.shape
+    assert f"{height} x {width} cells" in large.text and number(face.maps["vgg16"]["fear"].peak) in large.text
+    assert [file.name for file in large.files] == ["vgg16-fear.png", "vgg16-fear-cells.png", "vgg16-fear.svg"]
+    assert render("attention/enlarged.html", map=large).count("<img") == 2
+
+
+def test_two_models_stand_on_either_side_of_their_difference(face: AnalyzedFace, models: ModelDisplay) -> None:
+    pair = map_difference(face, "vgg16", "resnet50", "fear", MapStyle(), models)
+    assert isinstance(pair, MapDifference)
+    assert [panel.caption for panel in pair.panels] == ["VGG16", "Difference", models.titles["resnet50"]]
+    assert (pair.legend.low, pair.legend.high) == (f"{models.titles['resnet50']} more", "VGG16 more")
+    same = map_difference(face, "vgg16", "vgg16", "fear", MapStyle(), models)
+    assert isinstance(same, MapDifference) and "choose two" in same.text
+
+
+def test_flips_are_shown_for_one_expression(face: AnalyzedFace, models: ModelDisplay, analyzer: Analyzer) -> None:
+    flips = {"vgg16": flip_consistency(analyzer.classifiers["vgg16"], face.given)}
+    (result,) = flip_results(face, flips, "fear", MapStyle(), models).models
+    assert [panel.caption for panel in result.panels] == ["The face", "Its mirror image, flipped back", "Difference"]
+    assert dict(result.numbers)["Correlation"] == f"{flips['vgg16'].correlation:.2f}"
+    unknown = flip_results(face, flips, "contempt", MapStyle(), models)
+    assert "does not know contempt" in render("attention/flip_consistency.html", results=unknown)
+    assert not unknown.models[0].panels
+
+
+@pytest.mark.parametrize(("turned", "text"), [(False, "at the same places"), (True, "do not rely on its map")])
+def test_the_sentence_of_a_flip_says_how_alike_the_maps_are(turned: bool, text: str) -> None:
+    maps = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    assert text in flip_sentence("VGG16", FlipConsistency("vgg16", ("fear", "anger"), maps, -maps if turned else maps))
+
+
+def test_cards_show_maps_errors_and_what_is_still_to_come(face: AnalyzedFace, models: ModelDisplay) -> None:
+    first, second, third, _ = MODELS
+    results, errors = {second: face.maps[second]["fear"]}, {first: "One <cell>."}
+    cards = method_cards(face, results, errors, [third], MapStyle(), models)
+    assert [card.model for card in cards] == [first, second, third]
+    assert [card.map is None for card in cards] == [True, False, True]
+    html = render("attention/method_cards.html", cards=cards, legend=method_legend(MapStyle()))
+    assert "One &lt;cell&gt;." in html and f'data-waiting="{third}"' in html
+    assert html.count("data-model") == 2 and html.count("<img") == 1
+
+
+def test_an_occluded_face_has_answers_before_and_after(face: AnalyzedFace, models: ModelDisplay) -> None:
+    before = face.predictions["vgg16"]
+    now = replace(before, probabilities=np.roll(before.probabilities, 1))
+    after = {"vgg16": (now, face.maps["vgg16"])}
+    (card,) = occluded_cards(face, face.crop, after, MapStyle(), models)
+    assert (card.now, card.before) == (now.label, before.label) and now.label != before.label
+    assert card.bars == (before.confidence, now.probability(before.label))
+    assert "instead of" in card.text
+    (still,) = occluded_cards(face, face.crop, {"vgg16": (before, face.maps["vgg16"])}, MapStyle(), models)
+    assert still.text == f"Still {before.label}." and still.bars == (before.confidence, before.confidence)
+
+
+def test_regions_are_outlined_on_the_face_alone(face: AnalyzedFace) -> None:
+    side = face.crop.shape[0]
+    drawn = draw_regions(face.crop, region_masks(crop_landmarks(face.face, side), side))
+    assert drawn.shape == (260, 260, 3) and drawn.dtype == np.uint8
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(27.23, "27.2"), (-2.13, "\u22122.1"), (0.0284, "0.028"), (0, "0"), (12345.6, "12345.6")]
 )
 def test_numbers_are_short(value: float, text: str) -> None:
-    assert markup.number(value) == text
+    assert number(value) == text
 
 
 def test_stacked_bars_hold_the_shares() -> None:
@@ -79,7 +156,7 @@ def test_stacked_bars_hold_the_shares() -> None:
     figure = regions_figure(shares, areas)
     assert [bar.name for bar in figure.data] == [name.capitalize() for name in REGIONS]
     mouth = figure.data[REGIONS.index("mouth")]
-    assert list(mouth.y) == ["An even map", "ResNet50"] and list(mouth.x) == pytest.approx([100 / 6, 75])
+    assert list(mouth.y) == ["Uniform map", "ResNet50"] and list(mouth.x) == pytest.approx([100 / 6, 75])
 
 
 def test_effects_are_changes_in_points() -> None:
@@ -88,43 +165,53 @@ def test_effects_are_changes_in_points() -> None:
     assert list(bars.x) == ["Eyes", "Mouth"] and list(bars.y) == pytest.approx([-30, 10])
 
 
-def judged() -> Faithfulness:
+def faithfulness() -> Faithfulness:
     up, down = np.array([0, 0.5, 1.0]), np.array([1.0, 0.5, 0])
     return Faithfulness("vgg16", "fear", Curves(down, up), Curves(up, up), Curves(down, down))
 
 
 def test_curves_are_in_percent() -> None:
-    both = {name: judged() for name in ("vgg16", "resnet50")}
+    both = {name: faithfulness() for name in ("vgg16", "resnet50")}
     figure = curves_figure(both, {"vgg16": "VGG16", "resnet50": "ResNet50"}, model_styles(both))
     assert len(figure.data) == 12
-    hidden, shown_first = figure.data[:2]
-    assert list(hidden.x) == [0, 50, 100] and list(hidden.y) == [100, 50, 0] and list(shown_first.y) == [0, 50, 100]
+    deletion, insertion = figure.data[:2]
+    assert list(deletion.x) == [0, 50, 100]
+    assert list(deletion.y) == [100, 50, 0] and list(insertion.y) == [0, 50, 100]
     assert [line.showlegend for line in figure.data].count(True) == 3
     assert [text.text for text in figure.layout.annotations if text.text] == ["VGG16", "ResNet50"]
-    card = faithfulness_card(judged(), "Grad-CAM", shown_of("vgg16"))
-    assert "0.50" in card and "ROAD" not in card
 
 
-def shown_of(name: str) -> Any:
-    class Card:
-        title = "VGG16"
+def test_figures_that_were_not_measured_have_no_column(models: ModelDisplay) -> None:
+    table = faithfulness_table(faithfulness())
+    assert [title for title, _ in table.columns] == ["Deletion", "Insertion"] and not table.arcc_parts
+    assert [(row.title, list(row.values)) for row in table.rows] == [
+        ("This map", ["0.50", "0.50"]),
+        ("Random map", ["0.50", "0.50"]),
+        ("Centre prior", ["0.50", "0.50"]),
+    ]
+    cards = faithfulness_cards({"vgg16": faithfulness()}, "Grad-CAM", models)
+    html = render("attention/faithfulness.html", cards=cards)
+    assert "VGG16: fear, Grad-CAM" in html and "0.50" in html and "ROAD" not in html
 
-    return ModelDisplay({name: Card()}, {name: style_at(1)})  # type: ignore[dict-item]
 
-
-def test_the_report_holds_everything_and_no_face_if_told_so(
+def test_the_report_holds_everything_and_no_face_if_it_is_left_out(
     face: AnalyzedFace, models: ModelDisplay, analyzer: Analyzer
 ) -> None:
-    mirror = {name: flip_consistency(analyzer.classifiers[name], face.given) for name in MODELS}
-    with_face = report(face, models, mirror, FaithfulnessResults("gradcam", {"vgg16": judged()}), with_face=True)
-    without = report(face, models, mirror, None, with_face=False)
+    flips = {name: flip_consistency(analyzer.classifiers[name], face.given) for name in MODELS}
+
+    def report(results: FaithfulnessResults | None, *, with_face: bool) -> str:
+        view = face_report(face, models, flips, results, with_face=with_face)
+        return str(render("attention/report.html", report=view))
+
+    with_face = report(FaithfulnessResults("gradcam", {"vgg16": faithfulness()}), with_face=True)
+    without = report(None, with_face=False)
     assert with_face.count("<img") == 29 and without.count("<img") == 28
     assert with_face.count("<polyline") == 6 and without.count("<polyline") == 0
     assert "ARCC" not in with_face  # it was not measured
     score, removal = Arcc(coherency=0.9, simplicity=0.6, road=0.5), Road((10,), (0.2,), (0.4,))
     curves = Curves(np.array([1.0, 0]), np.array([0, 1.0]), removal, score)
-    trust = {"vgg16": Faithfulness("vgg16", "fear", curves, curves, curves)}
-    measured = report(face, models, mirror, FaithfulnessResults("native", trust), with_face=False)
+    results = {"vgg16": Faithfulness("vgg16", "fear", curves, curves, curves)}
+    measured = report(FaithfulnessResults("native", results), with_face=False)
     assert "those of Grad-CAM." in with_face and "the native ones above." in measured
     assert measured.count(f"<td>{score.score:.2f}</td>") == measured.count("<td>+0.10</td>") == 3
     assert all(f"<dd>{part}</dd>" in measured for part in ("0.90", "0.60", "0.50"))

@@ -17,8 +17,16 @@ from dashboard.attention.test_set_figures import (
     faithfulness_figure,
     regions_figure,
 )
-from dashboard.attention.test_set_view import atlas, flip_table, honesty_sentences, notes
+from dashboard.attention.test_set_view import (
+    atlas,
+    faces_tested,
+    faithfulness_sentences,
+    flip_rows,
+    source_sentence,
+    stale_results,
+)
 from dashboard.components.charts import model_styles
+from dashboard.components.templates import render
 from explain.regions import REGIONS
 from fer_models.evaluation.records import AttentionRecord
 from fer_models.models.card import read_card
@@ -113,9 +121,11 @@ def test_other_weights_make_a_model_stale_but_no_baseline(document: dict[str, An
     document["models"]["plain"] = {**model("Plain", 0.1, spot(0, 0, 1)), "baseline": True}
     results = results_of(document)
     assert list(results.stale(cards)) == ["eac_resnet50"]
-    words = notes(results, cards)
-    assert words.count("Stale") == 1 and "EAC (ResNet-50). Stale: measured with other weights" in words
-    assert "Plain: a baseline" in words and results.titles["plain"] == "Plain (baseline)"
+    (problem,) = stale_results(results, cards)
+    assert problem.text.startswith("EAC (ResNet-50). Stale: measured with other weights")
+    note = render("attention/test_set_note.html", problems=[problem], source=source_sentence(results))
+    assert note.count("Stale") == 1 and "Plain: a baseline" in note and problem.commands[0] in note
+    assert results.titles["plain"] == "Plain (baseline)"
 
 
 def test_words_claim_no_more_than_the_intervals(document: dict[str, Any]) -> None:
@@ -124,22 +134,27 @@ def test_words_claim_no_more_than_the_intervals(document: dict[str, Any]) -> Non
     tests = [document["models"][name]["faithfulness"] for name in ("eac_resnet50", "vgg16")]
     for test, extra in zip(tests, (gains, worse), strict=True):
         test["deletion"] = {**test["deletion"], **extra}
-    words = honesty_sentences(results_of(document), "deletion").replace("\u2212", "-")
-    assert "better by 0.100 (+0.050 to +0.150) than random maps" in words
-    assert "not told apart (-0.030 to +0.010) from a blob" in words
-    assert "worse by 0.200 (-0.300 to -0.100) than random maps" in words and "one face: no interval" in words
-    assert "Measure with --road" in honesty_sentences(results_of(document), "arcc")
+    results = results_of(document)
+    first, second = (text.replace("\u2212", "-") for text in faithfulness_sentences(results, "deletion"))
+    assert "better by 0.100 (+0.050 to +0.150) than random maps" in first
+    assert "not significantly different (-0.030 to +0.010) from the centre prior" in first
+    assert "worse by 0.200 (-0.300 to -0.100) than random maps" in second and "one face: no interval" in second
+    assert faithfulness_sentences(results, "arcc") == [] and faces_tested(results) == 9
+    assert "Measure with --road" in render("attention/test_set_faithfulness.html", sentences=[], faces=9)
 
 
 def test_tables_and_atlas_hold_the_figures_and_escape(document: dict[str, Any]) -> None:
     document["models"]["vgg16"]["title"] = "<b>VGG"
     document["models"]["vgg16"]["consistency"]["correlation"] = summary(0.5, 0.4, 0.6)
     results = results_of(document)
-    told = flip_table(results, ALL)
-    assert "0.500 <small>(0.400 to 0.600)</small>" in told and "<b>VGG" not in told
+    table = render("attention/test_set_flips.html", rows=flip_rows(results, ALL))
+    assert "0.500 <small>(0.400 to 0.600)</small>" in table and "<b>VGG" not in table
     pictures = atlas(results, ALL, "fear", "labelled", same_scale=False)
-    assert pictures.count("data:image/jpeg") == 2 and "mean of 9 faces" in pictures
-    assert "No model has a mean map for disgust" in atlas(results, ALL, "disgust", "labelled", same_scale=True)
+    html = render("attention/test_set_atlas.html", pictures=pictures, expression="fear")
+    assert html.count("data:image/jpeg") == 2 and "mean of 9 faces" in html
+    assert atlas(results, ALL, "disgust", "labelled", same_scale=True) == []
+    empty = render("attention/test_set_atlas.html", pictures=[], expression="disgust")
+    assert "No model has a mean map for disgust" in empty
 
 
 def test_boxes_hold_the_quantiles(results: AttentionResults) -> None:
@@ -155,9 +170,9 @@ def test_boxes_hold_the_quantiles(results: AttentionResults) -> None:
     assert figure.layout.xaxis.range is None  # not that of probabilities in %
 
 
-def test_areas_stand_beside_those_of_maps_that_know_nothing(results: AttentionResults) -> None:
+def test_areas_stand_beside_those_of_the_uninformative_baselines(results: AttentionResults) -> None:
     figure = faithfulness_figure(results, ALL, "insertion")
-    assert [bars.name for bars in figure.data] == ["The model's own map", "Random maps", "Blob in the middle"]
+    assert [bars.name for bars in figure.data] == ["The model’s map", "Random maps", "Centre prior"]
     own, noise, _ = figure.data
     assert list(own.y) == ["EAC (ResNet-50)", "VGG16"] and list(own.x) == [0.2, 0.3]
     assert list(own.error_x.array) == pytest.approx([0.01, 0.01])
@@ -174,7 +189,7 @@ def test_tests_that_were_not_run_have_no_bars(document: dict[str, Any]) -> None:
     assert list(figure.data[2].y) == ["VGG16"] and list(figure.data[2].x) == [0.6]
 
 
-def test_a_model_that_was_not_judged_has_no_bars(document: dict[str, Any]) -> None:
+def test_a_model_whose_maps_were_not_tested_has_no_bars(document: dict[str, Any]) -> None:
     document["models"]["vgg16"]["faithfulness"] = None
     figure = faithfulness_figure(results_of(document), ALL)
     assert list(figure.data[0].y) == ["EAC (ResNet-50)"]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.attention.map_files import Panel, keep_links, keep_panels, map_svg, png_uri
+from dashboard.attention.map_files import Panel, map_files, map_svg, panel_files, png_uri
 from explain.drawing.colormaps import diverging, sequential
 from explain.drawing.overlay import difference_colours, draw_cells, draw_map, map_colours
 from explain.maps import Explanation
@@ -41,10 +41,10 @@ def test_an_svg_has_the_face_and_a_square_a_cell_in_its_colour() -> None:
 
 def test_links_save_three_files_and_one_is_without_the_face() -> None:
     drawn, cells = draw_map(CROP, ONE), draw_cells(ONE, 64)
-    html = keep_links('vgg"16', drawn, cells, map_svg("Map", Panel("", drawn, map_colours(ONE))))
-    links = dict(re.findall(r'download="([^"]*)" href="([^"]*)"', html))
-    assert list(links) == ["vgg&quot;16.png", "vgg&quot;16-cells.png", "vgg&quot;16.svg"]
-    np.testing.assert_array_equal(decoded(links["vgg&quot;16-cells.png"]), cells)
+    files = map_files("vgg16", drawn, cells, map_svg("Map", Panel("", drawn, map_colours(ONE))))
+    links = {file.name: file.uri for file in files}
+    assert list(links) == ["vgg16.png", "vgg16-cells.png", "vgg16.svg"]
+    np.testing.assert_array_equal(decoded(links["vgg16-cells.png"]), cells)
 
 
 def test_maps_side_by_side_are_saved_as_they_are_shown() -> None:
@@ -54,8 +54,7 @@ def test_maps_side_by_side_are_saved_as_they_are_shown() -> None:
         Panel("One <model>", draw_map(CROP, ONE), map_colours(ONE)),
         Panel("Difference", np.full((64, 64, 3), 7, np.uint8), difference_colours(values)),
     ]
-    html = keep_panels("difference-a-b", "Evidence for fear", panels)
-    links = dict(re.findall(r'download="([^"]*)" href="([^"]*)"', html))
+    links = {file.name: file.uri for file in panel_files("difference-a-b", "Evidence for fear", panels)}
     assert list(links) == ["difference-a-b.png", "difference-a-b-cells.png", "difference-a-b.svg"]
     drawn = decoded(links["difference-a-b.png"])
     assert drawn.shape == (64, 2 * 64 + 16, 3)

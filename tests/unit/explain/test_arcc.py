@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from explain.arcc import Arcc, arcc, coherency, complexity, mean_arcc, seen_through, unit
-from explain.faithfulness import centre_blob, evaluate_faithfulness, ranking
+from explain.faithfulness import centre_prior, evaluate_faithfulness, ranking
 from explain.maps import attention
 from explain.road import Road, mean_road, road
 from fer_models.analyzer import Analyzer
@@ -103,7 +103,7 @@ def test_the_librarys_own_gives_the_same(bright_left: Classifier) -> None:
     assert 0.3 < ours.score == pytest.approx(float(expected), abs=0.03)  # ROAD's noise differs
 
 
-def test_a_judgement_scores_the_map_and_what_knows_nothing(bright_left: Classifier) -> None:
+def test_an_evaluation_scores_the_map_and_the_baselines(bright_left: Classifier) -> None:
     crop = np.full((16, 16), 20, np.uint8)
     crop[:, :8] = 255
     left = np.zeros((4, 4), np.float32)
@@ -115,16 +115,16 @@ def test_a_judgement_scores_the_map_and_what_knows_nothing(bright_left: Classifi
         return left
 
     result = evaluate_faithfulness(bright_left, crop, "fear", left, steps=2, percentages=(50,), recompute=recompute)
-    scores = [each.arcc for each in (result.map, result.random, result.blob)]
-    own, chance, blob = [each for each in scores if each is not None]
+    scores = [curves.arcc for curves in (result.map, result.random, result.centre_prior)]
+    own, chance, centre = [score for score in scores if score is not None]
     (picture,) = asked
     assert picture[8, 0] == 255 and picture[8, 15] == 128  # seen through the map: mid grey is zero to the network
     assert own.coherency == pytest.approx(1) and own.simplicity == pytest.approx(0.5)
     assert own.road > 0.5 > chance.road
-    assert blob.coherency == pytest.approx(1) and chance.coherency == pytest.approx(0.5, abs=0.25)
-    assert blob.simplicity == pytest.approx(1 - complexity(unit(centre_blob((4, 4)), 16)))
-    assert own.score > max(chance.score, blob.score)
-    assert f"In all (ARCC) the map scores {own.score:.2f}" in result.sentence and "it beats both" in result.sentence
+    assert centre.coherency == pytest.approx(1) and chance.coherency == pytest.approx(0.5, abs=0.25)
+    assert centre.simplicity == pytest.approx(1 - complexity(unit(centre_prior((4, 4)), 16)))
+    assert own.score > max(chance.score, centre.score)
+    assert f"Overall (ARCC) the map scores {own.score:.2f}" in result.sentence and "it beats both" in result.sentence
     bare = evaluate_faithfulness(bright_left, crop, "fear", left, steps=2, percentages=(50,))
     assert bare.map.arcc is None and bare.random.road is not None and "ARCC" not in bare.sentence
 

@@ -15,7 +15,7 @@ from explain.faithfulness import (
     Curves,
     Faithfulness,
     area,
-    centre_blob,
+    centre_prior,
     deletion,
     evaluate_faithfulness,
     insertion,
@@ -108,43 +108,43 @@ def test_baselines() -> None:
     assert noise.shape == (7, 5) and noise.dtype == np.float32 and 0 <= noise.min() < noise.max() < 1
     np.testing.assert_array_equal(noise, random_map((7, 5), 3))
     assert (noise != random_map((7, 5), 4)).any()
-    blob = centre_blob((7, 5))
-    assert blob.shape == (7, 5) and blob.dtype == np.float32 and blob[3, 2] == blob.max() == 1
-    np.testing.assert_allclose(blob, blob[::-1, ::-1])
+    centre = centre_prior((7, 5))
+    assert centre.shape == (7, 5) and centre.dtype == np.float32 and centre[3, 2] == centre.max() == 1
+    np.testing.assert_allclose(centre, centre[::-1, ::-1])
     # One sigma, a quarter of the side, off the middle: exp(-1 / 2).
-    assert centre_blob((4, 4))[1, 1] == pytest.approx(np.exp(-2 * 0.5**2 / 2))
+    assert centre_prior((4, 4))[1, 1] == pytest.approx(np.exp(-2 * 0.5**2 / 2))
 
 
-def judged(own: tuple[float, float], noise: tuple[float, float], blob: tuple[float, float]) -> Faithfulness:
-    first, second, third = (Curves(np.full(3, down), np.full(3, up)) for down, up in (own, noise, blob))
+def results_of(own: tuple[float, float], noise: tuple[float, float], centre: tuple[float, float]) -> Faithfulness:
+    first, second, third = (Curves(np.full(3, down), np.full(3, up)) for down, up in (own, noise, centre))
     return Faithfulness("tiny", "fear", first, second, third)
 
 
 @pytest.mark.parametrize(
-    ("own", "noise", "blob", "hiding", "showing"),
+    ("own", "noise", "centre", "deleting", "inserting"),
     [
         (
             (0.31, 0.70), (0.52, 0.40), (0.30, 0.60),
-            "faster than a random map (area 0.31 against 0.52) but no faster than a blob in the middle (0.30)",
-            "faster than a random map (area 0.70 against 0.40) and faster than a blob in the middle (0.60)",
+            "faster than a random map (area 0.31 against 0.52) but no faster than the centre prior (0.30)",
+            "faster than a random map (area 0.70 against 0.40) and faster than the centre prior (0.60)",
         ),
         (
             (0.50, 0.40), (0.505, 0.405), (0.60, 0.60),
-            "no faster than a random map (area 0.50 against 0.51) but faster than a blob in the middle (0.60)",
-            "no faster than a random map (area 0.40 against 0.41) and no faster than a blob in the middle (0.60)",
+            "no faster than a random map (area 0.50 against 0.51) but faster than the centre prior (0.60)",
+            "no faster than a random map (area 0.40 against 0.41) and no faster than the centre prior (0.60)",
         ),
     ],
 )  # fmt: skip
 def test_the_sentence_claims_what_the_areas_show(
-    own: tuple[float, float], noise: tuple[float, float], blob: tuple[float, float], hiding: str, showing: str
+    own: tuple[float, float], noise: tuple[float, float], centre: tuple[float, float], deleting: str, inserting: str
 ) -> None:
-    assert judged(own, noise, blob).sentence == (
-        f"Hiding what the map marks lowers the confidence {hiding}. "
-        f"Showing only what it marks raises the confidence {showing}."
+    assert results_of(own, noise, centre).sentence == (
+        f"Deleting what the map marks lowers the confidence {deleting}. "
+        f"Inserting only what it marks raises the confidence {inserting}."
     )
 
 
-def test_a_judgement_holds_what_the_single_functions_give(analyzer: Analyzer) -> None:
+def test_an_evaluation_holds_what_the_single_functions_give(analyzer: Analyzer) -> None:
     classifier = analyzer.classifiers["eac_resnet50"]
     crop = np.random.default_rng(6).integers(0, 256, (8, 8, 3), np.uint8).repeat(8, 0).repeat(8, 1)
     (answer,) = classifier.predict([crop], features=True)
@@ -157,9 +157,9 @@ def test_a_judgement_holds_what_the_single_functions_give(analyzer: Analyzer) ->
     np.testing.assert_allclose(
         result.map.insertion, insertion(classifier, crop, answer.label, heat, 4), rtol=1e-3, atol=1e-4
     )
-    blob = centre_blob((heat.shape[0], heat.shape[1]))
+    centre = centre_prior((heat.shape[0], heat.shape[1]))
     np.testing.assert_allclose(
-        result.blob.deletion, deletion(classifier, crop, answer.label, blob, 4), rtol=1e-3, atol=1e-4
+        result.centre_prior.deletion, deletion(classifier, crop, answer.label, centre, 4), rtol=1e-3, atol=1e-4
     )
     maps = [random_map((heat.shape[0], heat.shape[1]), 5 + number) for number in range(RANDOM_MAPS)]
     areas = [area(insertion(classifier, crop, answer.label, one, 4)) for one in maps]
@@ -229,7 +229,7 @@ def test_road_says_what_does_not_fit(bright_left: Classifier) -> None:
 
 
 @pytest.mark.parametrize("value", [0, -1])
-def test_a_blank_map_is_judged_like_a_random_one(bright_left: Classifier, value: float) -> None:
+def test_a_blank_map_is_evaluated_like_a_random_one(bright_left: Classifier, value: float) -> None:
     crop = np.random.default_rng(2).integers(0, 256, (16, 16), np.uint8)
     result = evaluate_faithfulness(bright_left, crop, "fear", np.full((2, 2), value, np.float32), steps=2)
     assert np.isfinite(result.map.deletion).all()

@@ -54,9 +54,9 @@ def test_figures_by_hand() -> None:
     crops = [crop(255, 255), crop(255, 0), crop(0, 0)]
     done: list[None] = []
     figures = study(
-        halves(2), crops, ["fear", "fear", "sadness"], judged=1, steps=2, seed=0, progress=lambda: done.append(None)
+        halves(2), crops, ["fear", "fear", "sadness"], tested=1, steps=2, seed=0, progress=lambda: done.append(None)
     )
-    assert len(done) == 4  # three maps and one judgement
+    assert len(done) == 4  # three maps and one test of faithfulness
     assert figures["accuracy"] == pytest.approx(1 / 3)  # fear, anger, anger
     for name, expected in (("loss", 1), ("relative_loss", 1 / 2.5), ("correlation", 8 / 10)):
         assert figures["consistency"][name]["mean"] == pytest.approx(expected, rel=1e-3)
@@ -82,7 +82,7 @@ def test_figures_by_hand() -> None:
 def test_gains_are_better_when_larger_and_road_is_there_when_asked_for() -> None:
     """Covering white first is the worst for fear, and the map knows where it is."""
     crops = [crop(255, 60), crop(60, 255), crop(250, 40)]
-    figures = study(halves(1), crops, ["fear"] * 3, judged=2, steps=8, seed=0, road=True)["faithfulness"]
+    figures = study(halves(1), crops, ["fear"] * 3, tested=2, steps=8, seed=0, road=True)["faithfulness"]
     assert figures["faces"] == 2 and figures["road"]["map"]["count"] == 2
     assert figures["arcc"]["blob"]["count"] == 2 and 0 <= figures["arcc"]["random"]["mean"] <= 1
     for kind, better in (("deletion", -1), ("insertion", 1), ("road", 1), ("arcc", 1)):
