@@ -1,1 +1,1 @@
-"""Where a model looked, per expression, and how it is drawn. Imports fer_models, never Gradio or Plotly."""
+"""Evidence maps per expression: how they are made, drawn and evaluated. Imports fer_models, never Gradio or Plotly."""

@@ -1,11 +1,11 @@
-"""ARCC (Domeniconi et al., How to Evaluate and Refine your CAM, ICPR 2026, arXiv 2605.14641): one score for a map.
+"""ARCC (Domeniconi et al., How to Evaluate and Refine your CAM, ICPR 2026, arXiv 2605.14641): one score per map.
 
 The harmonic mean of three figures in [0, 1], so that a map cannot make up for failing at one of them: it is coherent
-(seen through the map alone, the face gives the same map again), simple (it marks little), and it finds pixels whose
+(seen through the map alone, the face gives the same map again), simple (it marks little), and it marks pixels whose
 removal matters (ROAD). Coherency and complexity are those of Poppi et al., CVPRW 2021, whose ADCC has the average drop
 of the probability where ARCC has ROAD. The formula is that of `pytorch_grad_cam.metrics.arcc`, and the tests
-hold the two against each other; that class itself takes only maps that the library made, and removes every pixel of a
-map that is zero in most places.
+compare the two; that class itself takes only maps that the library made, and removes every pixel of a map that is zero
+in most places.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,9 +30,9 @@ class Arcc:
     Attributes:
         coherency: 1 if the face seen through the map gives the same map, 0.5 if an unrelated one, 0 if its opposite.
         simplicity: 1 minus the complexity: the share of the face's area and strength that the map does not mark.
-        road: what removing pixels in the map's order does, `Road.combined` from -0.5 to 0.5 brought to -1 to 1, of
-            which what is below 0 counts as 0.
-        mean_of: the scores of several maps whose mean this is; empty for one map's.
+        road: the effect of removing pixels in the map's order: `Road.combined`, scaled from [-0.5, 0.5] to [-1, 1],
+            with values below 0 counted as 0.
+        mean_of: the scores of several maps whose mean this is; empty for one map.
     """
 
     coherency: float
@@ -43,7 +43,7 @@ class Arcc:
     @property
     def score(self) -> float:
         """ARCC: the harmonic mean of the parts; 0 if one of them is 0. Of several maps, the mean of their scores."""
-        if self.mean_of:  # not the harmonic mean of mean parts, which is larger: each map is scored as one is
+        if self.mean_of:  # not the harmonic mean of the mean parts, which is larger: each map is scored alone
             return float(np.mean(self.mean_of))
         parts = (self.coherency, self.simplicity, self.road)
         return 3 / sum(1 / part for part in parts) if min(parts) > 0 else 0.0
@@ -53,10 +53,10 @@ def arcc(heat: NDArray[np.float32], again: NDArray[np.float32], road: Road, side
     """Score one map.
 
     Args:
-        heat: (h, w), raw and signed.
-        again: the same method's map of the face seen through the first one, `seen_through`, of any shape.
+        heat: (h, w) float32, raw and signed.
+        again: (h', w') float32, the same method's map of the face seen through the first one (`seen_through`).
         road: of the first map.
-        side: in px at which the maps are compared, the network's input.
+        side: in px, at which the maps are compared: the network's input.
     """
     first, second = unit(heat, side), unit(again, side)
     return Arcc(coherency(first, second), 1 - complexity(first), float(np.clip(2 * road.combined, 0, 1)))
@@ -73,9 +73,9 @@ def mean_arcc(scores: Sequence[Arcc]) -> Arcc:
 
 
 def unit(heat: NDArray[np.float32], side: int) -> NDArray[np.float64]:
-    """A map's positive evidence from 0 to 1 as (side, side) float64; what is not finite counts as none.
+    """A map's positive evidence from 0 to 1 as (side, side) float64; values that are not finite count as none.
 
-    The least value becomes 0 and the largest 1, as in the library; a map that is the same everywhere becomes zero.
+    The least value becomes 0 and the largest 1, as in the library; a uniform map becomes zero.
     """
     positive = np.maximum(np.nan_to_num(heat.astype(np.float64), nan=0, posinf=0, neginf=0), 0)
     span = np.ptp(positive)
@@ -91,8 +91,8 @@ def seen_through(crop: NDArray[np.uint8], heat: NDArray[np.float32], spec: Input
 
     Args:
         crop: (S, S, 3) RGB or (S, S) grey, uint8.
-        heat: (h, w), raw and signed.
-        spec: of the network, for the colour it is fed as zeros.
+        heat: (h, w) float32, raw and signed.
+        spec: of the network, for the colour that becomes 0 in its input.
 
     Returns:
         The crop's shape, uint8.
@@ -114,7 +114,7 @@ def complexity(values: NDArray[np.float64]) -> float:
 def coherency(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     """Pearson's correlation of two maps of one shape, brought from [-1, 1] to [0, 1] (Poppi et al., equation 3).
 
-    Where one of them is the same everywhere it is not defined: 0.5, nothing in common.
+    Where one of them is uniform it is not defined: then 0.5, nothing in common.
     """
     a, b = (values.ravel() - values.mean() for values in (first, second))
     norm = float(np.linalg.norm(a) * np.linalg.norm(b))

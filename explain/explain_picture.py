@@ -1,4 +1,4 @@
-"""One face explained by several models: the work and the JSON that the `explain` command and `/explain` share."""
+"""Explains one face with several models, as the `explain` command and `/explain` do, and gives their JSON."""
 
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from fer_models.results import FaceAnalysis, Prediction
 
 #: The target that means every expression a model knows.
 ALL: Final = "all"
-#: The target that means each model's own most probable expression.
+#: The target that means each model's predicted class.
 OWN: Final = "own"
 
 _PACKAGES: Final = ("grad-cam", "torch", "numpy")
@@ -28,10 +28,10 @@ _PACKAGES: Final = ("grad-cam", "torch", "numpy")
 
 @dataclass(frozen=True, eq=False)
 class ExplainedFace:
-    """One face and the maps that were made of it.
+    """One face and its evidence maps.
 
     Attributes:
-        analysis: the face and what the models say about it.
+        analysis: the face and the models' predictions.
         number: of the face in its picture, from 1.
         maps: by model name and expression.
     """
@@ -60,7 +60,7 @@ def explain_picture(
         analyzer: the models and the detector.
         image: (H, W, 3) uint8 RGB.
         models: only these; None means all that are loaded.
-        method: a key of `explain.gradcam.METHODS`.
+        method: a key of `explain.methods.METHODS`.
         target: an expression, `OWN` or `ALL`.
         layer: as in `explain.gradcam.explain`.
         smooth: as in `explain.gradcam.explain`.
@@ -88,14 +88,14 @@ def explain_picture(
         count = "one face" if len(analyses) == 1 else f"{len(analyses)} faces"
         raise ImageError(f"There is no face {face}: the picture has {count}, numbered from 1.")
     analysis = analyses[face - 1]
-    work = {
+    targets_of = {
         name: _targets(target, analysis.predictions[name], analyzer.classifiers[name])
         for name in analyzer.classifiers
         if name in names
     }
-    steps, done = sum(map(len, work.values())), 0
+    steps, done = sum(map(len, targets_of.values())), 0
     maps: dict[str, dict[str, Explanation]] = {}
-    for name, targets in work.items():
+    for name, targets in targets_of.items():
         classifier = analyzer.classifiers[name]
         if method == "native":  # one pass gives them all
             every = all_expressions(classifier, analysis.crop)
@@ -147,7 +147,7 @@ def to_json(explained: ExplainedFace, image: NDArray[np.uint8], analyzer: Analyz
 
 
 def versions() -> dict[str, str]:
-    """The versions that decide what a map looks like, by package."""
+    """By package, the versions that a map depends on."""
     return {"fer-compare": __version__} | {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
@@ -156,7 +156,7 @@ def model_record(classifier: Classifier, prediction: Prediction, maps: Mapping[s
 
     Args:
         classifier: the model.
-        prediction: what it says about the face.
+        prediction: for the face.
         maps: by expression.
     """
     return {

@@ -1,7 +1,7 @@
-"""Flip consistency: does a model look at the same parts of a face and of its mirror image?
+"""Flip consistency: is a model's evidence at the same places in a face and in its mirror image?
 
-What EAC trains for (Zhang et al., ECCV 2022, equation 4), measured on any model: the class attention maps of the mirror
-image, flipped back, should equal those of the face.
+EAC trains for this (Zhang et al., ECCV 2022, equation 4); here it is measured for any model: the class attention maps
+of the mirror image, flipped back, should equal those of the face.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class FlipConsistency:
         model: the model's name.
         labels: its expressions, one map each.
         maps: (C, h, w) float32, raw and signed, of the face.
-        mirrored: (C, h, w) float32, of the mirror image, flipped back: the same parts of the face in the same cells.
+        mirrored: (C, h, w) float32, of the mirror image, flipped back: each cell shows the same place of the face.
     """
 
     model: str
@@ -36,18 +36,18 @@ class FlipConsistency:
     def loss(self) -> float:
         """EAC's consistency loss on this face: the mean squared difference over all entries; 0 is perfect.
 
-        Its unit is the logit's, squared. Models scale their logits differently, so it tells one model's faces or
-        training steps apart, but not models: for those there is `relative_loss`.
+        Its unit is the logit's, squared. Models scale their logits differently, so it can compare one model's faces or
+        training steps, but not models: for those there is `relative_loss`.
         """
         first, second = self._doubles()
         return float(np.mean((first - second) ** 2))
 
     @cached_property
     def relative_loss(self) -> float:
-        """The loss divided by the mean square of both maps' entries: free of the maps' scale, comparable over models.
+        """The loss divided by the mean square of both maps' entries: free of their scale, comparable across models.
 
-        0 if the maps are equal, 2 if they have nothing to do with each other (no common part), 4 if they are
-        opposites. 0 where all maps are zero: then they are equal too.
+        0 if the maps are equal, 2 if they have nothing in common (are orthogonal), 4 if they are opposites. 0 where all
+        maps are zero: then they are equal too.
         """
         first, second = self._doubles()
         power = float(np.mean(first**2 + second**2)) / 2
@@ -55,9 +55,9 @@ class FlipConsistency:
 
     @cached_property
     def correlation(self) -> float:
-        """Pearson's correlation over the same entries, in [-1, 1]: blind to the maps' scale and to a constant shift.
+        """Pearson's correlation over the same entries, in [-1, 1]: free of the maps' scale and of a constant shift.
 
-        Where maps or mirrored maps are constant it is not defined: then 1 if both are equal everywhere, else 0.
+        Where the maps or the mirrored maps are constant it is not defined: then 1 if both are equal, else 0.
         """
         first, second = (maps.ravel() for maps in self._doubles())
         if np.ptp(first) == 0 or np.ptp(second) == 0:
@@ -85,7 +85,7 @@ def flip_consistency(classifier: Classifier, crop: NDArray[np.uint8]) -> FlipCon
 
 
 def compared(prediction: Prediction, mirrored: Prediction, class_weights: NDArray[np.float32]) -> FlipConsistency:
-    """Flip consistency from predictions that are there already.
+    """Flip consistency from predictions that were made before.
 
     Args:
         prediction: of the face, with features.

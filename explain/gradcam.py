@@ -40,7 +40,7 @@ def explain(
     smooth: str | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Explanation:
-    """Where a model looks for one expression, by any method.
+    """A model's evidence map for one expression, by any method.
 
     Args:
         classifier: it is not changed.
@@ -49,7 +49,7 @@ def explain(
         method: a key of `METHODS`.
         layer: a key of `fer_models.models.architectures.STAGES[architecture]`; None means the last.
         smooth: one of `SMOOTHING` that the method takes; None means none.
-        progress: called with the share done, in [0, 1], during slow methods; what it raises stops the work.
+        progress: called with the share done, in [0, 1], during slow methods; an error that it raises stops the method.
 
     Returns:
         Heat (h, w) float32 as it is before ReLU, scaling and enlargement: the layer's maps decide h and w; the
@@ -71,7 +71,7 @@ def explain(
         cost_ms = (time.perf_counter() - began) * 1000
     if heat.size == 1:
         raise ExplanationError(
-            f"The maps of {layer or LAST} of {classifier.name} have one cell: there is no where to show. "
+            f"The maps of {layer or LAST} of {classifier.name} have only one cell, which shows no place. "
             "Choose an earlier layer."
         )
     if not np.isfinite(heat).all():
@@ -84,7 +84,7 @@ def explain(
 def check(
     classifier: Classifier, target: str, method: str, *, layer: str | None = None, smooth: str | None = None
 ) -> None:
-    """Raise what `explain` would raise for these names, at no cost."""
+    """Check the names that `explain` takes, at no cost. Arguments and errors as for `explain`."""
     if method not in METHODS:
         raise UnknownNameError("method", method, METHODS)
     facts = METHODS[method]
@@ -181,7 +181,7 @@ def _split(network: PooledClassifier, cuts: Sequence[int]) -> tuple[PooledClassi
 
 
 def _raw(cam_class: Any) -> Any:
-    """A method of the library whose maps stay as they are before ReLU, scaling and enlargement."""
+    """A method of the library whose maps are left as they are before ReLU, scaling and enlargement."""
 
     class Raw(cam_class):  # type: ignore[misc]
         def compute_cam_per_layer(self, inputs: Tensor, targets: Any, eigen_smooth: bool) -> Any:
@@ -193,7 +193,8 @@ def _raw(cam_class: Any) -> Any:
             return self.get_cam_image(inputs, self.target_layers[0], targets, features, gradients, eigen_smooth)
 
         def aggregate_multi_layers(self, maps: Any) -> Any:
-            # FullGrad adds up absolute values, so that no cell is near 0: only what is above the least tells places.
+            # FullGrad adds up absolute values, so that no cell is near 0: only what is above the least distinguishes
+            # places.
             return maps if self.layers_given else maps.sum(1) - maps.sum(1).min()
 
         def __init__(self, network: nn.Module, layers: list[nn.Module], **options: Any) -> None:
@@ -204,7 +205,7 @@ def _raw(cam_class: Any) -> Any:
 
 
 def _drops(ablation_cam: Any) -> Any:
-    """Ablation-CAM whose weights are drops of the answer also where its logit is negative.
+    """Ablation-CAM whose weights are drops of the score also where the logit is negative.
 
     The library divides by the logit (Desai and Ramaswamy, WACV 2020; there scores are positive), which would turn
     evidence against such an expression into evidence for it.

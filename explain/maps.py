@@ -15,17 +15,18 @@ from fer_models.results import Prediction
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Where a model looked for one expression.
+    """An evidence map: where a model's evidence for one expression lies.
 
     Attributes:
         model: the model's name.
         method: how the map was made, such as "attention".
         expression: the target: which expression's evidence the map shows.
         heat: (h, w) float32, raw and signed: for "attention" what each cell adds to the logit (times h w), negative
-            speaks against; for other methods on a scale of their own (`explain.gradcam.Method.scale`).
+            where it speaks against the expression; for other methods on a scale of their own
+            (`explain.methods.Method.scale`).
         layer: the layer the map was made at, as `fer_models.models.architectures.STAGES` names it; None: the last one.
-        smooth: how it was smoothed, as `explain.gradcam.SMOOTHING` names it; None: not at all.
-        cost_ms: what it took to make this map; None where it came with the prediction.
+        smooth: how it was smoothed, as `explain.methods.SMOOTHING` names it; None: not at all.
+        cost_ms: how long it took to make this map, in ms; None where it came with the prediction.
     """
 
     model: str

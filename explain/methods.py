@@ -1,4 +1,4 @@
-"""METHODS: the ways of making maps, as data. Asking which are available loads the grad-cam library, nothing else."""
+"""METHODS: the methods that make evidence maps, as data. Only `Method.available` loads the grad-cam library."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -19,7 +19,7 @@ _RELATIVE: Final = "relative only: compare places, not strengths"
 
 @dataclass(frozen=True)
 class Method:
-    """Facts about one way of making maps.
+    """Facts about one method.
 
     Attributes:
         title: what people read.

@@ -1,4 +1,4 @@
-"""What a model says when parts of a face are covered: by region, and window by window."""
+"""Occlusion: a model's predictions for a face of which parts are covered, by region and window by window."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from fer_models.errors import UnknownNameError
 from fer_models.results import Prediction
 
 #: What covered pixels become: the crop's mean colour, mid grey, or the crop blurred until no part can be made out.
-#: None is neutral. A flat patch is a thing in itself, with edges; a blur keeps shades. The models saw such patches only
-#: as far as their training erased or mixed parts of faces.
+#: None is neutral. A flat patch is an object of its own, with edges; a blur keeps shades. The models saw such patches
+#: only where their training augmentation erased or mixed parts of faces.
 Fill = Literal["mean", "grey", "blur"]
 FILLS: Final[tuple[str, ...]] = get_args(Fill)
 #: Standard deviation of the blur, as a fraction of the side: a third of the distance of the eyes.
@@ -22,16 +22,16 @@ _GREY: Final = 128
 
 
 class Predictor(Protocol):
-    """What is needed of a `fer_models.models.classifier.Classifier` here."""
+    """The part of `fer_models.models.classifier.Classifier` that occlusion needs."""
 
     def predict(self, crops: Sequence[NDArray[np.uint8]], *, features: bool = False) -> list[Prediction]:
-        """One prediction a crop, in the crops' order."""
+        """One prediction per crop, in the crops' order."""
         ...
 
 
 @dataclass(frozen=True)
 class RegionEffects:
-    """What covering each part of a face does to one expression's probability.
+    """The effect of occluding each facial region on one expression's probability.
 
     Attributes:
         target: the expression.
@@ -50,11 +50,11 @@ class RegionEffects:
 
 
 def filled(crop: NDArray[np.uint8], fill: Fill) -> NDArray[np.uint8]:
-    """A crop all of whose pixels are covered.
+    """A crop with all of its pixels covered.
 
     Args:
         crop: (S, S, 3) RGB or (S, S) grey, uint8.
-        fill: what with.
+        fill: what covers them.
 
     Returns:
         The crop's shape, uint8.
@@ -79,7 +79,7 @@ def occlude(crop: NDArray[np.uint8], mask: NDArray[np.bool_], fill: Fill = "mean
     Args:
         crop: (S, S, 3) RGB or (S, S) grey, uint8; it is not changed.
         mask: (S, S) bool, true where it is covered.
-        fill: what with.
+        fill: what covers them.
 
     Returns:
         The crop's shape, uint8.
@@ -112,7 +112,7 @@ def region_effects(
     target: str,
     fill: Fill = "mean",
 ) -> RegionEffects:
-    """Cover one region after the other and see what becomes of an expression's probability.
+    """Occlude one region after the other, and measure an expression's probability.
 
     Args:
         classifier: the model.
@@ -142,15 +142,15 @@ def sensitivity_map(
 ) -> NDArray[np.float32]:
     """How far an expression's probability falls when a window around each place is covered.
 
-    Occlusion sensitivity (Zeiler and Fergus, ECCV 2014, section 4.2). It needs nothing but the model's answers, so it
-    can be held against maps that are made from the model's inside.
+    Occlusion sensitivity (Zeiler and Fergus, ECCV 2014, section 4.2). It needs nothing but the model's outputs, so it
+    can be compared with maps that are made from the model's features and gradients.
 
     Args:
         classifier: the model.
         crop: (S, S, 3) RGB or (S, S) grey, uint8.
         target: the expression.
         window: side of the covered square in px; None is a quarter of the crop's side.
-        stride: px from one window to the next, about: the crop is divided into ceil(S / stride) equal cells a side, and
+        stride: px from one window to the next, about: the crop is divided into ceil(S / stride) equal cells per side;
             a window is centred on each of them and cut off at the crop's edge. None is an eighth of the crop's side.
         fill: what covers the window.
 

@@ -1,4 +1,4 @@
-"""Parts of a face as masks, and how a map's evidence spreads over them."""
+"""Facial regions as masks, and how a map's evidence is distributed over them."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -12,7 +12,7 @@ from fer_models.errors import ImageError
 from fer_models.faces.alignment import TEMPLATE, crop_transform
 from fer_models.results import Face
 
-#: The parts, in the order of every table and chart. Background is all the rest: forehead, chin, hair, surroundings.
+#: The regions, in the order of every table and chart. Background is the rest: forehead, chin, hair, surroundings.
 REGIONS: Final = ("brows", "eyes", "nose", "cheeks", "mouth", "background")
 
 
@@ -37,11 +37,11 @@ def crop_landmarks(face: Face, side: int) -> NDArray[np.float32]:
 
 
 def region_masks(landmarks: NDArray[np.float32], side: int) -> dict[str, NDArray[np.bool_]]:
-    """Where the parts of a face are, drawn from its five landmarks.
+    """Masks of the facial regions, from five landmarks.
 
     Lengths are in inter-ocular distances d, the distance of the two eyes. x runs from the left eye to the right one, y
     is perpendicular to it, downwards in the face, and (0, 0) is midway between the eyes; so the parts turn with the
-    head. A pixel belongs to the first part that holds its centre:
+    head. A pixel belongs to the first region that holds its centre:
 
     - eyes: an ellipse around each eye, 0.34 d to either side and 0.2 d up and down;
     - mouth: an ellipse around the middle of the mouth corners and along the line through them, 0.2 d longer on either
@@ -54,22 +54,22 @@ def region_masks(landmarks: NDArray[np.float32], side: int) -> dict[str, NDArray
       from the face's middle line, which goes from (0, 0) through the middle of the mouth;
     - background: everything else: forehead, chin, temples, hair and what is behind.
 
-    The sizes were set by eye on aligned faces; five landmarks tell nothing about brows or the rim of the face.
+    The sizes were set by eye on aligned faces; five landmarks say nothing about brows or the outline of the face.
 
     Args:
         landmarks: (5, 2) xy in the crop's pixels, as `crop_landmarks` gives them.
         side: of the crop in px.
 
     Returns:
-        By name in the order of `REGIONS`, (side, side) bool each: disjoint, and together they cover the crop. A part
-        that lies outside of the crop is empty.
+        By name in the order of `REGIONS`, (side, side) bool each: disjoint, and together they cover the crop. A
+        region outside of the crop is empty.
 
     Raises:
         ImageError: the landmarks are not finite, or the eyes coincide.
     """
     points = landmarks.astype(np.float64)
     if not np.isfinite(points).all() or not np.linalg.norm(points[1] - points[0]) > 0:
-        raise ImageError("The landmarks of this face do not tell its two eyes apart, so its parts cannot be found.")
+        raise ImageError("The landmarks of this face do not tell its two eyes apart, so its regions cannot be found.")
     centre = (points[0] + points[1]) / 2
     across = points[1] - points[0]
     down = np.array([-across[1], across[0]])
@@ -89,28 +89,28 @@ def region_masks(landmarks: NDArray[np.float32], side: int) -> dict[str, NDArray
     bridge = np.abs(x - progress * nose[0]) <= 0.12 + 0.18 * progress
     low = max(nose[1], 0) + 0.14
     middle_line = np.clip(y / middle[1], 0, 1) * middle[0] if middle[1] > 0 else np.zeros_like(y)
-    found = {
+    regions = {
         "eyes": eyes,
         "mouth": mouth,
         "nose": bridge & (y >= -0.15) & (y <= low),
         "brows": (np.abs(x) <= 0.95) & (y >= -0.55) & (y <= 0),
         "cheeks": (np.abs(x - middle_line) <= 0.95) & (y > 0) & (y <= middle[1]),
     }
-    left_over = np.ones((side, side), bool)
-    for name, mask in found.items():
-        found[name] = mask & left_over
-        left_over &= ~mask
-    return {name: found.get(name, left_over) for name in REGIONS}
+    rest = np.ones((side, side), bool)
+    for name, mask in regions.items():
+        regions[name] = mask & rest
+        rest &= ~mask
+    return {name: regions.get(name, rest) for name in REGIONS}
 
 
 def attention_shares(heat: NDArray[np.float32], masks: Mapping[str, NDArray[np.bool_]]) -> dict[str, float]:
     """Which share of a map's positive evidence lies in each region.
 
-    A coarse map says little about small parts: of 7 cells a side, one is as wide as an eye. And a large part gets much
-    of any map: compare with `area_shares`, what an even map would give.
+    A coarse map says little about small regions: of 7 cells per side, one is as wide as an eye. And a large region gets
+    much of any map: compare with `area_shares`, what a uniform map would give.
 
     Args:
-        heat: (h, w), raw and signed. Negative values, and those that are not finite, count as no evidence.
+        heat: (h, w) float32, raw and signed. Negative values, and those that are not finite, count as no evidence.
         masks: by region, (S, S) bool, disjoint and covering everything.
 
     Returns:
@@ -126,7 +126,7 @@ def attention_shares(heat: NDArray[np.float32], masks: Mapping[str, NDArray[np.b
 
 
 def area_shares(masks: Mapping[str, NDArray[np.bool_]]) -> dict[str, float]:
-    """Which share of the crop each region is: the shares of a map that is the same everywhere."""
+    """Which share of the crop each region is: the shares of a uniform map. Masks as for `attention_shares`."""
     return {name: float(mask.mean()) for name, mask in masks.items()}
 
 

@@ -1,7 +1,7 @@
-"""ROAD (Rong et al., ICML 2022) by the grad-cam library: remove pixels so that nothing shows which ones are gone.
+"""ROAD (Rong et al., ICML 2022), by the grad-cam library: pixels are removed so that nothing shows which ones are gone.
 
-A removed pixel becomes the mean of its neighbours, with a little noise; all removed ones are solved for at once. A flat
-patch, as in plain deletion, tells a model by its outline what was covered; this leaves no outline to read.
+A removed pixel becomes the mean of its neighbours, with a little noise; all removed ones are solved for at once. The
+outline of a flat patch, as in plain deletion, tells a model what was covered; this leaves no outline.
 """
 
 import threading
@@ -96,7 +96,7 @@ def road(
 
 
 def mean_road(roads: Sequence[Road]) -> Road:
-    """The mean probabilities over several maps of a kind, at least one, all with the same percentages."""
+    """The mean probabilities over several maps, at least one, all with the same percentages."""
     most = np.mean([one.most_first for one in roads], axis=0).tolist()
     least = np.mean([one.least_first for one in roads], axis=0).tolist()
     return Road(roads[0].percentages, tuple(most), tuple(least))
