@@ -239,5 +239,5 @@ def test_a_method_that_is_not_installed_is_told(tiny: Classifier, crop: Any) -> 
 
 @pytest.mark.parametrize("method", ["native", "gradcam"])
 def test_a_map_of_one_cell_is_told(crop: Any, method: str) -> None:
-    with pytest.raises(ExplanationError, match="stage4 of mobilenet_v2 have one cell.*Choose an earlier layer"):
+    with pytest.raises(ExplanationError, match="stage4 of mobilenet_v2 have only one cell.*Choose an earlier layer"):
         explain(make("mobilenet_v2", size=16), crop, "fear", method)
