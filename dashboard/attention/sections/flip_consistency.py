@@ -11,10 +11,10 @@ from dashboard.attention.sections.maps import map_style_of
 from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.display import ModelDisplay
 from dashboard.components.events import CHANGED, HIDDEN
-from dashboard.components.face_view import OWN
 from dashboard.components.jobs import Jobs
 from dashboard.components.picture_input import FORGOTTEN
 from dashboard.components.templates import busy, message, render
+from explain.explain_picture import OWN
 from explain.flip_consistency import FlipConsistency, flip_consistency
 from fer_models.analyzer import Analyzer
 

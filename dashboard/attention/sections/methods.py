@@ -12,10 +12,10 @@ from dashboard.attention.view import MapStyle
 from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.display import ModelDisplay
 from dashboard.components.events import CHANGED, HIDDEN
-from dashboard.components.face_view import OWN
 from dashboard.components.jobs import Jobs, Progress
 from dashboard.components.picture_input import FORGOTTEN
 from dashboard.components.templates import render
+from explain.explain_picture import OWN
 from explain.gradcam import explain
 from explain.maps import Explanation
 from explain.methods import LAST, METHODS, SMOOTHING

@@ -12,8 +12,8 @@ from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.chart_tools import chart_tools
 from dashboard.components.display import ModelDisplay
 from dashboard.components.events import CHANGED, HIDDEN
-from dashboard.components.face_view import OWN
 from dashboard.components.templates import message, render
+from explain.explain_picture import OWN
 from explain.regions import area_shares, attention_shares, crop_landmarks, region_masks
 from fer_models.errors import FerError
 
