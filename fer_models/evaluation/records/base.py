@@ -38,15 +38,16 @@ def _bin(reliability: ReliabilityBin) -> ReliabilityBin:
 
 
 def _pair(pair: PairedTest) -> PairedTest:
-    if min(pair.only_first, pair.only_second) < 0 or not all(
-        0 <= share <= 1 for share in (pair.p_value, pair.agreement)
-    ):
+    shares = (pair.p_value, pair.agreement)
+    if min(pair.only_first, pair.only_second) < 0 or not all(0 <= share <= 1 for share in shares):
         raise ValueError("expected counts and shares from 0 to 1")
     return pair
 
 
 ShareInterval = Annotated[Interval, AfterValidator(lambda interval: _within(interval, 0))]
 GapInterval = Annotated[Interval, AfterValidator(lambda interval: _within(interval, -1))]
+CheckedBin = Annotated[ReliabilityBin, AfterValidator(_bin)]
+CheckedPair = Annotated[PairedTest, AfterValidator(_pair)]
 
 
 def in_order(by_name: Mapping[str, T]) -> dict[str, T]:

@@ -1,22 +1,21 @@
 """How models compare on the same faces: leaderboard.json."""
 
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 
 from fer_models.evaluation.records.base import (
     Amount,
+    CheckedBin,
+    CheckedPair,
     Count,
     GapInterval,
     Provenance,
     Record,
     Share,
     ShareInterval,
-    _bin,
-    _pair,
 )
 from fer_models.evaluation.records.evaluation import Baseline, ConfidenceErrors
-from fer_models.evaluation.statistics import PairedTest, ReliabilityBin
 from fer_models.models.ensemble import ENSEMBLE
 
 
@@ -29,7 +28,7 @@ class Calibration(ConfidenceErrors):
     """
 
     brier: Amount
-    reliability: tuple[Annotated[ReliabilityBin, AfterValidator(_bin)], ...]
+    reliability: tuple[CheckedBin, ...]
 
 
 class ModelComparison(Record):
@@ -111,8 +110,8 @@ class FaceSetComparison(Record):
     count: Count
     copies: Count
     models: dict[str, ModelComparison]
-    pairs: tuple[Annotated[PairedTest, AfterValidator(_pair)], ...]
-    pairs_without_copies: tuple[Annotated[PairedTest, AfterValidator(_pair)], ...]
+    pairs: tuple[CheckedPair, ...]
+    pairs_without_copies: tuple[CheckedPair, ...]
     calibration_gaps: dict[str, GapInterval]
     oracle: Share
 
