@@ -42,10 +42,25 @@ def render(template: str, **values: Any) -> Markup:
     return Markup(_ENVIRONMENT.get_template(template).render(values).strip())
 
 
+def part(template: str, name: str, /, *args: Any, **values: Any) -> Markup:
+    """A filled macro of a template that holds several pieces of HTML.
+
+    Args:
+        template: as for `render`.
+        name: of the macro.
+        args: its arguments in their order.
+        values: its arguments by name.
+
+    Raises:
+        jinja2.TemplateError: as `render`.
+    """
+    module: Any = _ENVIRONMENT.get_template(template).module
+    return Markup(getattr(module, name)(*args, **values).strip())
+
+
 def macro(name: str, *values: Any) -> Markup:
     """A filled macro of components/_macros.html, for the rare HTML that is nothing but one."""
-    module: Any = _ENVIRONMENT.get_template("components/_macros.html").module
-    return Markup(getattr(module, name)(*values))
+    return part("components/_macros.html", name, *values)
 
 
 def message(text: str) -> Markup:

@@ -21,7 +21,7 @@ def csv_text(rows: Rows) -> str:
 
 
 def accuracy_rows(board: Board, face_set: FaceSetComparison, quoted: Sequence[Quoted]) -> Rows:
-    """The same as numbers, and the quoted ones, marked."""
+    """Accuracies with their intervals, and the published ones, marked."""
     header = ("model", "accuracy", "low", "high", "accuracy_without_copies", "macro_f1", "source")
     measured = [
         (
@@ -32,15 +32,10 @@ def accuracy_rows(board: Board, face_set: FaceSetComparison, quoted: Sequence[Qu
     ]
     others = [
         (
-            each.title,
-            round(each.accuracy / 100, 6),
-            "",
-            "",
-            "",
-            "",
-            f"{QUOTED}: {each.source} {each.year or ''}".strip(),
+            *(figure.title, round(figure.accuracy / 100, 6), "", "", "", ""),
+            f"{QUOTED}: {figure.source} {figure.year or ''}".strip(),
         )
-        for each in quoted
+        for figure in quoted
     ]
     return [header, *measured, *others]
 
@@ -102,13 +97,13 @@ def risk_rows(board: Board, face_set: FaceSetComparison) -> Rows:
     return rows + [(board.title(name), *point) for name, row in face_set.models.items() for point in row.risk_coverage]
 
 
-def corruption_rows(board: Board, told: RobustnessRecord) -> Rows:
+def corruption_rows(board: Board, record: RobustnessRecord) -> Rows:
     """Every accuracy; strength 0 is the clean face."""
     rows: list[Sequence[object]] = [("model", "corruption", "strength", "accuracy")]
-    rows += [(board.title(name), "none", 0, value) for name, value in told.clean.items()]
-    for kind, curves in told.corrupted.items():
+    rows += [(board.title(name), "none", 0, value) for name, value in record.clean.items()]
+    for kind, curves in record.corrupted.items():
         for name, curve in curves.items():
-            rows += [(board.title(name), kind, *each) for each in zip(told.strengths, curve, strict=True)]
+            rows += [(board.title(name), kind, *point) for point in zip(record.strengths, curve, strict=True)]
     return rows
 
 
@@ -131,21 +126,15 @@ def noise_rows(study: NoiseStudyRecord | None) -> Rows:
 
 
 def cost_rows(board: Board) -> Rows:
-    """The same as numbers."""
-    header = (
-        "model",
-        "parameters",
-        "multiply_adds",
-        "file_bytes",
-        "p50_ms",
-        "p95_ms",
-        "faces_a_second",
-        "peak_memory_mb",
-    )
+    """What each model costs."""
+    sizes = ("parameters", "multiply_adds", "file_bytes")
+    header = ("model", *sizes, "p50_ms", "p95_ms", "faces_a_second", "peak_memory_mb")
     rows: list[Sequence[object]] = [header]
     for name, card in board.cards.items():
-        told = board.latency.record.models.get(name) if board.latency.record else None
-        times = (told.p50_ms, told.p95_ms, told.throughput, _blank(told.peak_memory_mb)) if told else ("", "", "", "")
+        latency = board.latency.record.models.get(name) if board.latency.record else None
+        times: tuple[object, ...] = ("", "", "", "")
+        if latency:
+            times = (latency.p50_ms, latency.p95_ms, latency.throughput, _blank(latency.peak_memory_mb))
         rows.append(
             (board.title(name), card.parameters, card.multiply_adds or "", board.file_bytes[name] or "", *times)
         )

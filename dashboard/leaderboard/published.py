@@ -18,7 +18,7 @@ class Quoted:
         accuracy: in percent.
         source: who published it.
         year: when; None where not known.
-        spread: plus and minus, in percent points; 0 where none is told.
+        spread: plus and minus, in percentage points; 0 where none is given.
         note: what to know before comparing.
     """
 
@@ -29,6 +29,17 @@ class Quoted:
     year: int | None
     spread: float = 0.0
     note: str = ""
+
+    @property
+    def percentage(self) -> str:
+        """The accuracy with its spread, as "65 ± 5 %"."""
+        spread = f"{self.accuracy:.0f} ± {self.spread:.0f}" if self.spread else f"{self.accuracy:.2f}"
+        return f"{spread}\u00a0%"
+
+    @property
+    def reference(self) -> str:
+        """Who published it, and when."""
+        return f"{self.source}, {self.year}" if self.year else self.source
 
 
 _COURSE: Final = "course project"
@@ -48,6 +59,11 @@ FIGURES: Final = (
     Quoted("rafdb", "EAC (ResNet-50)", 90.35, "Zhang et al.", 2022),
     Quoted("rafdb", "EAC (MobileNet)", 86.47, "Zhang et al.", 2022),
 )
+
+
+def quoted_for(labels: str) -> list[Quoted]:
+    """Published figures on a label set, the best first."""
+    return sorted((figure for figure in FIGURES if figure.labels == labels), key=lambda figure: -figure.accuracy)
 
 
 @dataclass(frozen=True)

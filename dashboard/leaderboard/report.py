@@ -1,14 +1,15 @@
 """`python -m fer_models report`: the whole leaderboard as one HTML file that asks nothing of any server."""
 
 import argparse
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import plotly.graph_objects as go
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from dashboard.components.downloads import SAVE_SCRIPT
+from dashboard.components.templates import render
 from dashboard.leaderboard.board import LABEL_SETS, Board, read_board
 from dashboard.leaderboard.sections import INTRO, SECTIONS, TITLE, Section
 from dashboard.theme import CSS, FONT_STACK
@@ -17,28 +18,34 @@ from fer_models.cli.common import add_flags, weights_folder
 from fer_models.errors import FerError
 from fer_models.media.files import open_text
 
-_PAGE_CSS: Final = f"""
-body {{ margin: 0; background: #fafafa; font-family: {FONT_STACK}; }}
-.dark body {{ background: #131316; }}
-main {{ max-width: 1100px; margin: 0 auto; padding: 0 20px 40px; }}
-nav {{ display: flex; flex-wrap: wrap; gap: 8px 16px; margin: 14px 0; font-size: 14px; }}
-nav a {{ color: var(--fer-accent); }}
-h2 {{ margin: 40px 0 10px; padding-top: 18px; border-top: 1px solid var(--fer-line); font-size: 20px;
-  color: var(--fer-text); }}
-"""
-_DARK: Final = """
-const dark = window.matchMedia('(prefers-color-scheme: dark)');
-const follow = () => document.documentElement.classList.toggle('dark', dark.matches);
-dark.addEventListener('change', follow);
-follow();
-"""
-#: A chart's data stand in a JSON element, which no text in them can leave: Plotly writes its angle brackets as escapes.
-_DRAW: Final = """
-for (const data of document.querySelectorAll('script[data-figure]')) {
-  const figure = JSON.parse(data.textContent);
-  Plotly.newPlot(data.previousElementSibling, figure.data, figure.layout, {responsive: true, displayModeBar: false});
-}
-"""
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a chapter.
+
+    Attributes:
+        chart: key of the chart; "" for HTML.
+        content: the HTML, or the chart as JSON. No text in the JSON can leave its element: Plotly writes angle brackets
+            as escapes.
+    """
+
+    chart: str
+    content: Markup
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A section of the leaderboard, for one label set if it depends on it.
+
+    Attributes:
+        anchor: its id in the file.
+        title: what people read.
+        pieces: in their order.
+    """
+
+    anchor: str
+    title: str
+    pieces: tuple[Piece, ...]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,42 +72,29 @@ def run(args: argparse.Namespace) -> int:
 
 def report(board: Board) -> str:
     """The page: sections that depend on the label set once for each, the others once."""
-    chapters = []
-    for section in SECTIONS:
-        for name in LABEL_SETS if section.by_labels else [next(iter(LABEL_SETS))]:
-            chapters.append((section, name))
-    links = "".join(
-        f'<a href="#{_anchor(section, name)}">{escape(_title(section, name))}</a>' for section, name in chapters
+    first = next(iter(LABEL_SETS))
+    return render(
+        "leaderboard/report.html",
+        title=TITLE,
+        intro=INTRO,
+        version=__version__,
+        chapters=[
+            _chapter(board, section, name)
+            for section in SECTIONS
+            for name in (LABEL_SETS if section.by_labels else [first])
+        ],
+        css=Markup(CSS),
+        font_stack=Markup(FONT_STACK),
+        plotly=Markup(get_plotlyjs()),
+        script=Markup(SAVE_SCRIPT),
     )
-    body = "".join(_chapter(board, section, name) for section, name in chapters)
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(TITLE)}</title><style>{CSS}{_PAGE_CSS}</style><script>{_DARK}</script>"
-        f'<script>{get_plotlyjs()}</script></head><body><main><header class="fer-header"><h1>{escape(TITLE)}</h1>'
-        f"<p>{escape(INTRO)}</p><p>Version {escape(__version__)} of this project.</p></header><nav>{links}</nav>{body}"
-        f"</main><script>(function (element) {{ {SAVE_SCRIPT} }})(document.body);{_DRAW}</script></body></html>\n"
+
+
+def _chapter(board: Board, section: Section, name: str) -> Chapter:
+    pieces = tuple(
+        Piece(chart, Markup(part.to_json()) if isinstance(part, go.Figure) else part)
+        for chart, part in zip(section.charts, section.parts(board, name), strict=True)
+        if isinstance(part, go.Figure) or part
     )
-
-
-def _chapter(board: Board, section: Section, name: str) -> str:
-    parts = []
-    for chart, part in zip(section.charts, section.parts(board, name), strict=True):
-        if isinstance(part, go.Figure):
-            data = part.to_json()
-            parts.append(
-                f'<div data-drawn="{chart}" class="fer-chart"><div></div>'
-                f'<script type="application/json" data-figure>{data}</script></div>'
-            )
-        elif part:
-            parts.append(part)
-    head = f'<section data-report id="{_anchor(section, name)}"><h2>{escape(_title(section, name))}</h2>'
-    return f"{head}{''.join(parts)}</section>"
-
-
-def _anchor(section: Section, name: str) -> str:
-    return f"{section.key}-{LABEL_SETS[name].labels}"
-
-
-def _title(section: Section, name: str) -> str:
-    return f"{section.title}, {LABEL_SETS[name].title}" if section.by_labels else section.title
+    title = f"{section.title}, {LABEL_SETS[name].title}" if section.by_labels else section.title
+    return Chapter(f"{section.key}-{LABEL_SETS[name].labels}", title, pieces)

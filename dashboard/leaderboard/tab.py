@@ -6,13 +6,14 @@ from typing import Any, Final
 
 import gradio as gr
 
-from dashboard.components import face_view as markup
 from dashboard.components.downloads import SAVE_SCRIPT
 from dashboard.components.events import CHANGED
+from dashboard.components.failures import shown_at_the_end
 from dashboard.components.jobs import Jobs, Stopped, run_watched
+from dashboard.components.templates import busy, macro, message, part
 from dashboard.leaderboard.board import LABEL_SETS, read_board
+from dashboard.leaderboard.cost_view import timing_rows
 from dashboard.leaderboard.sections import INTRO, SECTIONS, TITLE
-from dashboard.leaderboard.view import heading, paragraph, text, timings_table
 from fer_models.analyzer import WEIGHTS, Analyzer
 from fer_models.evaluation.timing import BATCH, Timing, time_models
 
@@ -20,6 +21,7 @@ from fer_models.evaluation.timing import BATCH, Timing, time_models
 _REPEATS: Final = 15
 _BATCHES: Final = 3
 _READING: Final = "Reading the results …"
+_UNEXPECTED: Final = "The measurement failed. Try it again."
 
 Updates = dict[Any, Any]
 
@@ -36,14 +38,14 @@ class LeaderboardTab:
         self._connect(opened)
 
     def _lay_out(self) -> None:
-        gr.HTML(f'<h2 class="fer-title">{TITLE}</h2><p class="fer-hint">{INTRO}</p>')
+        gr.HTML(macro("heading", TITLE, INTRO))
         self.labels = gr.Radio(
             [(each.title, name) for name, each in LABEL_SETS.items()],
             value=next(iter(LABEL_SETS)),
             label="Tested on the labels of",
             elem_id="board-labels",
         )
-        #: By section, one component a part.
+        #: By section, one component per part.
         self.parts: dict[str, list[gr.HTML | gr.Plot]] = {}
         with gr.Tabs(elem_id="board-sections"):
             for section in SECTIONS:
@@ -54,21 +56,13 @@ class LeaderboardTab:
 
     def _part(self, section: str, chart: str) -> gr.HTML | gr.Plot:
         if not chart:
-            return gr.HTML(markup.busy(_READING), js_on_load=SAVE_SCRIPT, elem_classes=f"board-{section}")
+            return gr.HTML(busy(_READING), js_on_load=SAVE_SCRIPT, elem_classes=f"board-{section}")
         return gr.Plot(
             show_label=False, container=False, visible=False, elem_id=f"board-{chart}", elem_classes="fer-chart"
         )
 
     def _lay_out_measuring(self) -> None:
-        gr.HTML(
-            text(
-                heading("On this machine"),
-                paragraph(
-                    f"A short measurement of the models this page has loaded: {_REPEATS} times one face and {_BATCHES} "
-                    f"times {BATCH} faces. It shares the machine with everybody who uses this page now."
-                ),
-            )
-        )
+        gr.HTML(part("leaderboard/cost.html", "measuring", repeats=_REPEATS, batches=_BATCHES, batch=BATCH))
         with gr.Row(elem_classes="fer-actions"):
             self.measure = gr.Button("Measure on this machine", variant="primary", elem_id="board-measure")
             self.stop = gr.Button("Cancel", visible=False, elem_id="board-stop")
@@ -90,21 +84,26 @@ class LeaderboardTab:
         updates: Updates = {}
         for section in SECTIONS:
             components, parts = self.parts[section.key], section.parts(board, name)
-            for component, chart, part in zip(components, section.charts, parts, strict=True):
-                updates[component] = gr.update(value=part, visible=part is not None) if chart else part
+            for component, chart, value in zip(components, section.charts, parts, strict=True):
+                updates[component] = gr.update(value=value, visible=value is not None) if chart else value
         return updates
 
+    def _failed(self, text: str) -> Updates:
+        return {**self._measuring(False), self.measured: message(text)}
+
+    @shown_at_the_end(_UNEXPECTED, _failed)
     def time(self, request: gr.Request) -> Iterator[Updates]:
-        """Time the loaded models, telling how far it is, until it is done or cancelled."""
+        """Time the loaded models and report the progress, until it is done or cancelled."""
         with self.jobs.running(request.session_hash) as job:
-            yield {**self._measuring(True), self.measured: markup.busy("Warming up …")}
+            yield {**self._measuring(True), self.measured: busy("Warming up …")}
             try:
                 for share, timings in run_watched(self._timings, job):
                     if timings is None and share:
-                        yield {self.measured: markup.busy(f"Measuring … {100 * share:.0f} %")}
+                        yield {self.measured: busy(f"Measuring … {100 * share:.0f} %")}
                     elif timings is not None:
                         titles = {name: model.card.title for name, model in self.analyzer.classifiers.items()}
-                        yield {**self._measuring(False), self.measured: timings_table(titles, timings, BATCH)}
+                        table = part("leaderboard/cost.html", "timings", timing_rows(titles, timings), BATCH)
+                        yield {**self._measuring(False), self.measured: table}
             except Stopped:
                 yield {**self._measuring(False), self.measured: ""}
 

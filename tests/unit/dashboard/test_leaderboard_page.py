@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from dashboard.components.charts import model_styles
-from dashboard.leaderboard import cards_view as leaderboard_pages
-from dashboard.leaderboard import csv_tables as leaderboard_csv
-from dashboard.leaderboard import figures as leaderboard_figures
-from dashboard.leaderboard import sentences as leaderboard_words
-from dashboard.leaderboard import view as leaderboard_markup
+from dashboard.components.templates import macro, part
+from dashboard.leaderboard import csv_tables, figures, noise_figures, sentences, view
 from dashboard.leaderboard.board import LABEL_SETS, Board, Measured, read_board
-from dashboard.leaderboard.published import FIGURES, NOISE, QUOTED
+from dashboard.leaderboard.cards_view import card_view, metrics_summary, recipe_summary
+from dashboard.leaderboard.cost_view import cost_of, frontier
+from dashboard.leaderboard.noise_view import missing_shares, noise_points, noise_rows
+from dashboard.leaderboard.published import FIGURES, NOISE, QUOTED, quoted_for
 from dashboard.leaderboard.sections import SECTIONS
 from fer_models.analyzer import MODELS
 from fer_models.evaluation import leaderboard as command
@@ -41,6 +41,7 @@ from fer_models.models.ensemble import ENSEMBLE
 from tests.helpers.leaderboard_files import VERSIONS, write, write_files
 
 NBSP = "\u00a0"
+SECTION = {section.key: section for section in SECTIONS}
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +135,7 @@ def changed(record: Any, **values: Any) -> Any:
 
 def test_a_cell_says_what_it_means_and_how_often(small: Board) -> None:
     model = chosen(small).models["eac_resnet50"]
-    say = leaderboard_words.cell_sentence
+    say = sentences.cell_sentence
     assert say(model, "EAC", "fear", "sadness") == f"Of 528 faces labelled fear, EAC reads 112 as sadness (21{NBSP}%)."
     assert say(model, "EAC", "sadness", "sadness") == (
         f"Of 100 faces labelled sadness, EAC reads 100 as sadness, which is right (100{NBSP}%)."
@@ -147,16 +148,16 @@ def test_a_cell_says_what_it_means_and_how_often(small: Board) -> None:
 
 def test_probabilities_are_adjusted_after_holm() -> None:
     """By hand: 0.01 x 3, then 0.02 x 2, then 0.6; never less than a smaller one's, never above 1."""
-    assert leaderboard_words.holm([0.6, 0.01, 0.02]) == pytest.approx([0.6, 0.03, 0.04])
-    assert leaderboard_words.holm([0.02, 0.021]) == pytest.approx([0.04, 0.04])
-    assert leaderboard_words.holm([0.9, 0.8]) == [1.0, 1.0]
-    assert leaderboard_words.holm([]) == []
+    assert sentences.holm([0.6, 0.01, 0.02]) == pytest.approx([0.6, 0.03, 0.04])
+    assert sentences.holm([0.02, 0.021]) == pytest.approx([0.04, 0.04])
+    assert sentences.holm([0.9, 0.8]) == [1.0, 1.0]
+    assert sentences.holm([]) == []
 
 
 def test_pairs_in_words() -> None:
     titles = {"a": "A", "b": "B"}
     pair = PairedTest("a", "b", 412, 268, 0.0001, 0.71, 0.6)
-    say = leaderboard_words.pair_sentence
+    say = sentences.pair_sentence
     told = say(pair, 0.0001, titles)
     assert told.startswith(
         f"A and B give the same answer on 71.0{NBSP}% of the faces. Only A is right on 412, only B on 268"
@@ -172,7 +173,7 @@ def test_pairs_in_words() -> None:
 
 
 def test_the_summary_ranks_only_what_chance_does_not_explain(small: Board) -> None:
-    told = leaderboard_words.summary(small, chosen(small), "fer2013_test")
+    told = sentences.summary(small, chosen(small), "fer2013_test")
     assert told[0] == (
         f"On FER2013’s 628 test faces EAC (ResNet-50) is right most often: 82.2{NBSP}% (95 % interval 80.2{NBSP}% to "
         f"85.2{NBSP}%). The next, VGG16 (74.8{NBSP}%), is behind by more than chance explains."
@@ -180,22 +181,22 @@ def test_the_summary_ranks_only_what_chance_does_not_explain(small: Board) -> No
     assert f"mean of all models is right on 81.2{NBSP}%; on 87.7{NBSP}% at least one" in told[1]
     assert f"Easiest is sadness: EAC (ResNet-50) finds 100.0{NBSP}% of it. Hardest is fear" in told[2]
     close = (replace(chosen(small).pairs[0], p_value=0.06),)
-    told = leaderboard_words.summary(small, changed(chosen(small), pairs=close), "fer2013_test")
+    told = sentences.summary(small, changed(chosen(small), pairs=close), "fer2013_test")
     assert "do not rank the two" in told[0]
 
 
 def test_the_summary_says_where_chance_may_decide_and_what_is_too_rare(small: Board) -> None:
     gaps = {"vgg16": Interval(0.01, -0.002, 0.02)}
-    told = leaderboard_words.summary(small, changed(chosen(small), calibration_gaps=gaps), "fer2013_test")
+    told = sentences.summary(small, changed(chosen(small), calibration_gaps=gaps), "fer2013_test")
     assert told[3].endswith("points apart on average. VGG16 is so close that chance may decide.")
     clear = changed(chosen(small), calibration_gaps={"vgg16": Interval(0.01, 0.002, 0.02)})
-    assert "chance" not in leaderboard_words.summary(small, clear, "fer2013_test")[3]
+    assert "chance" not in sentences.summary(small, clear, "fer2013_test")[3]
     # as leaderboard_files.py has it: EAC (ResNet-50) is behind by -1 to 20 points, the other two by more than 0
     assert told[4].endswith(" EAC (ResNet-50) is so close that chance may decide.")
 
     labels, matrix = ("fear", "sadness", "disgust"), ((400, 128, 0), (30, 70, 0), (12, 0, 6))
     rare = {name: changed(each, labels=labels, confusion=matrix) for name, each in chosen(small).models.items()}
-    told = leaderboard_words.summary(small, changed(chosen(small), models=rare), "fer2013_test")
+    told = sentences.summary(small, changed(chosen(small), models=rare), "fer2013_test")
     assert told[2].endswith("Too rare in this set to judge: disgust (18 faces).") and "Hardest is sadness" in told[2]
 
 
@@ -210,29 +211,58 @@ def test_recall_and_precision_by_hand(small: Board) -> None:
 # Tables
 
 
+def test_the_best_models_of_each_expression(small: Board) -> None:
+    record = chosen(small)
+    fear, sadness = view.expression_rows(small, record)
+    eac = ("EAC (ResNet-50)",)
+    assert (fear.faces, fear.recall) == (528, view.Best(eac, 416 / 528))
+    assert sadness.recall == view.Best(eac, 1.0)
+    assert sadness.precision == view.Best(eac, 100 / 212)
+    seldom = {name: changed(each, confusion=((520, 8), (90, 10))) for name, each in record.models.items()}
+    assert view.expression_rows(small, changed(record, models=seldom))[1].precision is None
+
+
+def test_the_table_of_the_best_models_says_what_is_weak_and_what_is_missing() -> None:
+    def cell(best: view.Best | None) -> str:
+        return part("leaderboard/overview.html", "best", best, "too rare")
+
+    assert cell(view.Best(("A", "B"), 0.788)) == f'<td class="fer-words">A, B <small>78.8{NBSP}%</small></td>'
+    assert "less than half" in cell(view.Best(("A",), 0.49)) and "none" in cell(view.Best(("A",), 0.0))
+    assert ">too rare<" in cell(None)
+
+
 def test_tables_show_the_figures(small: Board) -> None:
-    told = chosen(small)
-    trust = leaderboard_markup.trust_table(small, told)
-    assert f"EAC (ResNet-50) <small>78.8{NBSP}%</small>" in trust and f"EAC (ResNet-50) <small>100.0{NBSP}%" in trust
-    assert f"<small>47.2{NBSP}%</small> <small>less than half</small>" in trust  # sadness: 100 of 212 answers
-    seldom = {name: changed(each, confusion=((520, 8), (90, 10))) for name, each in told.models.items()}
-    assert "none says it 20 times" in leaderboard_markup.trust_table(small, changed(told, models=seldom))
-    accuracy = leaderboard_markup.accuracy_table(small, told)
-    assert f'<td class="fer-best">82.2{NBSP}%</td>' in accuracy and accuracy.count("fer-best") == 1
-    assert f"72.8 to 77.8{NBSP}%" in accuracy
-    calibration = leaderboard_markup.calibration_table(small, told)
-    assert (
-        "6.2 \u2192 <b>6.2</b>" in calibration and "1.250 \u2192 <b>1.250</b>" in calibration and "1.50" in calibration
-    )
-    agreement = leaderboard_markup.agreement_table(small, told)
-    assert agreement.count(f"71.0{NBSP}%<br><small>\u03ba 0.52</small>") == 2
-    risks = leaderboard_markup.risk_sentences(small, told)
-    assert (
-        f"VGG16 errs on 30.0{NBSP}% of all faces, but on 10.0{NBSP}% of the half" in risks
-        and f"from 83{NBSP}%" in risks
-    )
-    together = leaderboard_markup.together(small, told)
-    assert "\u22121.0 percent points" in together and f"On the other 12.3{NBSP}% all are wrong" in together
+    record = chosen(small)
+    accuracy = view.accuracy_rows(small, record)
+    assert [row.best for row in accuracy] == [False, True, False] and accuracy[1].accuracy == f"82.2{NBSP}%"
+    assert accuracy[0].interval == f"72.8 to 77.8{NBSP}%" and accuracy[0].without_duplicates == view.DASH
+    calibration = view.calibration_rows(small, record)
+    same = tuple(view.Change(figure, figure) for figure in ("6.2", "1.250", "0.500"))
+    assert calibration[0].changes == same and calibration[0].temperature == "1.50"
+    assert calibration[2].changes[0].before is None and calibration[2].temperature == view.DASH
+    agreement = view.Agreement(f"71.0{NBSP}%", "0.52")
+    assert [cells for _, cells in view.agreement_table(small, record)] == [[None, agreement], [agreement, None]]
+    risks = view.risk_sentences(small, record)
+    assert all(figure in risks[0] for figure in ("VGG16", f"30.0{NBSP}%", f"10.0{NBSP}%", f"83{NBSP}%"))
+    combination = " ".join(view.combination_sentences(small, record))
+    assert "\u22121.0 percent points" in combination and f"12.3{NBSP}%" in combination
+    page = everything(small)
+    assert f'<td class="fer-best">82.2{NBSP}%</td>' in page
+    assert "1.250 \u2192 <b>1.250</b>" in page and f"71.0{NBSP}%<br><small>\u03ba 0.52</small>" in page
+
+
+def test_confusion_matrices_mark_the_diagonal(small: Board) -> None:
+    matrices = {matrix.name: matrix for matrix in view.confusion_matrices(small, chosen(small))}
+    right, wrong = matrices["vgg16"].rows["fear"]
+    assert right.correct and right.share == 400 / 528 and not wrong.correct and wrong.share == 128 / 528
+    page = part("leaderboard/expressions.html", "confusion", matrices["vgg16"])
+    assert re.findall(r'data-right="(\w+)"', page) == ["true", "false", "false", "true"]
+    assert re.findall(r">(\d+)</button>", page) == ["76", "24", "30", "70"]
+
+
+def corruption_table(board: Board, record: RobustnessRecord) -> str:
+    sets = {**board.robustness, "fer2013_test": Measured(record)}
+    return str(SECTION["pictures"].parts(replace(board, robustness=sets), "fer2013_test")[2])
 
 
 def test_corruption_figures_by_hand(small: Board) -> None:
@@ -250,11 +280,13 @@ def test_corruption_figures_by_hand(small: Board) -> None:
         behind={},
     )
     assert told.mean_by_strength("vgg16") == pytest.approx((0.55, 0.25))
-    table = leaderboard_markup.corruption_table(small, told)
-    assert f"50.0{NBSP}% <small>\u221220.0</small>" in table and f"40.0{NBSP}% <small>\u221230.0</small>" in table
+    cells = {row.kind: row.cells for row in view.corruption_rows(told)}
+    assert cells["Blur"] == ((f"50.0{NBSP}%", "\u221220.0"),) and cells["Noise"] == ((f"30.0{NBSP}%", "\u221240.0"),)
+    assert cells["Mean of all kinds"] == ((f"40.0{NBSP}%", "\u221230.0"),)
+    assert "interval" not in corruption_table(small, told)
     sure = changed(told, mean={"vgg16": Interval(0.4, 0.351, 0.449)})
-    assert f"<small>35.1 to 44.9{NBSP}%</small>" in leaderboard_markup.corruption_table(small, sure)
-    figure = leaderboard_figures.corruption_figure(small, told)
+    assert f"<small>35.1 to 44.9{NBSP}%</small>" in corruption_table(small, sure)
+    figure = figures.corruption_figure(small, told)
     assert [trace.visible for trace in figure.data] == [True, False, False]
     assert list(figure.data[0].y) == pytest.approx([70, 55, 25]) and list(figure.data[1].y) == pytest.approx(
         [70, 60, 40]
@@ -262,7 +294,7 @@ def test_corruption_figures_by_hand(small: Board) -> None:
     labels = [button.label for button in figure.layout.updatemenus[0].buttons]
     assert labels == ["Mean of all kinds", "Blur", "Noise"]
     assert figure.layout.updatemenus[0].buttons[1].args[0] == {"visible": [False, True, False]}
-    rows = leaderboard_csv.corruption_rows(small, told)
+    rows = csv_tables.corruption_rows(small, told)
     assert rows[-1] == ("VGG16", "noise", 2, 0.1) and len(rows) == 6
 
 
@@ -289,18 +321,18 @@ def test_noise_runs_average_over_seeds_and_unfinished_ones_are_open() -> None:
         run("eac", 30, 0, None, None, None),
     )
     study = NoiseStudyRecord(tested_on="FER+", epochs=40, runs=runs)
-    points = leaderboard_figures.noise_points(study, "plain", "best_test_accuracy")
+    points = noise_points(study, "plain", "best_test_accuracy")
     assert points == [(0, 0.8, True), (30, pytest.approx(0.55), False), ("fer2013", 0.57, True)]
-    figure = leaderboard_figures.noise_figure(study)
+    figure = noise_figures.noise_figure(study)
     measured = figure.data[0]
     assert list(measured.marker.symbol) == ["triangle-up", "triangle-up-open", "triangle-up"]
     assert list(measured.y) == pytest.approx([80, 55, 57])
     assert [trace.name for trace in figure.data if "quoted" in trace.name] == [
         f"{each.title}, quoted" for each in NOISE
     ]
-    table = leaderboard_markup.noise_table(study)
-    assert table.count("not finished") == 2 and "not finished: 0 of 40 epochs" in table
-    memory = leaderboard_figures.memory_figure(study)
+    states = [row.state for row in noise_rows(study)]
+    assert states.count("finished") == 3 and "not finished: 0 of 40 epochs" in states
+    memory = noise_figures.memory_figure(study)
     assert [trace.name for trace in memory.data] == [
         f"Plain, 30{NBSP}%, seed 0",
         f"Plain, 30{NBSP}%, seed 1 (not finished)",
@@ -308,16 +340,22 @@ def test_noise_runs_average_over_seeds_and_unfinished_ones_are_open() -> None:
     ]
 
 
-def test_shares_of_noise_that_were_not_run_are_told(folder: Path) -> None:
+def test_shares_of_noise_that_were_not_run_are_named(folder: Path) -> None:
+    def missing() -> tuple[str, str]:
+        board = read_board(folder)
+        assert board.noise.record is not None
+        return missing_shares(board.noise.record), str(SECTION["noise"].parts(board, "fer2013_test")[0])
+
+    assert missing()[0] == ""
     path = folder / "results" / "noise_study.json"
-    assert "Nothing was run" not in everything(read_board(folder))
-    change(path, lambda told: told.update(runs=[run for run in told["runs"] if run["noise"] in (0, 30)]))
-    assert f"Nothing was run at 10 and 20{NBSP}%: there" in everything(read_board(folder))
+    change(path, lambda study: study.update(runs=[run for run in study["runs"] if run["noise"] in (0, 30)]))
+    shares, page = missing()
+    assert shares == "10 and 20" and "10 and 20&nbsp;%" in page
 
 
 def test_the_frontier_keeps_what_is_not_beaten() -> None:
     costs = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 3.0}
-    assert leaderboard_figures.frontier(costs, {"a": 0.6, "b": 0.5, "c": 0.7, "d": 0.8}) == ["a", "d"]
+    assert frontier(costs, {"a": 0.6, "b": 0.5, "c": 0.7, "d": 0.8}) == ["a", "d"]
 
 
 def test_cost_is_time_if_all_were_timed_else_what_the_cards_know(small: Board) -> None:
@@ -334,20 +372,20 @@ def test_cost_is_time_if_all_were_timed_else_what_the_cards_know(small: Board) -
             for name, time in (("vgg16", 20.0), ("eac_resnet50", 30.0))
         },
     )
-    title, costs = leaderboard_figures.cost_of(small, told, times)
+    title, costs = cost_of(small, told, times)
     assert title == "Time of one face (ms)" and costs == {"vgg16": 20, "eac_resnet50": 30, ENSEMBLE: 50}
     uncounted = replace(small, cards={name: replace(card, multiply_adds=0) for name, card in small.cards.items()})
-    title, costs = leaderboard_figures.cost_of(uncounted, told, changed(times, models={}))
+    title, costs = cost_of(uncounted, told, changed(times, models={}))
     assert title == "Parameters (millions)" and costs["vgg16"] == pytest.approx(14.726727)
     cards = {name: replace(card, multiply_adds=2_000_000_000) for name, card in small.cards.items()}
-    title, costs = leaderboard_figures.cost_of(replace(small, cards=cards), told, None)
+    title, costs = cost_of(replace(small, cards=cards), told, None)
     assert title == "Multiply-adds (billions)" and costs[ENSEMBLE] == 4
-    assert leaderboard_figures.cost_of(replace(small, cards={}), told, None) == ("", {})
+    assert cost_of(replace(small, cards={}), told, None) == ("", {})
 
 
 def test_charts_tell_measured_and_quoted_apart(small: Board) -> None:
-    quoted = leaderboard_markup.quoted_for("fer2013")
-    figure = leaderboard_figures.accuracy_figure(small, chosen(small), quoted)
+    quoted = quoted_for("fer2013")
+    figure = figures.accuracy_figure(small, chosen(small), quoted)
     measured, others = figure.data[:3], figure.data[3:]
     assert [trace.x[0] for trace in measured] == pytest.approx([74.8, 82.2, 81.2])
     assert measured[0].error_x.array[0] == pytest.approx(3) and measured[0].error_x.arrayminus[0] == pytest.approx(2)
@@ -369,16 +407,20 @@ def test_published_figures_are_the_papers() -> None:
     assert all(each.source for each in FIGURES)
 
 
+def tools(download: view.Download) -> str:
+    return part("leaderboard/_macros.html", "tools", download)
+
+
 def test_csv_buttons_hold_the_numbers(small: Board) -> None:
-    rows = leaderboard_csv.accuracy_rows(small, chosen(small), leaderboard_markup.quoted_for("fer2013"))
-    button = leaderboard_markup.tools("accuracy", rows, "accuracy")
+    rows = csv_tables.accuracy_rows(small, chosen(small), quoted_for("fer2013"))
+    button = tools(view.Download("accuracy", rows, "accuracy"))
     code = re.search(r"base64,([^\"]+)", button)
     assert code is not None
     read = list(csv.DictReader(base64.b64decode(code[1]).decode().splitlines()))
     assert read[0]["model"] == "VGG16" and float(read[0]["accuracy"]) == 0.748 and read[0]["source"] == "measured here"
     assert all(each["source"].startswith(QUOTED) for each in read[3:]) and len(read) == 11
     assert 'data-save="png"' in button and 'data-save="svg"' in button
-    assert "data-save" not in leaderboard_markup.tools("accuracy", rows)
+    assert "data-save" not in tools(view.Download("accuracy", rows))
 
 
 # Files
@@ -390,10 +432,10 @@ def test_every_section_reads_what_the_commands_wrote(board: Board, complete: Pat
         assert told.record is not None and told.problem is None
         written = json.loads((complete / "results" / command.FILE).read_text())["sets"][name]
         assert [*told.record.models] == [*MODELS, ENSEMBLE] and told.record.labels == label_set.labels
-        for model, figures in written["models"].items():
-            assert told.record.models[model].accuracy.value == figures["accuracy"]["value"]
-            recalls = {label: told.record.models[model].recall_of(label) for label in figures["labels"]}
-            assert recalls == pytest.approx(figures["recall"])
+        for model, values in written["models"].items():
+            assert told.record.models[model].accuracy.value == values["accuracy"]["value"]
+            recalls = {label: told.record.models[model].recall_of(label) for label in values["labels"]}
+            assert recalls == pytest.approx(values["recall"])
         assert told.record.oracle == written["oracle"] and told.record.copies == 37
         assert board.robustness[name].problem is None
     assert board.noise.problem is None and board.latency.problem is None and not board.card_problems
@@ -557,22 +599,25 @@ def test_every_text_from_files_is_escaped(folder: Path) -> None:
             told = "".join(part for part in section.parts(board, name) if isinstance(part, str))
             assert "<img" not in told
     assert "&lt;img src=x" in everything(board)
-    assert "<script" not in leaderboard_markup.advice(Problem("<script>", ("<script>",)))
+    assert "<script" not in macro("advice", Problem("<script>", ("<script>",)))
 
 
 def test_cards_are_readable_pages(folder: Path) -> None:
     card = read_card(folder / "vgg16.json")
-    style = model_styles(["vgg16"])["vgg16"]
-    page = leaderboard_pages.model_card(card, style, opened=True)
+    facts = card_view(card, model_styles(["vgg16"])["vgg16"]).facts
+    text = "\n".join(facts.values())
     for words in ("28,709 grey faces", "MIT", "lie or attention detection", "14,726,727 parameters", card.sha256):
-        assert words in page
-    assert "5 epochs at 48 px, then 2 epochs at 64 px; optimizer sgd" in page
-    assert f"66.6{NBSP}% on the validation split" in page
-    assert leaderboard_pages.recipe_summary({}) == "Not told."
-    assert leaderboard_pages.recipe_summary({"settings": {"stages": "odd"}, "command": "C"}) == "Command: C"
-    told = leaderboard_pages.metrics_summary({"fer2013_test": {"accuracy": 0.5, "count": 9}, "other": 3})
-    assert told == f"fer2013 test: 50.0{NBSP}% of 9 faces"
+        assert words in text
+    assert "5 epochs at 48 px, then 2 epochs at 64 px; optimizer sgd" in facts["Recipe"]
+    assert f"66.6{NBSP}% on the validation split" in facts["Recipe"]
+    assert recipe_summary({}) == "Not told."
+    assert recipe_summary({"settings": {"stages": "odd"}, "command": "C"}) == "Command: C"
+    summary = metrics_summary({"fer2013_test": {"accuracy": 0.5, "count": 9}, "other": 3})
+    assert summary == f"fer2013 test: 50.0{NBSP}% of 9 faces"
+    page = str(SECTION["cards"].parts(read_board(folder), "fer2013_test")[0])
+    assert page.count("<details") == 4 and page.count(" open>") == 1 and card.sha256 in page
 
 
-def test_fairness_names_its_command() -> None:
-    assert "python -m fer_models fairness --data DIR --groups FILE.csv" in leaderboard_pages.fairness()
+def test_fairness_names_its_command(board: Board) -> None:
+    (page,) = SECTION["fairness"].parts(board, "fer2013_test")
+    assert "python -m fer_models fairness --data DIR --groups FILE.csv" in str(page)
