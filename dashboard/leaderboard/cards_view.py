@@ -30,17 +30,17 @@ class CardView:
 def card_view(card: ModelCard, style: ModelStyle) -> CardView:
     """A card's facts in words."""
     facts = {
-        "Known to get wrong": card.weaknesses or "Not measured yet.",
+        "Known weaknesses": card.weaknesses or "Not measured yet.",
         "Intended use": card.intended_use or DASH,
         "Misuse": card.misuse or DASH,
-        "Learned from": f"{card.training_labels}. {card.training_data}",
+        "Trained on": f"{card.training_labels}. {card.training_data}",
         "Licence": card.licence,
-        "Answers": ", ".join(card.labels),
+        "Labels": ", ".join(card.labels),
         "Network": f"{card.architecture}, {card.parameters:,} parameters",
         "Input": f"{card.input.size} px square, {card.input.mode}",
         "Temperature": f"{card.temperature:g}",
         "Recipe": recipe_summary(card.recipe),
-        "Measured": metrics_summary(card.metrics),
+        "Test accuracy": metrics_summary(card.metrics),
         "Weights": f"SHA-256 {card.sha256}",
     }
     return CardView(card.name, card.title, style, facts)
@@ -62,8 +62,8 @@ def recipe_summary(recipe: Mapping[str, Any]) -> str:
         ("optimizer {}", settings.get("optimizer")),
         ("learning rate {}", settings.get("lr")),
         ("batch {}", settings.get("batch")),
-        ("objective {}", settings.get("objective")),
-        ("started from {}", settings.get("start")),
+        ("loss {}", settings.get("objective")),
+        ("initialised from {}", settings.get("start")),
         ("{} training faces", recipe.get("training_faces")),
         ("epoch {} chosen", recipe.get("chosen_epoch")),
     ):
@@ -77,7 +77,7 @@ def recipe_summary(recipe: Mapping[str, Any]) -> str:
     summary = "; ".join(parts)
     if recipe.get("command"):
         summary = f"{summary}. Command: {recipe['command']}" if summary else f"Command: {recipe['command']}"
-    return summary or "Not told."
+    return summary or "Not stated."
 
 
 def metrics_summary(metrics: Mapping[str, Any]) -> str:

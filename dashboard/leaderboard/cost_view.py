@@ -91,7 +91,7 @@ def cost_of(board: Board, face_set: FaceSetComparison, latency: LatencyRecord | 
     cards = [board.cards[name] for name in names if name in board.cards]
     complete = len(cards) == len(names)
     choices = [
-        ("Time of one face (ms)", [latency.models[n].p50_ms for n in names if n in latency.models] if latency else []),
+        ("Time per face (ms)", [latency.models[n].p50_ms for n in names if n in latency.models] if latency else []),
         ("Multiply-adds (billions)", [card.multiply_adds / 1e9 for card in cards]),
         ("Parameters (millions)", [card.parameters / 1e6 for card in cards]),
     ]

@@ -49,7 +49,7 @@ def accuracy_figure(board: Board, face_set: FaceSetComparison, quoted: Sequence[
 
 
 def recall_figure(board: Board, face_set: FaceSetComparison) -> go.Figure:
-    """Share of each expression's faces that each model finds, in %."""
+    """Recall of each expression by model, in %."""
     figure = percent_chart()
     styles = model_styles(face_set.models)
     for name, row in face_set.models.items():
@@ -61,15 +61,15 @@ def recall_figure(board: Board, face_set: FaceSetComparison) -> go.Figure:
             marker=marker(styles[name]),
             hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b><extra></extra>",
         )
-    figure.update_yaxes(title={"text": "Faces found (%)", "standoff": 8})
+    figure.update_yaxes(title={"text": "Recall (%)", "standoff": 8})
     return figure
 
 
 def reliability_figure(board: Board, face_set: FaceSetComparison) -> go.Figure:
-    """Accuracy by confidence, after and before the temperature; on the diagonal a model is as right as it is sure."""
+    """Accuracy by confidence, after and before the temperature; on the diagonal a model is perfectly calibrated."""
     figure = percent_chart(height=480)
     figure.add_scatter(
-        x=[0, 100], y=[0, 100], mode="lines", line={"color": "#808080", "width": 1}, name="As sure as right"
+        x=[0, 100], y=[0, 100], mode="lines", line={"color": "#808080", "width": 1}, name="Perfect calibration"
     )
     styles = model_styles(face_set.models)
     groups = [0]
@@ -86,19 +86,19 @@ def reliability_figure(board: Board, face_set: FaceSetComparison) -> go.Figure:
                 line=_line(styles[name]),
                 marker=_marker(styles[name]),
                 name=_name(board, name, face_set),
-                hovertemplate="%{fullData.name}: right on <b>%{y:.0f} %</b> where %{x:.0f} % sure "
+                hovertemplate="%{fullData.name}: accuracy <b>%{y:.0f} %</b> at a confidence of %{x:.0f} % "
                 "(%{customdata:,} faces)<extra></extra>",
             )
             groups.append(choice)
     figure.update_layout(hovermode="closest")
     add_choices(figure, groups, ["After the temperature", "Before the temperature"])
     _x_in_percent(figure, "Confidence (%)", [0, 100])
-    figure.update_yaxes(title={"text": "Right (%)", "standoff": 8})
+    figure.update_yaxes(title={"text": "Accuracy (%)", "standoff": 8})
     return figure
 
 
 def risk_figure(board: Board, face_set: FaceSetComparison) -> go.Figure:
-    """Share of errors if only the surest faces are answered, in %."""
+    """Error rate among the most confident predictions, by coverage, in %."""
     figure = percent_chart()
     styles = model_styles(face_set.models)
     for name, row in face_set.models.items():
@@ -110,10 +110,11 @@ def risk_figure(board: Board, face_set: FaceSetComparison) -> go.Figure:
             line=_line(styles[name]),
             marker={**_marker(styles[name]), "size": 6},
             name=_name(board, name, face_set),
-            hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b> wrong, at least %{customdata:.0f} % sure<extra></extra>",
+            hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b> wrong, confidence of at least %{customdata:.0f} %"
+            "<extra></extra>",
         )
-    _x_in_percent(figure, "Faces answered, the surest first (%)", [0, 102])
-    figure.update_yaxes(title={"text": "Wrong (%)", "standoff": 8}, range=None, rangemode="tozero", tickvals=None)
+    _x_in_percent(figure, "Coverage: faces answered, most confident first (%)", [0, 102])
+    figure.update_yaxes(title={"text": "Error rate (%)", "standoff": 8}, range=None, rangemode="tozero", tickvals=None)
     return figure
 
 
@@ -126,7 +127,7 @@ def corruption_figure(board: Board, record: RobustnessRecord) -> go.Figure:
         for name in record.clean:
             curve = record.mean_by_strength(name) if kind is None else record.corrupted[kind][name]
             figure.add_scatter(
-                x=["as it is", *map(str, record.strengths)],
+                x=["none", *map(str, record.strengths)],
                 y=[100 * record.clean[name], *(100 * value for value in curve)],
                 mode="lines+markers",
                 line=_line(styles[name]),
@@ -142,7 +143,7 @@ def corruption_figure(board: Board, record: RobustnessRecord) -> go.Figure:
 
 
 def cost_figure(board: Board, face_set: FaceSetComparison) -> go.Figure | None:
-    """Accuracy against cost; a line joins the models that are not beaten at their price. None if no cost is known."""
+    """Accuracy against cost; a line shows the Pareto frontier. None if no cost is known."""
     title, costs = cost_of(board, face_set, board.latency.record)
     if not costs:
         return None
@@ -154,7 +155,7 @@ def cost_figure(board: Board, face_set: FaceSetComparison) -> go.Figure | None:
         y=[100 * accuracies[name] for name in line],
         mode="lines",
         line={"color": "#808080", "dash": "dot", "width": 1.5, "shape": "hv"},
-        name="Not beaten at this cost",
+        name="Pareto frontier",
         hoverinfo="skip",
     )
     styles = model_styles(face_set.models)

@@ -69,7 +69,7 @@ def noise_figure(study: NoiseStudyRecord) -> go.Figure:
 
 
 def memory_figure(study: NoiseStudyRecord) -> go.Figure:
-    """How many of the wrong training labels a network gives back, by epoch, in %."""
+    """Share of the wrong training labels that a network has memorised, by epoch, in %."""
     figure = percent_chart()
     noises = sorted({run.noise for run in study.runs}, key=noise_order)
     for run in study.runs:
@@ -91,5 +91,5 @@ def memory_figure(study: NoiseStudyRecord) -> go.Figure:
             hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b><extra></extra>",
         )
     figure.update_xaxes(title={"text": "Epoch", "standoff": 8}, rangemode="tozero")
-    figure.update_yaxes(title={"text": "Wrong labels given back (%)", "standoff": 8})
+    figure.update_yaxes(title={"text": "Memorised labels (%)", "standoff": 8})
     return figure

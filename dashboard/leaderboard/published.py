@@ -1,10 +1,10 @@
-"""Figures other people published, with their sources: quoted, not measured here, and never mixed with what is."""
+"""Published figures with their sources: quoted, not measured here, and never mixed with measured ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-#: Said wherever one of them is shown.
+#: Stands wherever one of them is shown.
 QUOTED: Final = "quoted, not measured here"
 
 
@@ -43,17 +43,17 @@ class Quoted:
 
 
 _COURSE: Final = "course project"
-_EIGHT: Final = "eight expressions: contempt counts too"
+_EIGHT: Final = "eight expressions, including contempt"
 
 FIGURES: Final = (
-    Quoted("fer2013", "Ensemble of seven", 76.82, "Pham, Vu and Tran", 2020, note="several networks together"),
-    Quoted("fer2013", "Ensemble with SVMs", 75.42, "Georgescu et al.", 2019, note="several networks together"),
+    Quoted("fer2013", "Ensemble of seven", 76.82, "Pham, Vu and Tran", 2020, note="several networks combined"),
+    Quoted("fer2013", "Ensemble with SVMs", 75.42, "Georgescu et al.", 2019, note="several networks combined"),
     Quoted("fer2013", "LHC-Net", 74.42, "Pecoraro et al.", 2021),
     Quoted("fer2013", "ResMaskingNet", 74.14, "Pham, Vu and Tran", 2020),
     Quoted("fer2013", "Best single, no extra data", 73.28, "Khaireddin and Chen", 2021),
     Quoted("fer2013", "VGG16, course project", 68.63, _COURSE, None),
     Quoted("fer2013", "ResNet50, course project", 65.94, _COURSE, None),
-    Quoted("fer2013", "People", 65.0, "Goodfellow et al.", 2013, 5.0, "people who labelled such faces"),
+    Quoted("fer2013", "Human annotators", 65.0, "Goodfellow et al.", 2013, 5.0, "people labelling such faces"),
     Quoted("ferplus", "EAC, by its authors", 89.64, "Zhang et al.", 2022, note=_EIGHT),
     Quoted("ferplus", "VGG13", 84.99, "Barsoum et al.", 2016, note=_EIGHT),
     Quoted("rafdb", "EAC (ResNet-50)", 90.35, "Zhang et al.", 2022),

@@ -26,8 +26,8 @@ Part: TypeAlias = Markup | go.Figure | None
 
 TITLE: Final = "Which model should I trust, and for what?"
 INTRO: Final = (
-    "Every figure here was written to a file by a command of this project, except where it says “quoted”. Where "
-    "something was not measured, or with other weights than those in use, it says so and names the command."
+    "Every figure here comes from a file that a command of this project wrote, unless it is marked “quoted”. Where a "
+    "figure is missing, or was measured with other weights than those in use, the page says so and names the command."
 )
 _NOTHING: Final = Markup()
 
@@ -248,8 +248,8 @@ SECTIONS: Final = (
     Section("expressions", "Expressions", ("", "recall", ""), True, _expressions),
     Section("agreement", "Agreement", ("",), True, _agreement),
     Section("confidence", "Confidence", ("", "reliability", "", "risk", ""), True, _confidence),
-    Section("pictures", "Bad pictures", ("", "corruption", ""), True, _robustness),
-    Section("noise", "Wrong labels", ("", "noise", "", "memory", ""), False, _noise),
+    Section("pictures", "Robustness", ("", "corruption", ""), True, _robustness),
+    Section("noise", "Label noise", ("", "noise", "", "memory", ""), False, _noise),
     Section("cost", "Cost", ("", "cost"), True, _cost),
     Section("fairness", "Fairness", ("",), False, _fairness),
     Section("cards", "Model cards", ("",), False, _cards),

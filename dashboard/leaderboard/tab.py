@@ -1,4 +1,4 @@
-"""The Leaderboard tab: what was measured, read from files each time the tab is opened."""
+"""The Leaderboard tab: results, read from their files each time the tab is opened."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -42,7 +42,7 @@ class LeaderboardTab:
         self.labels = gr.Radio(
             [(each.title, name) for name, each in LABEL_SETS.items()],
             value=next(iter(LABEL_SETS)),
-            label="Tested on the labels of",
+            label="Labels of the test set",
             elem_id="board-labels",
         )
         #: By section, one component per part.

@@ -310,16 +310,17 @@ def pair_sentences(board: Board, face_set: FaceSetComparison) -> list[str]:
 def combination_sentences(board: Board, face_set: FaceSetComparison) -> list[str]:
     """What the ensemble gains, and the best that any choice among the models could reach."""
     name, best = max(face_set.shipped.items(), key=lambda item: item[1].accuracy.value)
-    sentences = [f"The best single model, {board.title(name)}, is right on {share(best.accuracy.value)}."]
+    sentences = [f"The best single model, {board.title(name)}, has an accuracy of {share(best.accuracy.value)}."]
     if ENSEMBLE in face_set.models:
         mean = face_set.models[ENSEMBLE].accuracy
         sentences.append(
-            f"The mean of all models’ probabilities is right on {share(mean.value)} ({interval_text(mean)}): "
-            f"{signed(mean.value - best.accuracy.value)} percent points."
+            f"The mean of all models’ probabilities reaches {share(mean.value)} ({interval_text(mean)}): "
+            f"{signed(mean.value - best.accuracy.value)} percentage points."
         )
     sentences.append(
-        f"On {share(face_set.oracle)} at least one model is right. On the other {share(1 - face_set.oracle)} all are "
-        "wrong, so no way of choosing among them can help there; some of these labels may be wrong."
+        f"At least one model is right on {share(face_set.oracle)} of the faces. On the other "
+        f"{share(1 - face_set.oracle)} all are wrong, so no choice among them can help there; some of these labels "
+        "may be wrong."
     )
     return sentences
 
@@ -352,8 +353,8 @@ def risk_sentences(board: Board, face_set: FaceSetComparison) -> list[str]:
         if 0.5 in points and 1.0 in points:
             risk, confidence = points[0.5]
             sentences.append(
-                f"{board.title(name)} errs on {share(points[1.0][0])} of all faces, but on {share(risk)} of the half "
-                f"it is surest about (confidence from {100 * confidence:.0f}\u00a0%)."
+                f"{board.title(name)} is wrong on {share(points[1.0][0])} of all faces, but only on {share(risk)} of "
+                f"the half it is most confident about (confidence of at least {100 * confidence:.0f}\u00a0%)."
             )
     return sentences
 

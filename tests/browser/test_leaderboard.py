@@ -37,7 +37,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iter
     """The opened tab, watched, 1440 px wide or as `at_both_widths` says."""
     with watched_page(browser, address, getattr(request, "param", 1440)) as tab:
         tab.get_by_role("tab", name="Leaderboard").click()
-        expect(tab.locator(".board-overview .fer-lead")).to_contain_text("is right most often")
+        expect(tab.locator(".board-overview .fer-lead")).to_contain_text("most accurate")
         yield tab
 
 
@@ -78,7 +78,7 @@ def test_a_cell_of_the_confusion_matrix_is_read_out(page: Page, weights: Path) -
     panel.locator(".fer-cell").nth(7 * fear + sadness).click()
     total, count = sum(figures["confusion"][fear]), figures["confusion"][fear][sadness]
     expect(panel.locator(".fer-says")).to_contain_text(
-        f"Of {total} faces labelled fear, VGG16 reads {count} as sadness ("
+        f"Of {total} faces labelled fear, VGG16 predicts sadness for {count} ("
     )
 
 

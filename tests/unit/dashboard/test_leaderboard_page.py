@@ -133,20 +133,29 @@ def changed(record: Any, **values: Any) -> Any:
 # Words
 
 
+def assert_states(sentence: str, *facts: str) -> None:
+    """The facts stand in the sentence, in this order."""
+    position = 0
+    for fact in facts:
+        position = sentence.find(fact, position) + len(fact)
+        assert position >= len(fact), (fact, sentence)
+
+
 def test_a_cell_says_what_it_means_and_how_often(small: Board) -> None:
     model = chosen(small).models["eac_resnet50"]
-    say = sentences.cell_sentence
-    assert say(model, "EAC", "fear", "sadness") == f"Of 528 faces labelled fear, EAC reads 112 as sadness (21{NBSP}%)."
-    assert say(model, "EAC", "sadness", "sadness") == (
-        f"Of 100 faces labelled sadness, EAC reads 100 as sadness, which is right (100{NBSP}%)."
-    )
-    assert say(model, "EAC", "sadness", "fear") == f"Of 100 faces labelled sadness, EAC reads 0 as fear (0{NBSP}%)."
+    cell = sentences.cell_sentence
+    assert_states(cell(model, "EAC", "fear", "sadness"), "528 faces", "fear", "EAC", "sadness", "112", f"21{NBSP}%")
+    right = cell(model, "EAC", "sadness", "sadness")
+    assert_states(right, "100 faces", "sadness", "EAC", "sadness", "100", "correct", f"100{NBSP}%")
+    wrong = cell(model, "EAC", "sadness", "fear")
+    assert_states(wrong, "100 faces", "sadness", "EAC", "fear", " 0", f"(0{NBSP}%)")
+    assert "correct" not in wrong
     rare = row([[999, 1], [0, 0]], 0.9)
-    assert say(rare, "X", "fear", "sadness") == f"Of 1,000 faces labelled fear, X reads 1 as sadness (under 1{NBSP}%)."
-    assert say(rare, "X", "sadness", "fear") == "No test face is labelled sadness."
+    assert_states(cell(rare, "X", "fear", "sadness"), "1,000 faces", "fear", "X", "sadness", " 1 ", f"under 1{NBSP}%")
+    assert cell(rare, "X", "sadness", "fear") == "No test face is labelled sadness."
 
 
-def test_probabilities_are_adjusted_after_holm() -> None:
+def test_p_values_are_adjusted_after_holm() -> None:
     """By hand: 0.01 x 3, then 0.02 x 2, then 0.6; never less than a smaller one's, never above 1."""
     assert sentences.holm([0.6, 0.01, 0.02]) == pytest.approx([0.6, 0.03, 0.04])
     assert sentences.holm([0.02, 0.021]) == pytest.approx([0.04, 0.04])
@@ -158,46 +167,42 @@ def test_pairs_in_words() -> None:
     titles = {"a": "A", "b": "B"}
     pair = PairedTest("a", "b", 412, 268, 0.0001, 0.71, 0.6)
     say = sentences.pair_sentence
-    told = say(pair, 0.0001, titles)
-    assert told.startswith(
-        f"A and B give the same answer on 71.0{NBSP}% of the faces. Only A is right on 412, only B on 268"
-    )
-    assert "A is better, by more than chance" in told and f"p{NBSP}<{NBSP}0.001" in told
-    assert "chance alone may explain that" in say(pair, 0.2, titles)
-    assert "neither is better" in say(replace(pair, only_second=412), 1.0, titles)
-    assert "B is better" in say(replace(pair, only_first=100), 0.01, titles)
-    kept = replace(pair, only_first=400, only_second=260)
-    assert say(pair, 0.0001, titles, (kept, 0.033)).endswith(
-        f"Without training copies: 400 and 260, p{NBSP}={NBSP}0.033."
-    )
+    better = say(pair, 0.0001, titles)
+    assert_states(better, "A and B", f"71.0{NBSP}%", "Only A", "412", "only B", "268")
+    assert_states(better, "A is significantly better", f"p{NBSP}<{NBSP}0.001")
+    assert_states(say(pair, 0.2, titles), "not significantly different", f"p{NBSP}={NBSP}0.200")
+    assert "no difference" in say(replace(pair, only_second=412), 1.0, titles)
+    assert "B is significantly better" in say(replace(pair, only_first=100), 0.01, titles)
+    without = replace(pair, only_first=400, only_second=260)
+    both = say(pair, 0.0001, titles, (without, 0.033))
+    assert both.startswith(better)
+    assert_states(both.removeprefix(better), "duplicates", "400", "260", f"p{NBSP}={NBSP}0.033")
 
 
-def test_the_summary_ranks_only_what_chance_does_not_explain(small: Board) -> None:
-    told = sentences.summary(small, chosen(small), "fer2013_test")
-    assert told[0] == (
-        f"On FER2013’s 628 test faces EAC (ResNet-50) is right most often: 82.2{NBSP}% (95 % interval 80.2{NBSP}% to "
-        f"85.2{NBSP}%). The next, VGG16 (74.8{NBSP}%), is behind by more than chance explains."
-    )
-    assert f"mean of all models is right on 81.2{NBSP}%; on 87.7{NBSP}% at least one" in told[1]
-    assert f"Easiest is sadness: EAC (ResNet-50) finds 100.0{NBSP}% of it. Hardest is fear" in told[2]
+def test_the_summary_ranks_only_significant_differences(small: Board) -> None:
+    accuracy, ensemble, expressions, *_ = sentences.summary(small, chosen(small), "fer2013_test")
+    assert_states(accuracy, "EAC (ResNet-50)", "FER2013", "628", f"82.2{NBSP}%", f"80.2{NBSP}%", f"85.2{NBSP}%")
+    assert_states(accuracy, "VGG16", f"74.8{NBSP}%", "significantly behind")
+    assert_states(ensemble, f"81.2{NBSP}%", f"87.7{NBSP}%")
+    assert_states(expressions, "Easiest", "sadness", f"100.0{NBSP}%", "EAC (ResNet-50)", "Hardest", "fear", "78.8")
     close = (replace(chosen(small).pairs[0], p_value=0.06),)
-    told = sentences.summary(small, changed(chosen(small), pairs=close), "fer2013_test")
-    assert "do not rank the two" in told[0]
+    accuracy = sentences.summary(small, changed(chosen(small), pairs=close), "fer2013_test")[0]
+    assert_states(accuracy, "VGG16", "not significantly different", "do not rank")
 
 
-def test_the_summary_says_where_chance_may_decide_and_what_is_too_rare(small: Board) -> None:
+def test_the_summary_names_what_is_not_significantly_behind_and_what_is_too_rare(small: Board) -> None:
     gaps = {"vgg16": Interval(0.01, -0.002, 0.02)}
-    told = sentences.summary(small, changed(chosen(small), calibration_gaps=gaps), "fer2013_test")
-    assert told[3].endswith("points apart on average. VGG16 is so close that chance may decide.")
+    summary = sentences.summary(small, changed(chosen(small), calibration_gaps=gaps), "fer2013_test")
+    assert summary[3].endswith("percentage points apart on average. Not significantly different: VGG16.")
     clear = changed(chosen(small), calibration_gaps={"vgg16": Interval(0.01, 0.002, 0.02)})
-    assert "chance" not in sentences.summary(small, clear, "fer2013_test")[3]
+    assert "significant" not in sentences.summary(small, clear, "fer2013_test")[3]
     # as leaderboard_files.py has it: EAC (ResNet-50) is behind by -1 to 20 points, the other two by more than 0
-    assert told[4].endswith(" EAC (ResNet-50) is so close that chance may decide.")
+    assert summary[4].endswith("Not significantly different: EAC (ResNet-50).")
 
     labels, matrix = ("fear", "sadness", "disgust"), ((400, 128, 0), (30, 70, 0), (12, 0, 6))
     rare = {name: changed(each, labels=labels, confusion=matrix) for name, each in chosen(small).models.items()}
-    told = sentences.summary(small, changed(chosen(small), models=rare), "fer2013_test")
-    assert told[2].endswith("Too rare in this set to judge: disgust (18 faces).") and "Hardest is sadness" in told[2]
+    expressions = sentences.summary(small, changed(chosen(small), models=rare), "fer2013_test")[2]
+    assert_states(expressions, "Hardest: sadness", "Too rare", "disgust (18 faces)")
 
 
 def test_recall_and_precision_by_hand(small: Board) -> None:
@@ -227,7 +232,7 @@ def test_the_table_of_the_best_models_says_what_is_weak_and_what_is_missing() ->
         return part("leaderboard/overview.html", "best", best, "too rare")
 
     assert cell(view.Best(("A", "B"), 0.788)) == f'<td class="fer-words">A, B <small>78.8{NBSP}%</small></td>'
-    assert "less than half" in cell(view.Best(("A",), 0.49)) and "none" in cell(view.Best(("A",), 0.0))
+    assert "below" in cell(view.Best(("A",), 0.49)) and "none" in cell(view.Best(("A",), 0.0))
     assert ">too rare<" in cell(None)
 
 
@@ -245,7 +250,7 @@ def test_tables_show_the_figures(small: Board) -> None:
     risks = view.risk_sentences(small, record)
     assert all(figure in risks[0] for figure in ("VGG16", f"30.0{NBSP}%", f"10.0{NBSP}%", f"83{NBSP}%"))
     combination = " ".join(view.combination_sentences(small, record))
-    assert "\u22121.0 percent points" in combination and f"12.3{NBSP}%" in combination
+    assert "\u22121.0 percentage points" in combination and f"12.3{NBSP}%" in combination
     page = everything(small)
     assert f'<td class="fer-best">82.2{NBSP}%</td>' in page
     assert "1.250 \u2192 <b>1.250</b>" in page and f"71.0{NBSP}%<br><small>\u03ba 0.52</small>" in page
@@ -267,7 +272,7 @@ def corruption_table(board: Board, record: RobustnessRecord) -> str:
 
 def test_corruption_figures_by_hand(small: Board) -> None:
     curves: dict[str, dict[str, tuple[float, ...]]] = {"blur": {"vgg16": (0.6, 0.4)}, "noise": {"vgg16": (0.5, 0.1)}}
-    told = RobustnessRecord(
+    record = RobustnessRecord(
         labels="fer2013",
         split="test",
         count=500,
@@ -279,14 +284,14 @@ def test_corruption_figures_by_hand(small: Board) -> None:
         mean={},
         behind={},
     )
-    assert told.mean_by_strength("vgg16") == pytest.approx((0.55, 0.25))
-    cells = {row.kind: row.cells for row in view.corruption_rows(told)}
+    assert record.mean_by_strength("vgg16") == pytest.approx((0.55, 0.25))
+    cells = {row.kind: row.cells for row in view.corruption_rows(record)}
     assert cells["Blur"] == ((f"50.0{NBSP}%", "\u221220.0"),) and cells["Noise"] == ((f"30.0{NBSP}%", "\u221240.0"),)
     assert cells["Mean of all kinds"] == ((f"40.0{NBSP}%", "\u221230.0"),)
-    assert "interval" not in corruption_table(small, told)
-    sure = changed(told, mean={"vgg16": Interval(0.4, 0.351, 0.449)})
+    assert "interval" not in corruption_table(small, record)
+    sure = changed(record, mean={"vgg16": Interval(0.4, 0.351, 0.449)})
     assert f"<small>35.1 to 44.9{NBSP}%</small>" in corruption_table(small, sure)
-    figure = figures.corruption_figure(small, told)
+    figure = figures.corruption_figure(small, record)
     assert [trace.visible for trace in figure.data] == [True, False, False]
     assert list(figure.data[0].y) == pytest.approx([70, 55, 25]) and list(figure.data[1].y) == pytest.approx(
         [70, 60, 40]
@@ -294,7 +299,7 @@ def test_corruption_figures_by_hand(small: Board) -> None:
     labels = [button.label for button in figure.layout.updatemenus[0].buttons]
     assert labels == ["Mean of all kinds", "Blur", "Noise"]
     assert figure.layout.updatemenus[0].buttons[1].args[0] == {"visible": [False, True, False]}
-    rows = csv_tables.corruption_rows(small, told)
+    rows = csv_tables.corruption_rows(small, record)
     assert rows[-1] == ("VGG16", "noise", 2, 0.1) and len(rows) == 6
 
 
@@ -340,7 +345,7 @@ def test_noise_runs_average_over_seeds_and_unfinished_ones_are_open() -> None:
     ]
 
 
-def test_shares_of_noise_that_were_not_run_are_named(folder: Path) -> None:
+def test_shares_of_noise_without_a_run_are_named(folder: Path) -> None:
     def missing() -> tuple[str, str]:
         board = read_board(folder)
         assert board.noise.record is not None
@@ -359,7 +364,7 @@ def test_the_frontier_keeps_what_is_not_beaten() -> None:
 
 
 def test_cost_is_time_if_all_were_timed_else_what_the_cards_know(small: Board) -> None:
-    told = chosen(small)
+    record = chosen(small)
     times = LatencyRecord(
         machine="M",
         device="cpu",
@@ -372,18 +377,18 @@ def test_cost_is_time_if_all_were_timed_else_what_the_cards_know(small: Board) -
             for name, time in (("vgg16", 20.0), ("eac_resnet50", 30.0))
         },
     )
-    title, costs = cost_of(small, told, times)
-    assert title == "Time of one face (ms)" and costs == {"vgg16": 20, "eac_resnet50": 30, ENSEMBLE: 50}
+    title, costs = cost_of(small, record, times)
+    assert title == "Time per face (ms)" and costs == {"vgg16": 20, "eac_resnet50": 30, ENSEMBLE: 50}
     uncounted = replace(small, cards={name: replace(card, multiply_adds=0) for name, card in small.cards.items()})
-    title, costs = cost_of(uncounted, told, changed(times, models={}))
+    title, costs = cost_of(uncounted, record, changed(times, models={}))
     assert title == "Parameters (millions)" and costs["vgg16"] == pytest.approx(14.726727)
     cards = {name: replace(card, multiply_adds=2_000_000_000) for name, card in small.cards.items()}
-    title, costs = cost_of(replace(small, cards=cards), told, None)
+    title, costs = cost_of(replace(small, cards=cards), record, None)
     assert title == "Multiply-adds (billions)" and costs[ENSEMBLE] == 4
-    assert cost_of(replace(small, cards={}), told, None) == ("", {})
+    assert cost_of(replace(small, cards={}), record, None) == ("", {})
 
 
-def test_charts_tell_measured_and_quoted_apart(small: Board) -> None:
+def test_charts_mark_what_is_quoted(small: Board) -> None:
     quoted = quoted_for("fer2013")
     figure = figures.accuracy_figure(small, chosen(small), quoted)
     measured, others = figure.data[:3], figure.data[3:]
@@ -392,7 +397,7 @@ def test_charts_tell_measured_and_quoted_apart(small: Board) -> None:
     assert all(trace.marker.symbol == "diamond-open" and QUOTED in trace.hovertemplate for trace in others)
     assert [trace.x[0] for trace in others] == [76.82, 75.42, 74.42, 74.14, 73.28, 68.63, 65.94, 65.0]
     people = others[-1]
-    assert people.y[0] == "People (2013)" and people.error_x.array[0] == pytest.approx(5)
+    assert people.y[0] == "Human annotators (2013)" and people.error_x.array[0] == pytest.approx(5)
     styles = model_styles(chosen(small).models)
     assert [trace.marker.color for trace in measured] == [style.colour for style in styles.values()]
 
@@ -428,15 +433,15 @@ def test_csv_buttons_hold_the_numbers(small: Board) -> None:
 
 def test_every_section_reads_what_the_commands_wrote(board: Board, complete: Path) -> None:
     for name, label_set in LABEL_SETS.items():
-        told = board.sets[name]
-        assert told.record is not None and told.problem is None
+        measured = board.sets[name]
+        assert measured.record is not None and measured.problem is None
         written = json.loads((complete / "results" / command.FILE).read_text())["sets"][name]
-        assert [*told.record.models] == [*MODELS, ENSEMBLE] and told.record.labels == label_set.labels
+        assert [*measured.record.models] == [*MODELS, ENSEMBLE] and measured.record.labels == label_set.labels
         for model, values in written["models"].items():
-            assert told.record.models[model].accuracy.value == values["accuracy"]["value"]
-            recalls = {label: told.record.models[model].recall_of(label) for label in values["labels"]}
+            assert measured.record.models[model].accuracy.value == values["accuracy"]["value"]
+            recalls = {label: measured.record.models[model].recall_of(label) for label in values["labels"]}
             assert recalls == pytest.approx(values["recall"])
-        assert told.record.oracle == written["oracle"] and told.record.copies == 37
+        assert measured.record.oracle == written["oracle"] and measured.record.copies == 37
         assert board.robustness[name].problem is None
     assert board.noise.problem is None and board.latency.problem is None and not board.card_problems
     text = everything(board)
@@ -521,7 +526,7 @@ def test_damaged_files_become_a_message(folder: Path, file: str, content: bytes)
 
 @pytest.mark.parametrize("file", FILES)
 def test_no_single_wrong_value_breaks_the_page(folder: Path, file: str) -> None:
-    """Each value of the first levels in turn becomes nonsense: it is read or told, never raised."""
+    """Each value of the first levels in turn becomes nonsense: it is read or reported, never raised."""
     path = folder / "results" / f"{file}.json"
     intact = json.loads(path.read_text())
 
@@ -567,7 +572,7 @@ def test_the_page_draws_what_is_empty(folder: Path, file: str, keys: list[str], 
     assert all(len(section.parts(board, "fer2013_test")) == len(section.charts) for section in SECTIONS)
 
 
-def test_a_damaged_card_is_told_and_the_others_shown(folder: Path) -> None:
+def test_a_damaged_card_is_reported_and_the_others_shown(folder: Path) -> None:
     (folder / "vgg16.json").write_text("{")
     board = read_board(folder)
     assert [*board.cards] == [name for name in MODELS if name != "vgg16"]
@@ -596,8 +601,8 @@ def test_every_text_from_files_is_escaped(folder: Path) -> None:
     assert board.card_problems == ()
     for name in LABEL_SETS:
         for section in SECTIONS:
-            told = "".join(part for part in section.parts(board, name) if isinstance(part, str))
-            assert "<img" not in told
+            html = "".join(part for part in section.parts(board, name) if isinstance(part, str))
+            assert "<img" not in html
     assert "&lt;img src=x" in everything(board)
     assert "<script" not in macro("advice", Problem("<script>", ("<script>",)))
 
@@ -610,7 +615,7 @@ def test_cards_are_readable_pages(folder: Path) -> None:
         assert words in text
     assert "5 epochs at 48 px, then 2 epochs at 64 px; optimizer sgd" in facts["Recipe"]
     assert f"66.6{NBSP}% on the validation split" in facts["Recipe"]
-    assert recipe_summary({}) == "Not told."
+    assert recipe_summary({}) == "Not stated."
     assert recipe_summary({"settings": {"stages": "odd"}, "command": "C"}) == "Command: C"
     summary = metrics_summary({"fer2013_test": {"accuracy": 0.5, "count": 9}, "other": 3})
     assert summary == f"fer2013 test: 50.0{NBSP}% of 9 faces"

@@ -24,7 +24,7 @@ def test_the_command_writes_every_section(weights: Path, tmp_path: Path, capsys:
     assert main(["report", "--out", str(file), "--weights", str(weights)]) == 0
     assert "wrote" in capsys.readouterr().out
     text = file.read_text(encoding="utf-8")
-    for words in ("Accuracy, FER2013</h2>", "Accuracy, FER+</h2>", "Wrong labels</h2>", "Model cards</h2>"):
+    for words in ("Accuracy, FER2013</h2>", "Accuracy, FER+</h2>", "Label noise</h2>", "Model cards</h2>"):
         assert text.count(words) == 1
     assert text.count("plotly.js v") == 1  # the library stands in it once
     assert text.count("data-figure>") == 14
@@ -33,7 +33,7 @@ def test_the_command_writes_every_section(weights: Path, tmp_path: Path, capsys:
     assert outside == []
 
 
-def test_what_is_missing_is_told_and_what_cannot_be_written_too(
+def test_what_is_missing_and_what_cannot_be_written_is_reported(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["report", "--out", str(tmp_path / "a.html"), "--weights", str(tmp_path)]) == 2
@@ -64,7 +64,7 @@ def test_it_draws_alone(weights: Path, tmp_path: Path, width: int) -> None:
         section = page.locator("#expressions-ferplus")
         section.get_by_role("button", name="VGG16").click()
         section.locator("[data-panel=vgg16] .fer-cell").first.click()
-        expect(section.locator("[data-panel=vgg16] .fer-says")).to_contain_text("VGG16 reads")
+        expect(section.locator("[data-panel=vgg16] .fer-says")).to_contain_text("VGG16 predicts")
         with page.expect_download() as download:
             section.locator("[data-save=svg]").click()
         assert download.value.suggested_filename == "expressions-ferplus.svg"
