@@ -22,7 +22,7 @@ from fer_models.errors import FerError
 if TYPE_CHECKING:  # PyTorch and Gradio take seconds to import: --help and wrong flags do not wait for them
     from dashboard.server.serve import Server
 
-# Before Gradio is imported: it looks for news and counts starts otherwise.
+# Before Gradio is imported: otherwise it checks for new versions and counts starts.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 
@@ -61,7 +61,7 @@ def _serve_stdio(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace, uploads: Path, metrics: Metrics) -> int:
-    """What can fail at once comes before the models are loaded."""
+    """Serve the page; whatever can be checked at once is checked before the models are loaded."""
     settings = server_settings(options, uploads, read_accounts(options.auth, options.auth_file))
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(bind(options.host, options.port)))
@@ -83,7 +83,7 @@ def _serve(options: argparse.Namespace, uploads: Path, metrics: Metrics) -> int:
 
 
 def _build(options: argparse.Namespace, settings: Settings, metrics: Metrics) -> "Server":
-    """Load the models, and build the page and all around it."""
+    """Load the models, build the page, and put the server around it."""
     if options.mcp:
         from dashboard.mcp.server import endpoint
         from dashboard.server.mcp_auth import mcp_route

@@ -1,16 +1,16 @@
-"""How listeners take clicks and changes, also those made while the last answer is still pending."""
+"""Options of listeners, for clicks and changes that come while an answer is pending, and scripts of clickable HTML."""
 
 from typing import Any, Final
 
 #: For controls: the last value is answered once the pending answer is there.
 CHANGED: Final[dict[str, Any]] = {"trigger_mode": "always_last"}
-#: For clicks that say what was clicked: each is answered, in their order. The last alone cannot be: Gradio would send
-#: the data of the first again.
+#: For clicks with data about what was clicked: all are answered, in their order. With "always_last", Gradio would send
+#: the data of the first click again.
 CLICKED: Final[dict[str, Any]] = {"trigger_mode": "multiple"}
 #: For listeners that are no public endpoint and show their progress themselves.
 HIDDEN: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "hidden"}
 
-#: For clickable HTML: the highlight moves in the browser at once; the server only learns which face to show.
+#: For clickable HTML: the highlight moves in the browser at once; the server gets the number of the face.
 CHOOSE_FACE: Final = """
 element.addEventListener('click', (event) => {
   const face = event.target.closest('[data-face]')?.dataset.face;

@@ -1,4 +1,4 @@
-"""Where uploads lie, checked: no tab trusts a path that a browser or a client sent."""
+"""Paths of uploads, checked: no tab trusts a path that a browser or a client sent."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,14 +8,14 @@ from fer_models.errors import ImageError
 
 #: Begins the name of a folder among the uploads that its session deletes itself (a video with its results, a batch's
 #: pictures), so that the sweep of old uploads leaves it alone.
-SESSION_FOLDER_PREFIX: Final = "held-"
+SESSION_FOLDER_PREFIX: Final = "session-"
 
 
 def uploaded_path(payload: object, folder: Path) -> Path:
-    """Where an upload lies.
+    """The checked path of an upload.
 
     Args:
-        payload: what the browser or a client sent; not to be trusted.
+        payload: what a browser or a client sent; not to be trusted.
         folder: where Gradio puts uploads.
 
     Raises:

@@ -39,7 +39,7 @@ _INSTRUCTIONS: Final = (
     "Reads facial expressions with several models side by side. Pictures are sent as base64 of the file; they are not "
     "kept. A face's expression is not what a person feels, and nothing here may be used to decide about people."
 )
-#: Bytes of a request; what is larger than a picture may be is refused with words by `decode_picture`.
+#: Bytes of a request; what is larger than a picture may be is refused with a message by `decode_picture`.
 _MAX_BODY: Final = 2 * MAX_PICTURE
 _READ_ONLY: Final = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 

@@ -1,1 +1,1 @@
-"""Everything between the page and strangers: flags, passwords, limits, health, figures, logs, the public link."""
+"""Everything between the page and its visitors: flags, passwords, limits, health, metrics, logs, the public link."""

@@ -31,7 +31,7 @@ def hash_password(password: str) -> str:
 
 
 def verify_password(password: str, hashed: str) -> bool:
-    """Whether a password has this hash, which `parse_accounts` has checked; in a time that depends on neither."""
+    """Whether a password has this hash, in a time that depends on neither. `parse_accounts` has checked the hash."""
     _, n, r, p, salt, key = hashed.split("$")
     derived = _derive(password, base64.b64decode(salt), n=int(n), r=int(r), p=int(p))
     return hmac.compare_digest(derived, base64.b64decode(key))
@@ -54,7 +54,7 @@ def parse_accounts(text: str) -> dict[str, str]:
             raise AccountError(f"Line {number} of the account file names {user!r} a second time. Remove one.")
         accounts[user] = hashed
     if not accounts:
-        raise AccountError(f"The account file names nobody. {_ADVICE}")
+        raise AccountError(f"The account file names no user. {_ADVICE}")
     return accounts
 
 
@@ -85,12 +85,12 @@ def checker(accounts: Mapping[str, str]) -> Callable[[str, str], Awaitable[bool]
     An unknown user takes as long as a wrong password, and one password is hashed at a time, so that logins cost
     neither the event loop nor much memory.
     """
-    nobody = hash_password(secrets.token_hex())
+    unknown_user = hash_password(secrets.token_hex())
     lock = threading.Lock()
 
     def check(user: str, password: str) -> bool:
         with lock:
-            return verify_password(password, accounts.get(user, nobody)) and user in accounts
+            return verify_password(password, accounts.get(user, unknown_user)) and user in accounts
 
     async def check_in_thread(user: str, password: str) -> bool:
         return await anyio.to_thread.run_sync(check, user, password)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # Gradio takes seconds to import, and the command line and MC
 
 _API: Final = "/gradio_api"
 #: Routes that this page never uses: they fetch other hosts' files, keep a session on disk, print what they are sent,
-#: start the queue a second time, or call components' own functions.
+#: start the queue again, or call components' own functions.
 CLOSED_ROUTES: Final = tuple(
     f"{_API}/{name}"
     for name in ("proxy=", "deep_link", "process_recording", "custom_component", "component_server", "startup-events")
@@ -61,7 +61,7 @@ def configure(page: "gr.Blocks", sessions: int, concurrency: int | None) -> None
 
 
 def queue_length(page: "gr.Blocks") -> int:
-    """How many calls wait: Gradio tells this only to pages."""
+    """How many calls wait: Gradio reports this only to pages."""
     return len(page._queue)
 
 

@@ -33,7 +33,7 @@ ADDRESS: Final = "fer.address"
 _ADDRESSES: Final = 10_000
 #: Bytes of a request that is no upload: a camera frame as text is the largest.
 _MAX_BODY: Final = 8_000_000
-#: Bytes of an MCP client's request: a picture of 20 MB as text, and some more so that words say what is too large.
+#: Bytes of an MCP client's request: a picture of 20 MB as text, and some more that the tool itself refuses.
 _MAX_MCP_BODY: Final = 32_000_000
 #: What an upload's headers may add to its files; the page sends all files of a batch at once.
 _ENVELOPE: Final = 250_000
@@ -152,7 +152,7 @@ class Guard:
         return {"upload": self.settings.max_upload + _ENVELOPE, "mcp": _MAX_MCP_BODY}.get(endpoint, _MAX_BODY)
 
     def _refuse(self, path: str, method: str, endpoint: str, address: str, headers: Headers) -> JSONResponse | None:
-        """The answer to a request that is not let through; None if it is."""
+        """The answer to a refused request; None if it is let through."""
         if path.startswith(CLOSED_ROUTES):
             return JSONResponse({"detail": "Not found."}, 404)
         for prefix in FILE_ROUTES:
@@ -238,7 +238,7 @@ class _Response:
 
 
 def refusal(endpoint: str, status: int, text: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The answer to a request that is not let through, with words in the form that its client shows."""
+    """The answer to a refused request, with its message where the client looks for it."""
     if endpoint == "mcp":  # JSON-RPC 2.0, section 5.1; the request's id is not known, for its body was not read
         return JSONResponse({"jsonrpc": "2.0", "id": None, "error": {"code": -32000, "message": text}}, status, headers)
     return JSONResponse({"detail": text}, status, headers)

@@ -1,4 +1,4 @@
-"""/healthz and /readyz: whether the process lives, and whether the models answer."""
+"""/healthz and /readyz: whether the process is alive, and whether the models answer."""
 
 import logging
 import threading
@@ -12,23 +12,23 @@ from starlette.routing import Route
 
 from fer_models.analyzer import Analyzer
 
-#: Seconds for which a self-test counts.
+#: Seconds for which the result of a self-test is valid.
 _FRESH: Final = 60
-#: Side in px of the grey square that the self-test reads as one face.
+#: Side in px of the grey square that the self-test takes as one face.
 _SIDE: Final = 64
 
 _log = logging.getLogger(__name__)
 
 
 class Health:
-    """What a load balancer or container engine asks. Both answers tell nothing but yes or no.
+    """Answers load balancers and container engines, with nothing but yes or no.
 
     Attributes:
-        draining: set when the app is about to stop: it is ready no more, but still alive.
+        draining: set when the app is about to stop: it is no longer ready, but still alive.
     """
 
     def __init__(self, analyzer: Analyzer, fresh: float = _FRESH) -> None:
-        """Test `analyzer` at most once in `fresh` seconds, however often it is asked."""
+        """Test `analyzer` at most once in `fresh` seconds, however many requests come."""
         self.draining = False
         self._analyzer = analyzer
         self._fresh = fresh
@@ -36,7 +36,7 @@ class Health:
         self._tested = float("-inf")
 
     def ready(self) -> bool:
-        """Whether every model reads a grey square. A test that failed is made again the next time."""
+        """Whether every model classifies a grey square. A failed test is repeated at the next request."""
         if self.draining:
             return False
         with self._lock:
@@ -44,13 +44,13 @@ class Health:
                 return True
             try:
                 (face,) = self._analyzer.analyze([np.full((_SIDE, _SIDE, 3), 128, np.uint8)], whole=True)
-                good = all(np.isfinite(prediction.probabilities).all() for prediction in face.predictions.values())
+                finite = all(np.isfinite(prediction.probabilities).all() for prediction in face.predictions.values())
             except Exception:
                 _log.exception("the self-test failed")
                 return False
-            if good:
+            if finite:
                 self._tested = time.monotonic()
-            return good
+            return finite
 
     @property
     def routes(self) -> list[Route]:
@@ -63,5 +63,5 @@ class Health:
 
 
 async def _alive(_: Request) -> Response:
-    # On the event loop: if that hangs, so does this, which is the question.
+    # On the event loop: if that hangs, so does this answer, as it should.
     return JSONResponse({"alive": True})

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on the standard error, without pictures, file names or addresses."""
+"""Logs: one JSON object per line on the standard error, without pictures, file names or addresses."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from dashboard.server.gradio_internals import exceptions_reported_by
 
-#: Loggers whose words are this project's own, and so known to be harmless.
+#: This project's own loggers, whose messages are known to be harmless.
 _OWN: Final = ("app", "dashboard", "explain", "fer_models")
 
 _log = logging.getLogger(__name__)
@@ -21,8 +21,8 @@ _log = logging.getLogger(__name__)
 class JsonLines(logging.Formatter):
     """A record as a JSON object: time, level, logger, message, what was passed as `fields`, and for errors the stack.
 
-    Of an exception, its type and where it was raised are told, never its words: they can hold the name of a file that
-    was sent. For the same reason, of other libraries' messages only the pattern is told.
+    Of an exception, the type and the place are logged, never the message, which can contain the name of a file that was
+    sent. For the same reason, of other libraries' messages only the pattern is logged.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -50,7 +50,7 @@ def json_logs(level: str, on_error: Callable[[str], None]) -> Iterator[None]:
 
     Args:
         level: "info", "warning" or "error".
-        on_error: told the logger's name at every error, to count them.
+        on_error: called with the logger's name at every error, to count them.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
@@ -58,7 +58,7 @@ def json_logs(level: str, on_error: Callable[[str], None]) -> Iterator[None]:
     root = logging.getLogger()
     before = root.level
     root.setLevel(level.upper())
-    # At the level info these tell every step they take.
+    # At the level info these log every step.
     quiet = [logging.getLogger(name) for name in ("httpx", "httpcore", "asyncio", "uvicorn", "mcp")]
     for logger in quiet:
         logger.setLevel(max(logging.WARNING, root.level))

@@ -53,11 +53,11 @@ class McpAuthMiddleware:
             self._running -= 1
 
     async def _refuse(self, scope: Scope) -> tuple[int, str, dict[str, str]] | None:
-        """Status, words and headers of the answer to a request that is not let through."""
+        """Status, message and headers of the answer to a refused request; None if it is let through."""
         headers = Headers(scope=scope)
         if scope["method"] != "POST":  # no session to end, no stream of news to open
             return 405, "This address answers MCP clients: POST only.", {"allow": "POST"}
-        if "origin" in headers:  # of a web page: one that found a name for this machine could ask in a visitor's place
+        if "origin" in headers:  # of a web page: one that knows a name of this machine could ask in a visitor's place
             return 403, "Web pages may not ask here.", {}
         if not await self._is_authorized(headers.get("authorization", ""), scope):
             return 401, "A name and password are asked for: send them as HTTP Basic authorization.", _CHALLENGE

@@ -18,13 +18,13 @@ class Metrics:
         own: dict[str, Any] = {"registry": self.registry}
         timed = own | {"buckets": _BUCKETS}
         self.requests = Counter("fer_requests", "HTTP requests", ["endpoint", "status"], **own)
-        self.request_seconds = Histogram("fer_request_seconds", "Time to the answer's start", ["endpoint"], **timed)
+        self.request_seconds = Histogram("fer_request_seconds", "Time until the answer began", ["endpoint"], **timed)
         self.pictures = Counter("fer_pictures", "Pictures or frames that were analysed", **own)
-        self.faces = Counter("fer_faces", "Faces that were read", **own)
-        self.stage_seconds = Histogram("fer_stage_seconds", "Time of a stage: detect, models, all", ["stage"], **timed)
-        self.model_seconds = Histogram("fer_model_seconds", "Time of a model on a call's faces", ["model"], **timed)
-        self.errors = Counter("fer_errors", "Errors, by exception or by the logger that told them", ["kind"], **own)
-        self.queue = Gauge("fer_queue_length", "Requests that wait", **own)
+        self.faces = Counter("fer_faces", "Faces that were classified", **own)
+        self.stage_seconds = Histogram("fer_stage_seconds", "Time per stage: detect, models, all", ["stage"], **timed)
+        self.model_seconds = Histogram("fer_model_seconds", "Time per model on the faces of a call", ["model"], **timed)
+        self.errors = Counter("fer_errors", "Errors, by exception or by the logger that reported them", ["kind"], **own)
+        self.queue = Gauge("fer_queue_length", "Calls that wait", **own)
         ProcessCollector(namespace="fer", registry=self.registry)
 
     def error(self, kind: str) -> None:

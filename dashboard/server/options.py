@@ -17,7 +17,7 @@ passwords:
 behind reverse proxies, the addresses of visitors are only known if their number is given:
   app.py --host 0.0.0.0 --trusted-proxies 1 --root-path /faces
 
-addresses that need no password: /healthz (the process lives), /readyz (the models answer)
+addresses that need no password: /healthz (the process is alive), /readyz (the models answer)
 """
 
 
@@ -63,7 +63,7 @@ def parse(arguments: Sequence[str] | None = None, program: str = "app.py") -> ar
         program: what the help calls it.
 
     Raises:
-        SystemExit: 0 after --help, 2 if the arguments cannot be.
+        SystemExit: 0 after --help, 2 if the arguments are wrong.
     """
     parser = argparse.ArgumentParser(
         prog=program,
@@ -79,8 +79,8 @@ def parse(arguments: Sequence[str] | None = None, program: str = "app.py") -> ar
 
     tools = parser.add_argument_group("tools for MCP clients (needs requirements-mcp.txt)")
     add = tools.add_argument
-    add("--mcp", action="store_true", help="also answer MCP clients, at /mcp")
-    add("--mcp-stdio", action="store_true", help="no page: answer one MCP client on the standard input and output")
+    add("--mcp", action="store_true", help="also serve MCP clients, at /mcp")
+    add("--mcp-stdio", action="store_true", help="no page: serve one MCP client on standard input and output")
 
     access = parser.add_argument_group("who may use it")
     add = access.add_argument
@@ -97,7 +97,7 @@ def parse(arguments: Sequence[str] | None = None, program: str = "app.py") -> ar
         type=whole,
         default=300,
         metavar="SECONDS",
-        help="uploads are deleted when they are older (default: %(default)s)",
+        help="age at which uploads are deleted (default: %(default)s)",
     )
     add("--queue-size", type=whole, default=64, metavar="N", help="requests that may wait (default: %(default)s)")
     add(
@@ -119,14 +119,14 @@ def parse(arguments: Sequence[str] | None = None, program: str = "app.py") -> ar
     add(
         "--trusted-proxies",
         type=whole_number(0),
-        # A Space is only reached through its host's proxy, and without that one's word its addresses begin with http.
+        # A Space is only reached through its host's proxy; unless that is trusted, its addresses begin with http.
         default=1 if os.environ.get("SPACE_ID") else 0,
         metavar="N",
-        help="how many proxies before it add to X-Forwarded-For; 0: believe no such header (default: 0, in a Hugging "
+        help="how many proxies in front add to X-Forwarded-For; 0: trust no such header (default: 0, in a Hugging "
         "Face Space 1)",
     )
     add("--root-path", default="", metavar="/PATH", help="where a proxy serves it, which it strips (default: /)")
-    add("--metrics-port", type=_port, metavar="PORT", help="figures for Prometheus on 127.0.0.1:PORT (default: none)")
+    add("--metrics-port", type=_port, metavar="PORT", help="metrics for Prometheus on 127.0.0.1:PORT (default: none)")
     add(
         "--log-level",
         choices=("info", "warning", "error"),

@@ -1,4 +1,4 @@
-"""The page on FastAPI behind the guard, and the server that runs it until it is told to stop."""
+"""The page on FastAPI behind the guard, and the server that runs it until it is stopped."""
 
 import asyncio
 import contextlib
@@ -36,10 +36,10 @@ from dashboard.server.uploads_folder import sweep
 
 #: Settings of `launch` that mounting does not know: the first is set on the page, the second only prints.
 _NOT_MOUNTED: Final = {"state_session_capacity", "quiet"}
-#: Seconds for work that is under way to end after the app was told to stop, and for its answers to be sent.
+#: Seconds in which running calls may end once the app is being stopped, and in which their answers may be sent.
 _DRAIN: Final = 5.0
 _GRACE: Final = 2
-#: Connections at the same time; an open page holds two or three.
+#: Connections at the same time; an open page has two or three.
 _CONNECTIONS: Final = 800
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Extension(NamedTuple):
 
 def mount(
     page: gr.Blocks,
-    looks: Mapping[str, Any],
+    launch_settings: Mapping[str, Any],
     settings: Settings,
     health: Health,
     metrics: Metrics,
@@ -69,16 +69,16 @@ def mount(
 
     Args:
         page: the page, from `dashboard.page.build_page`.
-        looks: from `dashboard.page.launch_settings`; all of it that mounting takes is kept.
+        launch_settings: of `dashboard.page.launch_settings`; those that mounting takes are kept.
         settings: the limits.
         health: answers /healthz and /readyz.
         metrics: counts requests and the calls that wait.
         extensions: further routes.
     """
     concurrency = {} if settings.concurrency is None else {"default_concurrency_limit": settings.concurrency}
-    # api_open: nobody goes round the queue.
+    # api_open: no call goes round the queue.
     page.queue(max_size=settings.queue_size, api_open=False, **concurrency)
-    configure(page, looks["state_session_capacity"], settings.concurrency)
+    configure(page, launch_settings["state_session_capacity"], settings.concurrency)
     sessions = Sessions()
     api = FastAPI(
         docs_url=None,
@@ -87,7 +87,7 @@ def mount(
         lifespan=lambda _: _running(page, settings, extensions, sessions),
         routes=[*health.routes, Route("/robots.txt", _robots), *(extension.route for extension in extensions)],
     )
-    mounted: dict[str, Any] = {name: value for name, value in looks.items() if name not in _NOT_MOUNTED}
+    mounted: dict[str, Any] = {name: value for name, value in launch_settings.items() if name not in _NOT_MOUNTED}
     mounted |= {"max_file_size": settings.max_upload, "mcp_server": False}
     if settings.accounts is not None:
         mounted["auth"] = checker(settings.accounts)
@@ -102,7 +102,7 @@ def mount(
 
 
 class Server(uvicorn.Server):
-    """Uvicorn that finishes what is under way when it is told to stop, for some seconds."""
+    """Uvicorn that lets running calls end, for some seconds, when it is stopped."""
 
     def __init__(self, api: FastAPI, page: gr.Blocks, health: Health) -> None:
         """Serve `api`, which `mount` made around `page`."""
@@ -111,7 +111,7 @@ class Server(uvicorn.Server):
                 api,
                 log_config=None,
                 access_log=False,
-                proxy_headers=False,  # the guard knows which to believe
+                proxy_headers=False,  # the guard knows which to trust
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE,
                 limit_concurrency=_CONNECTIONS,

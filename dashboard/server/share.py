@@ -15,7 +15,7 @@ from fer_models.errors import FerError
 
 #: How long a link works at most, as the installed Gradio says (`Blocks.launch`).
 LIFETIME: Final = "1 week"
-#: Seconds that the service may take to answer, and after which the user is told that it still goes on.
+#: Seconds that the service may take to answer, and after which a message says that opening still goes on.
 _PROBE: Final = 4.0
 _PATIENCE: Final = 8.0
 
@@ -42,7 +42,7 @@ class PublicLink:
         Args:
             port: where the app listens.
             folder: for the service's certificate.
-            say: how the user is told; called from another thread.
+            say: shows the user a message; called from another thread.
             host: where the app listens, a name or address of this machine.
         """
         self.port, self.host = port, host
@@ -51,7 +51,7 @@ class PublicLink:
         self._before = len(open_tunnels())
 
     def open(self) -> None:
-        """Open it in the background; the user is told within seconds how that goes."""
+        """Open it in the background; a message says within seconds how that goes."""
         threading.Thread(target=self._open, name="public-link", daemon=True).start()
         threading.Thread(target=self._remind, name="public-link-reminder", daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""The folder of one run's uploads: private, swept while the app runs, gone when it ends."""
+"""The folder of a run's uploads: private, swept while the app runs, deleted when it ends."""
 
 import os
 import shutil
@@ -16,10 +16,10 @@ if sys.platform != "win32":
     import fcntl
 
 _PREFIX: Final = "fer-compare-"
-#: Held as long as its run lives; the system lets go of it however the run ends.
+#: Locked as long as its run lives; the system releases it however the run ends.
 _LOCK: Final = ".running"
-#: Seconds after which a folder that a session holds was left behind: sessions last an hour at most.
-_HELD_LIFETIME: Final = 3 * 3600.0
+#: Seconds after which a session's own folder was left behind: sessions last an hour at most.
+_SESSION_LIFETIME: Final = 3 * 3600.0
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def upload_folder() -> Iterator[Path]:
     remove_abandoned(parent)
     before = os.environ.get("GRADIO_TEMP_DIR"), tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix=_PREFIX) as name, (Path(name) / _LOCK).open("w") as lock:
-        _hold(lock)
+        _acquire(lock)
         # Half an upload lies where Python puts temporary files, a whole one in Gradio's folder: make them one.
         os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = name
         try:
@@ -49,31 +49,31 @@ def remove_abandoned(parent: Path) -> None:
     """Remove the folders in `parent` whose runs were killed before they could."""
     for folder in parent.glob(f"{_PREFIX}*"):
         with suppress(OSError), (folder / _LOCK).open("r+") as lock:
-            _hold(lock)  # refused while its run lives
+            _acquire(lock)  # refused while its run lives
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _hold(lock: IO[str]) -> None:
-    """Lock a file for this process, or raise OSError if another one holds it."""
+def _acquire(lock: IO[str]) -> None:
+    """Lock a file for this process; raises OSError if another one has locked it."""
     if sys.platform == "win32":
         return  # there, the folder of a living run cannot be removed anyway
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def sweep(folder: Path, lifetime: float, keep: Collection[str] = ()) -> int:
-    """Delete the files in a folder that nobody changed for `lifetime` seconds, and folders that are left empty.
+    """Delete the files in a folder that were not changed for `lifetime` seconds, and folders that are left empty.
 
-    A session deletes its own folders (`SESSION_FOLDER_PREFIX`); only what was forgotten there goes here, after
-    `_HELD_LIFETIME`.
+    A session deletes its own folders (`SESSION_FOLDER_PREFIX`); what was left behind there is deleted here, after
+    `_SESSION_LIFETIME`.
 
-    A file that was changed further than that in the future was changed before the clock was set back: it goes, too.
+    A file whose time is further than that in the future was changed before the clock was set back: it is deleted, too.
 
     Gradio's own sweep only knows whole uploads, and dies if an upload arrives at the wrong moment.
 
     Args:
         folder: of this run.
         lifetime: in seconds.
-        keep: paths that stay.
+        keep: paths that are left alone.
 
     Returns:
         How many files were deleted.
@@ -82,8 +82,8 @@ def sweep(folder: Path, lifetime: float, keep: Collection[str] = ()) -> int:
     now = time.time()
 
     def limit(path: Path) -> float:
-        held = path.relative_to(folder).parts[0].startswith(SESSION_FOLDER_PREFIX)
-        return max(lifetime, _HELD_LIFETIME) if held else lifetime
+        of_session = path.relative_to(folder).parts[0].startswith(SESSION_FOLDER_PREFIX)
+        return max(lifetime, _SESSION_LIFETIME) if of_session else lifetime
 
     for name, folders, files in os.walk(folder, topdown=False):
         for path in (Path(name) / file for file in files):

@@ -1,4 +1,4 @@
-"""Ask a running app from Python: python examples/api/client.py http://127.0.0.1:7860 PICTURE [USER PASSWORD]."""
+"""Call a running app from Python: python examples/api/client.py http://127.0.0.1:7860 PICTURE [USER PASSWORD]."""
 
 import sys
 
@@ -6,7 +6,7 @@ from gradio_client import Client, handle_file
 
 
 def main(url: str, picture: str, *account: str) -> None:
-    """Print every face's box and what each model says about it."""
+    """Print the box of each face and what each model predicts."""
     login = (account[0], account[1]) if account else None
     client = Client(url, auth=login, verbose=False, httpx_kwargs={"timeout": 60})
     result = client.predict(handle_file(picture), api_name="/compare")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ask a running app with curl: examples/api/curl.sh http://127.0.0.1:7860 PICTURE
+# Call a running app with curl: examples/api/curl.sh http://127.0.0.1:7860 PICTURE
 # With a password: FER_USER=anna FER_PASSWORD=secret examples/api/curl.sh ...
 set -eu
 url=${1%/}
@@ -10,12 +10,12 @@ if [ -n "${FER_USER:-}" ]; then
         --data-urlencode "password=$FER_PASSWORD" "$url/login"
 fi
 
-# 1. The file goes up; the answer is where it lies, ["/.../picture.jpg"].
+# 1. Upload the file; the answer is its path, ["/.../picture.jpg"].
 path=$(curl -fsS -b "$cookies" -F "files=@$2" "$url/gradio_api/upload" | sed 's/^\["\(.*\)"\]$/\1/')
-# 2. The work joins the queue; the answer is {"event_id": "..."}.
+# 2. Put the call into the queue; the answer is {"event_id": "..."}.
 event=$(curl -fsS -b "$cookies" -H 'Content-Type: application/json' -d "{\"data\": [{\"path\": \"$path\"}]}" \
     "$url/gradio_api/call/compare" | sed 's/.*"event_id": *"\([^"]*\)".*/\1/')
-# 3. The answer comes as an event, "event: complete", and its data: one JSON array.
+# 3. Wait for the result, which comes as an event, "event: complete", and its data: one JSON array.
 answer=$(curl -fsSN -b "$cookies" "$url/gradio_api/call/compare/$event")
 case $answer in
 *"event: complete"*) printf '%s\n' "$answer" | sed -n 's/^data: \[\({.*}\)\]$/\1/p' ;;

@@ -1,4 +1,4 @@
-"""Ask a running app as MCP clients do: python examples/api/mcp_client.py URL PICTURE [USER PASSWORD].
+"""Call a running app as MCP clients do: python examples/api/mcp_client.py URL PICTURE [USER PASSWORD].
 
 URL is such as http://127.0.0.1:7860/mcp of an app started with --mcp. Needs requirements-mcp.txt.
 """
@@ -14,7 +14,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 
 async def main(url: str, picture: str, *account: str) -> None:
-    """Print what the models together say about each face, and where they looked in the first one."""
+    """Print what the models together predict for each face, and where their evidence lies in the first one."""
     login = httpx2.BasicAuth(account[0], account[1]) if account else None
     image = base64.b64encode(Path(picture).read_bytes()).decode()
     async with (

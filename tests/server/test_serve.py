@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -340,72 +342,94 @@ def wait_until_alive(process: subprocess.Popen[str], url: str) -> None:
     raise AssertionError("the app does not start")
 
 
-def test_sigterm_finishes_what_runs_and_ends_with_0(weights_dir: Path, photo: bytes, tmp_path: Path) -> None:
-    port, metrics = free_port(), free_port()
-    url = f"http://127.0.0.1:{port}/"
-    arguments = ["--port", str(port), "--metrics-port", str(metrics), "--log-level", "info"]
-    process = start(weights_dir, tmp_path, *arguments)
-    try:
-        wait_until_alive(process, url)
-        assert "fer_process_resident_memory_bytes" in HTTP.get(f"http://127.0.0.1:{metrics}/metrics").text
-        path = send(url, ("anna.png", photo)).json()[0]
-        assert Path(path).is_relative_to(tmp_path)
-        event = HTTP.post(f"{url}gradio_api/call/compare", json={"data": [{"path": path}]}, timeout=60).json()
-        with (
-            HTTP.stream("GET", f"{url}gradio_api/heartbeat/somebody", timeout=60),  # a page that is open
-            HTTP.stream("GET", f"{url}gradio_api/call/compare/{event['event_id']}", timeout=60) as answer,
-        ):
-            stopped = time.monotonic()
-            process.send_signal(signal.SIGTERM)
-            assert "event: complete" in "".join(answer.iter_text())
-        out, err = process.communicate(timeout=60)
-        assert process.returncode == 0 and time.monotonic() - stopped < 60
-    finally:
-        process.kill()
-        process.wait()
-    assert out.splitlines()[-1] == "Stopped." and f"Open http://127.0.0.1:{port} in" in out
-    assert all(json.loads(line)["level"] != "error" for line in err.splitlines()), err
-    # Gradio leaves an empty folder of its own; no file is left.
-    assert "anna" not in err and not [path for path in tmp_path.rglob("*") if not path.is_dir()]
+@dataclass(frozen=True)
+class Restarted:
+    """An app that was started where another was killed in the middle of an upload.
+
+    Attributes:
+        weights: content of the weights folder before.
+        left: files that the killed one left in the folder.
+    """
+
+    process: subprocess.Popen[str]
+    port: int
+    metrics: int
+    folder: Path
+    weights: dict[Path, bytes]
+    left: list[str]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def files(self) -> list[Path]:
+        return [path for path in self.folder.rglob("*") if path.is_file() and path.name != ".running"]
 
 
-def test_kill_9_in_the_middle_of_an_upload_leaves_nothing_that_harms(
-    weights_dir: Path, photo: bytes, tmp_path: Path
-) -> None:
-    before = {path: path.read_bytes() for path in weights_dir.iterdir()}
+@pytest.fixture(scope="module")
+def restarted(weights_dir: Path, photo: bytes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Restarted]:
+    folder = tmp_path_factory.mktemp("restarted")
     port = free_port()
-    url = f"http://127.0.0.1:{port}/"
-    first = start(weights_dir, tmp_path, "--port", str(port))
+    weights = {path: path.read_bytes() for path in weights_dir.iterdir()}
+    killed = Restarted(start(weights_dir, folder, "--port", str(port)), port, 0, folder, weights, [])
     try:
-        wait_until_alive(first, url)
-        send(url, ("whole.png", photo))
-        before_half = len([path for path in tmp_path.rglob("*") if path.is_file()])
+        wait_until_alive(killed.process, killed.url)
+        send(killed.url, ("whole.png", photo))
         with socket.create_connection(("127.0.0.1", port)) as half:
+            before = len(killed.files())
             half.sendall(
                 b"POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\n"
                 b"Content-Length: 1000000\r\n\r\n"
                 b'--b\r\nContent-Disposition: form-data; name="files"; filename="half.png"\r\n\r\n' + photo
             )
-            assert until(lambda: len([path for path in tmp_path.rglob("*") if path.is_file()]) > before_half)
-            first.kill()
-            first.communicate(timeout=60)
+            assert until(lambda: len(killed.files()) > before)
+            killed.process.kill()
+            killed.process.communicate(timeout=60)
     finally:
-        first.kill()
-        first.wait()
-    assert [path for path in tmp_path.rglob("*") if path.name == "whole.png"], "nobody could tidy up"
-    second = start(weights_dir, tmp_path, "--port", str(port))
+        killed.process.kill()
+        killed.process.wait()
+    left = [path.name for path in killed.files()]
+    metrics = free_port()
+    arguments = ["--port", str(port), "--metrics-port", str(metrics), "--log-level", "info"]
+    process = start(weights_dir, folder, *arguments)
     try:
-        wait_until_alive(second, url)
-        assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name != ".running"]
-        path = send(url, ("a.png", photo)).json()[0]
-        assert "event: complete" in call(url, "compare", [{"path": path}])[1]
-        second.send_signal(signal.SIGTERM)
-        second.communicate(timeout=60)
+        wait_until_alive(process, killed.url)
+        yield Restarted(process, port, metrics, folder, weights, left)
     finally:
-        second.kill()
-        second.wait()
-    assert second.returncode == 0
-    assert {path: path.read_bytes() for path in weights_dir.iterdir()} == before
+        process.kill()
+        process.wait()
+
+
+def test_kill_9_in_the_middle_of_an_upload_leaves_nothing_that_harms(
+    restarted: Restarted, weights_dir: Path, photo: bytes
+) -> None:
+    assert "whole.png" in restarted.left, "nobody could tidy up"
+    assert not restarted.files()
+    path = send(restarted.url, ("a.png", photo)).json()[0]
+    assert "event: complete" in call(restarted.url, "compare", [{"path": path}])[1]
+    assert {path: path.read_bytes() for path in weights_dir.iterdir()} == restarted.weights
+
+
+def test_sigterm_finishes_what_runs_and_ends_with_0(restarted: Restarted, photo: bytes) -> None:
+    """The last test of this app, which ends it."""
+    url, process = restarted.url, restarted.process
+    assert "fer_process_resident_memory_bytes" in HTTP.get(f"http://127.0.0.1:{restarted.metrics}/metrics").text
+    path = send(url, ("anna.png", photo)).json()[0]
+    assert Path(path).is_relative_to(restarted.folder)
+    event = HTTP.post(f"{url}gradio_api/call/compare", json={"data": [{"path": path}]}, timeout=60).json()
+    with (
+        HTTP.stream("GET", f"{url}gradio_api/heartbeat/somebody", timeout=60),  # a page that is open
+        HTTP.stream("GET", f"{url}gradio_api/call/compare/{event['event_id']}", timeout=60) as answer,
+    ):
+        stopped = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert "event: complete" in "".join(answer.iter_text())
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and time.monotonic() - stopped < 60
+    assert out.splitlines()[-1] == "Stopped." and f"Open http://127.0.0.1:{restarted.port} in" in out
+    assert all(json.loads(line)["level"] != "error" for line in err.splitlines()), err
+    # Gradio leaves an empty folder of its own; no file is left.
+    assert "anna" not in err and not [path for path in restarted.folder.rglob("*") if not path.is_dir()]
 
 
 def test_clients_that_go_in_the_middle_of_an_answer_leave_nothing_behind(running: Running, photo: bytes) -> None:

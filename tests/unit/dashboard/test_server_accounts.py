@@ -54,7 +54,7 @@ def test_an_account_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "names nobody"),
+        ("", "names no user"),
         ("anna:secret", "Line 1"),
         ("anna", "Line 1"),
         (":" + hash_password("x"), "Line 1"),
@@ -64,14 +64,14 @@ def test_an_account_file(tmp_path: Path) -> None:
     ],
     ids=["empty", "plain", "no hash", "no user", "bad cost", "huge cost", "twice"],
 )
-def test_a_bad_account_file_is_told_without_its_words(text: str, expected: str) -> None:
+def test_a_bad_account_file_is_reported_without_its_content(text: str, expected: str) -> None:
     with pytest.raises(AccountError, match=expected) as error:
         parse_accounts(text)
     assert "secret" not in str(error.value)
 
 
 @pytest.mark.parametrize("auth", ["", "anna", ":secret", "anna:", "  :secret"])
-def test_a_bad_flag_is_told_without_the_password(auth: str) -> None:
+def test_a_bad_flag_is_reported_without_the_password(auth: str) -> None:
     with pytest.raises(AccountError, match="USER:PASSWORD") as error:
         read_accounts(auth, None)
     assert "secret" not in str(error.value)
