@@ -1,1 +1,1 @@
-"""The page: results as figures and markup (no Gradio), and one file a tab (Gradio)."""
+"""The page: a package per tab, with typed views, templates and figures (no Gradio) and one tab.py (Gradio)."""

@@ -14,13 +14,13 @@ from dashboard.attention.sections.methods import MethodsSection
 from dashboard.attention.sections.occlusion import OcclusionSection
 from dashboard.attention.sections.regions import RegionsSection
 from dashboard.attention.sections.test_set import TestSetSection
-from dashboard.components import face_view as markup
 from dashboard.components.analyzed_image import AnalyzedFace, AnalyzedImage, agreement_sentence, as_whole
 from dashboard.components.display import model_display
 from dashboard.components.events import CHOOSE_FACE, CLICKED, HIDDEN
 from dashboard.components.failures import as_message
 from dashboard.components.jobs import COMPARE_AT_ONCE, EXPLAIN_AT_ONCE, Jobs
 from dashboard.components.picture_input import EXAMPLES, FORGET, FORGOTTEN, UNEXPECTED, PictureInput, Updates
+from dashboard.components.picture_view import picture, position
 from dashboard.components.templates import message, render
 from explain.explain_picture import ALL, OWN, explain_picture, to_json
 from explain.methods import METHODS
@@ -160,18 +160,14 @@ class AttentionTab:
         updates = {
             **self.picture_input.done(found=found),
             self.lab: gr.update(visible=found),
-            self.picture: gr.update(value=markup.picture(analyzed), visible=not found or len(analyzed.faces) > 1),
+            self.picture: gr.update(value=picture(analyzed), visible=not found or len(analyzed.faces) > 1),
             self.analyzed: analyzed,
         }
         return updates | (self.show_face(analyzed, 0, *controls) if found else {})
 
     def show_face(self, analyzed: AnalyzedImage, index: int, *controls: Any) -> Updates:
         """One face of a picture."""
-        face = analyzed.faces[index]
-        where = f"Face {index + 1} of {len(analyzed.faces)}" if len(analyzed.faces) > 1 else "The face"
-        if face.face.landmarks is None:
-            where = "The whole picture as one face"
-        return self.show(face, where, *controls)
+        return self.show(analyzed.faces[index], position(analyzed, index), *controls)
 
     def show(self, face: AnalyzedFace, where: str, *controls: Any) -> Updates:
         """One face in every section."""

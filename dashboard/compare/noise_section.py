@@ -9,7 +9,7 @@ import gradio as gr
 
 from dashboard.compare.noise_view import compare_networks
 from dashboard.components.analyzed_image import AnalyzedImage
-from dashboard.components.events import CHANGED
+from dashboard.components.events import CHANGED, HIDDEN
 from dashboard.components.failures import shown_as
 from dashboard.components.templates import macro, message, render
 from fer_models.models.noise_pairs import NoisePair, load_noise_pair
@@ -58,17 +58,16 @@ class NoiseSection:
             index: holds the index of the chosen face.
             chosen: events after which another face may be shown.
         """
-        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         inputs = [analyzed, index, self.noise, self.opened]
 
         def expanded(analyzed: AnalyzedImage | None, index: int, noise: int) -> tuple[bool, str]:
             return True, self.show(analyzed, index, noise, True)
 
-        self.accordion.expand(expanded, inputs[:3], [self.opened, self.columns], **hidden)
-        self.accordion.collapse(lambda: (False, ""), outputs=[self.opened, self.columns], **hidden)
-        self.noise.input(self.show, inputs, self.columns, **CHANGED, **hidden)
+        self.accordion.expand(expanded, inputs[:3], [self.opened, self.columns], **HIDDEN)
+        self.accordion.collapse(lambda: (False, ""), outputs=[self.opened, self.columns], **HIDDEN)
+        self.noise.input(self.show, inputs, self.columns, **CHANGED, **HIDDEN)
         for event in chosen:
-            event.then(self.show, inputs, self.columns, **hidden)
+            event.then(self.show, inputs, self.columns, **HIDDEN)
 
     @shown_as(_UNEXPECTED, lambda _, text: str(message(text)))
     def show(self, analyzed: AnalyzedImage | None, index: int, noise: int, opened: bool) -> str:

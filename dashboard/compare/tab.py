@@ -11,7 +11,7 @@ from dashboard.compare.noise_section import NoiseSection
 from dashboard.components.analyzed_image import AnalyzedImage, as_whole
 from dashboard.components.charts import compare_figure
 from dashboard.components.display import model_display
-from dashboard.components.events import CHANGED, CHOOSE_FACE, CLICKED
+from dashboard.components.events import CHANGED, CHOOSE_FACE, CLICKED, HIDDEN
 from dashboard.components.failures import as_message
 from dashboard.components.jobs import COMPARE_AT_ONCE
 from dashboard.components.picture_input import EXAMPLES, FORGET, FORGOTTEN, UNEXPECTED, PictureInput, Updates
@@ -82,19 +82,18 @@ class CompareTab:
         stages = [self.results, self.report, self.maps]
         everything = [*stages, *controls, self.picture, *face, self.analyzed, self.index]
         choices = [self.analyzed, self.index, self.models, self.expression]
-        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        analysis = {"outputs": everything, "concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare", **hidden}
+        analysis = {"outputs": everything, "concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare", **HIDDEN}
         # preprocess=False hands over where the upload lies instead of what Gradio's decoder makes of it.
         sent = self.picture_input.image.input(
             self.analyze_upload, self.picture_input.image, preprocess=False, **analysis
         )
         tried = self.picture_input.gallery.select(self.analyze_example, **analysis)
-        self.picture_input.clear.click(self.idle, outputs=everything, cancels=[sent, tried], queue=False, **hidden)
-        whole = self.picture_input.whole.click(self.analyze_whole, self.analyzed, everything, **hidden)
+        self.picture_input.clear.click(self.idle, outputs=everything, cancels=[sent, tried], queue=False, **HIDDEN)
+        whole = self.picture_input.whole.click(self.analyze_whole, self.analyzed, everything, **HIDDEN)
         chosen = [self.analyzed, self.models, self.expression]
-        picked = self.picture.select(self.choose_face, chosen, [self.index, *face], **CLICKED, **hidden)
-        self.models.input(self.show_face, choices, face, **CHANGED, **hidden)
-        self.expression.input(self.show_maps, choices, self.columns, **CHANGED, **hidden)
+        picked = self.picture.select(self.choose_face, chosen, [self.index, *face], **CLICKED, **HIDDEN)
+        self.models.input(self.show_face, choices, face, **CHANGED, **HIDDEN)
+        self.expression.input(self.show_maps, choices, self.columns, **CHANGED, **HIDDEN)
         if self.noise is not None:
             self.noise.connect(self.analyzed, self.index, [sent, tried, whole, picked])
         self._connect_endpoint()

@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from dashboard.components.downloads import SAVE_SCRIPT
+from dashboard.components.events import SAVE_SCRIPT
 from dashboard.components.templates import macro
 
 

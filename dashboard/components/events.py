@@ -1,5 +1,6 @@
 """Options of listeners, for clicks and changes that come while an answer is pending, and scripts of clickable HTML."""
 
+from pathlib import Path
 from typing import Any, Final
 
 #: For controls: the last value is answered once the pending answer is there.
@@ -27,3 +28,5 @@ element.addEventListener('click', (event) => {
   if (example !== undefined) trigger('select', {index: Number(example)});
 });
 """
+#: For HTML with buttons that save a chart: as its `js_on_load`, or as a script of a page.
+SAVE_SCRIPT: Final = (Path(__file__).parents[1] / "static" / "downloads.js").read_text(encoding="utf-8")

@@ -74,7 +74,7 @@ def picture(analyzed: AnalyzedImage) -> Markup:
 
 
 def position(analyzed: AnalyzedImage, index: int) -> str:
-    """Which of a picture's faces one is, such as "Face 2 of 3"."""
+    """A face's place among those of its picture, such as "Face 2 of 3"."""
     if analyzed.faces[index].face.landmarks is None:
         return "The whole picture as one face"
     return f"Face {index + 1} of {len(analyzed.faces)}" if len(analyzed.faces) > 1 else "The face"

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from dashboard.components.downloads import SAVE_SCRIPT
+from dashboard.components.events import SAVE_SCRIPT
 from dashboard.components.templates import render
 from dashboard.leaderboard.board import LABEL_SETS, Board, read_board
 from dashboard.leaderboard.sections import INTRO, SECTIONS, TITLE, Section

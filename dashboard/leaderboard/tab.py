@@ -6,8 +6,7 @@ from typing import Any, Final
 
 import gradio as gr
 
-from dashboard.components.downloads import SAVE_SCRIPT
-from dashboard.components.events import CHANGED
+from dashboard.components.events import CHANGED, SAVE_SCRIPT
 from dashboard.components.failures import shown_at_the_end
 from dashboard.components.jobs import Jobs, Stopped, run_watched
 from dashboard.components.templates import busy, macro, message, part

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.components.display import model_display
+from dashboard.components.events import HIDDEN
 from dashboard.components.failures import as_message
 from dashboard.components.sessions import SessionValues
 from dashboard.components.templates import data_uri, message, render
@@ -109,7 +110,6 @@ class LiveTab:
         self.session = gr.State(None, time_to_live=FORGET_S)
 
     def _connect(self) -> None:
-        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         parts = [self.view, self.panel, self.charts]
         # The frame travels as the event's data: no component holds it, so Gradio keeps no copy of it, on no disk.
         self.camera.stream(
@@ -119,12 +119,12 @@ class LiveTab:
             concurrency_limit=VIEWERS,
             concurrency_id="live",
             stream_every=0.05,
-            **hidden,
+            **HIDDEN,
         )
-        self.camera.clear(self.forget, self.session, [*parts, self.session], queue=False, **hidden)
+        self.camera.clear(self.forget, self.session, [*parts, self.session], queue=False, **HIDDEN)
         choice = [self.models, self.session]
         for part in (self.view, self.panel):
-            part.select(self.choose, choice, [self.panel, self.charts], queue=False, **hidden)
+            part.select(self.choose, choice, [self.panel, self.charts], queue=False, **HIDDEN)
         self.page.unload(self.forget_closed)
 
     def show_frame(

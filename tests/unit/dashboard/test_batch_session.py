@@ -23,7 +23,7 @@ from dashboard.batch.session import (
     shown_table,
 )
 from dashboard.components.charts import model_styles
-from dashboard.components.face_view import ModelDisplay, model_display
+from dashboard.components.display import ModelDisplay, model_display
 from fer_models.analyzer import Analyzer
 from fer_models.batch.run import NO_FACE
 from fer_models.batch.table import Row

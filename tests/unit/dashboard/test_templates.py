@@ -10,7 +10,7 @@ EVIL = '<script>"'
 
 
 def test_texts_are_escaped_and_no_text_is_no_message() -> None:
-    for html in (message(EVIL), busy(EVIL), macro("table", [EVIL], [[EVIL, EVIL]]), macro("key", [(STYLE, EVIL)])):
+    for html in (message(EVIL), busy(EVIL), macro("key", [(STYLE, EVIL)])):
         assert "<script" not in html and "&lt;script&gt;&#34;" in html
     assert message("") == ""
 
@@ -20,11 +20,6 @@ def test_a_bar_is_as_long_as_its_share() -> None:
         macro("bar", 0.123456, "#123456") == '<div class="fer-bar"><i style="width:12.3%;background:#123456"></i></div>'
     )
     assert macro("bar", 1, "red", 0.4, "span").endswith(';background:red;opacity:0.4"></i></span>')
-
-
-def test_the_first_cell_names_a_row() -> None:
-    html = macro("table", ["Model", "Accuracy"], [["VGG16", 1]])
-    assert '<th scope="col">Accuracy</th>' in html and '<th scope="row">VGG16</th><td>1</td></tr>' in html
 
 
 def test_a_face_has_a_picture_and_its_attributes() -> None:
