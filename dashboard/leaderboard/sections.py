@@ -16,7 +16,15 @@ from dashboard.leaderboard.cards_view import card_view
 from dashboard.leaderboard.cost_view import cost_rows
 from dashboard.leaderboard.noise_view import missing_shares, noise_rows
 from dashboard.leaderboard.published import NOISE, NOISE_SOURCE, quoted_for
-from dashboard.leaderboard.sentences import FEW, share, summary
+from dashboard.leaderboard.sentences import (
+    FEW,
+    combination_sentences,
+    interval_text,
+    pair_sentences,
+    risk_sentences,
+    share,
+    summary,
+)
 from dashboard.leaderboard.view import Download, stale_problems
 from fer_models.evaluation.store import Problem
 from fer_models.evaluation.timing import BATCH
@@ -126,8 +134,8 @@ def _agreement(board: Board, name: str) -> list[Part]:
             "comparison",
             stale=stale_problems(board, board.stale(record)),
             rows=view.agreement_table(board, record),
-            pairs=view.pair_sentences(board, record),
-            combination=view.combination_sentences(board, record),
+            pairs=pair_sentences(board, record),
+            combination=combination_sentences(board, record),
             download=Download(f"pairs-{record.labels}", csv.pair_rows(board, record)),
         )
     ]
@@ -152,7 +160,7 @@ def _confidence(board: Board, name: str) -> list[Part]:
             download=Download(f"risk-coverage-{record.labels}", csv.risk_rows(board, record), "risk"),
         ),
         figures.risk_figure(board, record),
-        _html("confidence", "selective_prediction", sentences=view.risk_sentences(board, record)),
+        _html("confidence", "selective_prediction", sentences=risk_sentences(board, record)),
     ]
 
 
@@ -162,7 +170,7 @@ def _robustness(board: Board, name: str) -> list[Part]:
     if record is None:
         return [_missing(measured.problem), None, _NOTHING]
     rows = csv.corruption_rows(board, record)
-    means = [view.interval_text(record.mean[model]) if model in record.mean else view.DASH for model in record.clean]
+    means = [interval_text(record.mean[model]) if model in record.mean else view.DASH for model in record.clean]
     return [
         _html(
             "robustness",

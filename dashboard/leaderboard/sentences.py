@@ -25,6 +25,11 @@ def signed(value: float) -> str:
     return f"{100 * value:+.1f}".replace("-", "\u2212")
 
 
+def interval_text(interval: Interval) -> str:
+    """The ends of an interval of shares, as "72.8 to 77.8 %"."""
+    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}\u00a0%"
+
+
 def p_text(value: float) -> str:
     """A p-value as papers print it."""
     return "p\u00a0<\u00a00.001" if value < 0.001 else f"p\u00a0=\u00a0{value:.3f}"
@@ -213,3 +218,48 @@ def _training_labels(board: Board, face_set: FaceSetComparison) -> str:
 def millions(count: int) -> str:
     """A large count as "23.5 million"."""
     return f"{count / 1e6:.1f} million"
+
+
+def pair_sentences(board: Board, face_set: FaceSetComparison) -> list[str]:
+    """How every two models differ."""
+    titles = {name: board.title(name) for name in face_set.models}
+    values, values_without = adjusted(face_set.pairs), adjusted(face_set.pairs_without_copies)
+    without = {(pair.first, pair.second): pair for pair in face_set.pairs_without_copies} if face_set.copies else {}
+    sentences = []
+    for pair in face_set.pairs:
+        both = frozenset((pair.first, pair.second))
+        same = without.get((pair.first, pair.second))
+        sentences.append(pair_sentence(pair, values[both], titles, (same, values_without[both]) if same else None))
+    return sentences
+
+
+def combination_sentences(board: Board, face_set: FaceSetComparison) -> list[str]:
+    """What the ensemble gains, and the best that any choice among the models could reach."""
+    name, best = max(face_set.shipped.items(), key=lambda item: item[1].accuracy.value)
+    sentences = [f"The best single model, {board.title(name)}, has an accuracy of {share(best.accuracy.value)}."]
+    if ENSEMBLE in face_set.models:
+        mean = face_set.models[ENSEMBLE].accuracy
+        sentences.append(
+            f"The mean of all models’ probabilities reaches {share(mean.value)} ({interval_text(mean)}): "
+            f"{signed(mean.value - best.accuracy.value)} percentage points."
+        )
+    sentences.append(
+        f"At least one model is right on {share(face_set.oracle)} of the faces. On the other "
+        f"{share(1 - face_set.oracle)} all are wrong, so no choice among them can help there; some of these labels "
+        "may be wrong."
+    )
+    return sentences
+
+
+def risk_sentences(board: Board, face_set: FaceSetComparison) -> list[str]:
+    """What abstaining would gain, for every model."""
+    sentences = []
+    for name, model in face_set.models.items():
+        points = {round(coverage, 2): (risk, confidence) for coverage, risk, confidence in model.risk_coverage}
+        if 0.5 in points and 1.0 in points:
+            risk, confidence = points[0.5]
+            sentences.append(
+                f"{board.title(name)} is wrong on {share(points[1.0][0])} of all faces, but only on {share(risk)} of "
+                f"the half it is most confident about (confidence of at least {100 * confidence:.0f}\u00a0%)."
+            )
+    return sentences

@@ -8,11 +8,9 @@ from typing import Final
 from dashboard.components.charts import ModelStyle, model_styles
 from dashboard.leaderboard.board import Board
 from dashboard.leaderboard.csv_tables import Rows, csv_text
-from dashboard.leaderboard.sentences import FEW, adjusted, cell_sentence, pair_sentence, share, signed
+from dashboard.leaderboard.sentences import FEW, cell_sentence, interval_text, share, signed
 from fer_models.evaluation.records import Calibration, FaceSetComparison, ModelComparison, RobustnessRecord
-from fer_models.evaluation.statistics import Interval
 from fer_models.evaluation.store import Problem
-from fer_models.models.ensemble import ENSEMBLE
 
 #: What stands where there is no figure.
 DASH: Final = "\u2013"
@@ -218,11 +216,6 @@ def stale_problems(board: Board, stale: Mapping[str, Problem]) -> list[Problem]:
     return [Problem(f"{', '.join(titles)}. {reason.text}", reason.commands) for reason, titles in reasons.items()]
 
 
-def interval_text(interval: Interval) -> str:
-    """The ends of an interval of shares, as "72.8 to 77.8 %"."""
-    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}\u00a0%"
-
-
 def expression_rows(board: Board, face_set: FaceSetComparison) -> list[ExpressionRow]:
     """For each expression, the models with the highest recall and precision."""
     first = next(iter(face_set.models.values()))
@@ -294,37 +287,6 @@ def agreement_table(board: Board, face_set: FaceSetComparison) -> list[tuple[Mod
     ]
 
 
-def pair_sentences(board: Board, face_set: FaceSetComparison) -> list[str]:
-    """How every two models differ."""
-    titles = {name: board.title(name) for name in face_set.models}
-    values, values_without = adjusted(face_set.pairs), adjusted(face_set.pairs_without_copies)
-    without = {(pair.first, pair.second): pair for pair in face_set.pairs_without_copies} if face_set.copies else {}
-    sentences = []
-    for pair in face_set.pairs:
-        both = frozenset((pair.first, pair.second))
-        same = without.get((pair.first, pair.second))
-        sentences.append(pair_sentence(pair, values[both], titles, (same, values_without[both]) if same else None))
-    return sentences
-
-
-def combination_sentences(board: Board, face_set: FaceSetComparison) -> list[str]:
-    """What the ensemble gains, and the best that any choice among the models could reach."""
-    name, best = max(face_set.shipped.items(), key=lambda item: item[1].accuracy.value)
-    sentences = [f"The best single model, {board.title(name)}, has an accuracy of {share(best.accuracy.value)}."]
-    if ENSEMBLE in face_set.models:
-        mean = face_set.models[ENSEMBLE].accuracy
-        sentences.append(
-            f"The mean of all models’ probabilities reaches {share(mean.value)} ({interval_text(mean)}): "
-            f"{signed(mean.value - best.accuracy.value)} percentage points."
-        )
-    sentences.append(
-        f"At least one model is right on {share(face_set.oracle)} of the faces. On the other "
-        f"{share(1 - face_set.oracle)} all are wrong, so no choice among them can help there; some of these labels "
-        "may be wrong."
-    )
-    return sentences
-
-
 def calibration_rows(board: Board, face_set: FaceSetComparison) -> list[CalibrationRow]:
     """ECE, NLL and Brier score, before and after the temperature; one row per model."""
     rows = []
@@ -343,20 +305,6 @@ def calibration_rows(board: Board, face_set: FaceSetComparison) -> list[Calibrat
 
 def _change(before: Calibration | None, after: Calibration, figure: Callable[[Calibration], str]) -> Change:
     return Change(figure(before) if before else None, figure(after))
-
-
-def risk_sentences(board: Board, face_set: FaceSetComparison) -> list[str]:
-    """What abstaining would gain, for every model."""
-    sentences = []
-    for name, model in face_set.models.items():
-        points = {round(coverage, 2): (risk, confidence) for coverage, risk, confidence in model.risk_coverage}
-        if 0.5 in points and 1.0 in points:
-            risk, confidence = points[0.5]
-            sentences.append(
-                f"{board.title(name)} is wrong on {share(points[1.0][0])} of all faces, but only on {share(risk)} of "
-                f"the half it is most confident about (confidence of at least {100 * confidence:.0f}\u00a0%)."
-            )
-    return sentences
 
 
 def corruption_rows(record: RobustnessRecord) -> list[CorruptionRow]:

@@ -247,9 +247,9 @@ def test_tables_show_the_figures(small: Board) -> None:
     assert calibration[2].changes[0].before is None and calibration[2].temperature == view.DASH
     agreement = view.Agreement(f"71.0{NBSP}%", "0.52")
     assert [cells for _, cells in view.agreement_table(small, record)] == [[None, agreement], [agreement, None]]
-    risks = view.risk_sentences(small, record)
+    risks = sentences.risk_sentences(small, record)
     assert all(figure in risks[0] for figure in ("VGG16", f"30.0{NBSP}%", f"10.0{NBSP}%", f"83{NBSP}%"))
-    combination = " ".join(view.combination_sentences(small, record))
+    combination = " ".join(sentences.combination_sentences(small, record))
     assert "\u22121.0 percentage points" in combination and f"12.3{NBSP}%" in combination
     page = everything(small)
     assert f'<td class="fer-best">82.2{NBSP}%</td>' in page
