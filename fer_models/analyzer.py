@@ -15,7 +15,7 @@ from fer_models.faces.detector import CenterFace, FaceDetector
 from fer_models.media.images import as_image
 from fer_models.models.classifier import Classifier, load_classifier
 from fer_models.models.external_weights import external_file, external_files
-from fer_models.registry import MODELS as MODELS
+from fer_models.registry import MODELS
 from fer_models.results import Face, FaceAnalysis
 
 _CHECKOUT: Final = Path(__file__).resolve().parents[1]

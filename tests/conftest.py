@@ -12,12 +12,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from fer_models.analyzer import MODELS, Analyzer, load_analyzer
+from fer_models.analyzer import Analyzer, load_analyzer
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import PooledClassifier, build_network
 from fer_models.models.card import ModelCard, write_card
 from fer_models.models.preprocessing import InputSpec
 from fer_models.models.weights import save_weights
+from fer_models.registry import MODELS
 from fer_models.results import Face
 
 # No deadline: what is fast alone takes long on a machine that is busy.

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from dashboard.attention.map_files import MapFile, Panel, map_files, map_svg
 from dashboard.attention.view import Legend, MapStyle, legend, number
 from dashboard.components.analyzed_image import AnalyzedFace
-from dashboard.components.charts import ModelStyle
 from dashboard.components.display import ModelDisplay
 from explain.drawing.colormaps import sequential
 from explain.drawing.overlay import draw_cells, draw_map, map_colours, shared_peak
 from explain.maps import Explanation
 from explain.methods import METHODS
 from fer_models.formatting import percent
+from fer_models.registry import ModelStyle
 from fer_models.results import Prediction
 
 _SIDE: Final = 320  # px

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboard.components.charts import ModelStyle
 from dashboard.components.display import ModelDisplay
 from explain.faithfulness import Curves, Faithfulness
+from fer_models.registry import ModelStyle
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,11 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.components.charts import GRID, ModelStyle, marker, page_layout
+from dashboard.components.charts import GRID, marker, page_layout
 from explain.faithfulness import Faithfulness
 from explain.occlusion import RegionEffects
 from explain.regions import REGIONS
+from fer_models.registry import ModelStyle
 
 #: Facial regions: colour and pattern, so that either is enough; after Okabe and Ito (2008).
 REGION_STYLES: Final = {

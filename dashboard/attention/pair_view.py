@@ -8,13 +8,13 @@ import numpy as np
 from dashboard.attention.map_files import MapFile, Panel, panel_files
 from dashboard.attention.view import Legend, MapStyle, legend, number
 from dashboard.components.analyzed_image import AnalyzedFace
-from dashboard.components.charts import ModelStyle
 from dashboard.components.display import ModelDisplay
 from explain.drawing.colormaps import diverging
 from explain.drawing.overlay import difference, difference_colours, draw_difference, draw_map, map_colours, shared_peak
 from explain.flip_consistency import FlipConsistency
 from explain.maps import Explanation
 from fer_models.formatting import percent
+from fer_models.registry import ModelStyle
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dashboard.attention.test_set import AttentionResults, Test
-from dashboard.components.charts import ModelStyle, base_layout, marker
+from dashboard.components.charts import base_layout, marker
 from explain.drawing.overlay import draw_map, shared_peak
 from explain.maps import Explanation
 from explain.regions import REGIONS
 from fer_models.evaluation.records import Distribution
+from fer_models.registry import ModelStyle
 
 Consistency = Literal["relative_loss", "correlation", "loss"]
 Atlas = Literal["labelled", "answered"]

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from dashboard.attention.test_set import AttentionResults, Test
 from dashboard.attention.test_set_figures import Atlas, atlas_counts, atlas_pictures
-from dashboard.components.charts import ModelStyle
 from fer_models.evaluation.records import Distribution
 from fer_models.evaluation.store import Problem
 from fer_models.models.card import ModelCard
+from fer_models.registry import ModelStyle
 
 #: The tests, as a sentence names them.
 _TESTS: Final[Mapping[Test, str]] = {

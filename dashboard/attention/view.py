@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from dashboard.attention.figures import REGION_STYLES
 from dashboard.attention.map_files import MapFile, Panel, map_files, map_svg
 from dashboard.components.analyzed_image import AnalyzedFace
-from dashboard.components.charts import ModelStyle
 from dashboard.components.display import ModelDisplay
 from explain.drawing.colormaps import css_gradient, sequential
 from explain.drawing.overlay import draw_cells, draw_map, map_colours, shared_peak
 from fer_models.formatting import percent
+from fer_models.registry import ModelStyle
 
 #: Side in px of the pictures in a grid and of enlarged ones.
 _SMALL, _LARGE = 168, 420

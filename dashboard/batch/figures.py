@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from dashboard.components.charts import ModelStyle, expression_bars
+from dashboard.components.charts import expression_bars
 from fer_models.batch.table import Row, column
+from fer_models.registry import ModelStyle
 
 
 def label_counts(rows: Sequence[Row], models: Sequence[str]) -> dict[str, dict[str, int]]:

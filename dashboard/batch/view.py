@@ -8,13 +8,13 @@ from typing import Final
 from markupsafe import Markup
 
 from dashboard.batch.session import MAX_BYTES, MAX_FACES, MAX_PICTURES, AnalyzedBatch, most_different
-from dashboard.components.charts import ModelStyle
 from dashboard.components.display import ModelDisplay
 from dashboard.components.templates import render
 from fer_models.batch.labels import SURE
 from fer_models.batch.table import column
 from fer_models.formatting import percent, percent_of
 from fer_models.metrics import ClassificationMetrics
+from fer_models.registry import ModelStyle
 
 #: A gallery has at most this many faces: the page stays quick.
 MAX_CARDS: Final = 24

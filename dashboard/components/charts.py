@@ -7,9 +7,7 @@ import plotly.graph_objects as go
 
 from dashboard.theme import FONT_STACK
 from fer_models.expressions import EXPRESSIONS, in_display_order
-from fer_models.registry import MODELS, style_at
-from fer_models.registry import ModelStyle as ModelStyle
-from fer_models.registry import model_styles as model_styles
+from fer_models.registry import MODELS, ModelStyle, style_at
 from fer_models.results import Prediction
 
 #: Colour of grid lines on the light and the dark surface.

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dashboard.components.charts import ModelStyle, model_styles
 from fer_models.models.card import ModelCard
 from fer_models.models.ensemble import ENSEMBLE, ENSEMBLE_TITLE
+from fer_models.registry import ModelStyle, model_styles
 
 
 @dataclass(frozen=True)

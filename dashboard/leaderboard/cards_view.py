@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard.components.charts import ModelStyle
 from dashboard.leaderboard.sentences import share
 from dashboard.leaderboard.view import DASH
 from fer_models.models.card import ModelCard
+from fer_models.registry import ModelStyle
 
 
 @dataclass(frozen=True)

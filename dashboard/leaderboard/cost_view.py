@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dashboard.components.charts import model_styles
 from dashboard.leaderboard.board import Board
 from dashboard.leaderboard.sentences import millions
 from dashboard.leaderboard.view import DASH, ModelLabel, model_label
 from fer_models.evaluation.records import FaceSetComparison, LatencyRecord, ModelLatency
 from fer_models.evaluation.timing import Timing
 from fer_models.models.ensemble import ENSEMBLE
+from fer_models.registry import model_styles
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from typing import Any, Final
 
 import plotly.graph_objects as go
 
-from dashboard.components.charts import GRID, ModelStyle, base_layout, marker, model_styles
+from dashboard.components.charts import GRID, base_layout, marker
 from dashboard.leaderboard.board import Board
 from dashboard.leaderboard.cost_view import cost_of, frontier
 from dashboard.leaderboard.published import QUOTED, Quoted
 from fer_models.evaluation.records import FaceSetComparison, RobustnessRecord
+from fer_models.registry import ModelStyle, model_styles
 
 _QUOTED_COLOUR: Final = "#808080"
 

@@ -7,7 +7,6 @@ from typing import Any, Final, TypeAlias
 import plotly.graph_objects as go
 from markupsafe import Markup
 
-from dashboard.components.charts import model_styles
 from dashboard.components.templates import part, render
 from dashboard.leaderboard import csv_tables as csv
 from dashboard.leaderboard import figures, noise_figures, view
@@ -28,6 +27,7 @@ from dashboard.leaderboard.sentences import (
 from dashboard.leaderboard.view import Download, stale_problems
 from fer_models.evaluation.store import Problem
 from fer_models.evaluation.timing import BATCH
+from fer_models.registry import model_styles
 
 #: A piece of a section: HTML, or a chart, or None where there is nothing to draw.
 Part: TypeAlias = Markup | go.Figure | None

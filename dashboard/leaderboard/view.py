@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from dashboard.components.charts import ModelStyle, model_styles
 from dashboard.leaderboard.board import Board
 from dashboard.leaderboard.csv_tables import Rows, csv_text
 from dashboard.leaderboard.sentences import FEW, cell_sentence, interval_text, share, signed
 from fer_models.evaluation.records import Calibration, FaceSetComparison, ModelComparison, RobustnessRecord
 from fer_models.evaluation.store import Problem
+from fer_models.registry import ModelStyle, model_styles
 
 #: What stands where there is no figure.
 DASH: Final = "\u2013"

@@ -11,7 +11,6 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from dashboard.components.analyzed_image import agreement_sentence
-from dashboard.components.charts import ModelStyle
 from dashboard.components.display import ModelDisplay
 from dashboard.components.templates import render
 from dashboard.video.figures import clock
@@ -19,6 +18,7 @@ from dashboard.video.session import VideoSession
 from explain.drawing.overlay import fit
 from fer_models.expressions import COLOURS
 from fer_models.formatting import percent, percent_of
+from fer_models.registry import ModelStyle
 from fer_models.results import Prediction
 from fer_models.video.run import LINES, SUMMARY, TABLE, VIDEO
 

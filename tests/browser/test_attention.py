@@ -6,8 +6,8 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from explain.methods import METHODS
-from fer_models.analyzer import MODELS
 from fer_models.expressions import EXPRESSIONS
+from fer_models.registry import MODELS
 from tests.browser.test_compare import address, gate, page, photos
 from tests.helpers.browsing import MARKS, Gate, at_both_widths, browser, uploads
 

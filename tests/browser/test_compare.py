@@ -12,8 +12,9 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from dashboard.compare import view
-from fer_models.analyzer import MODELS, Analyzer
+from fer_models.analyzer import Analyzer
 from fer_models.expressions import EXPRESSIONS
+from fer_models.registry import MODELS
 from tests.helpers.browsing import MARKS, Gate, at_both_widths, browser, launched, uploads, watched_page
 
 __all__ = ["browser", "uploads"]

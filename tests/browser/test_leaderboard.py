@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from dashboard.leaderboard import tab as leaderboard
 from dashboard.leaderboard.sections import SECTIONS
-from fer_models.analyzer import MODELS, Analyzer
+from fer_models.analyzer import Analyzer
 from fer_models.evaluation.timing import Progress, Timing
+from fer_models.registry import MODELS
 from tests.helpers.browsing import MARKS, at_both_widths, browser, launched, uploads, watched_page
 from tests.helpers.leaderboard_files import write, write_files
 

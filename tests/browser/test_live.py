@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from benchmarks.live_soak import CHROMIUM as CAMERA
 from benchmarks.live_soak import write_mjpeg
 from dashboard.components.picture_input import EXAMPLES
-from fer_models.analyzer import MODELS, load_analyzer
+from fer_models.analyzer import load_analyzer
+from fer_models.registry import MODELS
 from tests.helpers.browsing import MARKS, at_both_widths, chromium, launched, open_page, uploads, watched_page
 
 __all__ = ["uploads"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fer_models import __version__
-from fer_models.analyzer import MODELS, WEIGHTS
+from fer_models.analyzer import WEIGHTS
 from fer_models.cli.main import main
 from fer_models.evaluation.corruptions import CORRUPTIONS, STRENGTHS
 from fer_models.evaluation.evaluate import model_evaluations
@@ -16,6 +16,7 @@ from fer_models.evaluation.predictions import TestPredictions, save_test_predict
 from fer_models.evaluation.records import EvaluationRecord, TrainTestDuplicates
 from fer_models.evaluation.store import write_record
 from fer_models.models.card import ModelCard, read_card
+from fer_models.registry import MODELS
 
 FACES = 400
 VERSIONS = {"fer_models": __version__, "torch": "2", "numpy": "2", "python": "3"}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fer_models.analyzer import MODELS, WEIGHTS, Analyzer, list_models, load_analyzer
+from fer_models.analyzer import WEIGHTS, Analyzer, list_models, load_analyzer
 from fer_models.evaluation.corruptions import CORRUPTIONS, corrupt
 from fer_models.evaluation.leaderboard import compare
 from fer_models.evaluation.predictions import load_test_predictions, predict_test_set
@@ -18,7 +18,7 @@ from fer_models.media.images import read_image
 from fer_models.models.architectures import multiply_adds
 from fer_models.models.card import read_card
 from fer_models.models.weights import sha256_of
-from fer_models.registry import load_dataset
+from fer_models.registry import MODELS, load_dataset
 from fer_models.training.recipes import find_recipe
 
 ROOT = WEIGHTS.parent

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_models.analyzer import MODELS
+from fer_models.registry import MODELS
 from tests.helpers.serving import Running
 
 API = Path(__file__).resolve().parents[2] / "examples" / "api"

@@ -21,10 +21,11 @@ from dashboard.components.uploads import uploaded_path
 from dashboard.page import build_page, launch_settings
 from dashboard.server.serve import Server
 from dashboard.server.share import LinkError
-from fer_models.analyzer import MODELS, Analyzer, load_analyzer
+from fer_models.analyzer import Analyzer, load_analyzer
 from fer_models.cli.main import main as command
 from fer_models.errors import ImageError, WeightsError
 from fer_models.expressions import EXPRESSIONS
+from fer_models.registry import MODELS
 from tests.helpers.serving import free_port
 
 FACE = EXAMPLES / "astronaut.jpg"

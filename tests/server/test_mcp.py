@@ -29,10 +29,11 @@ from dashboard.server.accounts import hash_password
 from dashboard.server.mcp_auth import McpAuthMiddleware
 from explain.explain_picture import explain_picture
 from explain.regions import REGIONS
-from fer_models.analyzer import MODELS, Analyzer
+from fer_models.analyzer import Analyzer
 from fer_models.errors import ImageError
 from fer_models.media.images import read_image
 from fer_models.models.ensemble import ensemble
+from fer_models.registry import MODELS
 from tests.helpers.serving import HTTP, Running, free_port, serving
 
 ROOT = Path(__file__).resolve().parents[2]

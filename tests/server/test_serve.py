@@ -31,8 +31,9 @@ from dashboard.server.metrics import Metrics
 from dashboard.server.options import Settings
 from dashboard.server.uploads_folder import remove_abandoned, size_of, sweep, upload_folder
 from dashboard.video.session import VideoSession
-from fer_models.analyzer import MODELS, Analyzer
+from fer_models.analyzer import Analyzer
 from fer_models.errors import ImageError
+from fer_models.registry import MODELS
 from tests.helpers.clips import ramp, write_clip
 from tests.helpers.serving import HTTP, Running, call, free_port, mounted, send, serving, until
 

@@ -8,10 +8,11 @@ import pytest
 from numpy.typing import NDArray
 
 from fer_models import analyzer as module
-from fer_models.analyzer import MODELS, Analyzer, list_models, load_analyzer
+from fer_models.analyzer import Analyzer, list_models, load_analyzer
 from fer_models.errors import FerError, ImageError, UnknownNameError, WeightsError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.faces.alignment import CROP_SIZE
+from fer_models.registry import MODELS
 from fer_models.results import Face, FaceAnalysis, Prediction
 from fer_models.schema import to_json
 from tests.conftest import FakeDetector

@@ -10,12 +10,12 @@ from dashboard.attention import test_set_view as view
 from dashboard.attention.sections.job_status import Updates
 from dashboard.attention.test_set import AttentionResults, read_results
 from dashboard.components.chart_tools import chart_tools
-from dashboard.components.charts import model_styles
 from dashboard.components.events import HIDDEN
 from dashboard.components.failures import shown_as
 from dashboard.components.templates import busy, message, render
 from fer_models.evaluation.store import read_cards
 from fer_models.expressions import EXPRESSIONS
+from fer_models.registry import model_styles
 
 _UNEXPECTED: Final = "The results cannot be shown: their file is damaged. Write it anew with the attention command."
 

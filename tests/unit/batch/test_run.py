@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_models.analyzer import MODELS, Analyzer
+from fer_models.analyzer import Analyzer
 from fer_models.batch.run import NO_FACE, READ_WHOLE, analyze_files, disagreement, unreadable
 from fer_models.batch.table import check_output, csv_text, guard, table_columns, to_frame, write_table
 from fer_models.errors import BatchError, ImageError, UnknownNameError, WeightsError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.media.images import read_image
 from fer_models.media.sources import PictureFile, open_pictures
+from fer_models.registry import MODELS
 from fer_models.results import Prediction
 
 LABELS = {name: EXPRESSIONS for name in MODELS}

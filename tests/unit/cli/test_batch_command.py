@@ -17,11 +17,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_models.analyzer import MODELS
 from fer_models.batch.checkpoint import Checkpoint, checkpoint_path
 from fer_models.cli.main import main
 from fer_models.errors import BatchError
 from fer_models.media.sources import PictureFile
+from fer_models.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[3]
 

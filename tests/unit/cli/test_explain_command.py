@@ -12,10 +12,11 @@ from explain.explain_picture import explain_picture, to_json
 from explain.gradcam import explain
 from explain.methods import METHODS
 from fer_models import __version__
-from fer_models.analyzer import MODELS, Analyzer
+from fer_models.analyzer import Analyzer
 from fer_models.cli.main import main
 from fer_models.errors import ImageError, UnknownNameError
 from fer_models.expressions import EXPRESSIONS
+from fer_models.registry import MODELS
 from tests.conftest import FakeDetector
 from tests.unit.cli.test_predict_command import python
 

@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 import fer_models.analyzer
-from fer_models.analyzer import MODELS, Analyzer
+from fer_models.analyzer import Analyzer
 from fer_models.cli.main import COMMANDS, main
 from fer_models.media.images import read_image
+from fer_models.registry import MODELS
 from fer_models.schema import to_json
 from tests.conftest import FakeDetector
 

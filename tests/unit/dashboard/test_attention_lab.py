@@ -23,9 +23,9 @@ from explain.flip_consistency import FlipConsistency, flip_consistency
 from explain.occlusion import RegionEffects
 from explain.regions import REGIONS, crop_landmarks, region_masks
 from explain.road import Road
-from fer_models.analyzer import MODELS, Analyzer
+from fer_models.analyzer import Analyzer
 from fer_models.expressions import EXPRESSIONS
-from fer_models.registry import model_styles, style_at
+from fer_models.registry import MODELS, model_styles, style_at
 
 
 @pytest.fixture(scope="module")

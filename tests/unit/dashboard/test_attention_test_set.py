@@ -25,12 +25,11 @@ from dashboard.attention.test_set_view import (
     source_sentence,
     stale_results,
 )
-from dashboard.components.charts import model_styles
 from dashboard.components.templates import render
 from explain.regions import REGIONS
 from fer_models.evaluation.records import AttentionRecord
 from fer_models.models.card import read_card
-from fer_models.registry import style_at
+from fer_models.registry import model_styles, style_at
 
 
 def summary(mean: float, low: float | None = None, high: float | None = None) -> dict[str, Any]:

@@ -22,13 +22,13 @@ from dashboard.batch.session import (
     read_batch,
     shown_table,
 )
-from dashboard.components.charts import model_styles
 from dashboard.components.display import ModelDisplay, model_display
 from fer_models.analyzer import Analyzer
 from fer_models.batch.run import NO_FACE
 from fer_models.batch.table import Row
 from fer_models.expressions import EXPRESSIONS
 from fer_models.media.sources import PictureFile, Pictures
+from fer_models.registry import model_styles
 
 EVIL = "<script>alert(1)</script>.png"
 

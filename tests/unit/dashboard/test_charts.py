@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 from dashboard.compare import view
 from dashboard.components.analyzed_image import MAX_FACES, Example, agreement_sentence, analyze_picture, load_examples
-from dashboard.components.charts import compare_figure, model_styles
+from dashboard.components.charts import compare_figure
 from dashboard.components.display import ModelDisplay, model_display
 from dashboard.components.picture_view import picture as picture_html
 from dashboard.components.picture_view import picture_view, position, relative_box
 from dashboard.components.templates import render
 from dashboard.theme import CSS
 from explain.explain_picture import OWN
-from fer_models.analyzer import MODELS, Analyzer
+from fer_models.analyzer import Analyzer
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.ensemble import ENSEMBLE
+from fer_models.registry import MODELS, model_styles
 from fer_models.results import Prediction
 
 TITLES = {"resnet50": "ResNet50", "vgg16": "VGG16", "eac_resnet50": "EAC (ResNet-50)", "eac_mobilenet_v2": "EAC (MN)"}

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from dashboard.components.charts import model_styles
 from dashboard.components.templates import macro, part
 from dashboard.leaderboard import csv_tables, figures, noise_figures, sentences, view
 from dashboard.leaderboard.board import LABEL_SETS, Board, Measured, read_board
@@ -21,7 +20,6 @@ from dashboard.leaderboard.cost_view import cost_of, frontier
 from dashboard.leaderboard.noise_view import missing_shares, noise_points, noise_rows
 from dashboard.leaderboard.published import FIGURES, NOISE, QUOTED, quoted_for
 from dashboard.leaderboard.sections import SECTIONS
-from fer_models.analyzer import MODELS
 from fer_models.evaluation import leaderboard as command
 from fer_models.evaluation.records import (
     Calibration,
@@ -38,6 +36,7 @@ from fer_models.evaluation.statistics import Interval, PairedTest, ReliabilityBi
 from fer_models.evaluation.store import Problem
 from fer_models.models.card import read_card
 from fer_models.models.ensemble import ENSEMBLE
+from fer_models.registry import MODELS, model_styles
 from tests.helpers.leaderboard_files import VERSIONS, write, write_files
 
 NBSP = "\u00a0"

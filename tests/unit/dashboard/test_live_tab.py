@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from dashboard.components.templates import data_uri
 from dashboard.live import tab as live
 from dashboard.server.gradio_internals import StoredSessions
-from fer_models.analyzer import MODELS, Analyzer
+from fer_models.analyzer import Analyzer
 from fer_models.errors import ImageError
+from fer_models.registry import MODELS
 
 
 def build(analyzer: Analyzer) -> live.LiveTab:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from dashboard.components.display import ModelDisplay, model_display
 from dashboard.components.templates import render
 from dashboard.live import view as live_view
-from fer_models.analyzer import MODELS, Analyzer
+from fer_models.analyzer import Analyzer
 from fer_models.expressions import COLOURS, EXPRESSIONS
+from fer_models.registry import MODELS
 from fer_models.video.live import LiveSession, Series
 
 PICTURE = "data:image/jpeg;base64,AA=="

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fer_models.analyzer import MODELS, Analyzer
+from fer_models.analyzer import Analyzer
+from fer_models.registry import MODELS
 from fer_models.video.live import MAX_HISTORIES, SPACING_S, WINDOW_S, LiveSession, Meter, Series, Smoother, Stopwatch
 
 
