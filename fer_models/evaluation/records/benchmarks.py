@@ -144,7 +144,7 @@ class LoadMemory(Record):
 
 
 class LoadRecord(Provenance):
-    """`python -m benchmarks.load`: clients on /compare; growth of memory after the warm-up as a share."""
+    """`python -m benchmarks.load`: clients on /compare; None where nothing was measured. Growth is a share."""
 
     cores: Count
     version: str | None = None
@@ -155,8 +155,8 @@ class LoadRecord(Provenance):
     requests_a_second: Amount
     queue_full: Count
     errors: dict[str, Count]
-    p50_s: Amount
-    p95_s: Amount
+    p50_s: Amount | None
+    p95_s: Amount | None
     rss_mb: LoadMemory
     growth: float | None
     live: LiveRecord | dict[str, str] | None
