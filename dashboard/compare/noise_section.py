@@ -10,7 +10,7 @@ import gradio as gr
 from dashboard.compare.noise_view import compare_networks
 from dashboard.components.analyzed_image import AnalyzedImage
 from dashboard.components.events import CHANGED, HIDDEN
-from dashboard.components.failures import shown_as
+from dashboard.components.failures import show_errors
 from dashboard.components.templates import macro, message, render
 from fer_models.models.noise_pairs import NoisePair, load_noise_pair
 
@@ -69,7 +69,7 @@ class NoiseSection:
         for event in chosen:
             event.then(self.show, inputs, self.columns, **HIDDEN)
 
-    @shown_as(_UNEXPECTED, lambda _, text: str(message(text)))
+    @show_errors(_UNEXPECTED, lambda _, text: str(message(text)))
     def show(self, analyzed: AnalyzedImage | None, index: int, noise: int, opened: bool) -> str:
         """Both networks on the chosen face; nothing while the section is closed."""
         if not opened or analyzed is None or not 0 <= index < len(analyzed.faces) or noise not in self.levels:

@@ -28,7 +28,7 @@ def as_message(error: Exception, unexpected: str) -> str:
     return unexpected
 
 
-def shown_as(unexpected: str, show: Callable[[Any, str], T]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def show_errors(unexpected: str, show: Callable[[Any, str], T]) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Decorate a callback's method so that its errors become what the tab shows instead of its answer.
 
     Args:
@@ -49,10 +49,10 @@ def shown_as(unexpected: str, show: Callable[[Any, str], T]) -> Callable[[Callab
     return decorate
 
 
-def shown_at_the_end(
+def yield_errors(
     unexpected: str, show: Callable[[Any, str], T]
 ) -> Callable[[Callable[P, Iterator[T]]], Callable[P, Iterator[T]]]:
-    """`shown_as` for a callback that yields: the message is the last thing it yields."""
+    """`show_errors` for a callback that yields: the message is the last thing it yields."""
 
     def decorate(method: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
         @wraps(method)

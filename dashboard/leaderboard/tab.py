@@ -7,7 +7,7 @@ from typing import Any, Final
 import gradio as gr
 
 from dashboard.components.events import CHANGED, SAVE_SCRIPT
-from dashboard.components.failures import shown_at_the_end
+from dashboard.components.failures import yield_errors
 from dashboard.components.jobs import Jobs, Stopped, run_watched
 from dashboard.components.templates import busy, macro, message, part
 from dashboard.leaderboard.board import LABEL_SETS, read_board
@@ -90,7 +90,7 @@ class LeaderboardTab:
     def _failed(self, text: str) -> Updates:
         return {**self._measuring(False), self.measured: message(text)}
 
-    @shown_at_the_end(_UNEXPECTED, _failed)
+    @yield_errors(_UNEXPECTED, _failed)
     def time(self, request: gr.Request) -> Iterator[Updates]:
         """Time the loaded models and report the progress, until it is done or cancelled."""
         with self.jobs.running(request.session_hash) as job:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from dashboard.components.display import model_display
 from dashboard.components.events import CHANGED, CLICKED
-from dashboard.components.failures import as_message, shown_as
+from dashboard.components.failures import as_message, show_errors
 from dashboard.components.templates import macro, message
 from dashboard.components.uploads import uploaded_path
 from dashboard.video import view
@@ -200,7 +200,7 @@ class VideoTab:
 
     # What the user can do.
 
-    @shown_as(_UNEXPECTED, lambda tab, text: tab.idle(text))
+    @show_errors(_UNEXPECTED, lambda tab, text: tab.idle(text))
     def take(self, payload: Mapping[str, Any] | None, before: VideoSession | None) -> Updates:
         """Take an upload over and open it."""
         _close(before)

@@ -10,7 +10,7 @@ from dashboard.attention.sections.job_status import EXPLAINING, Updates
 from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.display import ModelDisplay
 from dashboard.components.events import HIDDEN
-from dashboard.components.failures import shown_as
+from dashboard.components.failures import show_errors
 from dashboard.components.jobs import Jobs
 from dashboard.components.picture_input import FORGOTTEN
 from dashboard.components.templates import message, render
@@ -61,7 +61,7 @@ class ExportSection:
         self.jobs.stop(request.session_hash, _SECTION, forget=True)
         return ""
 
-    @shown_as(_UNEXPECTED, lambda _, text: message(text))
+    @show_errors(_UNEXPECTED, lambda _, text: message(text))
     def run(
         self,
         face: AnalyzedFace | None,

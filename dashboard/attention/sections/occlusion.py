@@ -19,7 +19,7 @@ from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.chart_tools import chart_tools
 from dashboard.components.display import ModelDisplay
 from dashboard.components.events import CHANGED, CLICKED, HIDDEN
-from dashboard.components.failures import shown_as
+from dashboard.components.failures import show_errors
 from dashboard.components.jobs import Jobs
 from dashboard.components.picture_input import FORGOTTEN
 from dashboard.components.templates import message, render
@@ -189,7 +189,7 @@ class OcclusionSection:
             strokes = np.array([cell == "1" for cell in cells]).reshape(BRUSH, BRUSH)
         return strokes, self.occlude(face, regions, fill, strokes, scale, colours, opacity)
 
-    @shown_as(_UNEXPECTED, lambda _, text: str(message(text)))
+    @show_errors(_UNEXPECTED, lambda _, text: str(message(text)))
     def occlude(
         self,
         face: AnalyzedFace | None,

@@ -11,7 +11,7 @@ from dashboard.attention.sections.job_status import Updates
 from dashboard.attention.test_set import AttentionResults, read_results
 from dashboard.components.chart_tools import chart_tools
 from dashboard.components.events import HIDDEN
-from dashboard.components.failures import shown_as
+from dashboard.components.failures import show_errors
 from dashboard.components.templates import busy, message, render
 from fer_models.evaluation.store import read_cards
 from fer_models.expressions import EXPRESSIONS
@@ -103,7 +103,7 @@ class TestSetSection:
         for event in (self.accordion.expand, *(control.input for control in controls)):
             event(self.show, controls, outputs, **HIDDEN)
 
-    @shown_as(_UNEXPECTED, lambda section, text: section.unreadable(message(text)))
+    @show_errors(_UNEXPECTED, lambda section, text: section.unreadable(message(text)))
     def show(self, figure: Any, test: Any, expression: str, kind: Any, same_scale: bool) -> Updates:
         """Everything, from the file as it is now."""
         source = read_results(self.weights)
