@@ -1,5 +1,6 @@
 """The leaderboard's charts of models on test faces. No Gradio here."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from dashboard.components.charts import GRID, base_layout, marker
 from dashboard.leaderboard.board import Board
 from dashboard.leaderboard.cost_view import cost_of, frontier
 from dashboard.leaderboard.published import QUOTED, Quoted
+from dashboard.leaderboard.view import corruption_title
 from fer_models.evaluation.records import FaceSetComparison, RobustnessRecord
 from fer_models.registry import ModelStyle, model_styles
 
@@ -36,7 +38,7 @@ def accuracy_figure(board: Board, face_set: FaceSetComparison, quoted: Sequence[
         spread = figures.spread / 100
         figure.add_scatter(
             x=[figures.accuracy],
-            y=[f"{figures.title}{'' if figures.year is None else f' ({figures.year})'}"],
+            y=[_wrapped(f"{figures.title}{'' if figures.year is None else f' ({figures.year})'}")],
             mode="markers",
             marker={"symbol": "diamond-open", "size": 10, "color": _QUOTED_COLOUR, "line": {"width": 2}},
             error_x=_bar(_QUOTED_COLOUR, spread, spread) if spread else None,
@@ -114,7 +116,7 @@ def risk_figure(board: Board, face_set: FaceSetComparison) -> go.Figure:
             hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b> wrong, confidence of at least %{customdata:.0f} %"
             "<extra></extra>",
         )
-    _x_in_percent(figure, "Coverage: faces answered, most confident first (%)", [0, 102])
+    _x_in_percent(figure, "Coverage (%)", [0, 102])
     figure.update_yaxes(title={"text": "Error rate (%)", "standoff": 8}, range=None, rangemode="tozero", tickvals=None)
     return figure
 
@@ -137,7 +139,7 @@ def corruption_figure(board: Board, record: RobustnessRecord) -> go.Figure:
                 hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b><extra></extra>",
             )
             groups.append(choice)
-    add_choices(figure, groups, ["Mean of all kinds", *(kind.capitalize() for kind in record.corrupted)])
+    add_choices(figure, groups, ["Mean of all kinds", *map(corruption_title, record.corrupted)])
     figure.update_xaxes(title={"text": "Strength of the corruption", "standoff": 8}, type="category")
     figure.update_yaxes(title={"text": "Accuracy (%)", "standoff": 8})
     return figure
@@ -190,7 +192,12 @@ def percent_chart(height: int = 430) -> go.Figure:
 
 
 def _name(board: Board, name: str, record: FaceSetComparison | RobustnessRecord) -> str:
-    return f"{board.title(name)}{' (stale)' if name in board.stale(record) else ''}"
+    return _wrapped(f"{board.title(name)}{' (stale)' if name in board.stale(record) else ''}")
+
+
+def _wrapped(title: str) -> str:
+    """A title in lines that fit beside a chart on a phone."""
+    return "<br>".join(textwrap.wrap(title, 24, break_long_words=False, break_on_hyphens=False))
 
 
 def _marker(style: ModelStyle) -> dict[str, Any]:

@@ -45,9 +45,8 @@ def noise_figure(study: NoiseStudyRecord) -> go.Figure:
             x=[noise_label(noise) for noise in curve.accuracy],
             y=[*curve.accuracy.values()],
             mode="lines+markers",
-            line={"color": METHOD_STYLES[curve.method].colour, "dash": "dot", "width": 1},
+            line={"color": METHOD_STYLES[curve.method].colour, "dash": "dot", "width": 1.5},
             marker={"symbol": ("circle-open", "square-open")[number // 2], "size": 7},
-            opacity=0.75,
             name=f"{curve.title}, quoted",
             hovertemplate=f"%{{fullData.name}}: <b>%{{y:.2f}} %</b> on RAF-DB, {QUOTED}<extra></extra>",
         )

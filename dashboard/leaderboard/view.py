@@ -311,8 +311,14 @@ def corruption_rows(record: RobustnessRecord) -> list[CorruptionRow]:
     """Mean accuracy over all strengths by kind of corruption, the mean of all kinds last."""
     means = {name: record.mean_by_strength(name) for name in record.clean}
     rows = []
-    for kind, curves in [*record.corrupted.items(), ("Mean of all kinds", means)]:
+    corrupted = {corruption_title(kind): curves for kind, curves in record.corrupted.items()}
+    for kind, curves in [*corrupted.items(), ("Mean of all kinds", means)]:
         accuracies = {name: sum(curves[name]) / len(curves[name]) for name in record.clean}
         cells = tuple((share(value), signed(value - record.clean[name])) for name, value in accuracies.items())
-        rows.append(CorruptionRow(kind.capitalize(), cells))
+        rows.append(CorruptionRow(kind, cells))
     return rows
+
+
+def corruption_title(kind: str) -> str:
+    """What people read for a kind of corruption."""
+    return "JPEG" if kind == "jpeg" else kind.capitalize()

@@ -147,6 +147,18 @@ def test_measuring_can_be_cancelled(page: Page, monkeypatch: pytest.MonkeyPatch)
     expect(page.locator("#board-measured .fer-busy, #board-measured table")).to_have_count(0)
 
 
+def test_a_measurement_that_fails_says_so(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> Iterator[Progress]:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(leaderboard, "time_models", broken)
+    choose(page, "Cost")
+    page.locator("#board-measure").click()
+    expect(page.locator("#board-measured .fer-message")).to_contain_text("failed")
+    expect(page.locator("#board-measured")).not_to_contain_text("secret")
+    expect(page.locator("#board-measure")).to_be_visible()
+
+
 def test_times_are_measured(page: Page) -> None:
     choose(page, "Cost")
     button = page.locator("#board-measure")

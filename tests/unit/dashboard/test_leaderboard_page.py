@@ -22,6 +22,7 @@ from dashboard.leaderboard.published import FIGURES, NOISE, QUOTED, quoted_for
 from dashboard.leaderboard.sections import SECTIONS
 from fer_models.evaluation import leaderboard as command
 from fer_models.evaluation.records import (
+    Baseline,
     Calibration,
     FaceSetComparison,
     LatencyRecord,
@@ -286,6 +287,7 @@ def test_corruption_figures_by_hand(small: Board) -> None:
     assert record.mean_by_strength("vgg16") == pytest.approx((0.55, 0.25))
     cells = {row.kind: row.cells for row in view.corruption_rows(record)}
     assert cells["Blur"] == ((f"50.0{NBSP}%", "\u221220.0"),) and cells["Noise"] == ((f"30.0{NBSP}%", "\u221240.0"),)
+    assert view.corruption_title("jpeg") == "JPEG" and view.corruption_title("low light") == "Low light"
     assert cells["Mean of all kinds"] == ((f"40.0{NBSP}%", "\u221230.0"),)
     assert "interval" not in corruption_table(small, record)
     sure = changed(record, mean={"vgg16": Interval(0.4, 0.351, 0.449)})
@@ -399,6 +401,16 @@ def test_charts_mark_what_is_quoted(small: Board) -> None:
     assert people.y[0] == "Human annotators (2013)" and people.error_x.array[0] == pytest.approx(5)
     styles = model_styles(chosen(small).models)
     assert [trace.marker.color for trace in measured] == [style.colour for style in styles.values()]
+
+
+def test_long_titles_wrap_in_charts(small: Board) -> None:
+    record = chosen(small)
+    baseline = Baseline(title="MobileNetV2 on FER+, without EAC")
+    models = {**record.models, "plain": changed(record.models["vgg16"], baseline=baseline)}
+    with_baseline = changed(record, models=models)
+    board = replace(small, sets={**small.sets, "fer2013_test": Measured(with_baseline)})
+    names = [trace.name for trace in figures.recall_figure(board, with_baseline).data]
+    assert names[-1] == "MobileNetV2 on FER+,<br>without EAC (baseline)" and "EAC (ResNet-50)" in names
 
 
 def test_published_figures_are_the_papers() -> None:
