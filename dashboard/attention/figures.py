@@ -82,7 +82,7 @@ def effects_figure(
         )
     figure.update_layout(barmode="group", bargap=0.22, bargroupgap=0.06, hovermode="x unified")
     figure.update_yaxes(
-        title={"text": "Change in confidence (percentage points)", "font": _TITLE, "standoff": 8},
+        title={"text": "Change in confidence<br>(percentage points)", "font": _TITLE, "standoff": 8},
         gridcolor=GRID,
         zerolinecolor=_GREY,
     )

@@ -182,8 +182,8 @@ class LiveTab:
             features=overlay in names,
         )
         stopwatch.lap("analyze")
-        caption = self._draw(frame, result.faces, overlay, names)
-        picture = data_uri(frame, 80)
+        drawn, caption = self._draw(frame, result.faces, overlay, names)
+        picture = data_uri(drawn, 80)
         stopwatch.lap("draw")
         figures = {
             "decode": stopwatch.laps["decode"],
@@ -213,18 +213,20 @@ class LiveTab:
         history = view.history(session.history(), names, session.time_s, self.display)
         return render("live/history.html", history=history)
 
-    def _draw(self, frame: NDArray[np.uint8], faces: Sequence[LiveFace], overlay: str, names: Sequence[str]) -> str:
-        """Draw the overlay into the frame; what it shows, in words."""
+    def _draw(
+        self, frame: NDArray[np.uint8], faces: Sequence[LiveFace], overlay: str, names: Sequence[str]
+    ) -> tuple[NDArray[np.uint8], str]:
+        """The frame with the overlay on it; and what that shows, in words."""
         if overlay not in self.display.cards:
-            return ""
+            return frame, ""
         title = self.display.cards[overlay].title
         if overlay not in names:
-            return f"{title} is switched off: tick it under Models to see its evidence map."
+            return frame, f"{title} is switched off: tick it under Models to see its evidence map."
         for face in faces:
             prediction = face.predictions[overlay]
             maps = attention(prediction, self._weights[overlay])
-            paste_map(frame, face.face, maps[prediction.label], peak=shared_peak(maps.values()))
-        return f"Yellow: the strongest evidence {title} finds for its predicted class; grey: none."
+            frame = paste_map(frame, face.face, maps[prediction.label], peak=shared_peak(maps.values()))
+        return frame, f"Yellow: the strongest evidence {title} finds for its predicted class; grey: none."
 
     def choose(self, names: Sequence[str], session: LiveSession | None, event: gr.EventData) -> tuple[Any, Any]:
         """Show another face, in a running or a paused picture."""

@@ -1,4 +1,4 @@
-"""The label noise section of Compare, and the attention lab's results over the test split, in headless Chromium."""
+"""The label noise section of Compare, and the attention lab's results on the test set, in headless Chromium."""
 
 import json
 import shutil

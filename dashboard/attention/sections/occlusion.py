@@ -112,7 +112,7 @@ class OcclusionSection:
                 "attention/hint.html",
                 title="Which region matters?",
                 text="Each region is occluded alone; or a small square is, at each position in turn. Both need "
-                "nothing but the models’ answers, so they are independent evidence on the maps.",
+                "nothing but the models’ answers: compare their results with the maps.",
             )
         )
         with gr.Row(elem_classes="fer-actions"):

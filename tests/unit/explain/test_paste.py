@@ -36,8 +36,7 @@ def yellow(image: NDArray[np.uint8]) -> NDArray[np.float64]:
 @pytest.mark.parametrize(("row", "column"), [(3, 3), (1, 2), (5, 4)])
 def test_a_cell_is_drawn_where_the_crop_was_cut(angle: float, row: int, column: int) -> None:
     where = face(100, angle, 160, 120)
-    image = np.full((240, 320, 3), 128, np.uint8)
-    paste_map(image, where, explanation(row, column))
+    image = paste_map(np.full((240, 320, 3), 128, np.uint8), where, explanation(row, column))
     assert where.landmarks is not None
     to_crop = similarity(where.landmarks, TEMPLATE)
     expected = np.linalg.solve(to_crop[:, :2], (np.array([column, row]) + 0.5) / SIDE - to_crop[:, 2])
@@ -46,29 +45,27 @@ def test_a_cell_is_drawn_where_the_crop_was_cut(angle: float, row: int, column: 
 
 def test_aligning_the_drawing_gives_the_cell_back() -> None:
     where = face(80, 0.5, 150, 110)
-    image = np.full((240, 320, 3), 128, np.uint8)
-    paste_map(image, where, explanation(2, 5))
+    image = paste_map(np.full((240, 320, 3), 128, np.uint8), where, explanation(2, 5))
     np.testing.assert_allclose(yellow(align(image, where, 112)), (np.array([5, 2]) + 0.5) / SIDE * 112, atol=1.5)
 
 
 def test_outside_of_the_face_nothing_changes_and_inside_no_colour_stays() -> None:
     image = np.full((240, 320, 3), (200, 40, 40), np.uint8)
-    paste_map(image, face(80, 0, 160, 120), explanation(0, 0), peak=1e9)
-    changed = (image != (200, 40, 40)).any(-1)
+    drawn = paste_map(image, face(80, 0, 160, 120), explanation(0, 0), peak=1e9)
+    assert (image == (200, 40, 40)).all()
+    changed = (drawn != (200, 40, 40)).any(-1)
     rows, columns = np.nonzero(changed)
     assert 78 <= np.ptp(rows) + 1 <= 84 and 78 <= np.ptp(columns) + 1 <= 84
-    assert np.ptp(image[100:140, 140:180], axis=-1).max() == 0
+    assert np.ptp(drawn[100:140, 140:180], axis=-1).max() == 0
 
 
 @pytest.mark.parametrize("where", [face(80, 0.3, 5, 5), face(80, 0, 318, 100), face(500, 1, 160, 120)])
 def test_faces_over_the_edge_are_drawn_as_far_as_they_are_seen(where: Face) -> None:
-    image = np.full((240, 320, 3), 128, np.uint8)
-    paste_map(image, where, explanation(3, 3))
+    image = paste_map(np.full((240, 320, 3), 128, np.uint8), where, explanation(3, 3))
     assert (image != 128).any()
 
 
 def test_no_landmarks_or_no_pixel_draws_nothing() -> None:
     image = np.full((240, 320, 3), 128, np.uint8)
-    paste_map(image, face(50, 0, 1000, 1000), explanation(3, 3))
-    paste_map(image, Face(np.array([0, 0, 50, 50], np.float32), None, 1.0), explanation(3, 3))
-    assert (image == 128).all()
+    for where in (face(50, 0, 1000, 1000), Face(np.array([0, 0, 50, 50], np.float32), None, 1.0)):
+        np.testing.assert_array_equal(paste_map(image, where, explanation(3, 3)), image)
