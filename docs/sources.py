@@ -42,7 +42,7 @@ def attention() -> AttentionRecord:
 @cache
 def titles() -> Mapping[str, str]:
     """What people read for each model, baselines and the ensemble included."""
-    cards, _ = read_cards(WEIGHTS)
+    cards = read_cards(WEIGHTS).cards
     baselines = {
         name: model.baseline.title
         for comparison in leaderboard().sets.values()

@@ -55,7 +55,7 @@ def test_sets() -> str:
 
 def accuracy() -> str:
     """The README's results: accuracy of each model on both test sets, with and without train/test duplicates."""
-    cards, _ = read_cards(WEIGHTS)
+    cards = read_cards(WEIGHTS).cards
     head = ["model", "trained on"]
     for title, comparison in _comparisons():
         head += [f"{title} ({comparison.count:,} faces)", "without duplicates"]

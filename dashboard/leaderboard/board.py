@@ -1,9 +1,9 @@
 """What the leaderboard shows: the cards and the result files of a folder of weights."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 
 from fer_models import registry
 from fer_models.evaluation.records import (
@@ -11,16 +11,12 @@ from fer_models.evaluation.records import (
     LatencyRecord,
     LeaderboardRecord,
     NoiseStudyRecord,
-    Record,
     RobustnessRecord,
-    in_order,
 )
 from fer_models.evaluation.store import Loaded, Problem, not_measured, read_cards, read_record, stale_models
 from fer_models.models.card import ModelCard
 from fer_models.models.ensemble import ENSEMBLE, ENSEMBLE_TITLE
 from fer_models.registry import FER2013_LABEL_SETS
-
-R = TypeVar("R", bound=Record)
 
 COMPARE: Final = "python -m fer_models leaderboard"
 LATENCY: Final = "python -m benchmarks.latency --json weights/results/latency.json"
@@ -62,21 +58,6 @@ LABEL_SETS: Final = {
 
 
 @dataclass(frozen=True)
-class Measured(Generic[R]):
-    """What was measured of every model.
-
-    Attributes:
-        record: None where nothing was measured or the file is damaged.
-        problem: None if there is a record.
-        stale: by model name, why its figures are out of date.
-    """
-
-    record: R | None = None
-    problem: Problem | None = None
-    stale: Mapping[str, Problem] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Board:
     """Everything the leaderboard shows.
 
@@ -93,10 +74,10 @@ class Board:
     cards: Mapping[str, ModelCard]
     card_problems: tuple[str, ...]
     file_bytes: Mapping[str, int]
-    sets: Mapping[str, Measured[FaceSetComparison]]
-    robustness: Mapping[str, Measured[RobustnessRecord]]
+    sets: Mapping[str, Loaded[FaceSetComparison]]
+    robustness: Mapping[str, Loaded[RobustnessRecord]]
     noise: Loaded[NoiseStudyRecord]
-    latency: Measured[LatencyRecord]
+    latency: Loaded[LatencyRecord]
 
     def title(self, name: str) -> str:
         """What people read, a baseline marked as one; the name itself for a model without a card."""
@@ -108,10 +89,31 @@ class Board:
                 return f"{model.baseline.title} (baseline)"
         return self.cards[name].title if name in self.cards else name
 
-    def stale(self, record: FaceSetComparison | RobustnessRecord) -> Mapping[str, Problem]:
+    def stale(self, record: FaceSetComparison | RobustnessRecord | LatencyRecord | None) -> dict[str, Problem]:
         """By model name, why its figures in one of the board's records are out of date."""
-        every: list[Measured[Any]] = [*self.sets.values(), *self.robustness.values()]
-        return next((dict(measured.stale) for measured in every if measured.record is record), {})
+        if record is None:
+            return {}
+        if isinstance(record, LatencyRecord):
+            return stale_models(record.measured_weights, self.cards, (LATENCY,))
+        label_set = self._label_set(record)
+        if label_set is None:
+            return {}
+        if isinstance(record, FaceSetComparison):
+            return self._stale_comparison(record, (label_set.evaluate, COMPARE))
+        stale = stale_models(record.measured_weights, self.cards, (label_set.robustness,))
+        return _with_ensemble(stale, (label_set.robustness,))
+
+    def _label_set(self, record: object) -> LabelSet | None:
+        loaded: list[tuple[str, Loaded[Any]]] = [*self.sets.items(), *self.robustness.items()]
+        return next((LABEL_SETS[name] for name, each in loaded if each.record is record), None)
+
+    def _stale_comparison(self, faces: FaceSetComparison, commands: tuple[str, ...]) -> dict[str, Problem]:
+        stale = stale_models(faces.measured_weights, self.cards, commands)
+        for name, model in faces.shipped.items():
+            if name not in stale and model.temperature != self.cards[name].temperature:
+                text = "Stale: measured with another temperature than the card’s. Refresh with:"
+                stale[name] = Problem(text, commands)
+        return _with_ensemble(stale, commands)
 
 
 def read_board(weights: Path) -> Board:
@@ -120,63 +122,35 @@ def read_board(weights: Path) -> Board:
     Args:
         weights: folder of the cards, with results/ below.
     """
-    cards, problems = read_cards(weights)
+    cards, problems, sizes = read_cards(weights)
     results = weights / "results"
-    compared = read_record(results / "leaderboard.json", LeaderboardRecord, (COMPARE,))
-    latency = read_record(results / "latency.json", LatencyRecord, (LATENCY,))
     return Board(
         cards=cards,
         card_problems=problems,
-        file_bytes={name: _size(weights / f"{name}.safetensors") for name in cards},
-        sets={name: _face_set(compared, label_set, cards) for name, label_set in LABEL_SETS.items()},
-        robustness={name: _robustness(results, label_set, cards) for name, label_set in LABEL_SETS.items()},
+        file_bytes=sizes,
+        sets=_face_sets(read_record(results / "leaderboard.json", LeaderboardRecord, (COMPARE,))),
+        robustness={
+            name: read_record(results / f"robustness_{each.labels}.json", RobustnessRecord, (each.robustness,))
+            for name, each in LABEL_SETS.items()
+        },
         noise=read_record(results / "noise_study.json", NoiseStudyRecord, (NOISE_STUDY,)),
-        latency=Measured(
-            latency.record and latency.record.model_copy(update={"models": in_order(latency.record.models)}),
-            latency.problem,
-            stale_models(latency.record.measured_weights, cards, (LATENCY,)) if latency.record else {},
-        ),
+        latency=read_record(results / "latency.json", LatencyRecord, (LATENCY,)),
     )
 
 
-def _face_set(
-    compared: Loaded[LeaderboardRecord], label_set: LabelSet, cards: Mapping[str, ModelCard]
-) -> Measured[FaceSetComparison]:
-    commands = (label_set.evaluate, COMPARE)
-    faces = compared.record.sets.get(label_set.file) if compared.record else None
-    if faces is None:
-        damaged = compared.problem is not None and compared.problem != not_measured((COMPARE,))
-        return Measured(problem=compared.problem if damaged else not_measured(commands))
-    stale = stale_models({name: str(model.sha256) for name, model in faces.shipped.items()}, cards, commands)
-    for name, model in faces.shipped.items():
-        if name not in stale and model.temperature != cards[name].temperature:
-            text = "Stale: measured with another temperature than the card’s. Refresh with:"
-            stale[name] = Problem(text, commands)
-    faces = faces.model_copy(update={"models": in_order(faces.models)})
-    return Measured(faces, stale=_with_ensemble(stale, faces.models, commands))
+def _face_sets(compared: Loaded[LeaderboardRecord]) -> dict[str, Loaded[FaceSetComparison]]:
+    """Each set of faces, or what is wrong with the file, or how to measure the set."""
+    if compared.record is None and compared.problem != not_measured((COMPARE,)):
+        return {name: Loaded(problem=compared.problem) for name in LABEL_SETS}
+    found = compared.record.sets if compared.record else {}
+    return {
+        name: Loaded(found[name]) if name in found else Loaded(problem=not_measured((each.evaluate, COMPARE)))
+        for name, each in LABEL_SETS.items()
+    }
 
 
-def _robustness(results: Path, label_set: LabelSet, cards: Mapping[str, ModelCard]) -> Measured[RobustnessRecord]:
-    commands = (label_set.robustness,)
-    loaded = read_record(results / f"robustness_{label_set.labels}.json", RobustnessRecord, commands)
-    if loaded.record is None:
-        return Measured(problem=loaded.problem)
-    record = loaded.record.model_copy(update={"clean": in_order(loaded.record.clean)})
-    stale = stale_models(record.measured_weights, cards, commands)
-    return Measured(record, stale=_with_ensemble(stale, record.clean, commands))
-
-
-def _with_ensemble(
-    stale: Mapping[str, Problem], names: Mapping[str, object], commands: tuple[str, ...]
-) -> Mapping[str, Problem]:
+def _with_ensemble(stale: dict[str, Problem], commands: tuple[str, ...]) -> dict[str, Problem]:
     """The ensemble of stale models is stale, too."""
-    if not stale or ENSEMBLE not in names:
+    if not stale:
         return stale
     return {**stale, ENSEMBLE: Problem("Stale: a model it is the mean of is. Refresh with:", commands)}
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

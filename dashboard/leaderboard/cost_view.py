@@ -51,12 +51,13 @@ class CostRow:
 def cost_rows(board: Board) -> list[CostRow]:
     """One row per model with a card."""
     latencies = board.latency.record.models if board.latency.record else {}
+    stale = board.stale(board.latency.record)
     rows = []
     for name, card in board.cards.items():
         latency, size = latencies.get(name), board.file_bytes[name]
         rows.append(
             CostRow(
-                model=model_label(board, board.cards, name, board.latency.stale),
+                model=model_label(board, board.cards, name, stale),
                 parameters=millions(card.parameters),
                 multiply_adds=f"{card.multiply_adds / 1e9:.2f} billion" if card.multiply_adds else "not counted",
                 file=f"{size / 1e6:.1f}\u00a0MB" if size else "missing",

@@ -175,7 +175,7 @@ def _robustness(board: Board, name: str) -> list[Part]:
         _html(
             "robustness",
             "intro",
-            stale=stale_problems(board, measured.stale),
+            stale=stale_problems(board, board.stale(record)),
             record=record,
             download=Download(f"corruptions-{LABEL_SETS[name].labels}", rows, "corruption"),
         ),
@@ -229,7 +229,7 @@ def _cost(board: Board, name: str) -> list[Part]:
             "cost",
             "costs",
             measured=latency,
-            stale=stale_problems(board, latency.stale),
+            stale=stale_problems(board, board.stale(latency.record)),
             rows=cost_rows(board),
             batch=latency.record.batch if latency.record else BATCH,
             test_set=LABEL_SETS[name].title,

@@ -3,17 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from fer_models.errors import CardError
-from fer_models.evaluation.records import Provenance, in_order
+from fer_models.evaluation.records import Provenance, Record, in_order
 from fer_models.media.files import write_text
 from fer_models.models.card import ModelCard, read_card
 from fer_models.models.external_weights import external_file
 
-R = TypeVar("R", bound=Provenance)
+R = TypeVar("R", bound=Record)
+P = TypeVar("P", bound=Provenance)
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Loaded(Generic[R]):
     problem: Problem | None = None
 
 
-def read_record(path: Path, kind: type[R], commands: tuple[str, ...]) -> Loaded[R]:
+def read_record(path: Path, kind: type[P], commands: tuple[str, ...]) -> Loaded[P]:
     """Read one file. Never fails.
 
     Args:
@@ -88,8 +89,22 @@ def stale_models(
     return problems
 
 
-def read_cards(weights: Path) -> tuple[dict[str, ModelCard], tuple[str, ...]]:
-    """The cards in a folder by model name, in the project's order; and what is wrong with others."""
+class Cards(NamedTuple):
+    """The cards in a folder.
+
+    Attributes:
+        cards: by model name, in the project's order.
+        problems: what is wrong with others.
+        file_bytes: size of each model's weight file, 0 where it is missing.
+    """
+
+    cards: dict[str, ModelCard]
+    problems: tuple[str, ...]
+    file_bytes: dict[str, int]
+
+
+def read_cards(weights: Path) -> Cards:
+    """Read every card in a folder. Never fails."""
     cards, problems = {}, []
     for path in sorted(weights.glob("*.json")):
         if external_file(weights, path.stem):  # a card beside external weights states only what cannot be recognised
@@ -98,7 +113,15 @@ def read_cards(weights: Path) -> tuple[dict[str, ModelCard], tuple[str, ...]]:
             cards[path.stem] = read_card(path)
         except (CardError, OSError, RecursionError) as error:
             problems.append(str(error))
-    return in_order(cards), tuple(problems)
+    sizes = {name: _size(weights / f"{name}.safetensors") for name in cards}
+    return Cards(in_order(cards), tuple(problems), sizes)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def write_record(record: Provenance, path: Path, *, indent: int | None = 1) -> None:

@@ -109,7 +109,7 @@ class TestSetSection:
         source = read_results(self.weights)
         if source.record is None:
             return self.unreadable(render("attention/test_set_note.html", problems=[source.problem], source=""))
-        results, (cards, _) = AttentionResults(source.record), read_cards(self.weights)
+        results, cards = AttentionResults(source.record), read_cards(self.weights).cards
         styles = model_styles(results.models)
         problems, sentences = view.stale_results(results, cards), view.faithfulness_sentences(results, test)
         pictures = view.atlas(results, styles, expression, kind, same_scale=same_scale)

@@ -1,8 +1,8 @@
 """How models compare on the same faces: leaderboard.json."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import AfterValidator, model_validator
 
 from fer_models.evaluation.records.base import (
     Amount,
@@ -14,6 +14,7 @@ from fer_models.evaluation.records.base import (
     Record,
     Share,
     ShareInterval,
+    in_order,
 )
 from fer_models.evaluation.records.evaluation import Baseline, ConfidenceErrors
 from fer_models.models.ensemble import ENSEMBLE
@@ -109,7 +110,7 @@ class FaceSetComparison(Record):
     command: str
     count: Count
     copies: Count
-    models: dict[str, ModelComparison]
+    models: Annotated[dict[str, ModelComparison], AfterValidator(in_order)]
     pairs: tuple[CheckedPair, ...]
     pairs_without_copies: tuple[CheckedPair, ...]
     calibration_gaps: dict[str, GapInterval]
@@ -125,6 +126,11 @@ class FaceSetComparison(Record):
         if any(m.sha256 is None or m.before_temperature is None or m.temperature is None for m in self.single.values()):
             raise ValueError("a model lacks its weights' hash, its temperature or its calibration before it")
         return self
+
+    @property
+    def measured_weights(self) -> dict[str, str]:
+        """SHA-256 of the weights that were measured, by model name, without baselines."""
+        return {name: str(model.sha256) for name, model in self.shipped.items()}
 
     @property
     def single(self) -> dict[str, ModelComparison]:

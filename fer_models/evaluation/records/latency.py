@@ -1,8 +1,11 @@
 """How long models take: latency.json."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from fer_models.evaluation.records.base import Amount, Count, Provenance, Record
+from pydantic import AfterValidator
+
+from fer_models.evaluation.records.base import Amount, Count, Provenance, Record, in_order
 
 
 class ModelLatency(Record):
@@ -46,7 +49,7 @@ class LatencyRecord(Provenance):
     repeats: Count
     batches: Count = 0
     memory_without_a_model_mb: Amount | None = None
-    models: dict[str, ModelLatency]
+    models: Annotated[dict[str, ModelLatency], AfterValidator(in_order)]
 
     @property
     def measured_weights(self) -> Mapping[str, str]:

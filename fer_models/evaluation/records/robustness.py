@@ -1,11 +1,11 @@
 """Accuracy on corrupted faces: robustness_SET.json."""
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from fer_models.evaluation.records.base import Count, GapInterval, Provenance, Share, ShareInterval
+from fer_models.evaluation.records.base import Count, GapInterval, Provenance, Share, ShareInterval, in_order
 from fer_models.models.ensemble import ENSEMBLE
 
 
@@ -31,7 +31,7 @@ class RobustnessRecord(Provenance):
     seed: int
     strengths: tuple[Count, ...] = Field(min_length=1)
     sha256: dict[str, str]
-    clean: dict[str, Share] = Field(min_length=1)
+    clean: Annotated[dict[str, Share], AfterValidator(in_order)] = Field(min_length=1)
     corrupted: dict[str, dict[str, tuple[Share, ...]]] = Field(min_length=1)
     mean: dict[str, ShareInterval]
     behind: dict[str, GapInterval]

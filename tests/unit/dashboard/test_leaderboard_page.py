@@ -14,7 +14,7 @@ import pytest
 
 from dashboard.components.templates import macro, part
 from dashboard.leaderboard import csv_tables, figures, noise_figures, sentences, view
-from dashboard.leaderboard.board import LABEL_SETS, Board, Measured, read_board
+from dashboard.leaderboard.board import LABEL_SETS, Board, read_board
 from dashboard.leaderboard.cards_view import card_view, metrics_summary, recipe_summary
 from dashboard.leaderboard.cost_view import cost_of, frontier
 from dashboard.leaderboard.noise_view import missing_shares, noise_points, noise_rows
@@ -34,7 +34,7 @@ from fer_models.evaluation.records import (
     RobustnessRecord,
 )
 from fer_models.evaluation.statistics import Interval, PairedTest, ReliabilityBin
-from fer_models.evaluation.store import Problem
+from fer_models.evaluation.store import Loaded, Problem
 from fer_models.models.card import read_card
 from fer_models.models.ensemble import ENSEMBLE
 from fer_models.registry import MODELS, model_styles
@@ -117,7 +117,8 @@ def small(board: Board) -> Board:
         calibration_gaps={},
         oracle=0.877,
     )
-    return replace(board, sets={**board.sets, "fer2013_test": Measured(faces)})
+    cards = {name: replace(card, sha256="0", temperature=1.5) for name, card in board.cards.items()}
+    return replace(board, cards=cards, sets={**board.sets, "fer2013_test": Loaded(faces)})
 
 
 def chosen(board: Board) -> FaceSetComparison:
@@ -266,7 +267,7 @@ def test_confusion_matrices_mark_the_diagonal(small: Board) -> None:
 
 
 def corruption_table(board: Board, record: RobustnessRecord) -> str:
-    sets = {**board.robustness, "fer2013_test": Measured(record)}
+    sets = {**board.robustness, "fer2013_test": Loaded(record)}
     return str(SECTION["pictures"].parts(replace(board, robustness=sets), "fer2013_test")[2])
 
 
@@ -408,7 +409,7 @@ def test_long_titles_wrap_in_charts(small: Board) -> None:
     baseline = Baseline(title="MobileNetV2 on FER+, without EAC")
     models = {**record.models, "plain": changed(record.models["vgg16"], baseline=baseline)}
     with_baseline = changed(record, models=models)
-    board = replace(small, sets={**small.sets, "fer2013_test": Measured(with_baseline)})
+    board = replace(small, sets={**small.sets, "fer2013_test": Loaded(with_baseline)})
     names = [trace.name for trace in figures.recall_figure(board, with_baseline).data]
     assert names[-1] == "MobileNetV2 on FER+,<br>without EAC (baseline)" and "EAC (ResNet-50)" in names
 
@@ -500,8 +501,8 @@ def test_new_weights_make_the_models_rows_stale(folder: Path) -> None:
     stale = stale_rows["vgg16"]
     assert "other weights" in stale.text
     assert stale.commands == (LABEL_SETS["fer2013_test"].evaluate, "python -m fer_models leaderboard")
-    assert set(board.robustness["ferplus_test"].stale) == {"vgg16", ENSEMBLE}
-    assert set(board.latency.stale) == {"vgg16"}
+    assert set(board.stale(board.robustness["ferplus_test"].record)) == {"vgg16", ENSEMBLE}
+    assert set(board.stale(board.latency.record)) == {"vgg16"}
     text = everything(board)
     assert "VGG16. Stale: measured with other weights" in text and "VGG16 (stale)" in text
     assert "ResNet50 (stale)" not in text
@@ -520,7 +521,7 @@ def test_another_versions_files_are_not_stale(folder: Path) -> None:
     old = {**VERSIONS, "fer_models": "0.0.2"}
     change(folder / "results" / "latency.json", lambda document: document.update(versions=old))
     board = read_board(folder)
-    assert board.sets["fer2013_test"] == Measured(chosen(board)) and board.latency.problem is None
+    assert board.sets["fer2013_test"] == Loaded(chosen(board)) and board.latency.problem is None
     assert "Stale" not in everything(board)
 
 

@@ -77,7 +77,7 @@ def test_one_problem_tells_what_is_wrong_and_what_to_run(tmp_path: Path) -> None
 
 
 def test_staleness_is_a_matter_of_the_weights_alone() -> None:
-    cards, problems = read_cards(WEIGHTS)
+    cards, problems, _ = read_cards(WEIGHTS)
     record = read_record(RESULTS / "latency.json", LatencyRecord, AGAIN).record
     assert record is not None and not problems
     assert stale_models(record.measured_weights, cards, AGAIN) == {}
