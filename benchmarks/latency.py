@@ -34,8 +34,8 @@ NOTHING = "nothing"
 def peak_memory_mb(name: str, weights: Path, device: str) -> float:
     """Largest resident size in MB of a process that loads this model, or `NOTHING`, and reads one batch."""
     words = [sys.executable, "-m", "benchmarks.latency", "--peak", name, "--weights", str(weights), "--device", device]
-    told = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True)
-    return float(told.stdout)
+    answer = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True)
+    return float(answer.stdout)
 
 
 def _tell_peak(name: str, weights: Path, device: str) -> None:

@@ -188,7 +188,7 @@ def run(
         picture: what all send.
         pid: as of `measure`.
         warm_up: as of `measure`.
-        models: that the app has loaded, to be told; None means all.
+        models: that the app has loaded, for the record; None means all.
 
     Returns:
         What `measure` returns, the machine's cores and what ran on it, and under "live" what

@@ -13,7 +13,7 @@ from dashboard.theme import FONT_STACK
 from dashboard.video.session import Timeline
 from fer_models.expressions import COLOURS
 
-#: Points in time a chart has at most; more could not be told apart and would make it slow.
+#: Points in time a chart has at most; more could not be distinguished and would make it slow.
 POINTS: Final = 600
 _OTHER: Final = "#B0B0B0"
 _ROW_PX: Final = 92

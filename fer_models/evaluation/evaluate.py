@@ -201,5 +201,6 @@ def _weaknesses(recall: Mapping[str, float | None]) -> str:
     """Which expressions a model misses more often than it finds them, the worst first."""
     missed = sorted((found, name) for name, found in recall.items() if found is not None and found < 0.5)
     if not missed:
-        return "It finds at least half of the test faces of every expression."
-    return "Of the test faces it finds only: " + ", ".join(f"{name} {found:.0%}" for found, name in missed) + "."
+        return "None: it recognises at least half of the test faces of every expression."
+    shares = ", ".join(f"{name} {recall:.0%}" for recall, name in missed)
+    return f"It recognises less than half of the test faces with: {shares}."

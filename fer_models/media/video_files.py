@@ -1,6 +1,6 @@
 """Video files opened safely: they come from strangers, and little is trusted.
 
-Only the kinds of `CONTAINERS` are opened, told by the file's first bytes and never by its name, and through a handle
+Only the kinds of `CONTAINERS` are opened, recognised by their first bytes and never by their name, and through a handle
 opened here: FFmpeg gets no path and no protocol, so a crafted file (a playlist, a concat script, an MP4 that refers to
 other files) can neither read other files of this machine nor make it ask the network. Only common decoders run.
 """
@@ -51,7 +51,7 @@ class Limits:
 
 
 def open_container(path: Path, limits: Limits, stack: ExitStack) -> av.container.InputContainer:
-    """Open a container that `stack` closes; the kind is told by the first bytes."""
+    """Open a container that `stack` closes; its kind is recognised by the first bytes."""
     name = repr(path.name)
     try:
         status = path.stat()

@@ -50,7 +50,7 @@ class Classifier:
         if not 0 < card.temperature < float("inf"):
             raise CardError(f"The card of {card.name} has temperature {card.temperature}; it must be above 0.")
         if device.type == "cuda":
-            # cuDNN rounds convolutions to TF32 unless told otherwise: the same face, other numbers than on a CPU.
+            # cuDNN rounds convolutions to TF32 by default: the same face, other numbers than on a CPU.
             torch.backends.cudnn.allow_tf32 = False
         self.card = card
         self.device = device
