@@ -1,12 +1,14 @@
 """python -m fer_models fairness: whether models err more often for some groups of people than for others."""
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from fer_models.cli.common import add_flag, add_flags, analyzer_of
 from fer_models.errors import FerError
+
+if TYPE_CHECKING:
+    from fer_models.evaluation.records.fairness import FairnessRecord
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,13 +32,13 @@ def run(args: argparse.Namespace) -> int:
         FerError: data or models are unusable, no group is large enough, or the file cannot be written.
     """
     from fer_models.evaluation.fairness import check_groups, load_groups, measure_fairness
-    from fer_models.media.files import write_json
+    from fer_models.evaluation.store import write_record
 
     if args.least < 2:
         raise FerError(f"--least {args.least}: a group needs at least two faces, one has no interval.")
     faces = load_groups(args.data, args.groups)
     check_groups(faces, args.least)
-    document = measure_fairness(
+    record = measure_fairness(
         analyzer_of(args),
         faces,
         least=args.least,
@@ -45,24 +47,24 @@ def run(args: argparse.Namespace) -> int:
         command=f"python -m fer_models fairness --data DIR --groups {args.groups.name} --least {args.least} "
         f"--seed {args.seed}",
     )
-    _print(document)
+    _print(record)
     if args.json:
-        write_json(args.json, document)
+        write_record(record, args.json)
     return 0
 
 
-def _print(document: Mapping[str, Any]) -> None:
-    for name, result in document["models"].items():
+def _print(record: "FairnessRecord") -> None:
+    for name, result in record.models.items():
         print(name)
-        for group, figures in result["groups"].items():
-            accuracy = figures["accuracy"]
-            interval = f"[{accuracy['low']:.2%}, {accuracy['high']:.2%}]"
-            print(f"  {group:24} {figures['count']:6} {accuracy['value']:7.2%}  {interval}")
-        for gap in result["gaps"]:
-            clear = "" if gap["low"] > 0 or gap["high"] < 0 else "  (not significantly different)"
-            pair = f"{gap['first']} - {gap['second']}"
-            print(f"  {pair:31} {gap['value']:+7.2%}  [{gap['low']:+.2%}, {gap['high']:+.2%}]{clear}")
-    for group, count in document["too_small"].items():
-        print(f"{group}: {count} faces are too few to say anything; {document['least']} are needed")
-    if missed := document["faces_not_found"]:
+        for group, figures in result.groups.items():
+            accuracy = figures.accuracy
+            interval = f"[{accuracy.low:.2%}, {accuracy.high:.2%}]"
+            print(f"  {group:24} {figures.count:6} {accuracy.value:7.2%}  {interval}")
+        for gap in result.gaps:
+            clear = "" if gap.low > 0 or gap.high < 0 else "  (not significantly different)"
+            pair = f"{gap.first} - {gap.second}"
+            print(f"  {pair:31} {gap.value:+7.2%}  [{gap.low:+.2%}, {gap.high:+.2%}]{clear}")
+    for group, count in record.too_small.items():
+        print(f"{group}: {count} faces are too few to say anything; {record.least} are needed")
+    if missed := record.faces_not_found:
         print(f"no face was detected in {missed} pictures; they were taken whole")

@@ -7,7 +7,7 @@ import csv
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from fer_models.datasets.dataset import FaceData
 from fer_models.errors import DatasetError, FerError, UnknownNameError
 from fer_models.evaluation.predictions import FaceMode, predict_test_set
 from fer_models.evaluation.records import package_versions
+from fer_models.evaluation.records.fairness import FairnessRecord, GroupAccuracy, GroupGap, ModelFairness
 from fer_models.evaluation.statistics import gap_with_interval, share_with_interval
 from fer_models.expressions import EXPRESSIONS, expression
 from fer_models.media.images import read_image
@@ -51,8 +52,8 @@ def measure_fairness(
     mode: FaceMode = "auto",
     seed: int = 0,
     command: str = "",
-) -> dict[str, Any]:
-    """Accuracy of every model and of their ensemble in every group, and the gap of every two groups, ready for JSON.
+) -> FairnessRecord:
+    """Accuracy of every model and of their ensemble in every group, and the gap of every two groups.
 
     Args:
         analyzer: the loaded models.
@@ -68,20 +69,20 @@ def measure_fairness(
     check_groups(faces, least)
     data = faces.data
     predictions, missed = predict_test_set(analyzer, data, mode)
-    return {
-        "command": command,
-        "count": len(data),
-        "faces_not_found": missed,
-        "least": least,
-        "too_small": too_small(faces, least),
-        "labels": {group: _labels(faces, group) for group in dict.fromkeys(faces.groups)},
-        "versions": package_versions(),
-        "sha256": {name: model.card.sha256 for name, model in analyzer.classifiers.items()},
-        "models": {
+    return FairnessRecord(
+        command=command,
+        versions=package_versions(),
+        count=len(data),
+        faces_not_found=missed,
+        least=least,
+        too_small=too_small(faces, least),
+        labels={group: _labels(faces, group) for group in dict.fromkeys(faces.groups)},
+        sha256={name: model.card.sha256 for name, model in analyzer.classifiers.items()},
+        models={
             name: compare_groups(classes == data.targets, faces, least, seed)
             for name, classes in predictions.classes().items()
         },
-    }
+    )
 
 
 def check_groups(faces: GroupedFaces, least: int) -> None:
@@ -137,7 +138,7 @@ def too_small(faces: GroupedFaces, least: int) -> dict[str, int]:
     return {group: count for group, count in counts.items() if count < least}
 
 
-def compare_groups(right: NDArray[np.bool_], faces: GroupedFaces, least: int, seed: int = 0) -> dict[str, Any]:
+def compare_groups(right: NDArray[np.bool_], faces: GroupedFaces, least: int, seed: int = 0) -> ModelFairness:
     """One model's accuracy in every group that is large enough, and the gap of every two.
 
     Args:
@@ -149,15 +150,18 @@ def compare_groups(right: NDArray[np.bool_], faces: GroupedFaces, least: int, se
     small = too_small(faces, least)
     masks = {group: faces.of(group) for group in dict.fromkeys(faces.groups) if group not in small}
     groups = {
-        group: {"count": int(mask.sum()), "accuracy": asdict(share_with_interval(right[mask], seed=seed))}
+        group: GroupAccuracy(count=int(mask.sum()), accuracy=share_with_interval(right[mask], seed=seed))
         for group, mask in masks.items()
     }
     gaps = [
-        {"first": first, "second": second}
-        | asdict(gap_with_interval(right[masks[first]], right[masks[second]], seed=seed))
+        GroupGap(
+            first=first,
+            second=second,
+            **asdict(gap_with_interval(right[masks[first]], right[masks[second]], seed=seed)),
+        )
         for first, second in combinations(masks, 2)
     ]
-    return {"groups": groups, "gaps": gaps}
+    return ModelFairness(groups=groups, gaps=tuple(gaps))
 
 
 def _labels(faces: GroupedFaces, group: str) -> dict[str, int]:

@@ -41,10 +41,10 @@ def test_small_groups_are_left_out_of_accuracies_and_gaps() -> None:
     faces = grouped(*"AAAABBBBC")
     assert too_small(faces, 4) == {"C": 1}
     result = compare_groups(np.array([1, 1, 1, 0, 1, 0, 0, 0, 1], bool), faces, 4)
-    assert {name: group["count"] for name, group in result["groups"].items()} == {"A": 4, "B": 4}
-    assert [group["accuracy"]["value"] for group in result["groups"].values()] == [0.75, 0.25]
-    (gap,) = result["gaps"]
-    assert (gap["first"], gap["second"], gap["value"]) == ("A", "B", 0.5)
+    assert {name: group.count for name, group in result.groups.items()} == {"A": 4, "B": 4}
+    assert [group.accuracy.value for group in result.groups.values()] == [0.75, 0.25]
+    (gap,) = result.gaps
+    assert (gap.first, gap.second, gap.value) == ("A", "B", 0.5)
 
 
 @pytest.fixture
