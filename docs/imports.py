@@ -1,5 +1,6 @@
 """The packages and who imports whom, as a picture: `python -m docs.imports` writes docs/images/imports.svg."""
 
+import argparse
 from pathlib import Path
 from typing import Final
 
@@ -53,7 +54,10 @@ def edges() -> set[tuple[str, str]]:
 
 
 def main() -> None:
-    """Draw and write."""
+    """Read the command line, draw and write."""
+    parser = argparse.ArgumentParser("python -m docs.imports", description="Draw which package imports which.")
+    parser.add_argument("--out", type=Path, default=TARGET, help="the picture (default: docs/images/imports.svg)")
+    args = parser.parse_args()
     places = {
         name: ((column + 0.5) / len(row), -float(number))
         for number, row in enumerate(ROWS)
@@ -72,7 +76,7 @@ def main() -> None:
     axes.set(xlim=(0, 1), ylim=(min(heights) - 0.6, max(heights) + 0.6))
     axes.axis("off")
     matplotlib.rcParams["svg.hashsalt"] = "imports"
-    figure.savefig(TARGET, bbox_inches="tight", metadata={"Date": None})
+    figure.savefig(args.out, bbox_inches="tight", metadata={"Date": None})
     plt.close(figure)
 
 
