@@ -52,7 +52,7 @@ def recipe_summary(recipe: Mapping[str, Any]) -> str:
     settings = settings if isinstance(settings, Mapping) else {}
     stages = settings.get("stages")
     parts = []
-    if isinstance(stages, Sequence) and stages and all(isinstance(each, Mapping) for each in stages):
+    if isinstance(stages, Sequence) and stages and all(isinstance(stage, Mapping) for stage in stages):
         trainings = [
             f"{stage.get('epochs')} epoch{'' if stage.get('epochs') == 1 else 's'} at {stage.get('size')} px"
             for stage in stages

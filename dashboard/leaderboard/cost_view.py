@@ -111,7 +111,7 @@ def frontier(costs: Mapping[str, float], accuracies: Mapping[str, float]) -> lis
         accuracies: by model name.
     """
     best, kept = -1.0, []
-    for name in sorted(costs, key=lambda each: (costs[each], -accuracies[each])):
+    for name in sorted(costs, key=lambda model: (costs[model], -accuracies[model])):
         if accuracies[name] > best:
             best = accuracies[name]
             kept.append(name)

@@ -33,7 +33,7 @@ class NoiseRunRow:
 def noise_rows(study: NoiseStudyRecord) -> list[NoiseRunRow]:
     """Every run, unfinished ones marked."""
     rows = []
-    for run in sorted(study.runs, key=lambda each: (noise_order(each.noise), each.method, each.seed)):
+    for run in sorted(study.runs, key=lambda run: (noise_order(run.noise), run.method, run.seed)):
         epochs = run.curve[-1].epoch if run.curve else 0
         rows.append(
             NoiseRunRow(

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import gradio as gr
 
-from dashboard.components.events import CHANGED, SAVE_SCRIPT
+from dashboard.components.events import CHANGED, HIDDEN, SAVE_SCRIPT
 from dashboard.components.failures import yield_errors
 from dashboard.components.jobs import Jobs, Stopped, run_watched
 from dashboard.components.templates import busy, macro, message, part
@@ -26,7 +26,7 @@ Updates = dict[Any, Any]
 
 
 class LeaderboardTab:
-    """The components of one page and what each callback does to them; of sessions, only which are measuring now."""
+    """The components of one page and their callbacks. Of sessions it knows only which are measuring now."""
 
     def __init__(self, analyzer: Analyzer, opened: gr.Tab, weights: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
@@ -39,7 +39,7 @@ class LeaderboardTab:
     def _lay_out(self) -> None:
         gr.HTML(macro("heading", TITLE, INTRO))
         self.labels = gr.Radio(
-            [(each.title, name) for name, each in LABEL_SETS.items()],
+            [(label_set.title, name) for name, label_set in LABEL_SETS.items()],
             value=next(iter(LABEL_SETS)),
             label="Labels of the test set",
             elem_id="board-labels",
@@ -68,14 +68,13 @@ class LeaderboardTab:
         self.measured = gr.HTML(elem_id="board-measured")
 
     def _connect(self, opened: gr.Tab) -> None:
-        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        shown = [part for parts in self.parts.values() for part in parts]
-        opened.select(self.show, self.labels, shown, **hidden)
-        self.labels.input(self.show, self.labels, shown, **CHANGED, **hidden)
+        outputs = [component for components in self.parts.values() for component in components]
+        opened.select(self.show, self.labels, outputs, **HIDDEN)
+        self.labels.input(self.show, self.labels, outputs, **CHANGED, **HIDDEN)
         measuring = [self.measure, self.stop, self.measured]
         # One at a time: measurements side by side would time each other.
-        self.measure.click(self.time, outputs=measuring, concurrency_limit=1, **hidden)
-        self.stop.click(self.cancel, queue=False, **hidden)
+        self.measure.click(self.time, outputs=measuring, concurrency_limit=1, **HIDDEN)
+        self.stop.click(self.cancel, queue=False, **HIDDEN)
 
     def show(self, name: str) -> Updates:
         """Every section for one label set, from the files as they are now."""
@@ -107,7 +106,7 @@ class LeaderboardTab:
                 yield {**self._measuring(False), self.measured: ""}
 
     def cancel(self, request: gr.Request) -> None:
-        """Stop this session's measurement, which says itself that it did."""
+        """Stop this session's measurement, which then reports its end itself."""
         self.jobs.stop(request.session_hash)
 
     def _timings(self, report: Callable[[float], None]) -> Mapping[str, Timing]:
@@ -126,8 +125,8 @@ def build(analyzer: Analyzer, opened: gr.Tab, weights: Path = WEIGHTS) -> Leader
     """Build the tab inside the current `gr.Blocks`.
 
     Args:
-        analyzer: its models are those that can be timed.
-        opened: the tab it stands in; the files are read whenever it is opened.
+        analyzer: holds the models that can be timed.
+        opened: the tab around it; the files are read whenever it is opened.
         weights: folder of the cards, with results/ below.
     """
     return LeaderboardTab(analyzer, opened, weights)
