@@ -12,6 +12,7 @@ from torchvision.transforms import v2
 
 from fer_models.models.architectures import PooledClassifier, class_maps
 from fer_models.training.augment import erase
+from fer_models.training.teachers import Teacher
 
 View = Literal["mirrored", "independent"]
 
@@ -32,13 +33,34 @@ def attention_consistency(first: Tensor, second: Tensor) -> Tensor:
 class CrossEntropyTask(nn.Module):
     """Cross-entropy with soft targets on randomly erased faces, batches optionally mixed."""
 
-    def __init__(self, network: PooledClassifier, *, smoothing: float, erasing: float, mixing: float, classes: int):
-        """Own the network; amounts as in `Augmentation` and `Recipe`."""
+    def __init__(
+        self,
+        network: PooledClassifier,
+        *,
+        smoothing: float,
+        erasing: float,
+        mixing: float,
+        classes: int,
+        teacher: Teacher | None = None,
+        teacher_share: float = 0.0,
+    ):
+        """Own the network; amounts as in `Augmentation` and `Recipe`.
+
+        Args:
+            network: the network to train.
+            smoothing: of the targets.
+            erasing: probability that a face is erased.
+            mixing: probability that a batch is mixed.
+            classes: how many.
+            teacher: gives (N, C) probabilities for the very inputs that the network sees.
+            teacher_share: of the teacher in each target.
+        """
         super().__init__()
         self.network = network
         self.smoothing = smoothing
         self.erasing = erasing
         self.mixing = mixing
+        self.teacher, self.teacher_share = teacher, teacher_share
         self.mixers = v2.RandomChoice(
             [v2.MixUp(alpha=0.2, num_classes=classes), v2.CutMix(alpha=1.0, num_classes=classes)]
         )
@@ -52,8 +74,10 @@ class CrossEntropyTask(nn.Module):
             generator: on the inputs' device, for erasing.
         """
         inputs = erase(inputs, self.erasing, generator)
-        if self.mixing and torch.rand((), generator=generator, device=inputs.device) < self.mixing:
+        if self.mixing and torch.rand(()) < self.mixing:  # on the CPU, as the mixers' draws are
             inputs, targets = self.mixers(inputs, targets)
+        if self.teacher is not None:
+            targets = torch.lerp(targets, self.teacher(inputs), self.teacher_share)
         logits = self.network(inputs)
         return F.cross_entropy(logits.float(), targets, label_smoothing=self.smoothing), logits
 

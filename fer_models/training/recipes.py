@@ -64,6 +64,9 @@ class Recipe:
         restarts: the learning rate climbs and falls anew in each stage; otherwise once over the whole run.
         teachers: names of trained models that part of each target comes from (`teachers.py`).
         teacher_share: that part, in [0, 1].
+        teacher_view: what the teachers see: the "face" and its mirror image, once before the run, or the "augmented"
+            input of each step, as the network sees it (Beyer et al., CVPR 2022), which costs more and tells more in a
+            long run.
     """
 
     architecture: str
@@ -90,6 +93,7 @@ class Recipe:
     restarts: bool = True
     teachers: tuple[str, ...] = ()
     teacher_share: float = 0.5
+    teacher_view: Literal["face", "augmented"] = "face"
 
     def input(self, size: int) -> InputSpec:
         """What the network is fed at a size: colour pictures as ImageNet networks are fed, and as sharp as they are."""
@@ -175,7 +179,30 @@ _RESNET50_CYCLE: Final = Recipe(
     teachers=("vgg16", "resnet50"),
 )
 
-#: By model, then by purpose. "final" began the shipped weights, on two cores; "cycle" continues from them.
+
+def _long(recipe: Recipe, stages: tuple[Stage, ...], **settings: Any) -> Recipe:
+    """A cycle of as many epochs as a GPU runs in minutes, in larger steps."""
+    return replace(recipe, stages=stages, batch=256, precision="bf16", **settings)
+
+
+_RESNET50_LONG: Final = _long(
+    _RESNET50_CYCLE,
+    (Stage(64, 30), Stage(112, 24)),
+    lr=0.06,
+    augmentation=Augmentation(erase=0.25, mix=0.5),
+    teachers=("vgg16",),
+    teacher_view="augmented",
+)
+
+_EAC_RESNET50_LONG: Final = _long(
+    _cycle(_EAC_RESNET50, "resnet50", ()),
+    (Stage(64, 4, strength=0.5, consistency=0), Stage(112, 12, strength=0.5)),
+    lr=7e-4,
+    ramp=0.2,
+)
+
+#: By model, then by purpose. "final" began the shipped weights, on two cores; "cycle" continues from them; "long" does
+#: so on a GPU.
 RECIPES: Final[dict[str, dict[str, Recipe]]] = {
     "resnet50": {
         "final": Recipe(
@@ -191,6 +218,7 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
             smoothing=0.05,
         ),
         "cycle": _RESNET50_CYCLE,
+        "long": _RESNET50_LONG,
     },
     "vgg16": {
         "final": Recipe(
@@ -204,19 +232,29 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
         "cycle": replace(
             _RESNET50_CYCLE, architecture="vgg16", stages=(Stage(64, 6),), start="vgg16", teachers=("vgg16", "resnet50")
         ),
+        "long": replace(
+            _RESNET50_LONG, architecture="vgg16", stages=(Stage(64, 40),), start="vgg16", teachers=("vgg16", "resnet50")
+        ),
     },
     "eac_resnet50": {
         "final": _EAC_RESNET50,
         "cycle": _cycle(_EAC_RESNET50, "eac_resnet50", (Stage(80, 4, strength=0.5),), ramp=0.0, lr=3e-4),
+        "long": _EAC_RESNET50_LONG,
         "rafdb": _RAFDB,
     },
     "eac_mobilenet_v2": {
         "final": _EAC_MOBILENET,
         "cycle": _cycle(_EAC_MOBILENET, "eac_mobilenet_v2", (Stage(112, 6, strength=0.5),), ramp=0.0, lr=5e-4),
+        "long": _long(
+            _cycle(_EAC_MOBILENET, "eac_mobilenet_v2", ()), (Stage(112, 30, strength=0.5),), ramp=0.0, lr=1e-3
+        ),
         "rafdb": replace(_RAFDB, architecture="mobilenet_v2_stride32", precision="fp32", start="imagenet"),
     },
     # EAC's networks without EAC: the same pictures, steps and draws, but no consistency loss.
-    "plain_resnet50": {"final": replace(_EAC_RESNET50, consistency=0.0)},
+    "plain_resnet50": {
+        "final": replace(_EAC_RESNET50, consistency=0.0),
+        "long": replace(_EAC_RESNET50_LONG, consistency=0.0),
+    },
     "plain_mobilenet_v2": {"final": replace(_EAC_MOBILENET, consistency=0.0)},
 }
 

@@ -20,7 +20,7 @@ from fer_models.registry import LABEL_SETS, MODEL_SPECS, load_dataset
 from fer_models.training.cycles import EARLIER, comparison_with, earlier_runs
 from fer_models.training.initial_weights import architecture_for, find_weights, start_from
 from fer_models.training.recipes import Recipe
-from fer_models.training.teachers import with_teachers
+from fer_models.training.teachers import Teacher, teacher_of_inputs, with_teachers
 from fer_models.training.trainer import Trainer
 
 INTENDED_USE = "Comparing, teaching and studying facial expression recognition on pictures one may use."
@@ -85,13 +85,19 @@ def train(
             architecture=recipe.architecture,
             sample=lambda: spec.transform(list(train_data.faces[:_SAMPLE])),
         )
+        teacher: Teacher | None = None
         if recipe.teachers:
             paths = [find_weights(name, [out.parent / name, *folders]) for name in recipe.teachers]
             teachers = [load_classifier(path.stem, path.parent, str(torch_device)) for path in paths]
-            train_data = with_teachers(
-                train_data, teachers, recipe.teacher_share, soft=recipe.soft, precision=recipe.precision
-            )
-        trainer = Trainer(network, recipe, out, torch_device, compiled=compiled)
+            if recipe.teacher_view == "augmented":
+                teacher = teacher_of_inputs(teachers, spec)
+            else:
+                train_data = with_teachers(
+                    train_data, teachers, recipe.teacher_share, soft=recipe.soft, precision=recipe.precision
+                )
+        if torch_device.type == "cuda":
+            torch.backends.cudnn.benchmark = True  # inputs keep their shape for whole stages
+        trainer = Trainer(network, recipe, out, torch_device, compiled=compiled, teacher=teacher)
         if resume:
             trainer.resume()
         if trainer.precision != recipe.precision and trainer.rank == 0:

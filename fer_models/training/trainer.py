@@ -7,14 +7,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from fer_models.datasets.dataset import FaceData
@@ -26,6 +26,11 @@ from fer_models.training.augment import geometry, light
 from fer_models.training.losses import CrossEntropyTask, EACTask
 from fer_models.training.precision import usable_precision
 from fer_models.training.recipes import Recipe, Stage
+from fer_models.training.teachers import Teacher
+
+#: Between two checkpoints: on a GPU an epoch can take less time than writing one.
+_SECONDS_BETWEEN_CHECKPOINTS: Final = 60.0
+_VALIDATION_BATCH: Final = 64
 
 LOG_COLUMNS = ("epoch", "size", "lr", "loss", "train_accuracy", "validation_accuracy", "seconds")
 
@@ -33,12 +38,19 @@ LOG_COLUMNS = ("epoch", "size", "lr", "loss", "train_accuracy", "validation_accu
 class Trainer:
     """One training run: state, steps, validation, checkpoints.
 
-    After every epoch, and when interrupted, everything that decides how the run goes on is in OUT/checkpoint.pt, so a
-    resumed run takes the same steps as one that was never stopped.
+    After an epoch (at most once a minute), after the last one and when interrupted, everything that decides how the run
+    goes on is in OUT/checkpoint.pt, so a resumed run takes the same steps as one that was never stopped.
     """
 
     def __init__(
-        self, network: PooledClassifier, recipe: Recipe, out: Path, device: torch.device, *, compiled: bool = False
+        self,
+        network: PooledClassifier,
+        recipe: Recipe,
+        out: Path,
+        device: torch.device,
+        *,
+        compiled: bool = False,
+        teacher: Teacher | None = None,
     ) -> None:
         """Prepare a run of the recipe on a network; nothing is read or written yet.
 
@@ -48,6 +60,7 @@ class Trainer:
             out: folder of the checkpoint and the log.
             device: where to train.
             compiled: let torch.compile fuse the features' steps, once for each input size.
+            teacher: predicts part of each target from the augmented face, where the recipe asks for it.
         """
         self.recipe, self.out, self.device = recipe, out, device
         self.precision = usable_precision(recipe.precision, device)
@@ -57,7 +70,7 @@ class Trainer:
         self.average = AveragedModel(self.network, multi_avg_fn=self._blend, use_buffers=True)
         if compiled:  # in place and after the average was copied, so that names of weights stay as they are
             self.network.features.compile(dynamic=False)
-        self.task = self._task()
+        self.task = self._task(teacher)
         parallel = dist.is_initialized()
         self.step_module: nn.Module = nn.parallel.DistributedDataParallel(self.task) if parallel else self.task
         self.optimizer = self._optimizer()
@@ -65,7 +78,9 @@ class Trainer:
         self.spec = recipe.input(recipe.stages[-1].size)
         self.epoch, self.batch_index, self.step = 0, 0, 0  # steps are counted from the last restart
         self.lr = 0.0
-        self.totals = [0.0, 0.0, 0.0]  # loss sum, correct, faces of the running epoch
+        self.totals = torch.zeros(3, device=device)  # loss sum, correct, faces of the running epoch
+        self._saved = -math.inf  # when the last checkpoint was written
+        self._validation: tuple[int, FaceData, tuple[Tensor, ...]] | None = None  # size, faces, inputs of them
         self._stopped: list[int] = []  # filled by Ctrl-C
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Any] = {"accuracy": -1.0, "weights": None, "epoch": -1}
@@ -82,8 +97,9 @@ class Trainer:
             FerError: the loss is no longer finite.
             KeyboardInterrupt: after the running step ended and the checkpoint was saved.
         """
-        soft = self.recipe.soft or bool(self.recipe.teachers)
-        faces, targets = train.pixels(), train.distributions() if soft else one_hot(train.targets)
+        soft = self.recipe.soft or (bool(self.recipe.teachers) and self.recipe.teacher_view == "face")
+        targets = train.distributions() if soft else one_hot(train.targets)
+        faces, targets = train.pixels().to(self.device), targets.to(self.device)
         with noted_interrupts("Saving a checkpoint after this step") as stopped:
             self._stopped = stopped
             self._run(faces, targets, validation)
@@ -125,21 +141,33 @@ class Trainer:
                 if self._stopped:  # between steps: in one, draws were made and statistics taken already
                     raise KeyboardInterrupt
                 self._set_schedule(stage, self._scheduled_steps(stage, len(faces)))
-                loss, logits = self._forward(faces[rows].to(self.device), targets[rows].to(self.device), stage)
+                rows = rows.to(self.device)
+                loss, logits = self._forward(faces[rows], targets[rows], stage)
                 self.optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
                 self.optimizer.step()
                 self.step += 1
                 self.average.update_parameters(self.network)
-                right = (logits.argmax(1).cpu() == targets[rows].argmax(1)).sum().item()
-                if not math.isfinite(value := loss.item()):
-                    raise FerError(f"The loss became {value} in epoch {self.epoch + 1}: lower the learning rate.")
-                for place, amount in enumerate((value * len(rows), right, len(rows))):
-                    self.totals[place] += amount
+                right = (logits.argmax(1) == targets[rows].argmax(1)).float().sum()
+                count_here = torch.full_like(right, len(rows))
+                self.totals += torch.stack([loss.detach() * len(rows), right, count_here])
                 self.batch_index = index + 1
                 bar.update()
-                bar.set_postfix(loss=f"{self.totals[0] / self.totals[2]:.3f}")
+                if not bar.disable and self.batch_index % 10 == 0:  # reading it waits for the device
+                    bar.set_postfix(loss=f"{self._mean_loss():.3f}")
+        self._mean_loss()
+
+    def _mean_loss(self) -> float:
+        """Over the running epoch so far.
+
+        Raises:
+            FerError: it is no longer finite.
+        """
+        loss, _, faces = self.totals.tolist()
+        if not math.isfinite(loss):
+            raise FerError(f"The loss became {loss} in epoch {self.epoch + 1}: lower the learning rate.")
+        return float(loss / faces)
 
     def _forward(self, faces: Tensor, targets: Tensor, stage: Stage) -> tuple[Tensor, Tensor]:
         augmentation = self.recipe.augmentation.times(stage.strength)
@@ -158,25 +186,38 @@ class Trainer:
     def _validate(self, size: int, data: FaceData) -> float:
         """Accuracy of the averaged weights, on unaugmented faces at the stage's size."""
         self.average.eval()
-        spec = self.recipe.input(size)
-        right = 0
-        for start in range(0, len(data), 64):
-            inputs = spec.transform(list(data.faces[start : start + 64])).to(self.device)
+        predicted = []
+        for inputs in self._validation_inputs(size, data):
+            inputs = inputs.to(self.device).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
             with self._autocast():
-                logits = self.average(inputs.contiguous(memory_format=torch.channels_last))
-            right += int((logits.argmax(1).cpu().numpy() == data.targets[start : start + 64]).sum())
-        return right / len(data)
+                predicted.append(self.average(inputs).argmax(1))
+        return float((torch.cat(predicted).cpu().numpy() == data.targets).mean())
+
+    def _validation_inputs(self, size: int, data: FaceData) -> tuple[Tensor, ...]:
+        """The faces as this size's network is fed, in batches; kept, as preparing them takes longer than a GPU."""
+        if self._validation is None or self._validation[0] != size or self._validation[1] is not data:
+            spec = self.recipe.input(size)
+            channels = 1 if self.recipe.mode == "grey" else 3  # all three of a grey face are alike
+            starts = range(0, len(data), _VALIDATION_BATCH)
+            chunks = (list(data.faces[start : start + _VALIDATION_BATCH]) for start in starts)
+            # Copies, as a view would keep all three channels.
+            inputs = tuple(spec.transform(chunk)[:, :channels].clone() for chunk in chunks)
+            self._validation = size, data, inputs
+        return self._validation[2]
 
     def _close_epoch(self, stage: Stage, accuracy: float, seconds: float) -> None:
-        loss, right, faces = self.totals
-        self.epoch, self.batch_index, self.totals = self.epoch + 1, 0, [0.0, 0.0, 0.0]
+        loss, right, faces = self.totals.tolist()
+        self.epoch, self.batch_index = self.epoch + 1, 0
+        self.totals.zero_()
         values = (self.epoch, stage.size, self.lr, loss / faces, right / faces, accuracy, seconds)
         self.history.append({name: round(float(value), 6) for name, value in zip(LOG_COLUMNS, values, strict=True)})
         if stage.size == self.recipe.stages[-1].size and accuracy > self.best["accuracy"]:
             weights = {key: value.clone() for key, value in self.average.module.state_dict().items()}
             self.best = {"accuracy": accuracy, "weights": weights, "epoch": self.epoch}
         if self.rank == 0:
-            self.save()
+            done = self.epoch == len(self.schedule)
+            if done or time.monotonic() - self._saved > _SECONDS_BETWEEN_CHECKPOINTS:
+                self.save()
             with (self.out / "log.csv").open("w", newline="") as handle:
                 writer = csv.DictWriter(handle, LOG_COLUMNS)
                 writer.writeheader()
@@ -195,13 +236,14 @@ class Trainer:
             "generator": self.generator.get_state(),
             "global_generator": torch.get_rng_state(),
             "progress": [self.epoch, self.batch_index, self.step],
-            "totals": self.totals,
+            "totals": self.totals.tolist(),
             "history": self.history,
             "best": self.best,
         }
         partial = self.out / "checkpoint.partial"
         torch.save(state, partial)
         os.replace(partial, self.out / "checkpoint.pt")
+        self._saved = time.monotonic()
 
     def resume(self) -> None:
         """Go on from OUT/checkpoint.pt.
@@ -228,9 +270,10 @@ class Trainer:
                 "ends, or start anew with another --out."
             )
         torch.set_rng_state(state["global_generator"].cpu())
-        self.totals, self.history, self.best = state["totals"], state["history"], state["best"]
+        self.totals = torch.tensor(state["totals"], device=self.device)
+        self.history, self.best = state["history"], state["best"]
 
-    def _task(self) -> CrossEntropyTask | EACTask:
+    def _task(self, teacher: Teacher | None) -> CrossEntropyTask | EACTask:
         recipe, erasing = self.recipe, self.recipe.augmentation.erase
         if recipe.objective == "eac":
             return EACTask(
@@ -246,6 +289,8 @@ class Trainer:
             erasing=erasing,
             mixing=recipe.augmentation.mix,
             classes=len(EXPRESSIONS),
+            teacher=teacher,
+            teacher_share=recipe.teacher_share,
         )
 
     def _optimizer(self) -> torch.optim.Optimizer:
@@ -277,11 +322,7 @@ class Trainer:
     def _blend(self, averaged: Sequence[Tensor], current: Sequence[Tensor], _: Tensor | int) -> None:
         """Moving average whose memory grows with the stage, so that its first steps do not linger."""
         decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
-        for old, new in zip(averaged, current, strict=True):
-            if old.is_floating_point():
-                old.lerp_(new, 1 - decay)
-            else:
-                old.copy_(new)
+        get_ema_multi_avg_fn(decay)(averaged, current, _)  # type: ignore[no-untyped-call]
 
     def _seed(self, epoch: int) -> int:
         return self.recipe.seed * 100_003 + epoch
