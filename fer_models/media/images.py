@@ -1,7 +1,9 @@
 """Pictures in: files and bytes of any common format to (H, W, 3) uint8 RGB, or an error that says what to do."""
 
+import math
 import os
 import stat
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -12,22 +14,22 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ExifTags import Base
 
 from fer_models.errors import ImageError
+from fer_models.media.deep_samples import declared_depth, decode_colours, has_deep_colours, is_deep, to_8_bit
+from fer_models.media.image_formats import START, SUFFIXES, TIFF, begins_like_a_picture, open_header, tiff_size
 
-#: Largest picture that is decoded, in pixels: a 64-megapixel photo, 192 MB as RGB. Larger ones are refused by header.
+__all__ = ["MAX_PIXELS", "MIN_SIDE", "SUFFIXES", "Picture", "as_image", "begins_like_a_picture", "read_image"]
+
+#: Largest picture in pixels after decoding: a 64-megapixel photo, 192 MB as RGB. Larger ones are refused by header,
+#: but for JPEGs up to `MAX_JPEG_PIXELS`, which are decoded at a half, a quarter or an eighth of their size.
 MAX_PIXELS: Final = 64_000_000
+#: Largest JPEG: phones give 200 megapixels. Decoding a progressive one takes up to 6 bytes a pixel.
+MAX_JPEG_PIXELS: Final = 220_000_000
 #: Smallest side in pixels: below it no expression can be recognised, even if the face fills the picture.
 MIN_SIDE: Final = 16
 
-#: File name suffixes of those formats: what counts as a picture in a folder or a zip.
-SUFFIXES: Final = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-)
-
-#: The decoders that are tried; Pillow knows 40 more, rarely used and rarely tested against hostile files.
-_FORMATS: Final = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
-_ADVICE: Final = "Use a JPEG, PNG, WebP, AVIF, BMP, GIF or TIFF picture."
-_TOO_LARGE: Final = f"the limit is {MAX_PIXELS // 1_000_000} megapixels. Save a smaller copy and use that."
+_ADVICE: Final = "Use a JPEG, PNG, WebP, AVIF, HEIC, JPEG XL, BMP, GIF or TIFF picture."
 _DAMAGED: Final = "It is damaged or incomplete: copy or download it again, or open and re-save it in a picture editor."
+_END_OF_JPEG: Final = b"\xff\xd9"
 
 #: EXIF orientation to the transposition that undoes it (EXIF 2.32, tag 0x0112).
 _UPRIGHT: Final = {
@@ -41,34 +43,49 @@ _UPRIGHT: Final = {
 }
 
 
-def read_image(source: str | os.PathLike[str] | bytes) -> NDArray[np.uint8]:
-    """Read a picture, upright and in RGB whatever its file holds.
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture as it was read.
 
-    EXIF orientation is applied. Grey, palette, CMYK, 16-bit and floating-point pictures become 8-bit RGB, scaled and
-    not clipped; transparent parts are laid on white, as browsers show them; of an animation the first frame is read.
+    Attributes:
+        pixels: (H, W, 3) uint8 RGB, upright.
+        notes: sentences about what may have changed what is seen: a part that is missing, a guessed scale of values.
+    """
+
+    pixels: NDArray[np.uint8]
+    notes: tuple[str, ...] = ()
+
+
+def read_picture(source: str | os.PathLike[str] | bytes) -> Picture:
+    """Read a picture, upright and in RGB whatever its file holds, with notes on what is not as it should be.
+
+    EXIF orientation is applied. Grey, palette, CMYK, deep and floating-point pictures become 8-bit RGB, scaled and not
+    clipped (`deep_samples`); transparent parts are laid on white, as browsers show them; of an animation the first
+    frame is read. Of a JPEG that is cut off, what is there is read.
 
     Args:
         source: a path, or the bytes of a picture file.
 
-    Returns:
-        (H, W, 3) uint8 RGB.
-
     Raises:
         ImageError: the file is missing, empty, damaged or no picture, or the picture is smaller than `MIN_SIDE` or
-            larger than `MAX_PIXELS` (refused from the header, before decoding). Names the file without its folder.
+            larger than `MAX_PIXELS` (a JPEG: `MAX_JPEG_PIXELS`; refused from the header, before decoding). Names the
+            file without its folder.
     """
     name, file = _open(source)
     try:
-        with _header(file, name) as picture:
-            _check_size(picture.width, picture.height, name)
-            try:
-                picture.load()
-                return np.array(_to_rgb(_upright(picture)))
-            except Exception as error:  # Pillow's decoders meet damaged files with a dozen kinds of exceptions
-                raise ImageError(f"{name} cannot be decoded. {_DAMAGED}") from error
+        return _Reader(name, file).read()
     finally:
         if isinstance(file, BytesIO):
             file.close()
+
+
+def read_image(source: str | os.PathLike[str] | bytes) -> NDArray[np.uint8]:
+    """The pixels of `read_picture`, for callers that have no place for its notes: (H, W, 3) uint8 RGB.
+
+    Raises:
+        ImageError: as there.
+    """
+    return read_picture(source).pixels
 
 
 def as_image(array: Any) -> NDArray[np.uint8]:
@@ -106,75 +123,156 @@ def _open(source: str | os.PathLike[str] | bytes) -> tuple[str, Path | BytesIO]:
     return repr(path.name), path
 
 
-def _header(file: Path | BytesIO, name: str) -> Image.Image:
-    """Open a picture, which reads its header only."""
-    try:
-        return Image.open(file, formats=_FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the latter where warnings are errors
-        raise ImageError(f"{name} is too large: {_TOO_LARGE}") from None
-    except PermissionError:
-        raise ImageError(f"{name} may not be read. Check its permissions.") from None
-    except UnidentifiedImageError:
-        raise ImageError(f"{name} is not a picture that can be read{_hint(file)}. {_ADVICE}") from None
-    except Exception as error:  # as above: headers can be damaged, too
-        raise ImageError(f"{name} cannot be read. {_DAMAGED}") from error
+class _Reader:
+    """One reading of one file."""
+
+    def __init__(self, name: str, file: Path | BytesIO) -> None:
+        self.name, self.file = name, file
+        self.notes: list[str] = []
+
+    def read(self) -> Picture:
+        try:
+            start = self._start()
+            with open_header(self.file, start, self._check) as picture:
+                return self._decode(picture)
+        except ImageError:
+            raise
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the latter where warnings are errors
+            raise ImageError(f"{self.name} is too large: {_too_large(MAX_PIXELS)}") from None
+        except PermissionError:
+            raise ImageError(f"{self.name} may not be read. Check its permissions.") from None
+        except UnidentifiedImageError:
+            return self._unusual_tiff(start)
+        except Exception as error:  # Pillow's parsers and decoders meet damaged files with a dozen kinds of exceptions
+            raise ImageError(f"{self.name} cannot be decoded. {_DAMAGED}") from error
+
+    def _decode(self, picture: Image.Image) -> Picture:
+        self._check(picture.width, picture.height, jpeg=picture.format == "JPEG")
+        deep = is_deep(picture)
+        if has_deep_colours(picture):
+            samples = decode_colours(self._content())
+            if samples is None:
+                raise ImageError(f"{self.name} cannot be decoded. {_DAMAGED}")
+            exif = picture
+            picture = self._shallow(samples, declared_depth(picture, self._content()))
+            return self._picture(_turned(picture, _transposition(exif)))
+        if picture.format == "JPEG":
+            picture = self._jpeg(picture)
+        else:
+            picture.load()
+        transposition = _transposition(picture)
+        if deep:
+            picture = self._shallow(np.asarray(picture), declared_depth(picture, self._content()))
+        return self._picture(_turned(picture, transposition))
+
+    def _jpeg(self, picture: Image.Image) -> Image.Image:
+        """Decode a JPEG, at a reduced size if it is large, and what is there of it if it is cut off."""
+        size = picture.size
+        self._reduce(picture, size)
+        try:
+            picture.load()
+            return picture
+        except OSError:  # it ends too early: with an end mark the decoder gives what it has, and grey below
+            whole = open_header(BytesIO(self._content() + _END_OF_JPEG), self._content()[:4], self._check)
+            self._reduce(whole, size)
+            whole.load()
+        missing = _empty_rows(np.asarray(whole)) / whole.height
+        if missing > 0.95:
+            raise ImageError(f"{self.name} cannot be decoded. {_DAMAGED}") from None
+        what = f"the lower {math.ceil(100 * missing)} % of the picture are missing" if missing else "all of it is shown"
+        self.notes.append(f"The file is cut off; {what}.")
+        return whole
+
+    def _reduce(self, picture: Image.Image, size: tuple[int, int]) -> None:
+        divisor = next((d for d in (1, 2, 4, 8) if math.prod(size) <= MAX_PIXELS * d * d), 8)
+        if divisor > 1:
+            picture.draft(None, (size[0] // divisor, size[1] // divisor))
+            note = f"It has {size[0]} x {size[1]} pixels and was read at 1/{divisor} of its width and height."
+            self.notes[:] = [note]
+
+    def _unusual_tiff(self, start: bytes) -> Picture:
+        """A TIFF whose kind of samples Pillow does not know, such as floating-point colours."""
+        size = tiff_size(self._content()) if start.startswith(TIFF) else None
+        if size is not None:
+            self._check(*size)
+            samples = decode_colours(self._content())
+            if samples is not None:
+                return self._picture(self._shallow(samples, None))
+        raise ImageError(f"{self.name} is not a picture that can be read{_hint(start)}. {_ADVICE}")
+
+    def _shallow(self, samples: NDArray[np.generic], declared: int | None) -> Image.Image:
+        pixels, note = to_8_bit(samples, declared)
+        if note:
+            self.notes.append(note)
+        return Image.fromarray(pixels)
+
+    def _picture(self, picture: Image.Image) -> Picture:
+        return Picture(np.array(_to_rgb(picture)), tuple(self.notes))
+
+    def _start(self) -> bytes:
+        if isinstance(self.file, BytesIO):
+            return self.file.getvalue()[:START]
+        with self.file.open("rb") as stream:
+            return stream.read(START)
+
+    def _content(self) -> bytes:
+        return self.file.getvalue() if isinstance(self.file, BytesIO) else self.file.read_bytes()
+
+    def _check(self, width: int, height: int, jpeg: bool = False) -> None:
+        _check_size(width, height, self.name, MAX_JPEG_PIXELS if jpeg else MAX_PIXELS)
 
 
-def _hint(file: Path | BytesIO) -> str:
+def _hint(start: bytes) -> str:
     """What an unreadable file seems to be."""
-    if isinstance(file, BytesIO):
-        start = file.getvalue()[:512]
-    else:
-        with file.open("rb") as stream:
-            start = stream.read(512)
     if b"<svg" in start:
         return ": SVG is a drawing, export it as PNG"
-    if start[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1"):
-        return ": HEIC is not supported, export it as JPEG"
-    if start.startswith((b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", b"RIFF", b"II*\0", b"MM\0*")):
+    if begins_like_a_picture(start) or start.startswith(
+        (b"\xff\xd8", b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
+    ):
         return ": it is damaged or incomplete"
     return ""
 
 
-def _check_size(width: int, height: int, name: str) -> None:
+def _too_large(limit: int) -> str:
+    return f"the limit is {limit // 1_000_000} megapixels. Save a smaller copy and use that."
+
+
+def _check_size(width: int, height: int, name: str, limit: int = MAX_PIXELS) -> None:
     if min(width, height) < MIN_SIDE:
         raise ImageError(
             f"{name} has {width} x {height} pixels, too few to read a face: use one of at least "
             f"{MIN_SIDE} x {MIN_SIDE}."
         )
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{name} is too large: it has {width} x {height} pixels, {_TOO_LARGE}")
+    if width * height > limit:
+        raise ImageError(f"{name} is too large: it has {width} x {height} pixels, {_too_large(limit)}")
 
 
-def _upright(picture: Image.Image) -> Image.Image:
-    """Undo the camera's orientation. A damaged EXIF block is no reason to refuse the picture."""
+def _empty_rows(pixels: NDArray[np.uint8]) -> int:
+    """How many rows at the bottom have one colour throughout: what a decoder fills in where a JPEG ends early."""
+    flat = (pixels == pixels[-1:, :1]).reshape(len(pixels), -1).all(1)
+    return int(np.argmin(flat[::-1])) if not flat.all() else len(pixels)
+
+
+def _transposition(picture: Image.Image) -> Image.Transpose | None:
+    """What undoes the camera's orientation. A damaged EXIF block is no reason to refuse the picture.
+
+    HEIF's decoder has turned the picture, and JPEG XL's, too, unless it restored a JPEG.
+    """
+    if picture.format == "HEIF" or (picture.format == "JXL" and not getattr(picture, "jpeg", False)):
+        return None
     try:
-        transposition = _UPRIGHT.get(picture.getexif().get(Base.Orientation, 1))
+        return _UPRIGHT.get(picture.getexif().get(Base.Orientation, 1))
     except Exception:  # the parser raises many kinds
-        transposition = None
+        return None
+
+
+def _turned(picture: Image.Image, transposition: Image.Transpose | None) -> Image.Image:
     return picture if transposition is None else picture.transpose(transposition)
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I") or picture.mode == "F":
-        picture = Image.fromarray(_to_8_bit(picture))
     if picture.has_transparency_data:
         rgba = picture if picture.mode == "RGBA" else picture.convert("RGBA")
         picture = Image.new("RGB", rgba.size, "white")
         picture.paste(rgba, mask=rgba.getchannel("A"))  # alpha_composite would hold a large picture three times
     return picture.convert("RGB")
-
-
-def _to_8_bit(picture: Image.Image) -> NDArray[np.uint8]:
-    """(H, W) uint8 from a deep grey picture, on the scale its mode and its values imply.
-
-    Whole numbers span 16 bits, unless a 32-bit file holds values beyond it or only values of 8 bits; floating-point
-    numbers span [0, 1] or [0, 255]. What fits none of these is stretched from its least to its greatest value.
-    """
-    values = np.nan_to_num(np.asarray(picture, np.float32), posinf=0, neginf=0)
-    low, high = float(values.min()), float(values.max())
-    scales = {"I": (255.0, 65535.0), "F": (1.0, 255.0)}.get(picture.mode, (65535.0,))
-    top = next((scale for scale in scales if high <= scale), None)
-    if top is None or low < 0:
-        values, top = values - low, max(high - low, 1e-12)
-    return np.asarray(np.rint(values * (255 / top)), np.uint8)
