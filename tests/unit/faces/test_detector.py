@@ -53,6 +53,30 @@ def landmarks_of(face: Face) -> NDArray[np.float32]:
     return face.landmarks
 
 
+def head_of(photo: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
+    """The head of the example photo, its face `width` pixels wide."""
+    head = photo[10:230, 110:340]
+    factor = width / 88.5
+    return resized(head, round(head.shape[1] * factor), round(head.shape[0] * factor))
+
+
+def group_of(
+    head: NDArray[np.uint8], width: int, height: int, columns: int, rows: int
+) -> tuple[NDArray[np.uint8], list[tuple[int, int]]]:
+    """A picture of uneven shades with a grid of heads, and their centres."""
+    shades = np.random.default_rng(0).integers(60, 190, (height // 200 + 1, width // 200 + 1, 3)).astype(np.uint8)
+    picture = np.array(Image.fromarray(shades).resize((width, height), Image.Resampling.BICUBIC))
+    centres = [
+        (round((column + 0.5) * width / columns), round((row + 0.5) * height / rows))
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    h, w = head.shape[:2]
+    for x, y in centres:
+        picture[y - h // 2 : y - h // 2 + h, x - w // 2 : x - w // 2 + w] = head
+    return picture, centres
+
+
 class TestDetection:
     def test_one_face_with_its_landmarks_where_they_are(self, detector: CenterFace, photo: NDArray[np.uint8]) -> None:
         (face,) = detector.detect(photo)
@@ -70,6 +94,54 @@ class TestDetection:
         boxes = np.array([face.box for face in detector.detect(example("several_faces.jpg"))])
         areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
         assert (np.diff(areas) <= 0).all() and areas[0] > 4 * areas[-1]
+
+    @pytest.mark.parametrize(
+        ("size", "face", "grid"),
+        [
+            ((6000, 4000), 89, (4, 3)),
+            ((12000, 2000), 178, (12, 1)),
+            ((4000, 3000), 60, (4, 3)),
+            ((1152, 864), 40, (4, 3)),
+        ],
+    )
+    def test_all_of_twelve_small_faces_in_a_large_picture(
+        self,
+        detector: CenterFace,
+        photo: NDArray[np.uint8],
+        size: tuple[int, int],
+        face: int,
+        grid: tuple[int, int],
+    ) -> None:
+        picture, centres = group_of(head_of(photo, face), *size, *grid)
+        boxes = np.array([found.box for found in detector.detect(picture)])
+        assert len(boxes) == 12
+        for x, y in centres:
+            assert ((boxes[:, :2] < (x, y)) & ((x, y) < boxes[:, 2:])).all(1).sum() == 1
+        np.testing.assert_allclose(boxes[:, 2] - boxes[:, 0], face, rtol=0.25)
+
+    def test_small_faces_beside_a_large_one(self, detector: CenterFace, photo: NDArray[np.uint8]) -> None:
+        picture, _ = group_of(head_of(photo, 89), 6000, 4000, 4, 3)
+        large = head_of(photo, 900)
+        picture[1000 : 1000 + len(large), 1000 : 1000 + large.shape[1]] = large
+        widths = [found.box[2] - found.box[0] for found in detector.detect(picture)]
+        assert widths[0] == pytest.approx(900, rel=0.25)
+        assert len(widths) >= 10 and max(widths[1:]) < 120  # two or three of the twelve are covered
+
+    def test_a_picture_that_needs_no_second_look_is_looked_at_once(
+        self, photo: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        detector, looks = CenterFace(), list[float]()
+        once = detector._pass
+
+        def noted(image: NDArray[np.uint8], factor: float) -> tuple[NDArray[np.float32], ...]:
+            looks.append(factor)
+            return once(image, factor)
+
+        monkeypatch.setattr(detector, "_pass", noted)
+        detector.detect(resized(photo, 1920, 1920))
+        assert len(looks) == 1
+        detector.detect(resized(photo, 3000, 3000))
+        assert len(looks) == 3 and looks[2] > looks[1]
 
     @pytest.mark.parametrize("shade", [0, 127, 255])
     def test_no_face_is_an_empty_list(self, detector: CenterFace, shade: int) -> None:
