@@ -10,12 +10,13 @@ from fer_models.expressions import in_display_order
 from fer_models.results import FaceAnalysis, Prediction
 
 
-def to_json(image: NDArray[np.uint8], analyses: Sequence[FaceAnalysis]) -> dict[str, Any]:
+def to_json(image: NDArray[np.uint8], analyses: Sequence[FaceAnalysis], notes: Sequence[str] = ()) -> dict[str, Any]:
     """One picture and its faces as plain dicts, lists, strings and floats, ready for `json.dumps`.
 
         {"image": {"width", "height"},
          "faces": [{"box": [x1, y1, x2, y2], "score",
-                    "models": {NAME: {"label", "probabilities": {EXPRESSION: p}, "latency_ms"}}}]}
+                    "models": {NAME: {"label", "probabilities": {EXPRESSION: p}, "latency_ms"}}}],
+         "notes": [sentences, only if there are any]}
 
     Boxes are in source pixels, to 1/100 of one. Probabilities keep their precision, come in the vocabulary's order and
     sum to 1 within a model. An expression that a model does not know is absent, not 0.
@@ -23,9 +24,12 @@ def to_json(image: NDArray[np.uint8], analyses: Sequence[FaceAnalysis]) -> dict[
     Args:
         image: (H, W, 3) uint8 RGB.
         analyses: the faces of this picture alone, in order.
+        notes: what its file was not as it should be in (`fer_models.media.images.Picture`).
     """
     height, width = image.shape[:2]
-    return {"image": {"width": int(width), "height": int(height)}, "faces": [face_to_json(face) for face in analyses]}
+    document: dict[str, Any] = {"image": {"width": int(width), "height": int(height)}}
+    document["faces"] = [face_to_json(face) for face in analyses]
+    return document | ({"notes": list(notes)} if notes else {})
 
 
 def face_to_json(analysis: FaceAnalysis) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from dashboard.components.templates import macro, message, render
 from explain.explain_picture import OWN
 from fer_models.analyzer import WEIGHTS, Analyzer
 from fer_models.expressions import in_display_order
-from fer_models.media.images import read_image
+from fer_models.media.images import read_picture
 from fer_models.models.ensemble import ENSEMBLE
 from fer_models.models.noise_pairs import find_noise_pairs
 from fer_models.schema import to_json
@@ -193,8 +193,8 @@ class CompareTab:
             gr.Error: the picture cannot be used; its message says why.
         """
         try:
-            image = read_image(self.picture_input.path(payload))
-            return to_json(image, self.analyzer.analyze([image]))
+            picture = read_picture(self.picture_input.path(payload))
+            return to_json(picture.pixels, self.analyzer.analyze([picture.pixels]), picture.notes)
         except Exception as error:
             raise gr.Error(as_message(error, UNEXPECTED), print_exception=False) from None
 

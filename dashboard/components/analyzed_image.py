@@ -56,6 +56,7 @@ class AnalyzedImage:
         total: how many faces were detected.
         whole: the whole picture as one face; only if no face was detected, to be shown if the user asks for it.
         size: width and height of the original in px.
+        notes: what the file was not as it should be in.
     """
 
     picture: NDArray[np.uint8]
@@ -63,6 +64,7 @@ class AnalyzedImage:
     total: int
     whole: AnalyzedFace | None
     size: tuple[int, int]
+    notes: tuple[str, ...] = ()
 
 
 def analyzed_face(
@@ -88,7 +90,7 @@ def _bounded(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(crop, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def analyze_picture(analyzer: Analyzer, image: NDArray[np.uint8]) -> AnalyzedImage:
+def analyze_picture(analyzer: Analyzer, image: NDArray[np.uint8], notes: tuple[str, ...] = ()) -> AnalyzedImage:
     """Detect and classify every face of a picture (H, W, 3) uint8 RGB; if there is none, classify the whole picture.
 
     The latter is done right away and not on request, so that the picture need not be kept until then.
@@ -100,7 +102,7 @@ def analyze_picture(analyzer: Analyzer, image: NDArray[np.uint8]) -> AnalyzedIma
     if not faces:
         whole = analyzed_face(image, analyzer.analyze([image], whole=True, features=True)[0], weights)
     picture = draw_boxes(image, [face.face.box for face in faces])
-    return AnalyzedImage(picture, faces, len(analyses), whole, (image.shape[1], image.shape[0]))
+    return AnalyzedImage(picture, faces, len(analyses), whole, (image.shape[1], image.shape[0]), notes)
 
 
 def as_whole(analyzed: AnalyzedImage) -> AnalyzedImage:

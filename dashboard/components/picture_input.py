@@ -12,7 +12,7 @@ from dashboard.components.failures import as_message
 from dashboard.components.templates import busy, message, render
 from dashboard.components.uploads import uploaded_path
 from fer_models.analyzer import Analyzer
-from fer_models.media.images import read_image
+from fer_models.media.images import read_picture
 
 #: Pictures that anyone may try.
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
@@ -49,7 +49,7 @@ class PictureInput:
             self.clear = gr.Button("Try another picture", visible=False, elem_id=f"{name}-clear")
         with gr.Column(elem_id=f"{name}-start") as self.start:
             self.image = gr.Image(
-                # The file as it was sent: `read_image` decides what is decoded and how, not Gradio.
+                # The file as it was sent: `read_picture` decides what is decoded and how, not Gradio.
                 type="filepath",
                 image_mode=None,
                 sources=["upload", "clipboard", "webcam"],
@@ -118,6 +118,7 @@ class PictureInput:
         """
         yield self.busy()
         try:
-            yield done(analyze_picture(self.analyzer, read_image(source())))
+            picture = read_picture(source())
+            yield done(analyze_picture(self.analyzer, picture.pixels, picture.notes))
         except Exception as error:
             yield idle(as_message(error, UNEXPECTED))

@@ -48,6 +48,7 @@ class PictureView:
         image: (H, W, 3) uint8 RGB.
         alt: what it shows, for those who cannot see it.
         note: how many faces were detected.
+        file_notes: what the file was not as it should be in.
         size: width and height of the original in px.
         faces: by number, counted from 0; none if there is nothing to choose.
     """
@@ -55,6 +56,7 @@ class PictureView:
     image: NDArray[np.uint8]
     alt: str
     note: str
+    file_notes: tuple[str, ...]
     size: tuple[int, int]
     faces: tuple[FaceButton, ...]
 
@@ -65,7 +67,7 @@ def picture_view(analyzed: AnalyzedImage) -> PictureView:
     several = analyzed.faces if count > 1 else ()
     faces = tuple(FaceButton(relative_box(face.face.box, analyzed.size), _thumbnail(face)) for face in several)
     alt = f"Your picture with {count} numbered {'box' if count == 1 else 'boxes'}" if count else "Your picture"
-    return PictureView(analyzed.picture, alt, _note(analyzed), analyzed.size, faces)
+    return PictureView(analyzed.picture, alt, _note(analyzed), analyzed.notes, analyzed.size, faces)
 
 
 def picture(analyzed: AnalyzedImage) -> Markup:

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from tqdm import tqdm
 
-    from fer_models.media.images import read_image
+    from fer_models.media.images import read_picture
     from fer_models.media.sources import printable
     from fer_models.schema import to_json
 
@@ -44,8 +44,9 @@ def run(args: argparse.Namespace) -> int:
         for path in tqdm(args.files, unit="picture", file=sys.stderr, disable=None):
             line: dict[str, Any] = {"file": str(path)}
             try:
-                image = read_image(path)
-                line |= to_json(image, analyzer.analyze([image], whole=args.whole_image))
+                picture = read_picture(path)
+                analyses = analyzer.analyze([picture.pixels], whole=args.whole_image)
+                line |= to_json(picture.pixels, analyses, picture.notes)
             except ImageError as error:  # anything else would meet every picture
                 failed = True
                 line["error"] = str(error)
@@ -73,6 +74,7 @@ def _table(line: dict[str, Any]) -> str:
     if "error" in line:
         return f"{printable(line['file'])}: could not be read"
     rows = [f"{printable(line['file'])} ({line['image']['width']} x {line['image']['height']})"]
+    rows += [f"  note: {note}" for note in line.get("notes", [])]
     if not line["faces"]:
         rows.append("  no face found; --whole-image takes the picture as one face")
     for number, face in enumerate(line["faces"], 1):

@@ -29,6 +29,7 @@ MIN_SIDE: Final = 16
 
 _ADVICE: Final = "Use a JPEG, PNG, WebP, AVIF, HEIC, JPEG XL, BMP, GIF or TIFF picture."
 _DAMAGED: Final = "It is damaged or incomplete: copy or download it again, or open and re-save it in a picture editor."
+_MOST_MISSING: Final = 0.75  # share of the rows of a JPEG beyond which it counts as damaged
 _END_OF_JPEG: Final = b"\xff\xd9"
 
 #: EXIF orientation to the transposition that undoes it (EXIF 2.32, tag 0x0112).
@@ -177,7 +178,7 @@ class _Reader:
             self._reduce(whole, size)
             whole.load()
         missing = _empty_rows(np.asarray(whole)) / whole.height
-        if missing > 0.95:
+        if missing > _MOST_MISSING:
             raise ImageError(f"{self.name} cannot be decoded. {_DAMAGED}") from None
         what = f"the lower {math.ceil(100 * missing)} % of the picture are missing" if missing else "all of it is shown"
         self.notes.append(f"The file is cut off; {what}.")

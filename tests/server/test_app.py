@@ -68,6 +68,13 @@ def test_compare_follows_the_schema(client: Client) -> None:
         assert model["label"] == max(model["probabilities"], key=model["probabilities"].__getitem__)
 
 
+def test_compare_notes_that_a_file_is_cut_off(client: Client, tmp_path: Path) -> None:
+    assert "notes" not in client.predict(image=handle_file(FACE), api_name="/compare")
+    (tmp_path / "cut.jpg").write_bytes(FACE.read_bytes()[:-200])
+    result = client.predict(image=handle_file(tmp_path / "cut.jpg"), api_name="/compare")
+    assert len(result["faces"]) == 1 and len(result["notes"]) == 1
+
+
 @pytest.mark.parametrize("name", ["astronaut.jpg", "several_faces.jpg", "cat.jpg"])
 def test_compare_and_predict_give_the_same_numbers(
     client: Client, weights_dir: Path, name: str, capsys: pytest.CaptureFixture[str]

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 import fer_models.analyzer
 from fer_models.analyzer import Analyzer
@@ -67,6 +68,18 @@ def test_the_numbers_are_those_of_analyze_and_to_json(
     del line["file"]
     image = read_image(Path(files[0]))
     assert without_latency(line) == without_latency(to_json(image, analyzer.analyze([image])))
+
+
+def test_a_cut_off_picture_is_read_with_a_note(
+    files: list[str], flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (96, 96, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(tmp_path / "whole.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:-400])
+    assert main(["predict", str(tmp_path / "cut.jpg"), "--json", "-", *flags]) == 0
+    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    assert main(["predict", str(tmp_path / "cut.jpg"), *flags]) == 0
+    assert note in capsys.readouterr().out
 
 
 def test_json_to_a_file(files: list[str], flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
