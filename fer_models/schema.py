@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_models.expressions import in_display_order
+from fer_models.faces.quality import face_quality
 from fer_models.results import FaceAnalysis, Prediction
 
 
@@ -15,11 +16,13 @@ def to_json(image: NDArray[np.uint8], analyses: Sequence[FaceAnalysis], notes: S
 
         {"image": {"width", "height"},
          "faces": [{"box": [x1, y1, x2, y2], "score",
-                    "models": {NAME: {"label", "probabilities": {EXPRESSION: p}, "latency_ms"}}}],
+                    "models": {NAME: {"label", "probabilities": {EXPRESSION: p}, "latency_ms"}},
+                    "quality": {"eye_distance", "sharpness", "contrast", "turn", "notes"}}],
          "notes": [sentences, only if there are any]}
 
     Boxes are in source pixels, to 1/100 of one. Probabilities keep their precision, come in the vocabulary's order and
     sum to 1 within a model. An expression that a model does not know is absent, not 0.
+    "quality" is `fer_models.faces.quality.FaceQuality`; its "notes" are empty for a face that can be read well.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -38,6 +41,7 @@ def face_to_json(analysis: FaceAnalysis) -> dict[str, Any]:
         "box": [round(float(side), 2) for side in analysis.face.box],
         "score": float(analysis.face.score),
         "models": {name: _model(prediction) for name, prediction in analysis.predictions.items()},
+        "quality": face_quality(analysis.face, analysis.crop).to_json(),
     }
 
 

@@ -31,6 +31,7 @@ class Verdict:
         crop: (S, S, 3) uint8 RGB.
         position: which of the picture's faces it is.
         sentence: where the models agree or disagree.
+        notes: what makes the face hard to read.
         key: style and title of each model in the chart.
     """
 
@@ -38,6 +39,7 @@ class Verdict:
     crop: NDArray[np.uint8]
     position: str
     sentence: str
+    notes: tuple[str, ...]
     key: tuple[tuple[ModelStyle, str], ...]
 
 
@@ -84,7 +86,7 @@ def verdict(analyzed: AnalyzedImage, index: int, names: Sequence[str], display: 
     predictions = {name: prediction for name, prediction in answers.items() if name != ENSEMBLE}
     sentence = agreement_sentence(predictions, display.titles, display.training)
     key = tuple((display.styles[name], display.column_titles[name]) for name in answers)
-    return Verdict(index, face.crop, position(analyzed, index), sentence, key)
+    return Verdict(index, face.crop, position(analyzed, index), sentence, face.quality.notes, key)
 
 
 def columns(face: AnalyzedFace, names: Sequence[str], expression: str, display: ModelDisplay) -> list[Column]:

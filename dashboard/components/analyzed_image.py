@@ -15,6 +15,7 @@ from explain.maps import Explanation, attention
 from fer_models.analyzer import Analyzer
 from fer_models.errors import ImageError
 from fer_models.faces.alignment import align
+from fer_models.faces.quality import FaceQuality, face_quality
 from fer_models.media.images import read_image
 from fer_models.results import Face, FaceAnalysis, Prediction
 
@@ -44,6 +45,11 @@ class AnalyzedFace:
     given: NDArray[np.uint8]
     predictions: Mapping[str, Prediction]
     maps: Mapping[str, Mapping[str, Explanation]]
+
+    @property
+    def quality(self) -> FaceQuality:
+        """How well it can be read."""
+        return face_quality(self.face, self.given)
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,11 +61,22 @@ class Place(BaseModel):
     score: float
 
 
+class Quality(BaseModel):
+    """How well a face can be read, as `fer_models.faces.quality` measures it, and sentences on what makes it hard."""
+
+    eye_distance: float | None
+    sharpness: float
+    contrast: float
+    turn: float | None
+    notes: list[str]
+
+
 class ComparedFace(Place):
     """One face, each model's answer, and the share of the models that give the most frequent one."""
 
     agreement: float
     models: dict[str, ModelAnswer]
+    quality: Quality
 
 
 class Compared(BaseModel):

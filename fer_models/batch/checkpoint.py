@@ -16,7 +16,7 @@ from fer_models.errors import BatchError
 from fer_models.media.sources import PictureFile
 
 #: Raised when the tables change, so that no older checkpoint is continued.
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 _ADVICE: Final = "Give the same as then to continue, or begin anew with --restart."
 #: Files that SQLite keeps beside an open database; they stay after a crash and are needed to recover.
 _COMPANIONS: Final = ("-wal", "-shm")

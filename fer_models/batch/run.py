@@ -18,6 +18,7 @@ from fer_models.batch.table import Row, column
 from fer_models.errors import BatchError, FerError, ImageError
 from fer_models.expressions import in_display_order
 from fer_models.faces.alignment import CROP_SIZE
+from fer_models.faces.quality import face_quality
 from fer_models.media.sources import PictureFile
 from fer_models.results import Face, FaceAnalysis, Prediction
 
@@ -115,12 +116,16 @@ def analyze_files(
 
 @dataclass(frozen=True, eq=False)
 class _FileFaces:
-    """What a worker hands over: faces to classify, the analyses of a picture taken whole, or neither and a reason."""
+    """What a worker hands over: faces to classify, the analyses of a picture taken whole, or neither and a reason.
+
+    And, whichever it is, notes on the file.
+    """
 
     file: PictureFile
     faces: Sequence[tuple[Face, NDArray[np.uint8]]] = ()
     analyses: Sequence[FaceAnalysis] = ()
     reason: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def _results(
@@ -152,15 +157,16 @@ def _results(
 
 def _detect(analyzer: Analyzer, file: PictureFile, models: Sequence[str] | None, whole_if_none: bool) -> _FileFaces:
     try:
-        image = file.read()
+        picture = file.read()
+        image = picture.pixels
         faces = analyzer.detect(image)
         if faces:
-            return _FileFaces(file, faces)
+            return _FileFaces(file, faces, notes=picture.notes)
         if not whole_if_none:
-            return _FileFaces(file, reason=NO_FACE)
+            return _FileFaces(file, reason=NO_FACE, notes=picture.notes)
         # Read here and not in a batch: a whole picture's crop has all its pixels, and a queue of such fills the memory.
         analyses = [_small(analysis) for analysis in analyzer.analyze([image], whole=True, models=models)]
-        return _FileFaces(file, analyses=analyses, reason=READ_WHOLE)
+        return _FileFaces(file, analyses=analyses, reason=READ_WHOLE, notes=picture.notes)
     except ImageError as error:
         return _FileFaces(file, reason=str(error))
     except FerError:  # would meet every file
@@ -178,7 +184,10 @@ def _predict(analyzer: Analyzer, found: Sequence[_FileFaces], models: Sequence[s
     for index, item in enumerate(found):
         rows = [_row(item, number, analysis) for number, analysis in enumerate(read[index], 1)]
         crops = tuple(analysis.crop for analysis in read[index])
-        yield FileResult(item.file, tuple(rows) or ({"file": item.file.name, "reason": item.reason},), crops)
+        without: Row = {"file": item.file.name, "reason": item.reason}
+        if item.notes:
+            without["file_notes"] = _joined(item.notes)
+        yield FileResult(item.file, tuple(rows) or (without,), crops)
 
 
 def _row(item: _FileFaces, number: int, analysis: FaceAnalysis) -> Row:
@@ -189,6 +198,8 @@ def _row(item: _FileFaces, number: int, analysis: FaceAnalysis) -> Row:
         "agreement": round(analysis.agreement, 6),
         "disagreement": round(disagreement(analysis.predictions), 6),
         "reason": item.reason,
+        "file_notes": _joined(item.notes),
+        "face_notes": _joined(face_quality(analysis.face, analysis.crop).notes),
     }
     for name, prediction in analysis.predictions.items():
         row[column(name, "label")] = prediction.label
@@ -196,6 +207,10 @@ def _row(item: _FileFaces, number: int, analysis: FaceAnalysis) -> Row:
         for label in in_display_order(prediction.labels):
             row[column(name, label)] = round(prediction.probability(label), 6)
     return row
+
+
+def _joined(notes: Sequence[str]) -> str | None:
+    return " ".join(notes) or None
 
 
 def _small(analysis: FaceAnalysis) -> FaceAnalysis:

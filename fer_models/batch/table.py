@@ -28,6 +28,8 @@ FIRST: Final[dict[str, str]] = {
     "agreement": "float64",
     "disagreement": "float64",
     "reason": "string",
+    "file_notes": "string",
+    "face_notes": "string",
 }
 #: What a table can be written as, by the file's suffix.
 SUFFIXES: Final = (".csv", ".parquet")

@@ -97,6 +97,11 @@ CORRUPTIONS: Final[dict[str, Callable[[Picture, int, np.random.Generator], Pictu
 STRENGTHS: Final = (1, 2, 3, 4, 5)
 
 
+def side_left(strength: int) -> int:
+    """The side in pixels that "low resolution" of a strength leaves of a face."""
+    return _SIDES[strength - 1]
+
+
 def corrupt(face: Picture, kind: str, strength: int, generator: np.random.Generator) -> Picture:
     """One corrupted face.
 

@@ -13,11 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fer_models.errors import BatchError, ImageError
-from fer_models.media.images import SUFFIXES, read_image
+from fer_models.media.images import SUFFIXES, Picture, read_picture
 
 #: Phones write these; they cannot be read, and their rows say so instead of leaving them out unseen.
 _UNREADABLE: Final = {".heic", ".heif"}
@@ -37,12 +34,12 @@ class PictureFile:
     Attributes:
         name: relative to the root of the batch, with forward slashes, printable, and of this file alone.
         stamp: changes when the file does.
-        read: gives its picture (H, W, 3) uint8 RGB, or raises ImageError. Safe to call from any thread.
+        read: gives its picture, or raises ImageError. Safe to call from any thread.
     """
 
     name: str
     stamp: str
-    read: Callable[[], NDArray[np.uint8]]
+    read: Callable[[], Picture]
 
 
 @dataclass(frozen=True)
@@ -116,13 +113,13 @@ def list_files(named: Iterable[tuple[str, Path]]) -> Pictures:
     return Pictures(tuple(files), 0)
 
 
-def _read_given(path: Path) -> NDArray[np.uint8]:
+def _read_given(path: Path) -> Picture:
     """As bytes, so that no message calls the picture by a path its user never saw."""
     try:
         content = path.read_bytes()
     except OSError:
         raise ImageError("The picture is not there any more, or may not be read.") from None
-    return read_image(content)
+    return read_picture(content)
 
 
 def printable(name: str) -> str:
@@ -162,7 +159,7 @@ def _check_any(found: Pictures, name: str, kind: str) -> None:
         raise BatchError(f"There is no picture in the {kind} {printable(name)} ({known}).{others}")
 
 
-def _refused(reason: str) -> NDArray[np.uint8]:
+def _refused(reason: str) -> Picture:
     raise ImageError(reason)
 
 
@@ -217,7 +214,7 @@ def _in_folder(root: Path) -> Pictures:
             if path.is_symlink() and not _leads_inside(path, root):
                 refuse(str(path), "This is a link that leads out of the folder. Put the picture itself there.")
             else:
-                files.append(PictureFile(name_of(str(path)), _stamp(path), partial(read_image, path)))
+                files.append(PictureFile(name_of(str(path)), _stamp(path), partial(read_picture, path)))
     return Pictures(tuple(sorted(files, key=lambda file: file.name)), left_out)
 
 
@@ -313,13 +310,13 @@ def _objection(entry: zipfile.ZipInfo, name: str, limits: ZipLimits) -> str | No
     return None
 
 
-def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> NDArray[np.uint8]:
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> Picture:
     try:
         with archive.open(entry) as stream:
             content = stream.read(limit)  # never more than that, whatever the entry says of itself
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError):
         raise ImageError("It is damaged in the zip. Pack it anew.") from None
-    return read_image(content)
+    return read_picture(content)
 
 
 def _mega(count: int) -> str:

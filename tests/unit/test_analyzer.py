@@ -143,7 +143,7 @@ def test_the_schema_is_the_documented_one(analyzer: Analyzer, picture: Picture) 
     assert document["image"] == {"width": 230, "height": 100}
     assert [face["box"] for face in document["faces"]] == [[0, 0, 100, 100], [100, 0, 200, 100]]
     for face in document["faces"]:
-        assert list(face) == ["box", "score", "models"]
+        assert list(face) == ["box", "score", "models", "quality"]
         assert face["score"] == pytest.approx(0.9)
         assert list(face["models"]) == list(MODELS)
         for model in face["models"].values():

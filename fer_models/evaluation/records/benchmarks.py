@@ -91,6 +91,36 @@ class LandmarkTemplateRecord(Provenance):
     bias: float = Field(alias="detector bias in x")
 
 
+class QualityCurve(Record):
+    """One measure of a face and the models' accuracy, as faces get worse.
+
+    Attributes:
+        kind: of corruption.
+        measure: its median on clean faces, then at each strength.
+        accuracy: the mean of the models', alike.
+        limit: the measure at which the accuracy has fallen by `FaceQualityRecord.loss`.
+    """
+
+    kind: str
+    measure: tuple[Amount, ...]
+    accuracy: tuple[Share, ...]
+    limit: Amount
+
+
+class FaceQualityRecord(Provenance):
+    """`python -m benchmarks.face_quality`: where a face becomes too poor to be read."""
+
+    faces: Count
+    loss: Share
+    curves: dict[str, QualityCurve]
+    sha256: dict[str, str]
+
+    @property
+    def measured_weights(self) -> Mapping[str, str]:
+        """As `Provenance.measured_weights`."""
+        return self.sha256
+
+
 class FuzzTarget(Record):
     """One decoder: how many inputs it got, and the first unexpected error, if any."""
 

@@ -20,7 +20,7 @@ from fer_models.batch.run import NO_FACE, READ_WHOLE, analyze_files, disagreemen
 from fer_models.batch.table import check_output, csv_text, guard, table_columns, to_frame, write_table
 from fer_models.errors import BatchError, ImageError, UnknownNameError, WeightsError
 from fer_models.expressions import EXPRESSIONS
-from fer_models.media.images import read_image
+from fer_models.media.images import Picture, read_image
 from fer_models.media.sources import PictureFile, open_pictures
 from fer_models.registry import MODELS
 from fer_models.results import Prediction
@@ -93,7 +93,7 @@ def test_a_picture_without_a_face_can_be_read_whole(analyzer: Analyzer, folder: 
 
 
 def made(count: int, read: Callable[[int], NDArray[np.uint8]]) -> list[PictureFile]:
-    return [PictureFile(f"{i:03}", "", lambda i=i: read(i)) for i in range(count)]  # type: ignore[misc]
+    return [PictureFile(f"{i:03}", "", lambda i=i: Picture(read(i))) for i in range(count)]  # type: ignore[misc]
 
 
 def test_one_bad_file_of_many_costs_one_row(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
@@ -177,7 +177,8 @@ def test_disagreement_is_in_bounds_and_needs_no_order(rows: list[list[float]]) -
 def test_columns_are_the_same_whatever_the_rows() -> None:
     columns = list(table_columns({"vgg16": ("happiness", "anger"), "mine": (*EXPRESSIONS, "contempt")}))
     assert columns[:10] == ["file", "face", "x1", "y1", "x2", "y2", "score", "agreement", "disagreement", "reason"]
-    assert columns[10:19] == ["vgg16_label", "vgg16_confidence", *(f"vgg16_{name}" for name in EXPRESSIONS)]
+    assert columns[10:12] == ["file_notes", "face_notes"]
+    assert columns[12:21] == ["vgg16_label", "vgg16_confidence", *(f"vgg16_{name}" for name in EXPRESSIONS)]
     assert columns[-1] == "mine_contempt"
     assert list(table_columns({}, labelled=True))[:3] == ["file", "label", "face"]
 

@@ -20,6 +20,7 @@ from PIL import Image
 from fer_models.batch.checkpoint import Checkpoint, checkpoint_path
 from fer_models.cli.main import main
 from fer_models.errors import BatchError
+from fer_models.media.images import Picture
 from fer_models.media.sources import PictureFile
 from fer_models.registry import MODELS
 
@@ -205,7 +206,7 @@ def crashed(path: Path, folder: Path, files: list[PictureFile]) -> tuple[Path, b
 
 
 def test_whatever_a_crash_cuts_off_what_was_added_before_stays(tmp_path: Path) -> None:
-    files = [PictureFile(name, "1", lambda: np.zeros((1, 1, 3), np.uint8)) for name in "abc"]
+    files = [PictureFile(name, "1", lambda: Picture(np.zeros((1, 1, 3), np.uint8))) for name in "abc"]
     copy, log = crashed(tmp_path / "t.csv.journal", tmp_path / "copy", files)
     database, kept = copy.read_bytes(), []
     for length in range(0, len(log) + 1, 97):
@@ -227,7 +228,7 @@ def test_whatever_a_crash_cuts_off_what_was_added_before_stays(tmp_path: Path) -
 
 
 def test_what_the_disk_lost_is_dropped_with_all_after_it(tmp_path: Path) -> None:
-    files = [PictureFile(name, "1", lambda: np.zeros((1, 1, 3), np.uint8)) for name in "abc"]
+    files = [PictureFile(name, "1", lambda: Picture(np.zeros((1, 1, 3), np.uint8))) for name in "abc"]
     copy, log = crashed(tmp_path / "t.csv.journal", tmp_path / "copy", files)
     copy.with_name("c-wal").write_bytes(log[: len(log) // 2] + bytes(len(log) - len(log) // 2))
     with checkpoint(copy) as again:
@@ -244,7 +245,7 @@ def test_another_file_is_not_taken_for_a_checkpoint(tmp_path: Path, content: byt
         checkpoint(tmp_path / "j")
     assert (tmp_path / "j").read_bytes() == content
     with checkpoint(tmp_path / "j", restart=True) as begun:
-        assert not begun.has(PictureFile("a", "1", lambda: np.zeros((1, 1, 3), np.uint8)))
+        assert not begun.has(PictureFile("a", "1", lambda: Picture(np.zeros((1, 1, 3), np.uint8))))
 
 
 def test_another_programs_database_is_not_taken_for_a_checkpoint(tmp_path: Path) -> None:

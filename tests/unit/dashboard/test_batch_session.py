@@ -27,6 +27,7 @@ from fer_models.analyzer import Analyzer
 from fer_models.batch.run import NO_FACE
 from fer_models.batch.table import Row
 from fer_models.expressions import EXPRESSIONS
+from fer_models.media.images import Picture
 from fer_models.media.sources import PictureFile, Pictures
 from fer_models.registry import model_styles
 
@@ -121,7 +122,7 @@ def test_stopped_and_cut_batches_say_so(analyzed: AnalyzedBatch) -> None:
 
 
 def made(count: int, image: NDArray[np.uint8]) -> Pictures:
-    return Pictures(tuple(PictureFile(f"{index}.png", "", lambda: image) for index in range(count)), 0)
+    return Pictures(tuple(PictureFile(f"{index}.png", "", lambda: Picture(image)) for index in range(count)), 0)
 
 
 def test_a_session_keeps_small_thumbnails_and_no_more_faces_than_the_limit(

@@ -19,6 +19,7 @@ from fer_models.evaluation.records import (
 from fer_models.evaluation.records.benchmarks import (
     BatchRecord,
     CropResolutionRecord,
+    FaceQualityRecord,
     FuzzRecord,
     LandmarkTemplateRecord,
     LiveRecord,
@@ -33,6 +34,7 @@ KINDS: dict[str, type[Provenance]] = {
     "attention_ferplus": AttentionRecord,
     "batch": BatchRecord,
     "crop_resolution": CropResolutionRecord,
+    "face_quality": FaceQualityRecord,
     "fer2013_test": EvaluationRecord,
     "ferplus_test": EvaluationRecord,
     "fuzz": FuzzRecord,

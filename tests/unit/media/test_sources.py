@@ -53,7 +53,7 @@ def test_a_folder_is_searched_to_its_depth_in_order(tmp_path: Path) -> None:
     with open_pictures(tmp_path) as pictures:
         assert [file.name for file in pictures.files] == ["a/b/c.webp", "a/z.JPG", "b.png", "phone.heic"]
         assert pictures.left_out == 1
-        assert pictures.files[2].read().shape == (20, 20, 3)
+        assert pictures.files[2].read().pixels.shape == (20, 20, 3)
 
 
 def test_links_do_not_leave_the_folder(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_zip_is_read_in_place(tmp_path: Path) -> None:
     path = pack(tmp_path / "pictures.zip", entries)
     with open_pictures(path) as pictures:
         assert [file.name for file in pictures.files] == ["p/a.png", "p/b.png"]
-        assert [file.read().shape[1] for file in pictures.files] == [40, 30]
+        assert [file.read().pixels.shape[1] for file in pictures.files] == [40, 30]
         assert pictures.left_out == 1
     assert list(tmp_path.iterdir()) == [path]
 
@@ -258,7 +258,10 @@ def test_a_name_that_stands_twice_in_a_zip_gets_a_number(tmp_path: Path) -> None
         archive.writestr("a.png", png(30))
         archive.writestr("a.png", png(40))
     with open_pictures(path) as pictures:
-        assert [(file.name, file.read().shape[1]) for file in pictures.files] == [("a.png", 30), ("a.png (2)", 40)]
+        assert [(file.name, file.read().pixels.shape[1]) for file in pictures.files] == [
+            ("a.png", 30),
+            ("a.png (2)", 40),
+        ]
 
 
 def test_reading_from_threads_is_safe(tmp_path: Path) -> None:
@@ -267,7 +270,7 @@ def test_reading_from_threads_is_safe(tmp_path: Path) -> None:
     path = pack(tmp_path / "many.zip", {f"{i:02}.png": png(20 + i) for i in range(40)})
 
     def width(file: PictureFile) -> int:
-        return int(np.shape(file.read())[1])
+        return int(file.read().pixels.shape[1])
 
     with open_pictures(path) as pictures, ThreadPoolExecutor(4) as pool:
         assert list(pool.map(width, pictures.files)) == [20 + i for i in range(40)]
