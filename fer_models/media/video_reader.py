@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_models.errors import VideoError
+from fer_models.media.images import MIN_SIDE
 from fer_models.media.orientation import display_matrix, swaps_sides, upright
 from fer_models.media.video_files import (
     DAMAGED,
@@ -24,6 +25,8 @@ from fer_models.media.video_files import (
     video_stream,
 )
 
+#: Relative difference of two aspect ratios from which frames count as of another shape; less is rounding.
+_OTHER_SHAPE: Final = 0.03
 _MOST_PER_SECOND: Final = 240  # frames; more than any camera most people have, fewer than a crafted file may claim
 
 
@@ -32,7 +35,7 @@ class VideoInfo:
     """What a video is before it is read.
 
     Attributes:
-        width: of the upright frames with square pixels, in px.
+        width: of the first frame, upright and with square pixels, in px.
         height: likewise.
         duration_s: as the file declares it; None if it does not.
         frame_rate: frames a second on average, as the file declares it; None if it does not.
@@ -69,11 +72,12 @@ class VideoReader:
 
     Times are presentation times (PTS) counted from the container's start, so a variable frame rate comes out right;
     where a file's times stand still or jump back, the frame rate fills in. Rotation and mirroring (display matrix) and
-    oblong pixels are undone. Damaged pieces are skipped; `notes` then says so.
+    oblong pixels are undone. A frame of another aspect ratio than the first keeps its own size; one of the same aspect
+    ratio is scaled to the first one's. Damaged pieces are skipped. `notes` tells of each.
 
     Attributes:
         info: what the file is.
-        notes: sentences for the user about what could not be read; complete after the last frame.
+        notes: sentences for the user about what could not be read or was changed; complete after the last frame.
         end_s: when the last frame that was read ends.
         origin_s: the time in the file that counts as 0.
         audio: the first sound track, for the writer; None if there is none.
@@ -91,6 +95,7 @@ class VideoReader:
         self._name = repr(path.name)
         self._limits = limits or Limits()
         self._damaged = 0
+        self._shape_changed = False
         with ExitStack() as stack:
             self._container = open_container(path, self._limits, stack)
             self._stream = video_stream(self._container, self._name)
@@ -143,12 +148,19 @@ class VideoReader:
             yield self._waiting.pop(0)
         yield from self._items
 
+    def size(self, frame: av.VideoFrame) -> tuple[int, int]:
+        """Width and height of a frame's `image` in px: those in `info` unless the frame has another aspect ratio."""
+        width, height = self._upright_size(frame)
+        same = abs(width * self.info.height / (height * self.info.width) - 1) < _OTHER_SHAPE
+        return (self.info.width, self.info.height) if same else (width, height)
+
     def image(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        """A decoded frame as (H, W, 3) uint8 RGB of the size in `info`."""
-        matrix = self._matrix
-        size = (self.info.height, self.info.width) if swaps_sides(matrix) else (self.info.width, self.info.height)
-        pixels: Any = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
-        return np.ascontiguousarray(upright(pixels, matrix))
+        """A decoded frame as (H, W, 3) uint8 RGB of its `size`."""
+        width, height = self.size(frame)
+        if swaps_sides(self._matrix):
+            width, height = height, width
+        pixels: Any = frame.to_ndarray(format="rgb24", width=width, height=height)
+        return np.ascontiguousarray(upright(pixels, self._matrix))
 
     def seek(self, time_s: float) -> None:
         """Go on from a key frame at or before a time; only before the first frame was taken."""
@@ -168,13 +180,15 @@ class VideoReader:
                 break
         if first is None:
             raise VideoError(f"{self._name} has no frame that can be decoded. {DAMAGED}")
-        width, height = square_pixels(first.width, first.height, self._stream.sample_aspect_ratio)
         # Of the first frame only: looking at a frame's side data keeps it alive until the next garbage collection.
         self._matrix = display_matrix(first)
-        if swaps_sides(self._matrix):
-            width, height = height, width
+        width, height = self._upright_size(first)
         rate = float(self._stream.average_rate or 0)
         return VideoInfo(width, height, self._declared, rate or None, self.audio is not None)
+
+    def _upright_size(self, frame: av.VideoFrame) -> tuple[int, int]:
+        width, height = square_pixels(frame.width, frame.height, self._stream.sample_aspect_ratio)
+        return (height, width) if swaps_sides(self._matrix) else (width, height)
 
     def _demux(self) -> Generator[Item]:
         """Decoded frames in the order of their times, and packets of sound; notes at the end what was wrong."""
@@ -202,7 +216,8 @@ class VideoReader:
             if packet.duration:
                 step = float(packet.duration * (packet.time_base or 0)) or step
             for frame in decoded:
-                if frame.width * frame.height > MAX_PIXELS:
+                sides = square_pixels(frame.width, frame.height, self._stream.sample_aspect_ratio)
+                if max(frame.width * frame.height, math.prod(sides)) > MAX_PIXELS or min(sides) < MIN_SIDE:
                     self._damaged += 1
                     continue
                 time_s = last + step if frame.pts is None else float(frame.pts * (frame.time_base or 0)) - self.origin_s
@@ -216,8 +231,20 @@ class VideoReader:
                     )
                     return
                 self.end_s = last + step
+                if count > 1:
+                    self._note_shape(last, frame)
                 yield Decoded(last, frame)
         self._note_damage()
+
+    def _note_shape(self, time_s: float, frame: av.VideoFrame) -> None:
+        size, first = self.size(frame), (self.info.width, self.info.height)
+        if size == first or self._shape_changed:
+            return
+        self._shape_changed = True
+        self.notes.append(
+            f"The frames change their shape at {time_s:.1f} seconds, from {first[0]} x {first[1]} to "
+            f"{size[0]} x {size[1]} px. Each was analysed in its own; boxes are in px of their own frame."
+        )
 
     def _note_damage(self) -> None:
         missing = (self._declared or 0) - self.end_s

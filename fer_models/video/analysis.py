@@ -24,12 +24,14 @@ class FrameAnalysis:
     Attributes:
         time_s: seconds since the video's start.
         numbers: of the faces, the same person's the same through the video as far as `Tracker` can tell.
-        faces: in the same order; `image` means nothing here.
+        faces: in the same order, boxes in px of this frame; `image` means nothing here.
+        size: width and height of this frame in px; None if they are the video's.
     """
 
     time_s: float
     numbers: tuple[int, ...]
     faces: tuple[FaceAnalysis, ...]
+    size: tuple[int, int] | None = None
 
 
 def analyze_video(
@@ -64,10 +66,13 @@ def analyze_video(
         found: list[list[FaceAnalysis]] = [[] for _ in taken]
         for face in analyzer.analyze([frame.image for frame in taken], models=models):
             found[face.image].append(face)
+        usual = (reader.info.width, reader.info.height)
+        sizes = [(frame.image.shape[1], frame.image.shape[0]) for frame in taken]
         times = [frame.time_s for frame in taken]
         taken.clear()  # whoever handles a record must not keep the pictures alive
-        for time_s, faces in zip(times, found, strict=True):
-            yield FrameAnalysis(time_s, tuple(tracker.update(faces, time_s)), tuple(faces))
+        for time_s, size, faces in zip(times, sizes, found, strict=True):
+            numbers = tuple(tracker.update(faces, time_s))
+            yield FrameAnalysis(time_s, numbers, tuple(faces), None if size == usual else size)
 
 
 @dataclass

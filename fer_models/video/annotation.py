@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import av
 import cv2
@@ -22,6 +22,15 @@ from fer_models.video.label_layout import INK, PAPER, Box, Lettering, Stamp, lay
 LEAST: Final = 640
 
 
+class Fit(NamedTuple):
+    """Where a frame lies in the annotated picture, in px: scaled by `scale` to `size`, its corner at `left`, `top`."""
+
+    scale: float
+    size: tuple[int, int]
+    left: int = 0
+    top: int = 0
+
+
 class Annotation:
     """Boxes, face numbers and answers of one analysed frame, to be drawn on it and on those after it.
 
@@ -34,7 +43,7 @@ class Annotation:
         self,
         analysis: FrameAnalysis,
         size: tuple[int, int],
-        scale: float,
+        fit: Fit,
         titles: Mapping[str, str],
         colours: Mapping[str, str] | None = None,
         before: "Annotation | None" = None,
@@ -44,7 +53,7 @@ class Annotation:
         Args:
             analysis: of the frame.
             size: width and height of the picture that is drawn on, in px.
-            scale: from the analysis' pixels to that picture's.
+            fit: from the analysis' pixels to that picture's.
             titles: what people read, by model name.
             colours: "#rrggbb" by model name.
             before: of the last analysed frame, whose words stay where they are if they can.
@@ -55,7 +64,7 @@ class Annotation:
         order = sorted(range(len(analysis.faces)), key=lambda index: -_area(analysis.faces[index]))
         self._boxes: list[Box] = []
         for index in order:
-            box = analysis.faces[index].face.box * scale
+            box = analysis.faces[index].face.box * fit.scale + np.tile((fit.left, fit.top), 2)
             limits = np.array([width, height, width, height]) - 1 - self._line
             x1, y1, x2, y2 = np.clip(box, self._line, np.maximum(limits, self._line)).astype(int).tolist()
             self._boxes.append((x1, y1, x2, y2))
@@ -80,7 +89,8 @@ class AnnotatedVideo:
     """Writes every frame of a video with the annotation of the last analysed frame on it, and its sound.
 
     It reads the video a second time, behind the analysis: holding the frames until they are analysed would take far
-    more memory than decoding them again takes time. A context manager that leaves a playable file.
+    more memory than decoding them again takes time. Frames of another shape than the first are set on black, for a
+    video has one size. A context manager that leaves a playable file.
     """
 
     def __init__(
@@ -108,12 +118,14 @@ class AnnotatedVideo:
         with ExitStack() as stack:
             self._reader = stack.enter_context(VideoReader(source, limits))
             info = self._reader.info
-            self._scale = max(1.0, LEAST / max(info.width, info.height))
-            self._size = (round(info.width * self._scale), round(info.height * self._scale))
+            self._usual = (info.width, info.height)
+            scale = max(1.0, LEAST / max(self._usual))
+            self._size = (round(info.width * scale), round(info.height * scale))
             sound = self._reader.audio
             self._writer = stack.enter_context(VideoWriter(target, self._size, frame_rate=info.frame_rate, sound=sound))
             self._stack = stack.pop_all()
         self._annotation: Annotation | None = None
+        self._annotated = self._usual
         self._items = self._reader.everything()
         self._held: tuple[float, av.VideoFrame] | None = None
 
@@ -144,7 +156,9 @@ class AnnotatedVideo:
             VideoError: the disk is full or the like.
         """
         self._write_until(analysis.time_s - 1e-6)
-        self._annotation = Annotation(analysis, self._size, self._scale, self._titles, self._colours, self._annotation)
+        self._annotated = analysis.size or self._usual
+        fit = self._fit(self._annotated)
+        self._annotation = Annotation(analysis, self._size, fit, self._titles, self._colours, self._annotation)
 
     def finish(self, end_s: float | None = None) -> None:
         """Write the rest: all of it, or picture and sound up to `end_s`.
@@ -176,11 +190,29 @@ class AnnotatedVideo:
 
     def _write(self, time_s: float, frame: av.VideoFrame) -> None:
         image = self._reader.image(frame)
-        if self._scale > 1:
-            image = np.asarray(cv2.resize(image, self._size, interpolation=cv2.INTER_CUBIC), np.uint8)
-        if self._annotation is not None:
+        size = (image.shape[1], image.shape[0])
+        image = self._letterboxed(image, self._fit(size))
+        if self._annotation is not None and self._annotated == size:
             self._annotation.draw(image)
         self._writer.write(image, time_s)
+
+    def _fit(self, size: tuple[int, int]) -> Fit:
+        """As large as a frame of that width and height can be, in the middle."""
+        if size == self._usual:
+            return Fit(max(1.0, LEAST / max(size)), self._size)
+        scale = min(self._size[0] / size[0], self._size[1] / size[1])
+        width, height = (max(round(side * scale), 1) for side in size)
+        return Fit(scale, (width, height), (self._size[0] - width) // 2, (self._size[1] - height) // 2)
+
+    def _letterboxed(self, image: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
+        if fit.scale != 1:
+            way = cv2.INTER_CUBIC if fit.scale > 1 else cv2.INTER_AREA
+            image = np.asarray(cv2.resize(image, fit.size, interpolation=way), np.uint8)
+        if fit.size == self._size:
+            return image
+        picture = np.zeros((self._size[1], self._size[0], 3), np.uint8)
+        picture[fit.top : fit.top + fit.size[1], fit.left : fit.left + fit.size[0]] = image
+        return picture
 
     def _sound_time(self, packet: SoundPacket) -> float:
         return float((packet.pts or 0) * packet.time_base) - self._reader.origin_s

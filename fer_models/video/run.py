@@ -71,6 +71,7 @@ def run_video(
          "notes": [SENTENCE], "disagreement", "faces": [see `Summary.faces`]}
     frames.jsonl has one line an analysed frame, with or without faces:
         {"time_s", "faces": [{"face": NUMBER, "box", "score", "models": see `fer_models.schema`}]}
+    and "width" and "height" if the frame's are not the video's.
     frames.csv has one row a frame and face: time_s, face, x1, y1, x2, y2 (px), score, and for each model its label,
     confidence and the probability of every expression it knows.
 
@@ -154,7 +155,8 @@ def _write_rows(writer: Any, lines: TextIO, frame: FrameAnalysis) -> None:
     for number, face in pairs:
         writer.writerow([time_s, number, *_cells(face)])
     faces = [{"face": number} | face_to_json(face) for number, face in pairs]
-    lines.write(json.dumps({"time_s": time_s, "faces": faces}, allow_nan=False) + "\n")
+    size = dict(zip(("width", "height"), frame.size, strict=True)) if frame.size else {}
+    lines.write(json.dumps({"time_s": time_s, **size, "faces": faces}, allow_nan=False) + "\n")
 
 
 def _cells(face: FaceAnalysis) -> list[Any]:

@@ -68,6 +68,27 @@ def write_clip(
     return path
 
 
+def write_turning_clip(path: Path, parts: Sequence[Sequence[NDArray[np.uint8]]], *, fps: int = 10) -> Path:
+    """One VP8 track whose frames change their size from part to part, as phones that are turned record it."""
+    with av.open(str(path), "w") as container:
+        video: Any = container.add_stream("libvpx", rate=fps)
+        video.height, video.width = parts[0][0].shape[:2]
+        start = 0
+        for images in parts:
+            encoder: Any = av.CodecContext.create("libvpx", "w")
+            encoder.height, encoder.width = images[0].shape[:2]
+            encoder.pix_fmt, encoder.time_base, encoder.bit_rate = "yuv420p", Fraction(1, fps), 2_000_000
+            frames = [av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p") for image in images]
+            for index, frame in enumerate([*frames, None]):
+                if frame is not None:
+                    frame.pts, frame.time_base = start + index, Fraction(1, fps)
+                for packet in encoder.encode(frame):
+                    packet.stream, packet.time_base = video, Fraction(1, fps)
+                    container.mux(packet)
+            start += len(images)
+    return path
+
+
 def write_silent_picture(path: Path) -> Path:
     """Sound alone in an MP4."""
     with av.open(str(path), "w") as container:

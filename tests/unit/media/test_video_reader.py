@@ -9,11 +9,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from fer_models.errors import VideoError
 from fer_models.media.video_files import Limits
 from fer_models.media.video_reader import VideoReader, frame_at
-from tests.helpers.clips import SHAPE, flat, index_of, ramp, write_clip, write_silent_picture
+from tests.helpers.clips import SHAPE, flat, index_of, ramp, write_clip, write_silent_picture, write_turning_clip
 
 
 def times(path: Path, rate: float | None = None) -> list[float]:
@@ -94,6 +95,35 @@ def test_oblong_pixels_are_made_square(tmp_path: Path) -> None:
     with VideoReader(clip) as reader:
         assert (reader.info.width, reader.info.height) == (260, 100)
         assert next(reader.frames()).image.shape == (100, 260, 3)
+
+
+def test_frames_that_change_shape_keep_their_own(tmp_path: Path) -> None:
+    """A square stays a square: squashed into the first frames' size, no face would be found in it."""
+
+    def square(shape: tuple[int, int]) -> NDArray[np.uint8]:
+        image = flat((20, 20, 20), shape)
+        image[20:80, 30:90] = 220
+        return image
+
+    clip = write_turning_clip(tmp_path / "a.webm", [[square((200, 120))] * 5, [square((120, 200))] * 5])
+    with VideoReader(clip) as reader:
+        images = [frame.image for frame in reader.frames()]
+        assert (reader.info.width, reader.info.height) == (120, 200)
+        (note,) = reader.notes
+    assert [image.shape[:2] for image in images] == [(200, 120)] * 5 + [(120, 200)] * 5
+    bright = images[-1][..., 0] > 120
+    assert (bright.any(1).sum(), bright.any(0).sum()) == pytest.approx((60, 60), abs=4)
+    assert "0.5 seconds" in note and "120 x 200" in note and "200 x 120" in note
+
+
+def test_frames_that_change_size_alone_come_in_the_first_ones_size(tmp_path: Path) -> None:
+    """Calls over the internet do that; boxes stay comparable."""
+    parts = [[ramp(1, (100, 160))] * 3, [ramp(2, (50, 80))] * 3]
+    with VideoReader(write_turning_clip(tmp_path / "a.webm", parts)) as reader:
+        images = [frame.image for frame in reader.frames()]
+        assert reader.notes == []
+    assert {image.shape for image in images} == {(100, 160, 3)}
+    assert [index_of(image) for image in images] == [1, 1, 1, 2, 2, 2]
 
 
 def test_the_frame_at_a_time(tmp_path: Path) -> None:

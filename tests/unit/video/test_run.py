@@ -21,7 +21,7 @@ from fer_models.results import Face, FaceAnalysis, Prediction
 from fer_models.video.analysis import Summary, analyze_video, total_disagreement
 from fer_models.video.run import LINES, SUMMARY, TABLE, VIDEO, VideoRun, run_video
 from tests.helpers.browsing import CHROMIUM, WAIT, chromium
-from tests.helpers.clips import flat, index_of, ramp, write_clip
+from tests.helpers.clips import flat, index_of, ramp, write_clip, write_turning_clip
 
 NAMES = ("one", "two")
 CROP = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8).repeat(6, 0).repeat(6, 1)
@@ -188,6 +188,23 @@ def test_boxes_are_on_the_frames_they_belong_to_and_held_in_between(fake: ByGrey
         drawn.append(bool(edge.min(-1).max() > 215))  # white; the clip's greys end at 134
     # Frame 4 is analysed and has no face, which holds for 5; frame 6 has one again.
     assert drawn == [index not in (4, 5) for index in range(20)]
+
+
+def test_a_video_that_changes_shape_is_letterboxed_with_boxes_in_their_own_pixels(fake: ByGrey, tmp_path: Path) -> None:
+    parts = [[ramp(index, (640, 360)) for index in range(4)], [ramp(index, (360, 640)) for index in range(6, 10)]]
+    done = run(fake, write_turning_clip(tmp_path / "a.webm", parts), tmp_path, rate=10)
+    assert done.summary is not None and "360 x 640 to 640 x 360 px" in done.summary["notes"][0]
+    lines = [json.loads(line) for line in (tmp_path / LINES).read_text().splitlines()]
+    assert [(line.get("width"), line.get("height")) for line in lines] == [(None, None)] * 4 + [(640, 360)] * 4
+    assert [line["faces"][0]["box"] for line in lines] == [[10, 20, 60, 80]] * 8
+    _, _, _, facts = probe(tmp_path / VIDEO)
+    assert facts[2:] == (360, 640)
+    image = frame_at(tmp_path / VIDEO, 0.71).image
+    grey = int(ramp(9)[0, 0, 0])
+    # 640 x 360 is 360 x 202 there, 219 px from the top, and so is the left edge of the box at (10, 50).
+    assert image[[100, 550], 300].max() < 12 and image[320, 300].tolist() == pytest.approx([grey] * 3, abs=6)
+    edge = image[219 + round(50 * 360 / 640), round(10 * 360 / 640) - 1 : round(10 * 360 / 640) + 2]
+    assert edge.min(-1).max() > 215
 
 
 def test_odd_sides_variable_rate_and_no_sound(fake: ByGrey, tmp_path: Path) -> None:
