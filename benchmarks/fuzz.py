@@ -34,6 +34,10 @@ from fer_models.media.sources import open_pictures
 from fer_models.media.video_reader import VideoReader
 
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
+_CLIPS: Final = (
+    *(("mp4", "libx264"), ("matroska", "libx264"), ("webm", "libvpx"), ("avi", "mpeg4")),
+    *(("mpegts", "libx264"), ("mpeg", "mpeg1video")),
+)
 #: Frames of a video and pictures of a zip that are read of each file.
 _FEW: Final = 3
 #: Until the first file is tried, every module is prepared, on a busy machine for minutes.
@@ -97,10 +101,10 @@ def seeds(name: str) -> list[bytes]:
                 zipped.writestr(f"folder/{form}.{form.lower()}", content, zipfile.ZIP_DEFLATED)
         return [packed.getvalue()]
     clips = []
-    for container, codec in (("mp4", "libx264"), ("matroska", "libx264"), ("webm", "libvpx"), ("avi", "mpeg4")):
+    for container, codec in _CLIPS:
         clip = BytesIO()
         with av.open(clip, "w", format=container) as out:
-            stream: Any = out.add_stream(codec, rate=10)
+            stream: Any = out.add_stream(codec, rate=25)
             stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
             for _ in range(4):
                 out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels)))

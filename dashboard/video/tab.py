@@ -18,6 +18,7 @@ from dashboard.video.figures import timeline_figure
 from dashboard.video.session import LIMITS, SLACK_S, Timeline, VideoSession
 from fer_models.analyzer import Analyzer
 from fer_models.errors import FerError
+from fer_models.media.video_files import CONTAINERS, SUFFIXES
 from fer_models.media.video_reader import frame_at
 from fer_models.video.run import VIDEO, VideoRun, run_video
 
@@ -27,7 +28,6 @@ _FORGET: Final = 3600
 _FORGOTTEN: Final = "This video was forgotten after an hour without a change. Try it again."
 #: Videos analysed at the same time; each model still works on one batch at a time.
 _AT_ONCE: Final = 2
-_SUFFIXES: Final = [".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif"]
 #: Seconds between two updates of the progress.
 _UPDATE_S: Final = 0.4
 
@@ -64,8 +64,8 @@ class VideoTab:
             self.clear = gr.Button("Try another video", visible=False, elem_id="video-clear")
         self.file = gr.File(
             # The file as it was sent: only `VideoReader` decides what is opened and how.
-            file_types=_SUFFIXES,
-            label=f"A video: MP4, MOV, WebM, AVI or GIF, up to {LIMITS.minutes:g} minutes and {LIMITS.megabytes:g} MB",
+            file_types=list(SUFFIXES),
+            label=f"A video up to {LIMITS.minutes:g} minutes and {LIMITS.megabytes:g} MB: {CONTAINERS}",
             height=220,
             elem_id="video-file",
         )

@@ -18,7 +18,14 @@ from fer_models.errors import VideoError
 from fer_models.media.images import MIN_SIDE
 
 #: What can be read, in words for people.
-CONTAINERS: Final = "MP4, MOV, WebM, MKV, AVI or GIF"
+CONTAINERS: Final = "MP4, MOV, WebM, MKV, AVI, GIF or, from camcorders, MTS, M2TS, TS, MPG or VOB"
+#: How such files are usually called, for a file dialogue; what a file is, its content says.
+SUFFIXES: Final = (
+    *(".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif"),
+    *(".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".vob"),
+)
+#: First bytes of a file that tell its kind: three packets of a transport stream.
+_HEAD: Final = 3 * 192
 #: Largest frame in pixels: 4K (4096 x 2304). Larger ones are refused by the header, before anything is decoded.
 MAX_PIXELS: Final = 4096 * 2304
 # fmt: off
@@ -65,7 +72,7 @@ def open_container(path: Path, limits: Limits, stack: ExitStack) -> av.container
     if status.st_size > limits.megabytes * 1_000_000:
         size = f"{status.st_size / 1_000_000:,.1f} MB, the limit is {limits.megabytes:g} MB"
         raise VideoError(f"{name} is too large: {size}. Save a smaller copy, or raise the limit.")
-    kind = _kind(file.read(16))
+    kind = _kind(file.read(_HEAD))
     file.seek(0)
     if kind is None:
         raise VideoError(f"{name} is not a video that can be read. Use {CONTAINERS}.")
@@ -98,6 +105,11 @@ def _kind(head: bytes) -> str | None:
         return "matroska"
     if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
         return "avi"
+    if head.startswith(b"\0\0\1\xba"):  # the first pack of a program stream: MPG, VOB
+        return "mpeg"
+    # A transport stream has no header, but packets of 188 bytes that start with "G"; camcorders put a time before each.
+    if head[0::188] == b"GGGG" or head[4::192] == b"GGG":
+        return "mpegts"
     return "gif" if head.startswith((b"GIF87a", b"GIF89a")) else None
 
 

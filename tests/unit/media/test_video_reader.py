@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fer_models.errors import VideoError
-from fer_models.media.video_files import Limits
+from fer_models.media.video_files import SUFFIXES, Limits
 from fer_models.media.video_reader import VideoReader, frame_at
 from tests.helpers.clips import SHAPE, flat, index_of, ramp, write_clip, write_silent_picture, write_turning_clip
 
@@ -52,6 +52,41 @@ def test_containers(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None
         assert reader.notes == []
     assert [index_of(frame.image) for frame in frames] == list(range(8))
     assert [frame.time_s for frame in frames] == pytest.approx([index / 10 for index in range(8)], abs=0.011)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "sound", "options"),
+    [
+        ("a.mts", "libx264", "ac3", {"mpegts_m2ts_mode": "1"}),
+        ("a.m2ts", "libx264", "ac3", {}),
+        ("a.ts", "mpeg2video", "mp2", {}),
+        ("a.mpg", "mpeg1video", "mp2", {}),
+        ("a.mpeg", "mpeg1video", "mp2", {}),
+        ("a.vob", "mpeg2video", "ac3", {}),
+    ],
+)
+def test_camcorder_files(tmp_path: Path, name: str, codec: str, sound: str, options: dict[str, str]) -> None:
+    """Their clocks start anywhere: FFmpeg's transport streams at 1.4 s. A program stream's small frames share times."""
+    assert Path(name).suffix in SUFFIXES
+    images = [ramp(index) for index in range(20)]
+    clip = write_clip(tmp_path / name, images, fps=25, codec=codec, sound=sound, options=options)
+    with VideoReader(clip) as reader:
+        frames = list(reader.frames())
+        assert reader.info.sound and reader.info.duration_s == pytest.approx(0.8, abs=0.3) and reader.notes == []
+    assert [index_of(frame.image) for frame in frames] == list(range(20))
+    assert [frame.time_s - frames[0].time_s for frame in frames] == pytest.approx(
+        [i / 25 for i in range(20)], abs=0.041
+    )
+    assert frames[0].time_s < 0.1
+    refused(clip, "too long", Limits(minutes=0.5 / 60))
+    refused(clip, "too large", Limits(megabytes=0.001))
+
+
+def test_text_that_looks_like_packets_is_no_video(tmp_path: Path) -> None:
+    (tmp_path / "a.ts").write_bytes((b"G" + b"." * 187) * 20)
+    refused(tmp_path / "a.ts", "no video stream|cannot be opened")
+    (tmp_path / "b.ts").write_bytes(b"G" * 3)
+    refused(tmp_path / "b.ts", "not a video that can be read")
 
 
 def test_a_rate_takes_the_first_frame_of_each_interval(tmp_path: Path) -> None:
