@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_models.errors import VideoError
+from fer_models.media.deinterlacing import Deinterlacer
 from fer_models.media.images import MIN_SIDE
 from fer_models.media.orientation import display_matrix, swaps_sides, upright
 from fer_models.media.video_files import (
@@ -73,7 +74,8 @@ class VideoReader:
     Times are presentation times (PTS) counted from the container's start, so a variable frame rate comes out right;
     where a file's times stand still or jump back, the frame rate fills in. Rotation and mirroring (display matrix) and
     oblong pixels are undone. A frame of another aspect ratio than the first keeps its own size; one of the same aspect
-    ratio is scaled to the first one's. Damaged pieces are skipped. `notes` tells of each.
+    ratio is scaled to the first one's. Interlaced frames are deinterlaced. Damaged pieces are skipped. `notes` tells of
+    each.
 
     Attributes:
         info: what the file is.
@@ -146,7 +148,10 @@ class VideoReader:
         """
         while self._waiting:
             yield self._waiting.pop(0)
-        yield from self._items
+        for item in self._items:
+            if isinstance(item, Decoded):
+                self._note_shape(item)
+            yield item
 
     def size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """Width and height of a frame's `image` in px: those in `info` unless the frame has another aspect ratio."""
@@ -191,6 +196,23 @@ class VideoReader:
         return (height, width) if swaps_sides(self._matrix) else (width, height)
 
     def _demux(self) -> Generator[Item]:
+        """Decoded and progressive frames in the order of their times, and packets of sound."""
+        deinterlacer = Deinterlacer()
+        for item in self._decode():
+            if isinstance(item, av.Packet):
+                yield item
+                continue
+            try:
+                for time_s, frame in deinterlacer.add(*item):
+                    yield Decoded(time_s, frame)
+            except av.FFmpegError:
+                self._damaged += 1
+            if deinterlacer.active:
+                self._note_once("The video is interlaced; it was deinterlaced, which blurs fine details a little.")
+        for time_s, frame in deinterlacer.finish():
+            yield Decoded(time_s, frame)
+
+    def _decode(self) -> Iterator[Item]:
         """Decoded frames in the order of their times, and packets of sound; notes at the end what was wrong."""
         streams = [self._stream, *([self.audio] if self.audio else [])]
         packets = self._container.demux(streams)
@@ -231,18 +253,20 @@ class VideoReader:
                     )
                     return
                 self.end_s = last + step
-                if count > 1:
-                    self._note_shape(last, frame)
                 yield Decoded(last, frame)
         self._note_damage()
 
-    def _note_shape(self, time_s: float, frame: av.VideoFrame) -> None:
-        size, first = self.size(frame), (self.info.width, self.info.height)
+    def _note_once(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def _note_shape(self, item: Decoded) -> None:
+        size, first = self.size(item.frame), (self.info.width, self.info.height)
         if size == first or self._shape_changed:
             return
         self._shape_changed = True
         self.notes.append(
-            f"The frames change their shape at {time_s:.1f} seconds, from {first[0]} x {first[1]} to "
+            f"The frames change their shape at {item.time_s:.1f} seconds, from {first[0]} x {first[1]} to "
             f"{size[0]} x {size[1]} px. Each was analysed in its own; boxes are in px of their own frame."
         )
 

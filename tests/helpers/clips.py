@@ -89,6 +89,13 @@ def write_turning_clip(path: Path, parts: Sequence[Sequence[NDArray[np.uint8]]],
     return path
 
 
+def woven(upper: NDArray[np.uint8], lower: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An interlaced frame: the even lines of one moment and the odd ones of the next."""
+    frame = upper.copy()
+    frame[1::2] = lower[1::2]
+    return frame
+
+
 def write_silent_picture(path: Path) -> Path:
     """Sound alone in an MP4."""
     with av.open(str(path), "w") as container:

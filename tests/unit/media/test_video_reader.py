@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fer_models.errors import VideoError
 from fer_models.media.video_files import SUFFIXES, Limits
 from fer_models.media.video_reader import VideoReader, frame_at
-from tests.helpers.clips import SHAPE, flat, index_of, ramp, write_clip, write_silent_picture, write_turning_clip
+from tests.helpers.clips import SHAPE, flat, index_of, ramp, woven, write_clip, write_silent_picture, write_turning_clip
 
 
 def times(path: Path, rate: float | None = None) -> list[float]:
@@ -159,6 +159,53 @@ def test_frames_that_change_size_alone_come_in_the_first_ones_size(tmp_path: Pat
         assert reader.notes == []
     assert {image.shape for image in images} == {(100, 160, 3)}
     assert [index_of(image) for image in images] == [1, 1, 1, 2, 2, 2]
+
+
+def moved(moment: float) -> NDArray[np.uint8]:
+    """A bright block that runs 8 px to the right from moment to moment."""
+    image = flat((40, 40, 40), (128, 256))
+    image[24:104, 10 + round(8 * moment) : 70 + round(8 * moment)] = 200
+    return image
+
+
+def combing(image: NDArray[np.uint8]) -> float:
+    """Mean difference of a line and the mean of those around it, where the block is."""
+    lines = image[28:100].astype(float)
+    return float(np.abs(lines[1:-1] - (lines[:-2] + lines[2:]) / 2).mean())
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "settings"),
+    [("a.mts", "libx264", {"flags": "+ildct+ilme"}), ("a.mpg", "mpeg2video", {"flags": "+ildct+ilme"})],
+)
+def test_interlaced_frames_are_deinterlaced(tmp_path: Path, name: str, codec: str, settings: dict[str, str]) -> None:
+    images = [woven(moved(2 * index), moved(2 * index + 1)) for index in range(10)]
+    assert combing(images[5]) > 5
+
+    def interlace(stream: Any) -> None:
+        stream.options, stream.bit_rate = settings, 4_000_000
+
+    clip = write_clip(tmp_path / name, images, fps=25, codec=codec, change=interlace)
+    with VideoReader(clip) as reader:
+        frames = list(reader.frames())
+        (note,) = reader.notes
+    assert "interlaced" in note
+    assert [frame.time_s - frames[0].time_s for frame in frames] == pytest.approx(
+        [i / 25 for i in range(10)], abs=0.041
+    )
+    for index, frame in enumerate(frames):
+        assert combing(frame.image) < 1
+        progressive = [moved(2 * index + field).astype(float) for field in (0, 1)]  # whichever field is the first
+        assert min(np.abs(frame.image - one).mean() for one in progressive) < 4
+
+
+def test_a_single_interlaced_frame_is_not_lost(tmp_path: Path) -> None:
+    def interlace(stream: Any) -> None:
+        stream.options = {"flags": "+ildct+ilme"}
+
+    clip = write_clip(tmp_path / "a.mp4", [woven(moved(0), moved(1))], change=interlace)
+    with VideoReader(clip) as reader:
+        assert len(list(reader.frames())) == 1 and "interlaced" in reader.notes[0]
 
 
 def test_the_frame_at_a_time(tmp_path: Path) -> None:
