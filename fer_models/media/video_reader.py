@@ -16,6 +16,7 @@ from fer_models.errors import VideoError
 from fer_models.media.deinterlacing import Deinterlacer
 from fer_models.media.images import MIN_SIDE
 from fer_models.media.orientation import display_matrix, swaps_sides, upright
+from fer_models.media.tone_mapping import TRANSFERS, tone_mapped
 from fer_models.media.video_files import (
     DAMAGED,
     MAX_PIXELS,
@@ -74,8 +75,8 @@ class VideoReader:
     Times are presentation times (PTS) counted from the container's start, so a variable frame rate comes out right;
     where a file's times stand still or jump back, the frame rate fills in. Rotation and mirroring (display matrix) and
     oblong pixels are undone. A frame of another aspect ratio than the first keeps its own size; one of the same aspect
-    ratio is scaled to the first one's. Interlaced frames are deinterlaced. Damaged pieces are skipped. `notes` tells of
-    each.
+    ratio is scaled to the first one's. Interlaced frames are deinterlaced, HDR is tone-mapped. Damaged pieces are
+    skipped. `notes` tells of each.
 
     Attributes:
         info: what the file is.
@@ -164,7 +165,13 @@ class VideoReader:
         width, height = self.size(frame)
         if swaps_sides(self._matrix):
             width, height = height, width
-        pixels: Any = frame.to_ndarray(format="rgb24", width=width, height=height)
+        # Of the stream: frames of PyAV before 17 do not tell.
+        transfer = TRANSFERS.get(self._stream.codec_context.color_trc)
+        if transfer:
+            self._note_once(f"The video is HDR ({transfer}); its brightness and colours were converted to SDR.")
+            pixels: Any = tone_mapped(frame, transfer, width, height)
+        else:
+            pixels = frame.to_ndarray(format="rgb24", width=width, height=height)
         return np.ascontiguousarray(upright(pixels, self._matrix))
 
     def seek(self, time_s: float) -> None:

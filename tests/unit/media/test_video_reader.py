@@ -3,6 +3,7 @@
 import gc
 import os
 import struct
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,81 @@ def test_a_single_interlaced_frame_is_not_lost(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", [woven(moved(0), moved(1))], change=interlace)
     with VideoReader(clip) as reader:
         assert len(list(reader.frames())) == 1 and "interlaced" in reader.notes[0]
+
+
+def pq(light: float) -> float:
+    """The signal in [0, 1] of a light in cd/m² (SMPTE ST 2084, as printed there)."""
+    power = (light / 10_000) ** 0.1593017578125
+    return float(((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375)
+
+
+def write_hdr(path: Path, transfer: int, red: float, green: float, blue: float) -> Path:
+    """One colour, R'G'B' in [0, 1], as BT.2020 in 10 bit."""
+    luma = 0.2627 * red + 0.6780 * green + 0.0593 * blue
+    planes = np.full((96, 64), round(64 + 876 * luma), np.uint16)  # 64 lines of luma, 16 each of both chromas
+    planes[64:80] = round(512 + 896 * (blue - luma) / 1.8814)
+    planes[80:] = round(512 + 896 * (red - luma) / 1.4746)
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=10, options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p10le"
+        context = stream.codec_context
+        context.color_primaries, context.color_trc, context.colorspace, context.color_range = 9, transfer, 9, 1
+        for number in range(3):
+            frame: Any = av.VideoFrame.from_ndarray(planes, format="yuv420p10le")
+            frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range = 9, transfer, 9, 1
+            frame.pts, frame.time_base = number, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def shown(path: Path) -> tuple[list[int], list[str]]:
+    """The colour in the middle of the first frame, and the notes."""
+    with VideoReader(path) as reader:
+        return next(reader.frames()).image[32, 32].tolist(), reader.notes
+
+
+@pytest.mark.parametrize(
+    ("transfer", "signal", "code"),
+    [
+        (16, 0.0, 0),
+        (16, pq(1), 255 * (1 / 203) ** (1 / 2.4)),
+        (16, pq(26), 255 * (26 / 203) ** (1 / 2.4)),
+        (16, pq(100), 255 * (100 / 203) ** (1 / 2.4)),
+        (16, pq(203), 244),  # reference white: near white, with room for what is brighter
+        (16, pq(1000), 255),
+        (16, 1.0, 255),
+        (18, 0.0, 0),
+        (18, 0.38, 255 * (26 / 203) ** (1 / 2.4)),  # BT.2408: 18 % grey is HLG 38 %, 26 cd/m²
+        (18, 0.75, 244),  # and reference white 75 %
+        (18, 1.0, 255),
+    ],
+)
+def test_hdr_greys_come_out_as_bright_as_they_were_meant(
+    tmp_path: Path, transfer: int, signal: float, code: float
+) -> None:
+    colour, (note,) = shown(write_hdr(tmp_path / "a.mp4", transfer, signal, signal, signal))
+    assert colour == pytest.approx([code] * 3, abs=3)
+    assert "HDR" in note and {16: "PQ", 18: "HLG"}[transfer] in note
+
+
+def test_hdr_brighter_than_white_is_not_cut_off(tmp_path: Path) -> None:
+    levels = [shown(write_hdr(tmp_path / f"{light}.mp4", 16, *[pq(light)] * 3))[0][0] for light in (160, 203, 400, 800)]
+    assert levels == sorted(set(levels))
+
+
+def test_hdr_colours_are_those_of_bt709(tmp_path: Path) -> None:
+    """Skin in the light: BT.2020's primaries are wider, so the same numbers would look pale."""
+    light = np.array([90.0, 55, 40])
+    matrix = [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]  # BT.2087
+    expected = 255 * (np.array(matrix) @ light / 203) ** (1 / 2.4)
+    colour, _ = shown(write_hdr(tmp_path / "a.mp4", 16, *(pq(value) for value in light)))
+    assert colour == pytest.approx(expected.tolist(), abs=4)
+
+
+def test_ten_bits_alone_are_no_hdr(tmp_path: Path) -> None:
+    colour, notes = shown(write_hdr(tmp_path / "a.mp4", 1, 0.5, 0.5, 0.5))
+    assert colour == pytest.approx([128] * 3, abs=2) and notes == []
 
 
 def test_the_frame_at_a_time(tmp_path: Path) -> None:
