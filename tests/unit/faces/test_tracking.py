@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fer_models.faces.tracking import MEMORY, Tracker
+from fer_models.faces.tracking import MEMORY, Tracker, _appearance
 from fer_models.results import Face
 
 
@@ -89,6 +89,68 @@ def test_a_face_is_forgotten_and_its_number_never_given_again() -> None:
     assert tracker.update([at(0, ANNA)], 5) == [1]
     assert tracker.update([at(0, ANNA)], 10.1) == [2]
     assert tracker.update([at(0, BEN)], 10.2) == [3]
+
+
+def like(crop: NDArray[np.uint8], other: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    """A crop whose look is that much another's."""
+    return (crop * (1 - share) + other * share).astype(np.uint8)
+
+
+#: How Anna looks with her head turned: too different for appearance alone, not for appearance and place.
+TURNED = like(ANNA, CORA, 0.5)
+
+
+def test_turned_is_between_the_thresholds() -> None:
+    assert 0.6 < float(_appearance(ANNA) @ _appearance(TURNED)) < 0.72
+
+
+@pytest.mark.parametrize(
+    ("x", "away_s", "crop", "number"),
+    [
+        (40, 2, TURNED, 1),
+        (40, 2, ANNA, 1),
+        (900, 2, TURNED, 2),  # elsewhere
+        (40, 7, TURNED, 2),  # too long ago
+        (40, 2, BEN, 2),  # somebody else
+    ],
+)
+def test_who_comes_back_within_seconds_to_the_same_place_is_the_same(
+    x: float, away_s: float, crop: NDArray[np.uint8], number: int
+) -> None:
+    tracker = Tracker()
+    for step in range(5):
+        assert tracker.update([at(0, ANNA)], step / 5) == [1]
+    for step in range(5, 5 + 5 * int(away_s)):
+        assert tracker.update([], step / 5) == []
+    assert tracker.update([at(x, crop)], 0.8 + away_s) == [number]
+    assert tracker.update([at(x, crop)], 1.0 + away_s) == [number]
+
+
+def test_who_turned_away_when_leaving_is_known_by_how_it_looked_before() -> None:
+    tracker = Tracker()
+    for step in range(10):
+        assert tracker.update([at(0, ANNA)], step / 5) == [1]
+    for step in range(10, 14):
+        assert tracker.update([at(0, like(ANNA, CORA, (step - 9) / 5))], step / 5) == [1]
+    assert tracker.update([], 4) == []
+    assert tracker.update([at(700, ANNA)], 5) == [1]
+
+
+def test_two_faces_at_once_are_two_however_alike() -> None:
+    tracker = Tracker()
+    assert tracker.update([at(0, ANNA)], 0) == [1]
+    assert tracker.update([], 1) == []
+    assert sorted(tracker.update([at(0, TURNED), at(120, TURNED)], 2)) == [2, 3]  # either may be the one that left
+    assert tracker.update([at(0, TURNED), at(120, TURNED)], 2.2) == [2, 3]
+
+
+def test_a_face_that_may_be_either_of_two_is_a_new_one() -> None:
+    tracker = Tracker()
+    both = like(like(ANNA, BEN, 0.5), person(5), 0.3)
+    assert all(0.6 < float(_appearance(both) @ _appearance(one)) < 0.72 for one in (ANNA, BEN))
+    assert tracker.update([at(0, ANNA), at(120, BEN)], 0) == [1, 2]
+    assert tracker.update([], 1) == []
+    assert tracker.update([at(60, both)], 2) == [3]
 
 
 def test_at_a_slow_rate_the_frame_before_still_says_where_a_face_was() -> None:
