@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +19,7 @@ from fer_models.expressions import in_display_order
 from fer_models.media.video_files import Limits
 from fer_models.media.video_reader import VideoInfo, VideoReader
 from fer_models.models.card import ModelCard
-from fer_models.results import Prediction
+from fer_models.results import FaceAnalysis, Prediction
 from fer_models.video.analysis import FrameAnalysis
 
 #: What the page takes: a minute of video takes about as long on a laptop's CPU.
@@ -27,10 +28,13 @@ LIMITS: Final = Limits(minutes=5, megabytes=200)
 SLACK_S: Final = 1e-3
 #: Rows of a face in a frame that the charts keep, 10 MB; the files have all.
 MAX_ROWS: Final = 40_000
+#: Tracks with a thumbnail, 3 MB; of those beyond, the ones seen in most frames have one.
+MAX_THUMBNAILS: Final = 256
+_THUMBNAIL: Final = 64
 
 
 class Timeline:
-    """Probabilities of each face over time, for the charts.
+    """Probabilities of each face over time, for the charts, and what it looks like.
 
     Attributes:
         expressions: all that any of the models knows, in display order.
@@ -45,6 +49,7 @@ class Timeline:
         self.full = False
         self._times: list[float] = []
         self._rows: dict[int, dict[int, NDArray[np.float32]]] = {}
+        self._thumbnails: dict[int, tuple[float, NDArray[np.uint8]]] = {}
         self._count = 0
 
     def add(self, frame: FrameAnalysis) -> None:
@@ -59,7 +64,22 @@ class Timeline:
                 for label in labels:
                     row[index, self.expressions.index(label)] = face.predictions[name].probability(label)
             self._rows.setdefault(number, {})[len(self._times)] = row
+            self._picture(number, face)
         self._times.append(frame.time_s)
+
+    def thumbnail(self, face: int) -> NDArray[np.uint8] | None:
+        """(64, 64, 3) uint8 RGB: the face where it is large and the detector most certain; None if none was kept."""
+        kept = self._thumbnails.get(face)
+        return None if kept is None else kept[1]
+
+    def _picture(self, number: int, face: FaceAnalysis) -> None:
+        quality = face.face.score * float(np.sqrt(np.prod(face.face.box[2:] - face.face.box[:2])))
+        if number in self._thumbnails and quality <= self._thumbnails[number][0]:
+            return
+        small = cv2.resize(face.crop, (_THUMBNAIL, _THUMBNAIL), interpolation=cv2.INTER_AREA)
+        self._thumbnails[number] = quality, np.asarray(small, np.uint8)
+        if len(self._thumbnails) > MAX_THUMBNAILS:
+            del self._thumbnails[min(self._thumbnails, key=lambda kept: len(self._rows[kept]))]
 
     @property
     def times(self) -> NDArray[np.float64]:

@@ -95,11 +95,11 @@ class VideoTab:
             self.summary = gr.HTML(elem_id="video-summary")
             with gr.Column(elem_classes="fer-panel") as self.over_time:
                 hint = (
-                    "What each model predicts for one face: its probabilities in %, stacked. Click in the chart, or "
+                    "What each model predicts for one track: its probabilities in %, stacked. Click in the chart, or "
                     "move the slider, to see that frame."
                 )
                 gr.HTML(macro("heading", "Over time", hint))
-                self.face = gr.Radio([], label="Face", elem_id="video-face")
+                self.face = gr.Radio([], label="Track", elem_id="video-face")
                 self.key = gr.HTML(elem_id="video-key")
                 with gr.Row():
                     with gr.Column(scale=7, min_width=300):
@@ -188,7 +188,7 @@ class VideoTab:
             number, start_s = longest["face"], session.timeline.first(longest["face"])
             start_s = longest["first_s"] if start_s is None else start_s
             chart, moment = self.show_face(session, number, start_s + SLACK_S)
-            choices = [(f"Face {face['face']}", face["face"]) for face in faces]
+            choices = [(f"Track {face['face']}", face["face"]) for face in faces]
             updates |= {
                 self.face: gr.update(choices=choices, value=number, visible=len(faces) > 1),
                 self.key: view.key(session.timeline.expressions),

@@ -14,7 +14,7 @@ from dashboard.components.analyzed_image import agreement_sentence
 from dashboard.components.display import ModelDisplay
 from dashboard.components.templates import render
 from dashboard.video.figures import clock
-from dashboard.video.session import VideoSession
+from dashboard.video.session import Timeline, VideoSession
 from explain.drawing.overlay import fit
 from fer_models.expressions import COLOURS
 from fer_models.formatting import percent, percent_of
@@ -22,8 +22,8 @@ from fer_models.registry import ModelStyle
 from fer_models.results import Prediction
 from fer_models.video.run import LINES, SUMMARY, TABLE, VIDEO
 
-#: The page lists at most this many faces; the files have all.
-MAX_FACES: Final = 12
+#: The page lists at most this many tracks; the files have all.
+MAX_TRACKS: Final = 12
 #: Frames per second; a file that states more states the ticks of its clock.
 _MOST_RATE: Final = 240
 _FILES: Final = {
@@ -51,11 +51,12 @@ class Column(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FaceRow:
-    """One face of the summary's table, as the page words it.
+class TrackRow:
+    """One track of the summary's table, as the page words it: one face, followed from frame to frame.
 
     Attributes:
-        number: of the face.
+        number: of the track.
+        thumbnail: (S, S, 3) uint8 RGB, its face; None if none was kept.
         seconds: for how long it was seen.
         span: from when to when.
         expressions: for each model, what it predicted most.
@@ -63,6 +64,7 @@ class FaceRow:
     """
 
     number: int
+    thumbnail: NDArray[np.uint8] | None
     seconds: str
     span: str
     expressions: tuple[str, ...]
@@ -87,7 +89,7 @@ def progress(done: float | None, time_s: float, left_s: float | None, faces: int
         done: share in [0, 1]; None if it is not known.
         time_s: how much of the video is done.
         left_s: seconds until the end, roughly; None if it is not known.
-        faces: how many were distinguished so far.
+        faces: how many tracks there are so far.
     """
     percentage = 100 * (done or 0)
     text = f"{clock(time_s)} of the video analysed"
@@ -95,7 +97,7 @@ def progress(done: float | None, time_s: float, left_s: float | None, faces: int
         text += f", {percentage:.0f}\u00a0%"
     if left_s is not None:
         text += f"; about {_wait(left_s)} left"
-    text += f". {faces} face{'' if faces == 1 else 's'} so far."
+    text += f". {faces} track{'' if faces == 1 else 's'} so far."
     return render("video/progress.html", percent=percentage, text=text)
 
 
@@ -110,9 +112,9 @@ def player(session: VideoSession) -> Markup:
 
 
 def listed(session: VideoSession) -> list[Mapping[str, Any]]:
-    """The `MAX_FACES` faces of the summary that were seen longest, by number."""
+    """The `MAX_TRACKS` tracks of the summary that were seen longest, by number."""
     faces = sorted((session.summary or {}).get("faces", ()), key=lambda face: -face["seconds"])
-    return sorted(faces[:MAX_FACES], key=lambda face: int(face["face"]))
+    return sorted(faces[:MAX_TRACKS], key=lambda face: int(face["face"]))
 
 
 def summary(session: VideoSession, display: ModelDisplay) -> Markup:
@@ -120,15 +122,15 @@ def summary(session: VideoSession, display: ModelDisplay) -> Markup:
     facts = session.summary or {}
     faces, notes = facts.get("faces", ()), list(facts.get("notes", ()))
     if session.timeline and session.timeline.full:
-        notes.append("There are more faces than the chart shows; the files have all of them.")
+        notes.append("There are more tracks than the chart shows; the files have all of them.")
     names = facts["analysis"]["models"] if faces else ()
     return render(
         "video/summary.html",
         notes=notes,
         sentence=_sentence(facts, faces) if faces else "No face was found in this video.",
         models=[Column(display.styles[name], display.cards[name].title) for name in names],
-        faces=[face_row(face, names) for face in listed(session)],
-        more=max(len(faces) - MAX_FACES, 0),
+        tracks=[track_row(face, names, session.timeline) for face in listed(session)],
+        more=max(len(faces) - MAX_TRACKS, 0),
     )
 
 
@@ -157,15 +159,17 @@ def moment(
     return render("video/moment.html", picture=small, time=clock(time_s), face=face, text=text)
 
 
-def face_row(face: Mapping[str, Any], names: Sequence[str]) -> FaceRow:
-    """One face of a video's summary as a row of the table.
+def track_row(face: Mapping[str, Any], names: Sequence[str], timeline: Timeline | None) -> TrackRow:
+    """One track of a video's summary as a row of the table.
 
     Args:
         face: an entry of "faces" in the summary.
         names: of the models, in the order of the columns.
+        timeline: of the video, which has the thumbnails.
     """
-    return FaceRow(
+    return TrackRow(
         number=face["face"],
+        thumbnail=timeline.thumbnail(face["face"]) if timeline else None,
         seconds=f"{face['seconds']:.1f}",
         span=f"{clock(face['first_s'])} to {clock(face['last_s'])}",
         expressions=tuple(_most_frequent(face["models"].get(name, {})) for name in names),
@@ -179,8 +183,8 @@ def _most_frequent(shares: Mapping[str, float]) -> str:
 
 
 def _sentence(facts: Mapping[str, Any], faces: Sequence[Mapping[str, Any]]) -> str:
-    count = f"{len(faces)} different faces were" if len(faces) > 1 else "One face was"
-    text = f"{count} seen in {facts['analysis']['seconds']:.1f} seconds."
+    count = f"{len(faces)} tracks were" if len(faces) > 1 else "One track was"
+    text = f"{count} found in {facts['analysis']['seconds']:.1f} seconds."
     if len(facts["analysis"]["models"]) < 2:
         return text
     share = facts["disagreement"] or 0

@@ -83,7 +83,7 @@ def _report(summary: Mapping[str, Any], folder: Path) -> str:
         rows.append("No face was found.")
     for face in summary["faces"]:
         rows.append(
-            f"face {face['face']}: {face['seconds']:.1f} s from {face['first_s']:.1f} s to {face['last_s']:.1f} s, "
+            f"track {face['face']}: {face['seconds']:.1f} s from {face['first_s']:.1f} s to {face['last_s']:.1f} s, "
             f"the models disagree in {face['disagreement']:.0%} of it"
         )
         for name, shares in face["models"].items():

@@ -63,7 +63,7 @@ class Lettering:
         wide = [max((round(self._font.getlength(line[column])) for line in lines), default=0) for column in (1, 2, 3)]
         swatch = self._text * 2 // 3 if self._colours and lines else 0
         left = pad + (swatch + gap if swatch else 0)
-        head = f"Face {number}"
+        head = f"Track {number}"
         width = max(left + sum(wide) + 2 * gap + pad, round(self._font.getlength(head)) + 2 * pad)
         picture = Image.new("RGB", (width, row * (1 + len(lines)) + pad), INK)
         draw = ImageDraw.Draw(picture)

@@ -72,16 +72,18 @@ def test_a_video_is_played_charted_and_offered(page: Page, clip: Path, uploads: 
     expect(video).to_be_visible(timeout=WAIT)
     page.wait_for_function("document.querySelector('#video-player video').readyState >= 2", timeout=WAIT)
     assert video.evaluate("video => video.duration") == pytest.approx(4, abs=0.1)
-    expect(page.locator(".fer-sentence")).to_contain_text("2 different faces were seen in 4.0 seconds")
+    expect(page.locator(".fer-sentence")).to_contain_text("2 tracks were found in 4.0 seconds")
     rows = page.locator(".fer-spans tbody tr")
     expect(rows).to_have_count(2)
+    for number in (1, 2):
+        assert page.get_by_alt_text(f"The face of track {number}").evaluate("image => image.naturalWidth") == 64
     # Three models with seven expressions each, and the strip.
     chart = page.locator("#video-timeline .js-plotly-plot")
     expect(chart.locator(".scatterlayer .trace")).to_have_count(21, timeout=WAIT)
     expect(chart.locator(".heatmaplayer image")).to_have_count(1)
 
     moment = page.locator(".fer-moment figcaption")
-    expect(moment).to_contain_text("0:00, face 1")
+    expect(moment).to_contain_text("0:00, track 1")
     chart.scroll_into_view_if_needed()
     area = chart.locator(".nsewdrag").first.bounding_box()
     frame = chart.bounding_box()
@@ -90,11 +92,11 @@ def test_a_video_is_played_charted_and_offered(page: Page, clip: Path, uploads: 
     before = page.locator(".fer-moment img").get_attribute("src")
     chart.click(position={"x": x, "y": y})
     expect(moment).to_contain_text("0:0", timeout=WAIT)
-    expect(moment).not_to_contain_text("0:00, face", timeout=WAIT)
-    assert any(f"0:{second}, face 1" in moment.inner_text() for second in ("01.9", "02", "02.1"))
+    expect(moment).not_to_contain_text("0:00, track", timeout=WAIT)
+    assert any(f"0:{second}, track 1" in moment.inner_text() for second in ("01.9", "02", "02.1"))
     assert page.locator(".fer-moment img").get_attribute("src") != before
-    page.get_by_role("radio", name="Face 2").click()
-    expect(moment).to_contain_text("face 2", timeout=WAIT)
+    page.get_by_role("radio", name="Track 2").click()
+    expect(moment).to_contain_text("track 2", timeout=WAIT)
 
     links = page.locator(".fer-file")
     assert links.all_inner_texts() == ["Video (MP4)", "Table (CSV)", "All numbers (JSON)", "Summary (JSON)"]

@@ -46,7 +46,7 @@ def test_writes_everything_and_reports(
     assert summary["analysis"]["frames"] == 4 and summary["analysis"]["complete"]
     assert len(summary["faces"]) == 1 and len(summary["faces"][0]["models"]) == 4
     printed, err = capsys.readouterr()
-    assert "2.0 seconds, 4 frames analysed" in printed and "face 1: 2.0 s" in printed and "Traceback" not in err
+    assert "2.0 seconds, 4 frames analysed" in printed and "track 1: 2.0 s" in printed and "Traceback" not in err
 
 
 def test_the_progress_bar_stands_a_video_of_unknown_length(

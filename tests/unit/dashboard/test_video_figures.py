@@ -9,7 +9,7 @@ import pytest
 import dashboard.video.session
 from dashboard.video.figures import POINTS, agreement, clock, timeline_figure
 from dashboard.video.session import Timeline, VideoSession
-from dashboard.video.view import progress
+from dashboard.video.view import progress, summary
 from fer_models.errors import VideoError
 from fer_models.expressions import COLOURS, EXPRESSIONS
 from fer_models.results import Face, FaceAnalysis, Prediction
@@ -99,6 +99,42 @@ def test_long_videos_are_thinned_and_rows_bounded(monkeypatch: pytest.MonkeyPatc
     assert line.full and len(line.times) == 3 * POINTS
 
 
+def test_a_tracks_thumbnail_is_its_best_frame(timeline: Timeline) -> None:
+    best = {1: (40, 0.9, 200), 2: (80, 0.5, 120)}
+    for number, (side, score, grey) in best.items():
+        for share, value in ((0.5, 0), (1, grey), (0.8, 0)):
+            crop = np.full((112, 112, 3), value, np.uint8)
+            face = Face(np.array([0, 0, side, side], np.float32), None, score * share)
+            predictions = MappingProxyType({name: says(name, "fear") for name in CARDS})
+            timeline.add(FrameAnalysis(9, (number,), (FaceAnalysis(0, face, crop, predictions),)))
+    for number, (*_, grey) in best.items():
+        thumbnail = timeline.thumbnail(number)
+        assert thumbnail is not None and thumbnail.shape == (64, 64, 3) and (thumbnail == grey).all()
+    assert timeline.thumbnail(7) is None
+
+
+def test_thumbnails_are_bounded_and_those_seen_most_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dashboard.video.session, "MAX_THUMBNAILS", 2)
+    line = Timeline(CARDS, ["one", "two"])
+    for index, number in enumerate((1, 1, 2, 2, 3, 4)):
+        line.add(frame(index, **{f"f{number}": ("fear", "fear")}))
+    assert [number for number in range(1, 5) if line.thumbnail(number) is not None] == [1, 2]
+
+
+def test_the_summary_shows_tracks_with_thumbnails_and_notes(timeline: Timeline) -> None:
+    tracks = [
+        {"face": number, "first_s": 0, "last_s": 2, "seconds": 1.5, "disagreement": 0, "models": {"one": {"fear": 1}}}
+        for number in (1, 2)
+    ]
+    facts = {"analysis": {"seconds": 2.5, "models": ["one"]}, "faces": tracks, "notes": ["It is interlaced."]}
+    session = cast(Any, SimpleNamespace(summary=facts, timeline=timeline))
+    style = SimpleNamespace(colour="#123456", pattern="solid")
+    display = cast(Any, SimpleNamespace(styles={"one": style}, cards={"one": SimpleNamespace(title="One")}))
+    html = summary(session, display)
+    assert "2 tracks" in html and "different" not in html and "It is interlaced." in html
+    assert html.count("data:image/jpeg") == 2
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (3.44, "0:03.4"), (59.96, "1:00"), (75, "1:15"), (600.5, "10:00.5")]
 )
@@ -107,8 +143,10 @@ def test_clock(seconds: float, text: str) -> None:
 
 
 def test_progress_in_words() -> None:
-    assert "0:02.5 of the video analysed, 50\u00a0%; about 30 seconds left. 1 face so far." in progress(0.5, 2.5, 30, 1)
-    assert "about 2 minutes left. 3 faces" in progress(0.5, 2.5, 120, 3)
+    assert "0:02.5 of the video analysed, 50\u00a0%; about 30 seconds left. 1 track so far." in progress(
+        0.5, 2.5, 30, 1
+    )
+    assert "about 2 minutes left. 3 tracks" in progress(0.5, 2.5, 120, 3)
     assert "left" not in progress(None, 1, None, 0)
 
 
