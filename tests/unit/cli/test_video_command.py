@@ -62,6 +62,18 @@ def test_the_progress_bar_stands_a_video_of_unknown_length(
     assert "1.5/" in err and "s of video" in err
 
 
+def test_notes_about_the_file_reach_the_terminal_and_the_summary(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interlace(stream: Any) -> None:
+        stream.options = {"flags": "+ildct+ilme"}
+
+    clip = write_clip(tmp_path / "a.mts", [ramp(index) for index in range(20)], fps=25, change=interlace)
+    assert main(["video", str(clip), "--rate", "2", "--no-video", *flags]) == 0
+    (note,) = json.loads((tmp_path / "out" / "summary.json").read_text())["notes"]
+    assert "interlaced" in note and note in capsys.readouterr().out
+
+
 def test_fewer_models_and_no_video(clip: Path, flags: list[str], tmp_path: Path) -> None:
     assert main(["video", str(clip), "--rate", "1", "--models", "vgg16", "--no-video", *flags]) == 0
     assert not (tmp_path / "out" / "annotated.mp4").exists()
