@@ -13,14 +13,18 @@ from fer_models.errors import CardError, UnknownNameError, WeightsError
 from fer_models.faces.alignment import align, whole_picture
 from fer_models.faces.detector import CenterFace, FaceDetector
 from fer_models.media.images import as_image
+from fer_models.models.architectures import ARCHITECTURES
 from fer_models.models.classifier import Classifier, load_classifier
-from fer_models.models.external_weights import external_file, external_files
+from fer_models.models.external_weights import external_file, external_files, external_name
 from fer_models.registry import MODELS
 from fer_models.results import Face, FaceAnalysis
 
 _CHECKOUT: Final = Path(__file__).resolve().parents[1]
 #: The folder of cards and weights: of the checkout this package is in or, where it is installed, of the current folder.
 WEIGHTS: Final = _CHECKOUT / "weights" if (_CHECKOUT / "weights").is_dir() else Path("weights")
+
+#: Suffixes of other frameworks' weights.
+_OTHER_FORMATS: Final = (".bin", ".h5", ".hdf5", ".keras", ".onnx", ".pb", ".pt2", ".tar", ".tflite")
 
 _log = logging.getLogger(__name__)
 
@@ -31,12 +35,14 @@ class Analyzer:
     Attributes:
         classifiers: by model name, in the order they were loaded.
         detector: of the faces.
+        left_out: for each file of weights that is no model here, why and what to do, as a sentence or two.
     """
 
-    def __init__(self, classifiers: Sequence[Classifier], detector: FaceDetector) -> None:
+    def __init__(self, classifiers: Sequence[Classifier], detector: FaceDetector, left_out: Sequence[str] = ()) -> None:
         """Join loaded models and a detector."""
         self.classifiers: Mapping[str, Classifier] = MappingProxyType({model.name: model for model in classifiers})
         self.detector = detector
+        self.left_out = tuple(left_out)
 
     def analyze(
         self,
@@ -121,7 +127,7 @@ def list_models(weights: Path = WEIGHTS) -> list[str]:
 
     A model has a card, or is another system's file that needs none (`fer_models.models.external_weights`).
     """
-    names = {path.stem for path in [*weights.glob("*.json"), *external_files(weights)]}
+    names = {path.stem for path in weights.glob("*.json")} | {external_name(path) for path in external_files(weights)}
     return [name for name in MODELS if name in names] + sorted(names.difference(MODELS))
 
 
@@ -135,7 +141,7 @@ def load_analyzer(
     """Load models and a face detector, in a few seconds.
 
     Another system's file that cannot be used is an error only if it was named. Otherwise it is left out, and the log
-    says why.
+    and `Analyzer.left_out` say why; so are weights without a card and files in formats that are not read.
 
     Args:
         models: names, loaded in this order; None means all available.
@@ -146,34 +152,69 @@ def load_analyzer(
     Raises:
         UnknownNameError: no such model or kind of device.
         WeightsError: there are no models, or weights are missing, truncated, altered or do not fit their card.
-        CardError: a card is malformed.
+        CardError: a card is malformed, or a named model has weights but no card.
         FerError: this machine has no such device.
     """
     known = list_models(weights)
     if not known:
-        raise WeightsError(
+        advice = (
             f"There are no model cards in {weights}. Restore them with: git checkout -- weights, or name the weights "
             "folder of a checkout with --weights."
         )
+        raise WeightsError(" ".join([advice, *_unread(weights)]))
     names = list(dict.fromkeys(known if models is None else models))
+    for name in names:
+        if name not in known and (path := weights / f"{name}.safetensors").is_file():
+            raise CardError(_without_card(path))
     _check_names(names, known)
     if not names:
         raise WeightsError(f"No model was named. Known: {', '.join(known)}.")
-    classifiers = []
+    classifiers, left_out = [], []
     for name in names:
         try:
             classifiers.append(load_classifier(name, weights, device))
         except (CardError, WeightsError) as error:
             if models is not None or external_file(weights, name) is None:
                 raise
-            _log.warning("The model %s is left out. %s", name, error)
+            left_out.append(f"The model {name} is left out. {error}")
     if models is None:
-        for path in external_files(weights):
-            if external_file(weights, path.stem) != path:
-                _log.warning("%s is not read: another file has its name. Rename one of them.", path)
+        left_out += _unread(weights)
+    for reason in left_out:
+        _log.warning("%s", reason)
     if not classifiers:
         raise WeightsError(f"None of the models in {weights} can be used. Restore them with: git checkout -- weights")
-    return Analyzer(classifiers, CenterFace() if detector is None else detector)
+    return Analyzer(classifiers, CenterFace() if detector is None else detector, left_out)
+
+
+def _unread(weights: Path) -> list[str]:
+    """Why files of weights in a folder are not even tried."""
+    shadowed = [path for path in external_files(weights) if external_file(weights, external_name(path)) != path]
+    bare = [path for path in sorted(weights.glob("*.safetensors")) if not path.with_suffix(".json").exists()]
+    other = [path for path in sorted(weights.glob("*")) if _is_of_other_format(path)]
+    return [
+        *(f"{path} is not read: another file has its name. Rename one of them." for path in shadowed),
+        *(_without_card(path) for path in bare),
+        *(
+            f"{path} is not read: {path.suffix} is no format of models here. Save the network's state dict: "
+            f"torch.save(model.state_dict(), '{path.stem}.pth')."
+            for path in other
+        ),
+    ]
+
+
+def _is_of_other_format(path: Path) -> bool:
+    """Whether a file has one of `_OTHER_FORMATS`; NAME.pth.tar is read."""
+    return path.suffix.lower() in _OTHER_FORMATS and external_name(path) == path.name and path.is_file()
+
+
+def _without_card(path: Path) -> str:
+    """What is missing beside a safetensors file, and what to write."""
+    return (
+        f"{path} is left out: it has no card, so its architecture, labels and input are unknown. If it was trained "
+        f"here, copy {path.stem}.json from beside it in runs/. Otherwise write {path.with_suffix('.json')} with name, "
+        f"title, architecture ({', '.join(ARCHITECTURES)}), labels in the order of the logits, input, training_labels, "
+        "training_data, licence, parameters and sha256; docs/your-model.md has one to copy."
+    )
 
 
 def _check_names(names: Sequence[str], known: Mapping[str, Classifier] | Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 """What the leaderboard shows: the cards and the result files of a folder of weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -63,7 +63,7 @@ class Board:
 
     Attributes:
         cards: by model name, in the project's order.
-        card_problems: what is wrong with other cards.
+        card_problems: what is wrong with other cards, and with files of weights that are no models here.
         file_bytes: size of each model's weight file, 0 where it is missing.
         sets: by the names of `LABEL_SETS`.
         robustness: by the names of `LABEL_SETS`.
@@ -116,17 +116,18 @@ class Board:
         return _with_ensemble(stale, commands)
 
 
-def read_board(weights: Path) -> Board:
+def read_board(weights: Path, left_out: Sequence[str] = ()) -> Board:
     """Read the cards and every result file. Never fails: what cannot be read becomes a problem.
 
     Args:
         weights: folder of the cards, with results/ below.
+        left_out: as on `Analyzer`: why files of weights in this folder are no models here.
     """
     cards, problems, sizes = read_cards(weights)
     results = weights / "results"
     return Board(
         cards=cards,
-        card_problems=problems,
+        card_problems=(*problems, *left_out),
         file_bytes=sizes,
         sets=_face_sets(read_record(results / "leaderboard.json", LeaderboardRecord, (COMPARE,))),
         robustness={

@@ -78,7 +78,7 @@ class LeaderboardTab:
 
     def show(self, name: str) -> Updates:
         """Every section for one label set, from the files as they are now."""
-        board = read_board(self.weights)
+        board = read_board(self.weights, self.analyzer.left_out)
         updates: Updates = {}
         for section in SECTIONS:
             components, parts = self.parts[section.key], section.parts(board, name)

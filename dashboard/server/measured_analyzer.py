@@ -18,7 +18,8 @@ class MeasuredAnalyzer(Analyzer):
 
     def __init__(self, analyzer: Analyzer, metrics: Metrics) -> None:
         """Measure `analyzer`, sharing its models and detector."""
-        super().__init__(list(analyzer.classifiers.values()), _TimedDetector(analyzer.detector, metrics))
+        detector = _TimedDetector(analyzer.detector, metrics)
+        super().__init__(list(analyzer.classifiers.values()), detector, analyzer.left_out)
         self._metrics = metrics
 
     def analyze(

@@ -140,7 +140,7 @@ class Classifier:
 def load_classifier(name: str, weights: Path, device: str = "auto") -> Classifier:
     """Read weights/NAME.json and weights/NAME.safetensors, check them, and put the model on a device.
 
-    Without a NAME.safetensors, another system's NAME.pth or NAME.pt is read instead, which needs no card
+    Without a NAME.safetensors, another system's NAME.pth or the like is read instead, which needs no card
     (`fer_models.models.external_weights`).
 
     Args:

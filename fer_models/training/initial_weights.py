@@ -26,8 +26,8 @@ def start_from(
     Args:
         network: changed in place.
         start: None (keep the random weights), "imagenet" (`pretrained.imagenet_weights`), the path of a .safetensors
-            file or of another system's .pth, .pt or .pkl (`models.external_weights`; without its
-            head, whose classes are others), or a model's name.
+            file or of another system's .pth, .pt, .ckpt, .pth.tar or .pkl (`models.external_weights`; without its head,
+            whose classes are others), or a model's name.
         folders: where NAME and its suffix are looked for, in this order.
         architecture: the network's, for "imagenet".
         sample: gives (N, 3, S, S) float32, faces as training feeds them; asked for "imagenet" of a VGG16, whose new
@@ -44,7 +44,7 @@ def start_from(
             settle_norms(network.features, sample())
         return
     path = find_weights(start, folders)
-    if path.suffix in START_SUFFIXES:
+    if path.name.endswith(START_SUFFIXES):
         stored = read_external(path).tensors
         features = {key.removeprefix("features."): value for key, value in stored.items() if not key.startswith("fc.")}
         _load(network.features, features, str(path))
@@ -70,7 +70,7 @@ def architecture_for(architecture: str, start: str | None, folders: list[Path]) 
     if architecture != "resnet50" or start in (None, "imagenet"):
         return architecture
     path = find_weights(start, folders)
-    if path.suffix in START_SUFFIXES:
+    if path.name.endswith(START_SUFFIXES):
         stored = read_external(path).architecture
     else:
         card = path.with_suffix(".json")
@@ -90,7 +90,7 @@ def find_weights(start: str, folders: list[Path]) -> Path:
     """
     suffixes = (".safetensors", *START_SUFFIXES)
     named = Path(start)
-    if named.suffix in suffixes:
+    if named.name.endswith(suffixes):
         candidates = [named, *(folder / named.name for folder in folders)]
     else:
         candidates = [folder / f"{start}{suffix}" for folder in folders for suffix in suffixes]

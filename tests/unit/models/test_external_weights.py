@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import struct
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from io import BytesIO
@@ -19,6 +20,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dashboard.leaderboard.board import read_board
+from dashboard.server.measured_analyzer import MeasuredAnalyzer
+from dashboard.server.metrics import Metrics
 from fer_models.analyzer import list_models, load_analyzer
 from fer_models.cli.main import main
 from fer_models.datasets.rafdb import NATIVE
@@ -28,7 +32,7 @@ from fer_models.models.architectures import build_network
 from fer_models.models.card import ModelCard, read_card
 from fer_models.models.classifier import load_classifier
 from fer_models.models.external_weights import RAFDB_ORDER, external_file, load_external, read_external
-from fer_models.models.weights import sha256_of
+from fer_models.models.weights import save_weights, sha256_of
 from fer_models.training.initial_weights import architecture_for, start_from
 
 State = dict[str, Tensor]
@@ -111,6 +115,30 @@ def mobilenet(classes: int = 7) -> State:
     return build_network("mobilenet_v2_stride32", classes).state_dict()
 
 
+def mobilenet_with(state: State) -> torch.nn.Module:
+    network = build_network("mobilenet_v2_stride32", state["fc.weight"].shape[0])
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def mobilenet_logits(network: torch.nn.Module) -> Tensor:
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(4))
+    with torch.inference_mode():
+        logits: Tensor = network(x)
+    return logits
+
+
+def prefixed(state: State, prefix: str) -> State:
+    return {f"{prefix}{key}": value for key, value in state.items()}
+
+
+#: As an optimiser's state dict lies beside a network's.
+ADAM: dict[str, Any] = {
+    "state": {0: {"step": torch.tensor(3.0), "exp_avg": torch.ones(4, 4)}},
+    "param_groups": [{"lr": 1e-3, "params": [0]}],
+}
+
+
 @pytest.fixture(scope="module")
 def face_state() -> State:
     return face_resnet(7)
@@ -186,6 +214,20 @@ def test_the_eac_authors_resnet_computes_what_theirs_does(tmp_path: Path, face_s
         lambda state: {key.replace("fc.", "classifier."): value for key, value in state.items()},
         lambda state: {key.replace("features.", "features.0."): value for key, value in state.items()},
         lambda state: {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")},
+        lambda state: prefixed(state, "_orig_mod."),
+        lambda state: prefixed(state, "module._orig_mod."),
+        lambda state: prefixed(state, "_orig_mod.module."),
+        lambda state: {"state_dict": prefixed(state, "model.")},
+        lambda state: {"state_dict": prefixed(state, "model.net._orig_mod.")},
+        lambda state: prefixed(state, "net."),
+        lambda state: prefixed(state, "backbone."),
+        lambda state: {f"backbone.{key}" if key.startswith("features.") else key: state[key] for key in state},
+        lambda state: {**prefixed(state, "module."), "n_averaged": torch.tensor(7)},
+        lambda state: {"net": state},
+        lambda state: {"weights": state},
+        lambda state: {"model_state": state, "optimizer": ADAM},
+        lambda state: {"anything": {"else": state}, "metrics": {"confusion": torch.eye(7)}},
+        lambda state: {"model": state, "best": state},
     ],
     ids=[
         "plain",
@@ -199,20 +241,67 @@ def test_the_eac_authors_resnet_computes_what_theirs_does(tmp_path: Path, face_s
         "classifier",
         "nested",
         "no counters",
+        "compiled",
+        "compiled in parallel",
+        "parallel compiled",
+        "lightning",
+        "three prefixes",
+        "net prefix",
+        "backbone prefix",
+        "backbone beside its head",
+        "averaged",
+        "net",
+        "weights",
+        "model_state",
+        "unknown keys",
+        "one object twice",
     ],
 )
-@pytest.mark.parametrize("suffix", [".pth", ".pt"])
-def test_every_wrapping_gives_the_same_mobilenet(
-    tmp_path: Path, change: Callable[[State], dict[str, Any]], suffix: str
-) -> None:
+def test_every_wrapping_gives_the_same_mobilenet(tmp_path: Path, change: Callable[[State], dict[str, Any]]) -> None:
     state = mobilenet()
-    torch.save(change(state), tmp_path / f"m{suffix}", _use_new_zipfile_serialization=suffix == ".pth")
-    card, network = load_external(tmp_path / f"m{suffix}")
-    assert (card.architecture, card.labels) == ("mobilenet_v2_stride32", RAFDB_ORDER)
+    torch.save(change(state), tmp_path / "m.pth")
+    card, network = load_external(tmp_path / "m.pth")
+    assert (card.name, card.architecture, card.labels) == ("m", "mobilenet_v2_stride32", RAFDB_ORDER)
+    assert torch.equal(mobilenet_logits(network), mobilenet_logits(mobilenet_with(state)))
     loaded = network.state_dict()
     assert list(loaded) == list(state)
     for key, value in state.items():
         assert torch.equal(loaded[key], value) and loaded[key].dtype == value.dtype, key
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt", ".pth.tar", ".PTH"])
+def test_every_suffix_is_a_model_of_that_name(
+    tmp_path: Path, suffix: str, fake_detector: Any, picture: NDArray[np.uint8]
+) -> None:
+    state = mobilenet(2)
+    checkpoint = {"state_dict": prefixed(state, "model."), "epoch": 3}
+    older = suffix in (".pt", ".pth.tar")  # PyTorch's format before its zips
+    torch.save(checkpoint, tmp_path / f"my.net{suffix}", _use_new_zipfile_serialization=not older)
+    (tmp_path / "my.net.json").write_text(json.dumps({"labels": ["anger", "fear"]}))
+    assert list_models(tmp_path) == ["my.net"]
+    analyzer = load_analyzer(weights=tmp_path, device="cpu", detector=fake_detector)
+    classifier = analyzer.classifiers["my.net"]
+    assert analyzer.left_out == () and classifier.card.labels == ("anger", "fear")
+    assert torch.equal(mobilenet_logits(classifier.network), mobilenet_logits(mobilenet_with(state)))
+    assert analyzer.analyze([picture])[0].predictions["my.net"].label in ("anger", "fear")
+    if suffix != ".PTH":
+        network = build_network("mobilenet_v2_stride32", 7)
+        start_from(network, "my.net", [tmp_path])
+        assert torch.equal(network.state_dict()["features.0.0.weight"], state["features.0.0.weight"])
+
+
+def test_several_networks_are_named_and_none_is_chosen(tmp_path: Path) -> None:
+    state = mobilenet()
+    moved = {key: value + 1 for key, value in state.items()}
+    torch.save({"model": state, "ema": {"state_dict": moved}, "epoch": 2}, tmp_path / "m.pth")
+    with pytest.raises(WeightsError, match=r"holds 2 networks.*\['model'\].*\['ema'\]\['state_dict'\]"):
+        load_external(tmp_path / "m.pth")
+    torch.save({"teacher": {"a.weight": torch.ones(2, 2)}, "student": state}, tmp_path / "m.pth")
+    _, network = load_external(tmp_path / "m.pth")  # only one of these is a network here
+    assert torch.equal(mobilenet_logits(network), mobilenet_logits(mobilenet_with(state)))
+    torch.save(prefixed(state, "net.") | prefixed(moved, "model."), tmp_path / "m.pth")
+    with pytest.raises(WeightsError, match=r"features\.0\.0\.weight more than once"):
+        load_external(tmp_path / "m.pth")
 
 
 def test_a_dropped_file_is_one_more_model(
@@ -301,6 +390,12 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no bias": (lambda path: _save_changed(path, drop="fc.bias"), "fc.bias is missing"),
     "1,000 classes": (lambda path: torch.save(mobilenet(1000), path), "has 1000 classes, 7 expected"),
     "not a number": (lambda path: _save_changed(path, extra=torch.tensor([float("nan")])), "other than finite numbers"),
+    "too many numbers": (lambda path: torch.save({"a": torch.ones(1).expand(10**13)}, path), "more than .* numbers"),
+    "sparse": (lambda path: torch.save({"a": torch.eye(3).to_sparse()}, path), "is sparse"),
+    "no values": (lambda path: torch.save({"a": torch.ones(3, device="meta")}, path), "without values"),
+    "unpacks to too much": (lambda path: _zip_bomb(path), "unpacks to .* bytes"),
+    "a NumPy number": (lambda path: torch.save({"best": np.float64(1)}, path), r"besides tensors \(numpy.*scalar"),
+    "TorchScript": (lambda path: _save_program(path), r"is a TorchScript program.*state_dict\(\), 'm\.pth'"),
     "whole numbers": (lambda path: _save_changed(path, extra=torch.tensor([1])), "other than finite numbers"),
 }
 
@@ -308,6 +403,21 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
 def _cut_off(path: Path) -> None:
     torch.save(mobilenet(), path)
     path.write_bytes(path.read_bytes()[:100_000])
+
+
+def _zip_bomb(path: Path) -> None:
+    """A small archive whose directory announces 4 GB."""
+    torch.save({"a": torch.ones(2)}, path)
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\x01\x02")
+    data[entry + 24 : entry + 28] = (0xFFFFFFF0).to_bytes(4, "little")
+    path.write_bytes(data)
+
+
+def _save_program(path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(mobilenet_with(mobilenet())), path)
 
 
 def _save_changed(path: Path, drop: str = "", extra: Tensor | None = None) -> None:
@@ -320,7 +430,8 @@ def test_a_wrong_file_is_refused_with_the_reason(tmp_path: Path, kind: str) -> N
     write, message = BAD_FILES[kind]
     path = tmp_path / "m.pth"
     write(path)
-    with pytest.raises(WeightsError, match=message) as caught:
+    with warnings.catch_warnings(), pytest.raises(WeightsError, match=message) as caught:
+        warnings.simplefilter("error")  # they would show this project's paths on the standard error
         load_external(path)
     assert str(path) in str(caught.value) and len(str(caught.value)) < 700
     with pytest.raises(WeightsError, match=message):
@@ -363,6 +474,47 @@ def test_a_file_with_a_taken_name_is_not_read_and_named(
     assert [record.message for record in caplog.records] == [
         f"{tmp_path / 'vgg16.pth'} is not read: another file has its name. Rename one of them."
     ]
+
+
+def test_weights_without_a_card_are_named_with_what_to_write(
+    tmp_path: Path,
+    write_model: Callable[..., ModelCard],
+    fake_detector: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    write_model(tmp_path, "vgg16")
+    write_model(tmp_path, "bare")
+    card = (tmp_path / "bare.json").read_text()
+    (tmp_path / "bare.json").unlink()
+    (tmp_path / "other.onnx").write_bytes(b"onnx")
+    analyzer = load_analyzer(weights=tmp_path, device="cpu", detector=fake_detector)
+    assert list(analyzer.classifiers) == ["vgg16"]
+    assert [record.message for record in caplog.records] == list(analyzer.left_out)
+    bare, other = analyzer.left_out
+    assert "bare.safetensors" in bare and str(tmp_path / "bare.json") in bare and "sha256" in bare
+    assert "other.onnx" in other and "state_dict" in other
+    assert read_board(tmp_path, analyzer.left_out).card_problems == analyzer.left_out
+    assert MeasuredAnalyzer(analyzer, Metrics()).left_out == analyzer.left_out
+    with pytest.raises(CardError, match=r"bare\.safetensors .*has no card"):
+        load_analyzer(["bare"], weights=tmp_path, device="cpu", detector=fake_detector)
+    torch.save(mobilenet(), tmp_path / "bare.pth")  # which needs no card, and takes the name
+    analyzer = load_analyzer(weights=tmp_path, device="cpu", detector=fake_detector)
+    assert list(analyzer.classifiers) == ["vgg16", "bare"] and bare in analyzer.left_out
+    (tmp_path / "bare.pth").unlink()
+    (tmp_path / "bare.json").write_text(card)
+    analyzer = load_analyzer(weights=tmp_path, device="cpu", detector=fake_detector)
+    assert list(analyzer.classifiers) == ["vgg16", "bare"] and bare not in analyzer.left_out
+
+
+def test_the_documentations_card_fits_safetensors(tmp_path: Path) -> None:
+    """What is to be written beside a safetensors file, filled in."""
+    page = (Path(__file__).parents[3] / "docs" / "your-model.md").read_text(encoding="utf-8")
+    fields = next(json.loads(block.split("```")[0]) for block in page.split("```json")[1:] if '"sha256"' in block)
+    network = build_network(fields["architecture"], len(fields["labels"]))
+    fields["sha256"] = save_weights(network, tmp_path / "NAME.safetensors")
+    (tmp_path / "NAME.json").write_text(json.dumps(fields))
+    card = load_classifier("NAME", tmp_path, "cpu").card
+    assert card.parameters == sum(parameter.numel() for parameter in network.parameters())
 
 
 def test_vggface2_is_a_start_with_its_own_strides(vggface2: tuple[Path, State], tmp_path: Path) -> None:
