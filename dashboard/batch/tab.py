@@ -178,6 +178,10 @@ class BatchTab:
             **{part: gr.update(visible=False) for part in (self.stop, self.clear, self.results, self.labelled)},
             **{part: "" for part in (self.summary, self.key, self.figures, self.wrong, self.gallery)},
             **{part: None for part in (self.chart, self.table, self.analyzed)},
+            # Here and not with the next results: the text's change would filter those by what the others were before.
+            self.text: "",
+            self.show: ALL,
+            self.expression: ALL,
             **({} if keep else {self.files: None, self.labels: None}),
         }
 
@@ -214,11 +218,7 @@ class BatchTab:
             self.labelled: gr.update(visible=bool(analyzed.labelled)),
             self.figures: view.metrics(analyzed, figures, self.display) if analyzed.labelled else "",
             self.wrong: view.likely_wrong(analyzed) if analyzed.labelled else "",
-            self.text: "",
-            self.show: ALL,
-            self.expression: gr.update(
-                choices=[("Any", ALL), *((name.capitalize(), name) for name in known)], value=ALL
-            ),
+            self.expression: gr.update(choices=[("Any", ALL), *((name.capitalize(), name) for name in known)]),
             self.table: table,
             self.gallery: gallery,
             self.files: None,

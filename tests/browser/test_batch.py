@@ -140,6 +140,28 @@ def test_the_table_can_be_filtered_and_sorted(page: Page, photos: list[Path]) ->
     expect(table).not_to_contain_text("two.png")
 
 
+def test_a_new_batch_begins_without_the_filters_of_the_last(page: Page, photos: list[Path]) -> None:
+    """The rows shown and the controls are reset together."""
+    read(page, *photos)
+    cards, table = page.locator("#batch-gallery .fer-face"), page.locator("#batch-table")
+    expect(cards).to_have_count(3)
+    page.get_by_role("radio", name="Faces the models differ on").click()
+    expect(table).not_to_contain_text("none.png")
+    page.get_by_label("Some model predicts").click()
+    page.get_by_role("option", name="Fear").click()
+    page.get_by_label("Find").fill("no such file")
+    expect(cards).to_have_count(0)
+    page.get_by_role("button", name="Analyse other pictures").click()
+    read(page, *photos)
+    expect(cards).to_have_count(3)
+    page.wait_for_timeout(1500)  # whatever an event of the reset would still change
+    expect(cards).to_have_count(3)
+    assert len(rows(page)) == 5
+    expect(page.get_by_label("Find")).to_have_value("")
+    expect(page.get_by_role("radio", name="All", exact=True)).to_be_checked()
+    expect(page.get_by_label("Some model predicts")).to_have_value("Any")
+
+
 def test_a_labelled_zip_is_measured(page: Page, labelled: Path) -> None:
     read(page, labelled)
     expect(page.locator("#batch-summary")).to_contain_text("6 faces in 7 pictures, 1 could not be read.")
