@@ -24,11 +24,17 @@ def percent_of(share: float) -> str:
 
 
 def majority(predictions: Mapping[str, Prediction]) -> str:
-    """What most models predict, and how many they are: "happiness", "happiness 3/4", "fear or sadness"."""
-    votes = Counter(prediction.label for prediction in predictions.values()).most_common()
+    """What most models predict, and how many they are: "happiness", "happiness 3/4", "fear or sadness".
+
+    Of a model's tied expressions (`Prediction.tied_labels`) each counts.
+    """
+    votes = Counter(label for prediction in predictions.values() for label in prediction.tied_labels).most_common()
     if not votes:
         return ""
     most = [label for label, count in votes if count == votes[0][1]]
+    everyone = votes[0][1] == len(predictions)
+    if len(most) == 2 or (everyone and len(most) > 1):
+        return " or ".join(most)
     if len(most) > 1:
-        return f"{most[0]} or {most[1]}" if len(most) == 2 else "no agreement"
-    return most[0] if len(votes) == 1 else f"{most[0]} {votes[0][1]}/{len(predictions)}"
+        return "no agreement"
+    return most[0] if everyone else f"{most[0]} {votes[0][1]}/{len(predictions)}"

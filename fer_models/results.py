@@ -1,13 +1,36 @@
-"""Face, Prediction and FaceAnalysis: the frozen records that every layer shares."""
+"""Face, Prediction and FaceAnalysis: the frozen records that every layer shares; when models agree.
 
-from collections.abc import Mapping
+Expressions are tied where a model gives them probabilities that differ by less than `TIE`. Models disagree where they
+share none of their tied expressions.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_models.errors import UnknownNameError
+
+#: Probabilities that differ by less are tied: all that are the same in whole percent, as people read them, are.
+TIE: Final = 0.01
+
+
+def is_tied(probability: float, highest: float) -> bool:
+    """Whether a probability is tied with a model's highest one, both in [0, 1]; the highest is tied with itself."""
+    return round(float(highest) - float(probability), 6) < TIE  # float32 puts 0.24 - 0.23 on either side of it
+
+
+def agreement(answers: Collection[Collection[str]]) -> float:
+    """Share of the models that give the most frequent answer, in (0, 1].
+
+    Args:
+        answers: for each model, its expression and those tied with it; at least one model.
+    """
+    return max(Counter(label for tied in answers for label in tied).values()) / len(answers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +79,12 @@ class Prediction:
         """The most probable expression."""
         return self.labels[int(self.probabilities.argmax())]
 
+    @cached_property
+    def tied_labels(self) -> tuple[str, ...]:
+        """The most probable expression and those tied with it (`is_tied`), by probability; mostly one."""
+        order = np.argsort(-self.probabilities, kind="stable")
+        return tuple(self.labels[index] for index in order if is_tied(self.probabilities[index], self.confidence))
+
     @property
     def confidence(self) -> float:
         """The probability of the most probable expression."""
@@ -90,6 +119,5 @@ class FaceAnalysis:
 
     @property
     def agreement(self) -> float:
-        """Share of the models that give the most frequent label, in (0, 1]."""
-        labels = [prediction.label for prediction in self.predictions.values()]
-        return max(labels.count(label) for label in labels) / len(labels)
+        """Share of the models that give the most frequent label, in (0, 1]; a tied label counts as given."""
+        return agreement([prediction.tied_labels for prediction in self.predictions.values()])

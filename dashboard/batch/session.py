@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fer_models.analyzer import Analyzer
 from fer_models.batch.labels import LikelyWrong, likely_wrong, measure
 from fer_models.batch.run import analyze_files, unreadable
-from fer_models.batch.table import Row, column, table_columns
+from fer_models.batch.table import Row, column, table_columns, tied_labels
 from fer_models.expressions import in_display_order
 from fer_models.media.sources import Pictures, ZipLimits
 from fer_models.metrics import ClassificationMetrics
@@ -146,26 +146,41 @@ def chosen_rows(analyzed: AnalyzedBatch, text: str = "", show: str = ALL, expres
         analyzed: the batch.
         text: must stand in the file's name, its label or the reason, in any case.
         show: `ALL`, `DIFFER` (faces on which the models do not all agree) or `NO_RESULT` (files without a face).
-        expression: what at least one model must predict; `ALL` is any.
+        expression: what at least one model must predict, if only as a tie; `ALL` is any.
     """
     word = text.strip().casefold()
 
     def passes(row: Row) -> bool:
         if word and not any(word in str(row.get(name) or "").casefold() for name in ("file", "label", "reason")):
             return False
-        if show == DIFFER and not (row.get("face") is not None and float(row["agreement"] or 0) < 1):
+        if show == DIFFER and not _differ(row):
             return False
         if show == NO_RESULT and row.get("face") is not None:
             return False
-        return expression == ALL or expression in {row.get(column(model, "label")) for model in analyzed.models}
+        if expression == ALL:
+            return True
+        models = analyzed.models.items() if row.get("face") is not None else ()
+        return any(expression in tied_labels(row, model, labels) for model, labels in models)
 
     return [index for index, row in enumerate(analyzed.rows) if passes(row)]
 
 
 def most_different(analyzed: AnalyzedBatch, indices: Sequence[int]) -> list[int]:
-    """Those of the rows that have a face, the one on which the models differ most first."""
-    faces = [index for index in indices if analyzed.thumbs[index] is not None]
-    return sorted(faces, key=lambda index: (-float(analyzed.rows[index]["disagreement"] or 0), index))
+    """Those of the rows that have a face: first those whose models predict different expressions, as `DIFFER` has them.
+
+    Within both, the largest disagreement comes first.
+    """
+
+    def place(index: int) -> tuple[bool, float, int]:
+        row = analyzed.rows[index]
+        return not _differ(row), -float(row["disagreement"] or 0), index
+
+    return sorted((index for index in indices if analyzed.thumbs[index] is not None), key=place)
+
+
+def _differ(row: Row) -> bool:
+    """Whether a row is of a face on which the models do not all agree."""
+    return row.get("face") is not None and float(row["agreement"] or 0) < 1
 
 
 def shown_expressions(analyzed: AnalyzedBatch) -> list[str]:
@@ -178,7 +193,7 @@ def shown_table(
 ) -> tuple[list[str], list[list[Any]]]:
     """Headings and cells of the table on the page.
 
-    A model's cell is its answer with the confidence behind it, so that sorting by it sorts by both.
+    A model's cell is its answer, or what is tied, with the confidence behind it, so that sorting by it sorts by both.
     """
     given = ["Label"] if analyzed.labelled else []
     headings = [
@@ -193,15 +208,20 @@ def shown_table(
     cells = []
     for row in (analyzed.rows[index] for index in indices):
         answers = [
-            f"{str(row[column(model, 'label')]).capitalize()} {float(row[column(model, 'confidence')] or 0):.2f}"
+            f"{answer_text(row, model, labels).capitalize()} {float(row[column(model, 'confidence')] or 0):.2f}"
             if row.get("face") is not None
             else ""
-            for model in analyzed.models
+            for model, labels in analyzed.models.items()
         ]
         label = [str(row.get("label") or "").capitalize()] if analyzed.labelled else []
         shares = [_rounded(row.get("agreement")), _rounded(row.get("disagreement"))]
         cells.append([row["file"], row.get("face"), *label, *answers, *shares, row.get("reason") or ""])
     return headings, cells
+
+
+def answer_text(row: Row, model: str, labels: Sequence[str]) -> str:
+    """A model's answer about the face of a row: an expression, or "fear or anger" where they are tied."""
+    return " or ".join(tied_labels(row, model, labels))
 
 
 def _rounded(value: Any) -> float | None:

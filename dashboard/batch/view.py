@@ -7,7 +7,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from dashboard.batch.session import MAX_BYTES, MAX_FACES, MAX_PICTURES, AnalyzedBatch, most_different
+from dashboard.batch.session import MAX_BYTES, MAX_FACES, MAX_PICTURES, AnalyzedBatch, answer_text, most_different
 from dashboard.components.display import ModelDisplay
 from dashboard.components.templates import render
 from fer_models.batch.labels import SURE
@@ -22,7 +22,7 @@ MAX_CARDS: Final = 24
 
 @dataclass(frozen=True)
 class Answer:
-    """One model's answer about a face; confidence in [0, 1]."""
+    """One model's answer about a face, with what is tied; confidence in [0, 1]."""
 
     style: ModelStyle
     label: str
@@ -130,11 +130,12 @@ def summary(analyzed: AnalyzedBatch) -> Markup:
 def gallery(analyzed: AnalyzedBatch, indices: Sequence[int], display: ModelDisplay) -> Markup:
     """The faces among these rows with every model's answer, those on which the models differ most first."""
     faces = most_different(analyzed, indices)
-    hint = f"{_plural(len(faces), 'face')}, the largest disagreement first."
+    order = "those whose models predict different expressions first, then by disagreement"
+    hint = f"{_plural(len(faces), 'face')}: {order}."
     if not faces:
         hint = "No face to show."
     elif len(faces) > MAX_CARDS:
-        hint = f"The {MAX_CARDS} of {len(faces)} faces with the largest disagreement."
+        hint = f"{MAX_CARDS} of {len(faces)} faces: {order}."
     cards = [face_card(analyzed, index, display) for index in faces[:MAX_CARDS]]
     return render("batch/faces.html", hint=hint, faces=cards)
 
@@ -181,8 +182,8 @@ def face_card(analyzed: AnalyzedBatch, index: int, display: ModelDisplay) -> Fac
     if row.get("label"):
         lines.append(f"Labelled {row['label']}")
     answers = tuple(
-        Answer(display.styles[name], str(row[column(name, "label")]), float(row[column(name, "confidence")] or 0))
-        for name in analyzed.models
+        Answer(display.styles[name], answer_text(row, name, labels), float(row[column(name, "confidence")] or 0))
+        for name, labels in analyzed.models.items()
     )
     thumbnail, description = _thumbnail(analyzed, index), _description(analyzed, index)
     return FaceCard(str(row["file"]), thumbnail, description, tuple(lines), answers, index)

@@ -68,10 +68,11 @@ def compare_networks(face: AnalyzedFace, pair: NoisePair) -> NoiseComparison:
 def sentence(noise: int, plain: Prediction, eac: Prediction) -> str:
     """What the two predict, in plain words."""
     lead = f"With {noise}\u00a0% of the training labels wrong" if noise else "Without wrong training labels"
-    if plain.label == eac.label:
+    shared = next((label for label in plain.tied_labels if label in eac.tied_labels), None)
+    if shared:
         return (
-            f"{lead}, both predict {plain.label}: {percent(plain.confidence)} after plain training, "
-            f"{percent(eac.confidence)} with EAC."
+            f"{lead}, both predict {shared}: {percent(plain.probability(shared))} after plain training, "
+            f"{percent(eac.probability(shared))} with EAC."
         )
     return (
         f"{lead}, the plainly trained network predicts {plain.label} ({percent(plain.confidence)}), the one trained "

@@ -1,6 +1,7 @@
 """What a session keeps of a picture: small arrays, never the full picture or any feature maps."""
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -121,18 +122,41 @@ def as_whole(analyzed: AnalyzedImage) -> AnalyzedImage:
 def agreement_sentence(
     predictions: Mapping[str, Prediction], titles: Mapping[str, str], training: Mapping[str, str]
 ) -> str:
-    """Where the models agree or disagree about one face, in plain words.
+    """Where the models agree or disagree about one face, in plain words, and which of them hold it for a tie.
+
+    A model with tied expressions stands with those it shares one of them with, so the sentence agrees with
+    `FaceAnalysis.agreement`.
 
     Args:
         predictions: by model name.
         titles: what people read, by model name.
         training: which labels each model was trained on, by model name.
     """
+    if not predictions:
+        return "No model is chosen."
+    ties: dict[frozenset[str], list[str]] = {}
+    for name, prediction in predictions.items():
+        if len(prediction.tied_labels) > 1:
+            ties.setdefault(frozenset(prediction.tied_labels), []).append(name)
+    notes = [
+        f"{_join([titles[name] for name in names])} {'are' if len(names) > 1 else 'is'} tied between "
+        f"{_join(predictions[names[0]].tied_labels)}."
+        for names in ties.values()
+    ]
+    if len(notes) == 1 and len(next(iter(ties.values()))) == len(predictions):
+        return notes[0]  # they all share the same tie, or there is one model
+    return " ".join([_votes_sentence(predictions, titles, training), *notes])
+
+
+def _votes_sentence(
+    predictions: Mapping[str, Prediction], titles: Mapping[str, str], training: Mapping[str, str]
+) -> str:
+    """How many models predict what; at least one of them."""
+    counts = Counter(label for prediction in predictions.values() for label in prediction.tied_labels)
+    order = [label for label, _ in counts.most_common()]
     votes: dict[str, list[str]] = {}
     for name, prediction in predictions.items():
-        votes.setdefault(prediction.label, []).append(name)
-    if not votes:
-        return "No model is chosen."
+        votes.setdefault(min(prediction.tied_labels, key=order.index), []).append(name)
     ranked = sorted(votes.items(), key=lambda vote: -len(vote[1]))
     label, names = ranked[0]
     if len(predictions) == 1:

@@ -72,7 +72,7 @@ class Quality(BaseModel):
 
 
 class ComparedFace(Place):
-    """One face, each model's answer, and the share of the models that give the most frequent one."""
+    """One face, each model's answer, and the share of the models that give the most frequent one, tied or not."""
 
     agreement: float
     models: dict[str, ModelAnswer]

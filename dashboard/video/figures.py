@@ -12,6 +12,8 @@ from dashboard.components.charts import GRID, page_layout
 from dashboard.theme import FONT_STACK
 from dashboard.video.session import Timeline
 from fer_models.expressions import COLOURS
+from fer_models.results import agreement as share_of_models
+from fer_models.results import is_tied
 
 #: Points in time a chart has at most; more could not be distinguished and would make it slow.
 POINTS: Final = 600
@@ -23,7 +25,7 @@ _STRIP: Final = [[0.0, "#4338CA"], [0.999, "#C7D2FE"], [1.0, "rgba(128,128,128,0
 
 
 def agreement(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Share of the models that give the most frequent label, of each point in time; NaN where there is no face.
+    """As `FaceAnalysis.agreement`, of each point in time; NaN where there is no face.
 
     Args:
         probabilities: (T, models, expressions), NaN for what is not known.
@@ -31,8 +33,10 @@ def agreement(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     seen = ~np.isnan(probabilities).all((1, 2))
     shares = np.full(len(probabilities), np.nan)
     for index in np.flatnonzero(seen):
-        labels = np.nanargmax(probabilities[index], axis=1)
-        shares[index] = np.bincount(labels).max() / len(labels)
+        models = [[float(value) for value in model] for model in np.nan_to_num(probabilities[index], nan=-1)]
+        shares[index] = share_of_models(
+            [[str(number) for number, value in enumerate(model) if is_tied(value, max(model))] for model in models]
+        )
     return shares
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from fer_models.batch.table import Row, column, guard
+from fer_models.batch.table import Row, column, guard, tied_labels
 from fer_models.errors import DatasetError, UnknownNameError
-from fer_models.expressions import expression
+from fer_models.expressions import EXPRESSIONS, expression
 from fer_models.metrics import ClassificationMetrics, classification_metrics
 
 #: Mean confidence from which unanimous models count as sure of themselves.
@@ -131,13 +131,18 @@ def measure(rows: Iterable[Row], models: Sequence[str]) -> dict[str, Classificat
 def likely_wrong(rows: Iterable[Row], models: Sequence[str], sure: float = SURE) -> list[LikelyWrong]:
     """Labels that all models contradict with the same answer and a mean confidence of `sure` or more, surest first.
 
+    A model for which the label is tied with its answer does not contradict it.
+
     That all agree does not prove a label wrong: models that learned from similar pictures also err alike. It says where
     to look first (Northcutt et al., JAIR 2021, find label errors by models' confidence, too).
     """
     wrong = []
     for row in labelled_faces(rows):
-        answers = {str(row[column(model, "label")]) for model in models}
+        label = str(row["label"])
+        answers = [str(row[column(model, "label")]) for model in models]
+        tied = [tied_labels(row, model, dict.fromkeys([*EXPRESSIONS, *answers, label])) for model in models]
+        shared = next((name for name in answers if all(name in each for each in tied)), None)
         confidence = sum(float(row[column(model, "confidence")] or 0) for model in models) / max(len(models), 1)
-        if len(answers) == 1 and row["label"] not in answers and confidence >= sure:
-            wrong.append(LikelyWrong(str(row["file"]), str(row["label"]), answers.pop(), round(confidence, 6)))
+        if shared and not any(label in each for each in tied) and confidence >= sure:
+            wrong.append(LikelyWrong(str(row["file"]), label, shared, round(confidence, 6)))
     return sorted(wrong, key=lambda item: (-item.confidence, item.file))

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from fer_models.errors import BatchError
 from fer_models.expressions import EXPRESSIONS, in_display_order
 from fer_models.media.files import cannot_write, replacing
+from fer_models.results import is_tied
 
 Cell: TypeAlias = str | int | float | None
 #: One row by column; a column that is missing is empty.
@@ -38,6 +39,20 @@ SUFFIXES: Final = (".csv", ".parquet")
 def column(model: str, what: str) -> str:
     """The column of a model's "label", "confidence" or the probability of an expression."""
     return f"{model}_{what}"
+
+
+def tied_labels(row: Row, model: str, expressions: Iterable[str]) -> list[str]:
+    """A model's answer about the face of a row and the expressions tied with it, as `Prediction.tied_labels`.
+
+    Args:
+        row: of a face.
+        model: its name.
+        expressions: that may be tied.
+    """
+    label, highest = str(row[column(model, "label")]), float(row[column(model, "confidence")] or 0)
+    probabilities = {name: float(row.get(column(model, name)) or 0) for name in expressions if name != label}
+    tied = [name for name, probability in probabilities.items() if is_tied(probability, highest)]
+    return [label, *sorted(tied, key=lambda name: -probabilities[name])]
 
 
 def table_columns(models: Mapping[str, Sequence[str]], *, labelled: bool = False) -> dict[str, str]:

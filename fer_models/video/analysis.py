@@ -97,14 +97,15 @@ class Summary:
         self.frames = 0
         self.analysed_s = 0.0
         self._faces: dict[int, _Shares] = {}
-        self._last: tuple[float, list[tuple[int, dict[str, str]]]] | None = None
+        self._last: tuple[float, list[tuple[int, dict[str, str], bool]]] | None = None
 
     def add(self, frame: FrameAnalysis) -> None:
         """Take the next frame."""
         self.finish(frame.time_s)
         self.frames += 1
         labels = [{name: prediction.label for name, prediction in face.predictions.items()} for face in frame.faces]
-        self._last = (frame.time_s, list(zip(frame.numbers, labels, strict=True)))
+        split = [face.agreement < 1 for face in frame.faces]
+        self._last = (frame.time_s, list(zip(frame.numbers, labels, split, strict=True)))
 
     def finish(self, end_s: float) -> None:
         """Let the last frame stand until `end_s`."""
@@ -114,11 +115,11 @@ class Summary:
         self._last = None
         seconds = max(end_s - start_s, 0.0)
         self.analysed_s += seconds
-        for number, labels in faces:
+        for number, labels, split in faces:
             shares = self._faces.setdefault(number, _Shares(start_s))
             shares.last_s = start_s + seconds
             shares.seconds += seconds
-            shares.split_s += seconds * (len(set(labels.values())) > 1)
+            shares.split_s += seconds * split
             for name, label in labels.items():
                 model = shares.labels.setdefault(name, {})
                 model[label] = model.get(label, 0.0) + seconds
@@ -129,8 +130,8 @@ class Summary:
             {"face": NUMBER, "first_s", "last_s", "seconds", "disagreement",
              "models": {NAME: {EXPRESSION: share of the face's time}}}
 
-        `disagreement` is the share of the face's time in which not all models predicted the same. Expressions that a
-        model never predicted are left out; its shares sum to 1.
+        `disagreement` is the share of the face's time in which not all models predicted the same, as
+        `FaceAnalysis.agreement` counts it. Expressions that a model never predicted are left out; its shares sum to 1.
         """
         return [
             {

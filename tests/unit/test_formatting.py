@@ -37,3 +37,8 @@ def test_what_most_models_say(analyzer: Analyzer, picture: NDArray[np.uint8]) ->
     assert says("fear", "fear", "anger", "anger") == "fear or anger"
     assert says("fear", "neutral", "anger") == "no agreement"
     assert says() == ""
+    tie = np.array([{"fear": 0.4, "anger": 0.405}.get(n, 0.0) for n in prediction.labels], np.float32)
+    rows = {"tied": replace(prediction, probabilities=tie)}
+    assert majority(rows) == "anger or fear"
+    sure = np.array([n == "fear" for n in prediction.labels], np.float32)
+    assert majority(rows | {"sure": replace(prediction, probabilities=sure)}) == "fear"

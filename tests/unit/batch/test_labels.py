@@ -117,6 +117,15 @@ def test_likely_wrong_labels_are_those_all_models_contradict_surely() -> None:
     ]
 
 
+def test_a_label_that_a_model_holds_for_tied_is_not_likely_wrong() -> None:
+    answers = {"a": ("anger", 0.9), "b": ("anger", 0.48)}
+    contradicted = row("x", "fear", answers) | {"b_fear": 0.4}
+    assert [item.file for item in likely_wrong([contradicted], ["a", "b"])] == ["x"]
+    assert likely_wrong([contradicted | {"b_fear": 0.475}], ["a", "b"]) == []
+    shared = row("y", "fear", {"a": ("anger", 0.9), "b": ("neutral", 0.48)}) | {"b_anger": 0.475}
+    assert [item.answer for item in likely_wrong([shared], ["a", "b"])] == ["anger"]
+
+
 def test_with_labels_joins_by_file() -> None:
     rows: list[Row] = [{"file": "a", "face": 1}, {"file": "a", "face": 2}, {"file": "b", "face": 1}]
     assert [item["label"] for item in with_labels(rows, {"a": "fear"})] == ["fear", "fear", None]

@@ -6,6 +6,8 @@ import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas
@@ -23,7 +25,7 @@ from fer_models.expressions import EXPRESSIONS
 from fer_models.media.images import Picture, read_image
 from fer_models.media.sources import PictureFile, open_pictures
 from fer_models.registry import MODELS
-from fer_models.results import Prediction
+from fer_models.results import Face, FaceAnalysis, Prediction
 
 LABELS = {name: EXPRESSIONS for name in MODELS}
 
@@ -79,6 +81,30 @@ def test_the_numbers_are_those_of_one_by_one(analyzer: Analyzer, folder: Path, b
                 assert row[f"{model}_confidence"] == pytest.approx(one.confidence, abs=1e-5)
                 for label in EXPRESSIONS:
                     assert row[f"{model}_{label}"] == pytest.approx(one.probability(label), abs=1e-5)
+
+
+def test_a_row_counts_agreement_as_the_analysis_does_with_ties() -> None:
+    """The page's verdict and the table follow one rule."""
+    low = dict.fromkeys(EXPRESSIONS, 0.05)
+    tie, sure, other = (
+        prediction(low | values)
+        for values in ({"fear": 0.234, "anger": 0.226}, {"anger": 0.7}, {"neutral": 0.7, "anger": 0.69})
+    )
+    assert (tie.label, tie.tied_labels, sure.tied_labels) == ("fear", ("fear", "anger"), ("anger",))
+    assert other.tied_labels == ("neutral",), "one percentage point apart"
+    face = Face(np.zeros(4, np.float32), None, 1.0)
+
+    def shares(**predictions: Prediction) -> tuple[float, float]:
+        analysis = FaceAnalysis(0, face, np.zeros((8, 8, 3), np.uint8), predictions)
+        analyzer = cast(
+            Analyzer, SimpleNamespace(predict=lambda *_, **__: [analysis], detect=lambda _: [(face, analysis.crop)])
+        )
+        (result,) = analyze_files(analyzer, made(1, lambda _: analysis.crop))
+        return analysis.agreement, cast(float, result.rows[0]["agreement"])
+
+    assert shares(a=tie, b=sure) == (1, 1)
+    assert shares(a=sure, b=other) == (0.5, 0.5)
+    assert shares(a=tie, b=sure, c=other, d=other) == (0.5, 0.5)
 
 
 def test_a_picture_without_a_face_can_be_read_whole(analyzer: Analyzer, folder: Path) -> None:

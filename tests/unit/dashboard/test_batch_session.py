@@ -69,6 +69,26 @@ def test_the_largest_disagreement_comes_first(analyzed: AnalyzedBatch) -> None:
     assert most_different(analyzed, [0, 1, 2]) == [1, 0]
 
 
+def test_faces_with_different_predictions_come_before_unanimous_ones() -> None:
+    rows: tuple[Row, ...] = (
+        face("unanimous.png", 1, "fear", "fear", 0.9),
+        face("close.png", 1, "fear", "anger", 0.1),
+        face("far.png", 1, "fear", "anger", 0.3),
+    )
+    analyzed = AnalyzedBatch({"a": EXPRESSIONS, "b": EXPRESSIONS}, 3, 3, rows, (b"x",) * 3)
+    assert most_different(analyzed, range(3)) == [2, 1, 0]
+
+
+def test_a_tie_is_shown_as_one(analyzer: Analyzer) -> None:
+    row = face("one.png", 1, "fear", "anger", 0.2, a_fear=0.75, a_anger=0.743, b_anger=0.5, b_fear=0.3)
+    batch = AnalyzedBatch({"a": EXPRESSIONS, "b": EXPRESSIONS}, 1, 1, (row | {"agreement": 1.0},), (b"x",))
+    _, cells = shown_table(batch, [0], {"a": "A", "b": "B"})
+    assert cells[0][2:4] == ["Fear or anger 0.75", "Anger 0.50"]
+    assert [answer.label for answer in view.face_card(batch, 0, cards(analyzer)).answers] == ["fear or anger", "anger"]
+    assert chosen_rows(batch, show=DIFFER) == [] and chosen_rows(batch, expression="anger") == [0]
+    assert "All models agree on 1 of 1 face" in view.summary(batch)
+
+
 def test_counts_and_the_chart(analyzed: AnalyzedBatch) -> None:
     assert label_counts(analyzed.rows, ["a", "b"]) == {
         "a": {"fear": 2, "anger": 1},

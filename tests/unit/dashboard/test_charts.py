@@ -86,6 +86,31 @@ def test_a_sentence_tells_where_the_models_agree(labels: list[str], expected: st
     assert agreement_sentence(predictions, TITLES, TRAINING) == expected
 
 
+def tied(model: str, *labels: str, last: float = 0.234) -> Prediction:
+    """Expressions at 23 % each, the last one at `last`, and the others far below."""
+    made = prediction(model)
+    values = np.full(7, 0.05, np.float32)
+    for label in labels:
+        values[EXPRESSIONS.index(label)] = last if label == labels[-1] else 0.226
+    return replace(made, probabilities=values)
+
+
+def test_a_tie_is_said_and_is_no_disagreement() -> None:
+    def sentence(*predictions: Prediction) -> str:
+        return agreement_sentence({each.model: each for each in predictions}, TITLES, TRAINING)
+
+    tie, other = tied("vgg16", "fear", "anger"), tied("resnet50", "anger", "fear")
+    assert tie.label == "anger" and tie.tied_labels == ("anger", "fear")
+    assert sentence(tie) == "VGG16 is tied between anger and fear."
+    assert sentence(tie, prediction("resnet50", "fear")) == (
+        "Both models predict fear. VGG16 is tied between anger and fear."
+    )
+    assert sentence(tie, other) == "VGG16 and ResNet50 are tied between anger and fear."
+    text = sentence(tie, prediction("resnet50", "neutral"))
+    assert text.startswith("The models disagree") and text.endswith("VGG16 is tied between anger and fear.")
+    assert "tied" not in sentence(tied("vgg16", "fear", "anger", last=0.24))
+
+
 def test_a_reading_keeps_maps_and_no_features(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     analyzed = analyze_picture(analyzer, picture)
     assert analyzed.total == len(analyzed.faces) == 2 and analyzed.whole is None and analyzed.size == (230, 100)

@@ -59,6 +59,11 @@ def test_the_timeline_joins_models_by_name_and_knows_gaps(timeline: Timeline) ->
     assert agreement(values).tolist() == [1, 0.5, pytest.approx(np.nan, nan_ok=True), 1]
 
 
+def test_a_tie_in_a_video_is_no_disagreement() -> None:
+    values = np.array([[[0.4, 0.395, 0.2], [0.1, 0.8, 0.1]], [[0.4, 0.38, 0.2], [0.1, 0.8, 0.1]]], np.float32)
+    assert agreement(values).tolist() == [1, 0.5]
+
+
 def test_what_is_said_at_a_time_holds_until_the_next_frame(timeline: Timeline) -> None:
     def labels(face: int, time_s: float) -> list[str] | None:
         said = timeline.at(face, time_s)

@@ -97,6 +97,11 @@ def test_the_sentence() -> None:
         "Without wrong training labels, the plainly trained network predicts fear (60 %), the one trained with EAC "
         "anger (80 %)."
     )
+    tie = predict("fear", 0.4)
+    tie.probabilities[EXPRESSIONS.index("anger")] = 0.395
+    assert "both predict anger: 40\u00a0% after plain training, 80\u00a0% with EAC" in sentence(
+        0, tie, predict("anger", 0.8)
+    )
 
 
 def test_the_section_is_there_only_with_networks_and_idle_until_opened(

@@ -18,7 +18,7 @@ from fer_models.expressions import EXPRESSIONS
 from fer_models.media.video_files import Limits
 from fer_models.media.video_reader import VideoReader, frame_at
 from fer_models.results import Face, FaceAnalysis, Prediction
-from fer_models.video.analysis import Summary, analyze_video, total_disagreement
+from fer_models.video.analysis import FrameAnalysis, Summary, analyze_video, total_disagreement
 from fer_models.video.run import LINES, SUMMARY, TABLE, VIDEO, VideoRun, run_video
 from tests.helpers.browsing import CHROMIUM, WAIT, chromium
 from tests.helpers.clips import flat, index_of, ramp, write_clip, write_turning_clip
@@ -148,6 +148,25 @@ def test_a_frame_stands_until_the_next_one_at_a_variable_rate(fake: ByGrey, tmp_
     assert face["models"]["two"] == {"anger": pytest.approx(1.4 / 2), "neutral": pytest.approx(0.6 / 2)}
     assert total_disagreement([face]) == pytest.approx(0.7)
     assert total_disagreement([]) is None
+
+
+def test_time_with_a_tie_is_not_time_of_disagreement() -> None:
+    def frame(time_s: float, fear: float) -> FrameAnalysis:
+        """The model one gives anger 40 %, the model two is sure of fear."""
+        values = {"one": {"anger": 0.4, "fear": fear}, "two": {"fear": 0.9}}
+        predictions = {}
+        for name, stated in values.items():
+            array = np.array([stated.get(label, 0.02) for label in EXPRESSIONS], np.float32)
+            predictions[name] = Prediction(name, EXPRESSIONS, np.log(array), array, 1.0, 1.0)
+        face = FaceAnalysis(0, Face(np.zeros(4, np.float32), None, 1.0), np.zeros((8, 8, 3), np.uint8), predictions)
+        return FrameAnalysis(time_s, (1,), (face,))
+
+    summary = Summary()
+    summary.add(frame(0, 0.395))
+    summary.add(frame(3, 0.3))
+    summary.finish(4)
+    (found,) = summary.faces()
+    assert found["disagreement"] == 0.25 and found["models"]["one"] == {"anger": 1.0}
 
 
 def test_table_and_lines_hold_what_was_said(fake: ByGrey, clip: Path, tmp_path: Path) -> None:
