@@ -33,6 +33,11 @@ _EVERY: Final = 0.5
 ALL: Final = "all"
 DIFFER: Final = "differ"
 NO_RESULT: Final = "none"
+POOR: Final = "poor"
+
+
+#: Columns in which a word is searched.
+_SEARCHED: Final = ("file", "label", "reason", "file_notes", "face_notes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,18 +149,21 @@ def chosen_rows(analyzed: AnalyzedBatch, text: str = "", show: str = ALL, expres
 
     Args:
         analyzed: the batch.
-        text: must stand in the file's name, its label or the reason, in any case.
-        show: `ALL`, `DIFFER` (faces on which the models do not all agree) or `NO_RESULT` (files without a face).
+        text: must stand in the file's name, its label, the reason or a note, in any case.
+        show: `ALL`, `DIFFER` (faces on which the models do not all agree), `POOR` (faces that are hard to read) or
+            `NO_RESULT` (files without a face).
         expression: what at least one model must predict, if only as a tie; `ALL` is any.
     """
     word = text.strip().casefold()
 
     def passes(row: Row) -> bool:
-        if word and not any(word in str(row.get(name) or "").casefold() for name in ("file", "label", "reason")):
+        if word and not any(word in str(row.get(name) or "").casefold() for name in _SEARCHED):
             return False
         if show == DIFFER and not _differ(row):
             return False
         if show == NO_RESULT and row.get("face") is not None:
+            return False
+        if show == POOR and not _poor(row):
             return False
         if expression == ALL:
             return True
@@ -168,19 +176,27 @@ def chosen_rows(analyzed: AnalyzedBatch, text: str = "", show: str = ALL, expres
 def most_different(analyzed: AnalyzedBatch, indices: Sequence[int]) -> list[int]:
     """Those of the rows that have a face: first those whose models predict different expressions, as `DIFFER` has them.
 
-    Within both, the largest disagreement comes first.
+    Within both, the largest disagreement comes first. Faces that are hard to read are left out, unless all are: models
+    differ most where there is nothing to see.
     """
 
     def place(index: int) -> tuple[bool, float, int]:
         row = analyzed.rows[index]
         return not _differ(row), -float(row["disagreement"] or 0), index
 
-    return sorted((index for index in indices if analyzed.thumbs[index] is not None), key=place)
+    faces = [index for index in indices if analyzed.thumbs[index] is not None]
+    good = [index for index in faces if not _poor(analyzed.rows[index])]
+    return sorted(good or faces, key=place)
 
 
 def _differ(row: Row) -> bool:
     """Whether a row is of a face on which the models do not all agree."""
     return row.get("face") is not None and float(row["agreement"] or 0) < 1
+
+
+def _poor(row: Row) -> bool:
+    """Whether a row is of a face that is hard to read."""
+    return bool(row.get("face_notes"))
 
 
 def shown_expressions(analyzed: AnalyzedBatch) -> list[str]:
@@ -215,8 +231,13 @@ def shown_table(
         ]
         label = [str(row.get("label") or "").capitalize()] if analyzed.labelled else []
         shares = [_rounded(row.get("agreement")), _rounded(row.get("disagreement"))]
-        cells.append([row["file"], row.get("face"), *label, *answers, *shares, row.get("reason") or ""])
+        cells.append([row["file"], row.get("face"), *label, *answers, *shares, _notes(row)])
     return headings, cells
+
+
+def _notes(row: Row) -> str:
+    """Why there is no face, what the file is not as it should be in, and what makes the face hard to read."""
+    return " ".join(str(row[name]) for name in ("reason", "file_notes", "face_notes") if row.get(name))
 
 
 def answer_text(row: Row, model: str, labels: Sequence[str]) -> str:

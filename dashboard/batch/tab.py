@@ -18,6 +18,7 @@ from dashboard.batch.session import (
     MAX_BYTES,
     MAX_PICTURES,
     NO_RESULT,
+    POOR,
     ZIP_LIMITS,
     AnalyzedBatch,
     chosen_rows,
@@ -119,7 +120,12 @@ class BatchTab:
                     [("Any", ALL)], value=ALL, label="Some model predicts", elem_id="batch-says"
                 )
             self.show = gr.Radio(
-                [("All", ALL), ("Faces the models differ on", DIFFER), ("Files without a result", NO_RESULT)],
+                [
+                    ("All", ALL),
+                    ("Faces the models differ on", DIFFER),
+                    ("Faces hard to read", POOR),
+                    ("Files without a result", NO_RESULT),
+                ],
                 value=ALL,
                 label="Show",
                 elem_id="batch-show",

@@ -132,10 +132,13 @@ def gallery(analyzed: AnalyzedBatch, indices: Sequence[int], display: ModelDispl
     faces = most_different(analyzed, indices)
     order = "those whose models predict different expressions first, then by disagreement"
     hint = f"{_plural(len(faces), 'face')}: {order}."
+    poor = sum(analyzed.thumbs[index] is not None for index in indices) - len(faces)
     if not faces:
         hint = "No face to show."
     elif len(faces) > MAX_CARDS:
         hint = f"{MAX_CARDS} of {len(faces)} faces: {order}."
+    if poor:
+        hint += f" {_plural(poor, 'face')} hard to read left out; Show has them."
     cards = [face_card(analyzed, index, display) for index in faces[:MAX_CARDS]]
     return render("batch/faces.html", hint=hint, faces=cards)
 

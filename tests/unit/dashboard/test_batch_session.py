@@ -15,6 +15,7 @@ from dashboard.batch.session import (
     ALL,
     DIFFER,
     NO_RESULT,
+    POOR,
     AnalyzedBatch,
     chosen_rows,
     document,
@@ -77,6 +78,17 @@ def test_faces_with_different_predictions_come_before_unanimous_ones() -> None:
     )
     analyzed = AnalyzedBatch({"a": EXPRESSIONS, "b": EXPRESSIONS}, 3, 3, rows, (b"x",) * 3)
     assert most_different(analyzed, range(3)) == [2, 1, 0]
+
+
+def test_faces_that_are_hard_to_read_are_shown_on_request() -> None:
+    rows: tuple[Row, ...] = (
+        face("good.png", 1, "fear", "anger", 0.3),
+        face("black.png", 1, "fear", "anger", 0.9, face_notes="The face has hardly any contrast."),
+    )
+    analyzed = AnalyzedBatch({"a": EXPRESSIONS, "b": EXPRESSIONS}, 2, 2, rows, (b"x",) * 2)
+    assert most_different(analyzed, range(2)) == [0]
+    assert chosen_rows(analyzed, show=POOR) == [1] == most_different(analyzed, [1])
+    assert chosen_rows(analyzed, "contrast") == [1]
 
 
 def test_a_tie_is_shown_as_one(analyzer: Analyzer) -> None:
