@@ -54,9 +54,14 @@ class FaceQuality:
             found.append("The face has hardly any contrast: too little or too much light.")
         elif self.sharpness < LEAST_SHARPNESS:
             found.append("The face is blurred.")
-        if self.turn is not None and self.turn > MOST_TURN:
+        if self.turned:
             found.append("The head is turned far to the side.")
         return tuple(found)
+
+    @property
+    def turned(self) -> bool:
+        """Whether the head is turned so far that the template of facial regions does not fit."""
+        return self.turn is not None and self.turn > MOST_TURN
 
     @property
     def poor(self) -> bool:

@@ -71,5 +71,6 @@ class RegionsSection:
             target = face.predictions[name].label if expression == OWN else expression
             if target in maps:
                 shares[self.display.titles[name]] = attention_shares(maps[target].heat, masks)
-        picture = render("attention/regions.html", drawn=draw_regions(face.crop, masks), key=regions_key(masks))
+        drawn, key = draw_regions(face.crop, masks), regions_key(masks)
+        picture = render("attention/regions.html", drawn=drawn, key=key, turned=face.quality.turned)
         return picture, regions_figure(shares, area_shares(masks))

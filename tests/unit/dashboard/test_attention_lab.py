@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import gradio as gr
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -12,12 +13,14 @@ from dashboard.attention.faithfulness_view import FaithfulnessResults, faithfuln
 from dashboard.attention.figures import curves_figure, effects_figure, regions_figure
 from dashboard.attention.pair_view import MapDifference, flip_results, flip_sentence, map_difference
 from dashboard.attention.report import Download, face_json, face_report
+from dashboard.attention.sections.regions import RegionsSection
 from dashboard.attention.view import MapStyle, draw_regions, enlarged_map, map_grid, map_scale, number
 from dashboard.components.analyzed_image import AnalyzedFace, analyze_picture
 from dashboard.components.display import ModelDisplay, model_display
 from dashboard.components.templates import render
 from explain.arcc import Arcc
 from explain.drawing.overlay import shared_peak
+from explain.explain_picture import OWN
 from explain.faithfulness import Curves, Faithfulness
 from explain.flip_consistency import FlipConsistency, flip_consistency
 from explain.occlusion import RegionEffects
@@ -26,6 +29,7 @@ from explain.road import Road
 from fer_models.analyzer import Analyzer
 from fer_models.expressions import EXPRESSIONS
 from fer_models.registry import MODELS, model_styles, style_at
+from fer_models.results import Face
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +139,17 @@ def test_an_occluded_face_has_answers_before_and_after(face: AnalyzedFace, model
     assert "instead of" in card.text
     (still,) = occluded_cards(face, face.crop, {"vgg16": (before, face.maps["vgg16"])}, MapStyle(), models)
     assert still.text == f"Still {before.label}." and still.bars == (before.confidence, before.confidence)
+
+
+def test_regions_that_do_not_fit_a_turned_head_say_so(face: AnalyzedFace, models: ModelDisplay) -> None:
+    with gr.Blocks():
+        section = RegionsSection(models, EXPRESSIONS)
+    assert face.face.landmarks is not None
+    assert "turned" not in section.show(face, OWN)[0]
+    landmarks = face.face.landmarks.copy()
+    landmarks[2] = landmarks[1]  # the nose below an eye
+    turned = replace(face, face=Face(face.face.box, landmarks, 1.0))
+    assert "turned" in section.show(turned, OWN)[0]
 
 
 def test_regions_are_outlined_on_the_face_alone(face: AnalyzedFace) -> None:
