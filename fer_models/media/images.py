@@ -180,8 +180,8 @@ class _Reader:
         missing = _empty_rows(np.asarray(whole)) / whole.height
         if missing > _MOST_MISSING:
             raise ImageError(f"{self.name} cannot be decoded. {_DAMAGED}") from None
-        what = f"the lower {math.ceil(100 * missing)} % of the picture are missing" if missing else "all of it is shown"
-        self.notes.append(f"The file is cut off; {what}.")
+        what = f"the lower {math.ceil(100 * missing)} % of the picture are missing"
+        self.notes.append(f"The file is cut off: {what if missing else 'a few pixels at its end may be missing'}.")
         return whole
 
     def _reduce(self, picture: Image.Image, size: tuple[int, int]) -> None:
