@@ -179,8 +179,8 @@ def load_dataset(name: str, root: Path, split: str, *, labels_file: str | None =
 
     | name    | files below the folder                                                        |
     |---------|-------------------------------------------------------------------------------|
-    | fer2013 | fer2013.csv (Kaggle: emotion,pixels,Usage)                                    |
-    | ferplus | fer2013.csv and fer2013new.csv (the FER+ votes, row for row)                  |
+    | fer2013 | fer2013.csv or icml_face_data.csv (Kaggle: emotion,pixels,Usage)              |
+    | ferplus | one of these and fer2013new.csv (the FER+ votes, row for row)                 |
     | rafdb   | EmoLabel/list_patition_label.txt or a noise file, Image/aligned/*_aligned.jpg |
     | folder  | SPLIT/CLASS/picture or CLASS/picture                                          |
 

@@ -10,6 +10,7 @@ from dashboard.leaderboard.csv_tables import Rows, csv_text
 from dashboard.leaderboard.sentences import FEW, cell_sentence, interval_text, share, signed
 from fer_models.evaluation.records import Calibration, FaceSetComparison, ModelComparison, RobustnessRecord
 from fer_models.evaluation.store import Problem
+from fer_models.media.files import CSV_ENCODING
 from fer_models.registry import ModelStyle, model_styles
 
 #: What stands where there is no figure.
@@ -48,7 +49,8 @@ class Download:
     @property
     def uri(self) -> str:
         """The CSV file as a data URI."""
-        return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(csv_text(self.rows).encode()).decode()}"
+        content = base64.b64encode(csv_text(self.rows).encode(CSV_ENCODING)).decode()
+        return f"data:text/csv;charset=utf-8;base64,{content}"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from fer_models.errors import BatchError
 from fer_models.expressions import EXPRESSIONS, in_display_order
-from fer_models.media.files import cannot_write, replacing
+from fer_models.media.files import CSV_ENCODING, cannot_write, replacing
 from fer_models.results import is_tied
 
 Cell: TypeAlias = str | int | float | None
@@ -113,14 +113,16 @@ def check_output(path: Path) -> None:
 
 
 def write_table(frame: Any, path: Path) -> None:
-    """Write a table as its file's suffix says: CSV in UTF-8 or Parquet. The file is there whole or not at all.
+    """Write a table as its file's suffix says: CSV in UTF-8, marked as such for Excel, or Parquet.
+
+    The file is there whole or not at all.
 
     Raises:
         BatchError: it cannot be written.
     """
     with replacing(path, BatchError) as partial:
         if path.suffix.lower() == ".csv":
-            partial.write_text(csv_text(frame), encoding="utf-8", newline="")
+            partial.write_text(csv_text(frame), encoding=CSV_ENCODING, newline="")
         else:
             frame.to_parquet(partial, index=False)
         with partial.open("rb+") as file:

@@ -1,7 +1,5 @@
 """FER2013 (Goodfellow et al., 2013) in Kaggle's layout, and FER+ (Barsoum et al., ICMI 2016) labels for it."""
 
-import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +11,11 @@ from numpy.typing import NDArray
 from fer_models.datasets.dataset import SPLITS, FaceData
 from fer_models.errors import DatasetError
 from fer_models.expressions import EXPRESSIONS
+from fer_models.media.files import read_csv
 
+#: Kaggle's names of the file with the faces; the second has the columns in another order.
+FILES: Final = ("fer2013.csv", "icml_face_data.csv")
+VOTES_FILE: Final = "fer2013new.csv"
 SIDE: Final = 48
 USAGES: Final = ("Training", "PublicTest", "PrivateTest")
 #: Native labels 0 to 6 of fer2013.csv.
@@ -36,9 +38,9 @@ def load_fer2013(root: Path, split: str) -> FaceData:
     """FER2013's own labels: 28,709 / 3,589 / 3,589 faces.
 
     Raises:
-        DatasetError: fer2013.csv is missing or malformed.
+        DatasetError: both of `FILES` are missing, or the one that is read is malformed.
     """
-    table = _read_cached(root / "fer2013.csv")
+    table = _read_cached(_faces_file(root))
     to_vocabulary = np.array([EXPRESSIONS.index(name) for name in NATIVE])
     rows = np.flatnonzero(_splits(table.usage) == split)
     return FaceData("fer2013", split, table.faces[rows], to_vocabulary[table.labels[rows]], rows)
@@ -53,12 +55,13 @@ def load_ferplus(root: Path, split: str) -> FaceData:
     Raises:
         DatasetError: a file is missing or malformed, or the two do not belong together.
     """
-    table = _read_cached(root / "fer2013.csv")
-    votes, usage = _read_votes(root / "fer2013new.csv")
+    path = _faces_file(root)
+    table = _read_cached(path)
+    votes, usage = _read_votes(root / VOTES_FILE)
     if len(votes) != len(table.labels) or (usage != table.usage).any():
         raise DatasetError(
-            f"{root / 'fer2013new.csv'}: expected {len(table.labels)} rows whose Usage is row for row that of "
-            f"fer2013.csv, got {len(votes)} rows. The two files do not belong together."
+            f"{root / VOTES_FILE}: expected {len(table.labels)} rows whose Usage is row for row that of {path.name}, "
+            f"got {len(votes)} rows. The two files do not belong together."
         )
     votes = np.where(votes > 1, votes, 0)
     top = votes.argmax(1)
@@ -76,27 +79,23 @@ def _splits(usage: NDArray[np.str_]) -> NDArray[np.str_]:
     return np.array([SPLITS[name.lower()] for name in usage])
 
 
-def _rows(path: Path, columns: tuple[str, ...], advice: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Each row with its line number; the header must hold the columns."""
-    try:
-        handle = path.open(newline="", encoding="utf-8")
-    except FileNotFoundError:
-        raise DatasetError(f"There is no {path}. {advice}") from None
-    with handle:
-        reader = csv.DictReader(handle)
-        missing = [name for name in columns if name not in (reader.fieldnames or ())]
-        if missing:
-            raise DatasetError(f"{path}: expected the columns {','.join(columns)}; missing: {','.join(missing)}.")
-        yield from enumerate(reader, start=2)
+def _faces_file(root: Path) -> Path:
+    """The first of `FILES` that is there."""
+    path = next((root / name for name in FILES if (root / name).is_file()), None)
+    if path is None:
+        raise DatasetError(
+            f"There is no {root / FILES[0]}, and no {FILES[1]}. They are the files of Kaggle's 'Challenges in "
+            "Representation Learning' (columns emotion,pixels,Usage)."
+        )
+    return path
 
 
 def _read_csv(path: Path) -> _Table:
     faces, labels, usage = [], [], []
-    advice = "It is the file of Kaggle's 'Challenges in Representation Learning' (columns emotion,pixels,Usage)."
-    for number, row in _rows(path, ("emotion", "pixels", "Usage"), advice):
+    for number, row in read_csv(path, ("emotion", "pixels", "Usage"), str(path)):
         where = f"{path}, line {number}"
         try:
-            face = np.array((row["pixels"] or "").split(), dtype=np.int64)
+            face = np.array(row["pixels"].split(), dtype=np.int64)
         except ValueError as error:
             raise DatasetError(f"{where}: the pixels are not whole numbers: {error}") from None
         if face.size != SIDE * SIDE or not (face.min() >= 0 and face.max() <= 255):
@@ -115,8 +114,6 @@ def _read_csv(path: Path) -> _Table:
 
 def _read_cached(path: Path) -> _Table:
     """The table, from a uint8 cache beside the file when that is up to date: seconds instead of half a minute."""
-    if not path.is_file():
-        return _read_csv(path)  # raises, with advice
     cache = path.with_name(".fer2013.npz")
     stat = path.stat()
     stamp = np.array([stat.st_size, stat.st_mtime_ns])
@@ -138,11 +135,15 @@ def _read_cached(path: Path) -> _Table:
 
 def _read_votes(path: Path) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
     votes, usage = [], []
-    advice = "It is the label file of Microsoft's FER+ (columns Usage,Image name and ten vote columns)."
-    for number, row in _rows(path, ("Usage", *VOTES), advice):
+    if not path.is_file():
+        raise DatasetError(
+            f"There is no {path}. It is the label file of Microsoft's FER+ (columns Usage,Image name and ten vote "
+            "columns)."
+        )
+    for number, row in read_csv(path, ("Usage", *VOTES), str(path)):
         try:
             votes.append([int(row[name]) for name in VOTES])
-        except (TypeError, ValueError):
+        except ValueError:
             raise DatasetError(f"{path}, line {number}: expected ten whole numbers of votes.") from None
         usage.append(row["Usage"])
     return np.array(votes, dtype=np.int64).reshape(-1, len(VOTES)), np.array(usage)

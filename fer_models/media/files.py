@@ -1,13 +1,19 @@
-"""Output files that appear whole or not at all."""
+"""Output files that appear whole or not at all, and CSVs as spreadsheets write them."""
 
+import csv
 import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
-from fer_models.errors import FerError
+from fer_models.errors import DatasetError, FerError
+
+#: Of the CSVs that are written: with the mark at their beginning Excel knows that they are UTF-8.
+CSV_ENCODING: Final = "utf-8-sig"
+_DELIMITERS: Final = ",;\t|"
 
 
 @contextmanager
@@ -97,3 +103,81 @@ def check_writable(path: Path) -> None:
 def cannot_write(path: Path, reason: OSError) -> str:
     """The message of an error about a file that cannot be written."""
     return f"Cannot write {path}: {reason.strerror or reason}."
+
+
+def read_csv(path: Path, columns: Sequence[str], name: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV that may come from any spreadsheet, each with the number of its line.
+
+    Commas, semicolons, tabs or bars separate the cells, as a first line "sep=;" or the heading says. UTF-8 and UTF-16
+    are told apart; anything else is taken for Windows' Western European code page. Headings may differ in case and in
+    blanks around them. Rows without any text are skipped.
+
+    Args:
+        path: its file.
+        columns: the wanted columns, the keys of the rows. A cell that is missing is "".
+        name: what messages call the file.
+
+    Raises:
+        DatasetError: it cannot be read, or lacks a column.
+    """
+    try:
+        with path.open(encoding=_csv_encoding(path), newline="") as file:
+            skipped, heading, delimiter = _csv_heading(file, columns)
+            places = _csv_places(heading, columns, name)
+            reader = csv.reader(file, delimiter=delimiter)
+            for cells in reader:
+                cells = [cell.strip() for cell in cells]
+                if any(cells):
+                    row = {column: cells[at] if at < len(cells) else "" for column, at in places.items()}
+                    yield skipped + reader.line_num, row
+    except (OSError, UnicodeError, csv.Error) as error:
+        advice = f"Save it as a CSV in UTF-8 with the columns {', '.join(columns)}."
+        raise DatasetError(f"{name} cannot be read. {advice}") from error
+
+
+def _csv_encoding(path: Path) -> str:
+    with path.open("rb") as file:
+        if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+            return "utf-16"
+    try:
+        with path.open(encoding="utf-8") as text:
+            while text.read(2**20):
+                pass
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8-sig"
+
+
+def _csv_heading(file: TextIO, columns: Sequence[str]) -> tuple[int, list[str], str]:
+    """How many lines go before the rows, the cells of the heading, and what separates cells."""
+    line, lines = file.readline(), 1
+    if told := re.match(r'"?sep=(.)"?\s*$', line, re.IGNORECASE):
+        return 2, next(csv.reader([file.readline()], delimiter=told[1]), []), told[1]
+    while line and not line.strip(_DELIMITERS + ' "\r\n'):
+        line, lines = file.readline(), lines + 1
+
+    def cells(delimiter: str) -> list[str]:
+        return next(csv.reader([line], delimiter=delimiter), [])
+
+    def fit(delimiter: str) -> tuple[int, int]:
+        folded = {_folded(cell) for cell in cells(delimiter)}
+        return len(folded & {_folded(column) for column in columns}), len(folded)
+
+    delimiter = max(_DELIMITERS, key=fit)
+    return lines, cells(delimiter), delimiter
+
+
+def _csv_places(heading: Sequence[str], columns: Sequence[str], name: str) -> dict[str, int]:
+    """Where each column stands: the heading of just that name, or else the first that differs in case or blanks."""
+    folded = [_folded(cell) for cell in heading]
+    missing = [column for column in columns if _folded(column) not in folded]
+    if missing:
+        found = ", ".join(cell.strip() for cell in heading)[:200] or "none"
+        raise DatasetError(
+            f"{name}: expected the columns {', '.join(columns)}; missing: {', '.join(missing)}; found: {found}."
+        )
+    return {column: heading.index(column) if column in heading else folded.index(_folded(column)) for column in columns}
+
+
+def _folded(heading: str) -> str:
+    return " ".join(heading.split()).casefold()

@@ -11,6 +11,7 @@ from typing import Any, Final, TextIO
 from fer_models.analyzer import Analyzer
 from fer_models.errors import VideoError
 from fer_models.expressions import in_display_order
+from fer_models.media.files import CSV_ENCODING
 from fer_models.media.video_files import Limits
 from fer_models.media.video_reader import VideoInfo, VideoReader
 from fer_models.models.classifier import Classifier
@@ -135,7 +136,7 @@ def run_video(
 def _open_files(folder: Path, stack: ExitStack) -> tuple[TextIO, TextIO]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        table = stack.enter_context((folder / TABLE).open("w", encoding="utf-8", newline=""))
+        table = stack.enter_context((folder / TABLE).open("w", encoding=CSV_ENCODING, newline=""))
         return table, stack.enter_context((folder / LINES).open("w", encoding="utf-8"))
     except OSError as error:
         raise VideoError(f"Cannot write to {folder}: {error.strerror}.") from None

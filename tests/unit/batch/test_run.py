@@ -236,7 +236,7 @@ def test_a_csv_runs_nothing_and_a_parquet_keeps_names(tmp_path: Path) -> None:
     # Every text stands in quotes, so that a spreadsheet that splits at semicolons finds no cell that begins with =.
     assert all(line.startswith('"') for line in text.splitlines())
     write_table(frame, tmp_path / "t.csv")
-    assert (tmp_path / "t.csv").read_bytes() == text.encode("utf-8")
+    assert (tmp_path / "t.csv").read_bytes() == text.encode("utf-8-sig")
     write_table(frame, tmp_path / "t.parquet")
     back = pandas.read_parquet(tmp_path / "t.parquet")
     assert list(back["file"]) == names

@@ -433,7 +433,9 @@ def test_csv_buttons_hold_the_numbers(small: Board) -> None:
     button = tools(view.Download("accuracy", rows, "accuracy"))
     code = re.search(r"base64,([^\"]+)", button)
     assert code is not None
-    read = list(csv.DictReader(base64.b64decode(code[1]).decode().splitlines()))
+    content = base64.b64decode(code[1])
+    assert content.startswith(b"\xef\xbb\xbf")  # or Excel takes it for another code page
+    read = list(csv.DictReader(content.decode("utf-8-sig").splitlines()))
     assert read[0]["model"] == "VGG16" and float(read[0]["accuracy"]) == 0.748 and read[0]["source"] == "measured here"
     assert all(each["source"].startswith(QUOTED) for each in read[3:]) and len(read) == 11
     assert 'data-save="png"' in button and 'data-save="svg"' in button

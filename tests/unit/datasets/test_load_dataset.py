@@ -43,6 +43,31 @@ def test_fer2013_second_reading_comes_from_a_cache_that_notices_changes(tmp_path
     assert names_of(load_dataset("fer2013", tmp_path, "train").targets) == ["happiness", "sadness"]
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("fer2013.csv", f"\ufeff{HEADER}\n3,{PIXELS},Training\n"),
+        ("icml_face_data.csv", f"emotion, Usage, pixels\n3,Training,{PIXELS}\n"),
+        ("icml_face_data.csv", f"emotion, Usage, pixels\r\n3, Training, {PIXELS}\r\n"),
+        ("fer2013.csv", f"{HEADER}\n3,{PIXELS},Training\n,,\n\n  \n"),
+        ("fer2013.csv", f"sep=;\nEmotion;Pixels;USAGE\n3;{PIXELS};Training\n"),
+    ],
+)
+def test_fer2013_as_it_comes(tmp_path: Path, file: str, text: str) -> None:
+    (tmp_path / file).write_text(text, encoding="utf-8", newline="")
+    votes = f"\ufeffUsage, {VOTE_HEADER[6:]}\nTraining,f.png,0,0,0,9,0,0,0,0,0,0\n,,,,,,,,,,,\n\n"
+    (tmp_path / "fer2013new.csv").write_text(votes, encoding="utf-8")
+    data = load_dataset("fer2013", tmp_path, "train")
+    assert names_of(data.targets) == ["happiness"] and data.faces[0].tolist() == [[7] * 48] * 48
+    assert names_of(load_dataset("ferplus", tmp_path, "train").targets) == ["sadness"]
+
+
+def test_fer2013_csv_is_taken_first(tmp_path: Path) -> None:
+    (tmp_path / "icml_face_data.csv").write_text(f"{HEADER}\n0,{PIXELS},Training\n")
+    write_fer2013(tmp_path, [f"4,{PIXELS},Training"])
+    assert names_of(load_dataset("fer2013", tmp_path, "train").targets) == ["sadness"]
+
+
 def test_a_damaged_cache_is_replaced(tmp_path: Path) -> None:
     write_fer2013(tmp_path, [f"0,{PIXELS},Training"])
     (tmp_path / ".fer2013.npz").write_bytes(b"PK\x03\x04 cut short")

@@ -171,7 +171,7 @@ def test_time_with_a_tie_is_not_time_of_disagreement() -> None:
 
 def test_table_and_lines_hold_what_was_said(fake: ByGrey, clip: Path, tmp_path: Path) -> None:
     run(fake, clip, tmp_path, rate=10, annotate=False)
-    with (tmp_path / TABLE).open(newline="") as file:
+    with (tmp_path / TABLE).open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["time_s"]) for row in rows] == pytest.approx([i / 10 for i in range(20) if i not in (4, 5)])
     assert {row["face"] for row in rows} == {"1"}
