@@ -4,7 +4,12 @@ Datasets and models name and order their classes differently; every loader maps 
 every result is joined by name, never by index.
 """
 
+import difflib
+import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from fer_models.errors import UnknownNameError
@@ -22,30 +27,108 @@ COLOURS: Final[dict[str, str]] = {
     "neutral": "#7F7F7F",
 }
 
-_ALIASES: Final[dict[str, str]] = {
+_SYNONYMS: Final[dict[str, str]] = {
     "angry": "anger",
+    "mad": "anger",
+    "furious": "anger",
     "disgusted": "disgust",
+    "disgusting": "disgust",
     "afraid": "fear",
     "fearful": "fear",
+    "frightened": "fear",
     "scared": "fear",
     "happy": "happiness",
     "joy": "happiness",
+    "joyful": "happiness",
     "sad": "sadness",
+    "unhappy": "sadness",
     "surprised": "surprise",
+    "no expression": "neutral",
+    "expressionless": "neutral",
 }
+_KNOWN: Final[dict[str, str]] = {**{name: name for name in EXPRESSIONS}, **_SYNONYMS}
+#: Similarity from which another word counts as a misspelling (difflib's ratio).
+_NEAR: Final = 0.8
+#: Shorter words are too similar to others: "sand" and "sad".
+_SHORTEST: Final = 4
+#: Unknown class names that a note names.
+_NAMED: Final = 10
 
 
 def expression(name: str) -> str:
-    """The vocabulary's word for a native class name such as "Happy" or "angry".
+    """The vocabulary's word for a native class name such as "Happy", "angry" or "0_angry".
 
     Raises:
-        UnknownNameError: the name is none of the seven expressions nor a known spelling of one.
+        UnknownNameError: the name is none of the seven expressions nor a synonym of one.
     """
-    word = name.strip().lower()
-    word = _ALIASES.get(word, word)
-    if word not in EXPRESSIONS:
+    word = _KNOWN.get(_plain(name))
+    if word is None:
         raise UnknownNameError("expression", name, EXPRESSIONS)
     return word
+
+
+def _plain(name: str) -> str:
+    """A class name in small letters, with a blank between words and no numbers and separators around them."""
+    words = re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", name).casefold())
+    return re.sub(r"^[\d ]+", "", words).strip()
+
+
+def _misspelled(name: str) -> str | None:
+    """The expression whose misspelling a class name seems to be, or None.
+
+    The first letter must be right, so that "unsurprised" is no surprise.
+    """
+    word = _plain(name)
+    near = {
+        meant
+        for known, meant in _KNOWN.items()
+        if min(len(word), len(known)) >= _SHORTEST
+        and word[0] == known[0]
+        and difflib.SequenceMatcher(None, word, known).ratio() >= _NEAR
+    }
+    return near.pop() if len(near) == 1 else None
+
+
+@dataclass
+class ClassNames:
+    """Native class names as expressions, and account of those that are none: the one rule for folders and lists.
+
+    Attributes:
+        guessed: by misspelled name, the expression it was taken for.
+        unknown: how many labels have a name that is no expression; they are left out.
+    """
+
+    guessed: dict[str, str] = field(default_factory=dict)
+    unknown: Counter[str] = field(default_factory=Counter)
+
+    def expression(self, name: str, count: int = 1) -> str | None:
+        """The expression that a class name stands for, or None.
+
+        Args:
+            name: exact, a synonym, or misspelled so that one expression alone can be meant.
+            count: how many labels have it.
+        """
+        name = name.strip()
+        if word := _KNOWN.get(_plain(name)):
+            return word
+        if word := _misspelled(name):
+            self.guessed[name] = word
+            return word
+        self.unknown[name] += count
+        return None
+
+    def notes(self) -> list[str]:
+        """What was guessed and what was left out, in a sentence each."""
+        notes = []
+        if self.guessed:
+            pairs = ", ".join(f"{name!r} as {word}" for name, word in sorted(self.guessed.items()))
+            notes.append(f"Class names taken for misspelled ones: {pairs}.")
+        if self.unknown:
+            total, named = self.unknown.total(), self.unknown.most_common(_NAMED)
+            names = ", ".join(f"{name!r} ({count})" for name, count in named)
+            more = f" and {len(self.unknown) - len(named)} other names" if len(self.unknown) > len(named) else ""
+            notes.append(f"{total} label{' is' if total == 1 else 's are'} left out, as no expression: {names}{more}.")
+        return notes
 
 
 def in_display_order(names: Iterable[str]) -> list[str]:

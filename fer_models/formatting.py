@@ -1,7 +1,7 @@
 """Results as people read them, the same on the page and in an annotated video."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fer_models.results import Prediction
 
@@ -21,6 +21,12 @@ def percent(fraction: float, space: str = "\u00a0") -> str:
 def percent_of(share: float) -> str:
     """A share of counts or of time in percent: unlike a probability it can be exactly 0 % or 100 %."""
     return f"{100 * share:.0f}\u00a0%" if share in (0, 1) else percent(share)
+
+
+def examples(names: Sequence[str], most: int = 3) -> str:
+    """The first few of many names, and how many there are besides: "a.txt, b.pdf, c.doc and 5 more"."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def majority(predictions: Mapping[str, Prediction]) -> str:

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import cv2
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_models.analyzer import Analyzer
-from fer_models.batch.labels import LikelyWrong, likely_wrong, measure
+from fer_models.batch.labels import Labels, LikelyWrong, likely_wrong, measure
 from fer_models.batch.run import analyze_files, unreadable
 from fer_models.batch.table import Row, column, table_columns, tied_labels
 from fer_models.expressions import in_display_order
@@ -50,8 +50,8 @@ class AnalyzedBatch:
         done: files that are analysed.
         rows: of the files that are analysed, in their order.
         thumbs: for each row a JPEG of its face, None where there is no face.
-        left_out: files in a zip that are no pictures.
-        labelled: files that have a label; 0 without labels.
+        left_out: names of the files in a zip that are no pictures.
+        labels: of its files; may be none.
         cut: the analysis ended early, as there are more than `MAX_FACES` faces.
         seconds_left: an estimate; None as long as there is none.
     """
@@ -61,10 +61,15 @@ class AnalyzedBatch:
     done: int = 0
     rows: tuple[Row, ...] = ()
     thumbs: tuple[bytes | None, ...] = ()
-    left_out: int = 0
-    labelled: int = 0
+    left_out: tuple[str, ...] = ()
+    labels: Labels = field(default_factory=Labels)
     cut: bool = False
     seconds_left: float | None = None
+
+    @property
+    def labelled(self) -> int:
+        """How many files have a label; 0 without labels."""
+        return len(self.labels)
 
     @property
     def faces(self) -> int:
@@ -90,7 +95,7 @@ class AnalyzedBatch:
 def read_batch(
     analyzer: Analyzer,
     pictures: Pictures,
-    labels: Mapping[str, str],
+    labels: Labels,
     *,
     models: Sequence[str],
     whole_if_none: bool = False,
@@ -100,7 +105,7 @@ def read_batch(
     Args:
         analyzer: the loaded models.
         pictures: its files.
-        labels: by file; may be empty.
+        labels: of its files; may be none.
         models: names of those to use.
         whole_if_none: analyse a picture in which no face is found as one face.
     """
@@ -116,7 +121,7 @@ def read_batch(
         spent = time.monotonic() - began
         left = spent / done * (len(pictures.files) - done) if done else None
         return AnalyzedBatch(
-            known, len(pictures.files), done, tuple(rows), tuple(thumbs), pictures.left_out, len(labels), cut, left
+            known, len(pictures.files), done, tuple(rows), tuple(thumbs), pictures.left_out, labels, cut, left
         )
 
     yield analyzed()
@@ -127,7 +132,7 @@ def read_batch(
             room = MAX_FACES - sum(thumb is not None for thumb in thumbs)
             cut = len(result.crops) > room
             kept = result.rows[:room] if cut else result.rows
-            rows += [row | {"label": labels.get(result.file.name)} if labels else row for row in kept]
+            rows += [row | {"label": labels.by_file.get(result.file.name)} if labels else row for row in kept]
             thumbs += [_thumb(crop) for crop in result.crops[:room]] or [None] * len(kept)
             done += 1
             if cut:
@@ -250,13 +255,16 @@ def _rounded(value: Any) -> float | None:
 
 
 def document(analyzed: AnalyzedBatch) -> str:
-    """The batch as JSON: one object per row, and with labels the figures and the likely wrong labels."""
+    """The batch as JSON: one object per row; with labels what became of them, the figures and the likely wrong ones."""
     names = list(table_columns(analyzed.models, labelled=bool(analyzed.labelled)))
     content: dict[str, Any] = {
         "files": {"given": analyzed.total, "read": analyzed.done},
         "rows": [{name: row.get(name) for name in names} for row in analyzed.rows],
     }
+    if analyzed.left_out:
+        content["left_out"] = list(analyzed.left_out)
     if analyzed.labelled:
+        content["labels"] = analyzed.labels.document()
         content["models"] = {name: asdict(figures) for name, figures in analyzed.figures.items()}
         content["likely_wrong"] = [asdict(item) for item in analyzed.wrong]
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

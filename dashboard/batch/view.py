@@ -12,7 +12,7 @@ from dashboard.components.display import ModelDisplay
 from dashboard.components.templates import render
 from fer_models.batch.labels import SURE
 from fer_models.batch.table import column
-from fer_models.formatting import percent, percent_of
+from fer_models.formatting import examples, percent, percent_of
 from fer_models.metrics import ClassificationMetrics
 from fer_models.registry import ModelStyle
 
@@ -123,7 +123,9 @@ def summary(analyzed: AnalyzedBatch) -> Markup:
     elif analyzed.done < analyzed.total:
         notes.append(f"Stopped after {analyzed.done} of {analyzed.total} pictures.")
     if analyzed.left_out:
-        notes.append(f"{_plural(analyzed.left_out, 'other file')} in the zip left out.")
+        count = _plural(len(analyzed.left_out), "other file")
+        notes.append(f"{count} in the zip left out: {examples(analyzed.left_out)}.")
+    notes += analyzed.labels.notes()
     return render("batch/summary.html", text=text, note=" ".join(notes))
 
 

@@ -1,15 +1,18 @@
 """Labels for a batch: where they come from, how the models fare against them, and which of them are likely wrong."""
 
-import csv
 import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fer_models.batch.table import Row, column, guard, tied_labels
-from fer_models.errors import DatasetError, UnknownNameError
-from fer_models.expressions import EXPRESSIONS, expression
+from fer_models.errors import DatasetError
+from fer_models.expressions import EXPRESSIONS, ClassNames
+from fer_models.formatting import examples
+from fer_models.media.files import read_csv
+from fer_models.media.sources import printable
 from fer_models.metrics import ClassificationMetrics, classification_metrics
 
 #: Mean confidence from which unanimous models count as sure of themselves.
@@ -33,68 +36,124 @@ class LikelyWrong:
     confidence: float
 
 
-def labels_from_folders(names: Iterable[str]) -> dict[str, str]:
-    """Labels of files in class folders, by file: of those whose folder is called like an expression.
+@dataclass(frozen=True)
+class Labels:
+    """Labels of a batch's files, and account of those that could not be used.
+
+    Attributes:
+        by_file: the expression of each labelled file.
+        classes: how class names were read.
+        listed: names that a list has labels for; 0 for class folders.
+        unmatched: those of them that name no file of the batch, or several that differ in case.
+    """
+
+    by_file: Mapping[str, str] = field(default_factory=dict)
+    classes: ClassNames = field(default_factory=ClassNames)
+    listed: int = 0
+    unmatched: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Number of labelled files."""
+        return len(self.by_file)
+
+    def notes(self) -> list[str]:
+        """What the figures do not stand on, in a sentence each."""
+        notes = []
+        if self.unmatched:
+            notes.append(f"{len(self.unmatched):,} of {self.listed:,} labels name no file: {_named(self.unmatched)}.")
+        elif self.listed:
+            notes.append(f"All {self.listed:,} labels name a file.")
+        return notes + self.classes.notes()
+
+    def document(self) -> dict[str, Any]:
+        """The same as JSON."""
+        return {
+            "files": len(self),
+            "listed": self.listed,
+            "unmatched": list(self.unmatched),
+            "guessed": self.classes.guessed,
+            "unknown": dict(self.classes.unknown),
+        }
+
+
+def labels_from_folders(names: Iterable[str]) -> Labels:
+    """Labels of files in class folders: of those whose folder is called like an expression.
 
     At least two expressions must have a folder: one folder "happy" among others is no labelled set.
 
     Args:
         names: files with forward slashes, such as "train/happy/1.png".
     """
-    labels = {}
+    folders: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
-        folder = name.split("/")[-2] if "/" in name else ""
-        try:
-            labels[name] = expression(folder)
-        except UnknownNameError:
-            continue
-    return labels if len(set(labels.values())) > 1 else {}
+        folders[name.split("/")[-2] if "/" in name else "."].append(name)
+    classes = ClassNames()
+    words = {folder: classes.expression(folder, len(files)) for folder, files in folders.items()}
+    labels = {name: word for folder, word in words.items() if word for name in folders[folder]}
+    return Labels(labels, classes) if len(set(labels.values())) > 1 else Labels()
 
 
-def read_labels(path: Path, names: Sequence[str]) -> dict[str, str]:
-    """Labels by file from a CSV with the columns file and label; other columns are ignored.
+def read_labels(path: Path, names: Sequence[str]) -> Labels:
+    """Labels from a CSV with the columns file and label; other columns are ignored.
+
+    A name may differ from its file's in case where no other file could be meant.
 
     Args:
-        path: the CSV, UTF-8, with a heading.
-        names: the batch's files. Files without a label stay without; a label without a file is ignored.
+        path: the CSV, see `read_csv`.
+        names: the batch's files. Files without a label stay without.
 
     Raises:
-        DatasetError: it cannot be read, lacks a column, has an unknown or contradicting label, or none of these files.
+        DatasetError: it cannot be read, lacks a column, has contradicting labels, or no label that can be used.
     """
-    known = {_key(spelling): name for name in names for spelling in (guard(name), name)}
+    files = _Files(names)
+    classes = ClassNames()
     labels: dict[str, str] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if not {"file", "label"} <= set(reader.fieldnames or ()):
-                found = ", ".join(reader.fieldnames or ()) or "none"
-                raise DatasetError(f"The labels need the columns file and label; found: {found[:200]}.")
-            for row in reader:
-                _take(labels, known, row["file"] or "", row["label"] or "", reader.line_num)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(
-            "The labels cannot be read. Save them as a CSV in UTF-8 with the columns file and label."
-        ) from error
+    listed: Counter[str] = Counter()
+    unmatched: dict[str, None] = {}
+    for line, row in read_csv(path, ("file", "label"), "The labels"):
+        if not row["label"]:
+            continue
+        listed[_key(row["file"])] += 1
+        name = files.named(row["file"])
+        if name is None:
+            unmatched[_key(row["file"]) or f"(line {line})"] = None
+        word = classes.expression(row["label"])
+        if word and name and labels.setdefault(name, word) != word:
+            raise DatasetError(f"Line {line} of the labels: {name} is {word} here and {labels[name]} before.")
+    found = Labels(labels, classes, len(listed), tuple(unmatched))
     if not labels:
-        raise DatasetError(
-            "The labels name none of these files. The column file must have the names as the table has them, "
-            f"such as {names[0] if names else 'folder/picture.jpg'}."
-        )
-    return labels
+        raise DatasetError(_unusable(found, names))
+    return found
 
 
-def _take(labels: dict[str, str], known: Mapping[str, str], file: str, label: str, line: int) -> None:
-    name = known.get(_key(file)) or known.get(_key(file.replace("\\", "/")))
-    if not label.strip():
-        return
-    try:
-        word = expression(label)
-    except UnknownNameError as error:
-        raise DatasetError(f"Line {line} of the labels: {error}") from None
-    if name is None:
-        return
-    if labels.setdefault(name, word) != word:
-        raise DatasetError(f"Line {line} of the labels: {name} is {word} here and {labels[name]} before.")
+def _unusable(labels: Labels, names: Sequence[str]) -> str:
+    if len(labels.unmatched) < labels.listed:
+        return f"None of the labels can be used. {' '.join(labels.notes())} Known: {', '.join(EXPRESSIONS)}."
+    return (
+        "The labels name none of these files. The column file must have the names as the table has them, such as "
+        f"{names[0] if names else 'folder/picture.jpg'}; found: {_named(labels.unmatched) or 'none'}."
+    )
+
+
+def _named(names: Sequence[str]) -> str:
+    return examples([printable(name) for name in names])
+
+
+class _Files:
+    """A batch's files by the names that a list may have for them."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._exact = {_key(spelling): name for name in names for spelling in (guard(name), name)}
+        self._folded: defaultdict[str, set[str]] = defaultdict(set)
+        for key, name in self._exact.items():
+            self._folded[key.casefold()].add(name)
+
+    def named(self, given: str) -> str | None:
+        """The file that is meant; None if there is none, or several that differ in case."""
+        keys = (_key(given), _key(given.replace("\\", "/")))
+        exact = self._exact.get(keys[0]) or self._exact.get(keys[1])
+        alike = self._folded.get(keys[0].casefold()) or self._folded.get(keys[1].casefold()) or set()
+        return exact or (next(iter(alike)) if len(alike) == 1 else None)
 
 
 def _key(name: str) -> str:
@@ -102,9 +161,9 @@ def _key(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip().removeprefix("./"))
 
 
-def with_labels(rows: Iterable[Row], labels: Mapping[str, str]) -> list[Row]:
+def with_labels(rows: Iterable[Row], labels: Labels) -> list[Row]:
     """The rows, each with its file's label."""
-    return [row | {"label": labels.get(str(row["file"]))} for row in rows]
+    return [row | {"label": labels.by_file.get(str(row["file"]))} for row in rows]
 
 
 def labelled_faces(rows: Iterable[Row]) -> list[Row]:

@@ -11,6 +11,7 @@ from fer_models.cli.common import add_flags, analyzer_of
 if TYPE_CHECKING:
     from fer_models.analyzer import Analyzer
     from fer_models.batch.checkpoint import Checkpoint
+    from fer_models.batch.labels import Labels
     from fer_models.batch.table import Row
     from fer_models.media.sources import PictureFile
 
@@ -64,6 +65,11 @@ def run(args: argparse.Namespace) -> int:
     with open_pictures(args.source) as pictures:
         names = [file.name for file in pictures.files]
         labels = read_labels(args.labels, names) if args.labels else labels_from_folders(names)
+        if args.report and not labels:
+            raise BatchError(
+                "There is nothing to report, as no picture has a label. Give --labels, or name at least two folders "
+                "after expressions."
+            )
         analyzer = analyzer_of(args)
         with Checkpoint(
             checkpoint_file, _settings(args, analyzer), restart=args.restart, every=args.batch
@@ -80,8 +86,8 @@ def run(args: argparse.Namespace) -> int:
             write_table(to_frame(rows, table_columns(known, labelled=bool(labels))), args.out)
             checkpoint.remove()
     failed = _summary(rows, len(names), pictures.left_out, args.out)
-    if labels or args.report:
-        _report(rows, list(analyzer.classifiers), len(labels), args.report)
+    if labels:
+        _report(rows, list(analyzer.classifiers), labels, args.report)
     return int(failed > 0)
 
 
@@ -126,20 +132,21 @@ def _analyze(
     checkpoint.sync()
 
 
-def _summary(rows: Sequence["Row"], files: int, left_out: int, out: Path) -> int:
+def _summary(rows: Sequence["Row"], files: int, left_out: Sequence[str], out: Path) -> int:
     """Print a line of counts and return how many files could not be read."""
     from fer_models.batch.run import unreadable
+    from fer_models.formatting import examples
 
     failed = sum(unreadable(row) for row in rows)
     faces = sum(row.get("face") is not None for row in rows)
     without = sum(row.get("face") is None for row in rows) - failed
-    others = f" {left_out} other files were left out." if left_out else ""
+    others = f" {len(left_out)} other files were left out: {examples(left_out)}." if left_out else ""
     print(f"{files} files: {faces} faces, {without} without a face, {failed} not readable.{others} Written to {out}.")
     return failed
 
 
-def _report(rows: Sequence["Row"], models: Sequence[str], labelled: int, path: Path | None) -> None:
-    """Print the models' metrics against the labels, and write them to a file if one is named."""
+def _report(rows: Sequence["Row"], models: Sequence[str], labels: "Labels", path: Path | None) -> None:
+    """Print what became of the labels and the models' metrics against them; write both to a file if one is named."""
     from dataclasses import asdict
 
     from fer_models.batch.labels import likely_wrong, measure
@@ -147,8 +154,11 @@ def _report(rows: Sequence["Row"], models: Sequence[str], labelled: int, path: P
 
     figures, wrong = measure(rows, models), likely_wrong(rows, models)
     counted = next((figure.count for figure in figures.values()), 0)
+    for note in labels.notes():
+        print(note)
     print(
-        f"{labelled} labelled files, measured on the largest face of each; {labelled - counted} have no face to read."
+        f"{len(labels)} labelled files: measured on {counted} faces, the largest of each; {len(labels) - counted} have "
+        "no face to read."
     )
     for name, figure in figures.items():
         print(f"{name:24} accuracy {figure.accuracy:7.2%}  macro-F1 {figure.macro_f1:.4f}  faces {figure.count}")
@@ -159,6 +169,7 @@ def _report(rows: Sequence["Row"], models: Sequence[str], labelled: int, path: P
         print(f"  {item.confidence:4.0%}  {item.file}: labelled {item.given}, read as {item.answer}")
     if path:
         document = {
+            "labels": labels.document(),
             "models": {name: asdict(figure) for name, figure in figures.items()},
             "likely_wrong": [asdict(item) for item in wrong],
         }

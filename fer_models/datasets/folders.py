@@ -1,13 +1,18 @@
 """Class folders: FER2013's Kaggle image folders, or anybody's own labelled photos."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 
 from fer_models.datasets.dataset import SPLITS, FaceData, in_split
-from fer_models.errors import DatasetError, UnknownNameError
-from fer_models.expressions import EXPRESSIONS, expression
+from fer_models.errors import DatasetError
+from fer_models.expressions import EXPRESSIONS, ClassNames
+from fer_models.formatting import examples
 from fer_models.media.images import SUFFIXES, read_image
+from fer_models.media.sources import is_picture_file, printable
+
+_log = logging.getLogger(__name__)
 
 
 def load_folder(root: Path, split: str, seed: int = 0) -> FaceData:
@@ -16,26 +21,18 @@ def load_folder(root: Path, split: str, seed: int = 0) -> FaceData:
     The pictures are returned as they are, not cropped; a square one can be taken as a face. Where there is no
     folder for validation, "train" and "validation" share the training pictures, or those of ROOT/CLASS/, by a seed.
 
+    What is left out is logged: folders whose name is no expression, and files that are no pictures or in no class
+    folder.
+
     Raises:
-        DatasetError: there is no class folder, a folder's name is no expression, or a picture cannot be read.
+        DatasetError: there is no class folder, no folder's name is an expression, or none of them holds a picture.
+        ImageError: a picture cannot be read.
     """
     ours = SPLITS.get(split.lower(), split)
     shared = ours in ("train", "validation") and not (root / "validation").is_dir()
     names = [split, split.lower(), *(["train"] if shared else [])]
     base = next((root / name for name in names if (root / name).is_dir()), root)
-    folders = sorted(folder for folder in base.iterdir() if folder.is_dir() and not folder.name.startswith("."))
-    if not folders:
-        raise DatasetError(f"{base}: expected one folder per expression ({', '.join(EXPRESSIONS)}), found none.")
-    files: list[tuple[Path, int]] = []
-    for folder in folders:
-        try:
-            target = EXPRESSIONS.index(expression(folder.name))
-        except UnknownNameError as error:
-            raise DatasetError(f"{folder}: the folder's name is no expression. {error}") from None
-        pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-        files += [(path, target) for path in pictures]
-    if not files:
-        raise DatasetError(f"{base}: the class folders hold no picture ({', '.join(sorted(SUFFIXES))}).")
+    files = _labelled(root, base)
     if shared:
         files = [files[index] for index in np.flatnonzero(in_split(len(files), ours, seed))]
         if not files:
@@ -50,3 +47,39 @@ def load_folder(root: Path, split: str, seed: int = 0) -> FaceData:
         np.arange(len(files)),
         names=tuple(str(path.relative_to(root)) for path, _ in files),
     )
+
+
+def _labelled(root: Path, base: Path) -> list[tuple[Path, int]]:
+    """The pictures of the class folders in `base`, each with the index of its expression."""
+    entries = _visible(base)
+    folders = [entry for entry in entries if entry.is_dir()]
+    if not folders:
+        raise DatasetError(f"{base}: expected one folder per expression ({', '.join(EXPRESSIONS)}), found none.")
+    classes = ClassNames()
+    files: list[tuple[Path, int]] = []
+    left_out = [entry for entry in entries if not entry.is_dir()]
+    known = 0
+    for folder in folders:
+        contents = _visible(folder)
+        pictures = [path for path in contents if path.is_file() and is_picture_file(path)]
+        word = classes.expression(folder.name, len(pictures))
+        if word:
+            known += 1
+            files += [(path, EXPRESSIONS.index(word)) for path in pictures]
+            left_out += sorted(set(contents) - set(pictures))
+    if not known:
+        found = examples([printable(name) for name in classes.unknown])
+        raise DatasetError(f"{base}: no folder's name is an expression ({', '.join(EXPRESSIONS)}); found: {found}.")
+    if not files:
+        raise DatasetError(f"{base}: the class folders hold no picture ({', '.join(sorted(SUFFIXES))}).")
+    notes = classes.notes()
+    if left_out:
+        names = [printable(path.relative_to(root).as_posix()) for path in left_out]
+        notes.append(f"{len(names)} other files and folders are left out: {examples(names)}.")
+    for note in notes:
+        _log.warning("%s: %s", base, note)
+    return files
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))

@@ -3,7 +3,7 @@
 Needs faces whose people said which group they count themselves to; neither FER2013 nor FER+ has such labels.
 """
 
-import csv
+import logging
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 
 from fer_models.analyzer import Analyzer
 from fer_models.datasets.dataset import FaceData
-from fer_models.errors import DatasetError, FerError, UnknownNameError
+from fer_models.errors import DatasetError, FerError
 from fer_models.evaluation.predictions import FaceMode, predict_test_set
 from fer_models.evaluation.records import package_versions
 from fer_models.evaluation.records.fairness import FairnessRecord, GroupAccuracy, GroupGap, ModelFairness
 from fer_models.evaluation.statistics import gap_with_interval, share_with_interval
-from fer_models.expressions import EXPRESSIONS, expression
+from fer_models.expressions import EXPRESSIONS, ClassNames
+from fer_models.media.files import read_csv
 from fer_models.media.images import read_image
+
+_log = logging.getLogger(__name__)
 
 _COLUMNS: Final = ("file", "label", "group")
 #: With fewer faces a 95 % interval is at least 25 percentage points wide at an accuracy of 70 %.
@@ -98,38 +101,34 @@ def check_groups(faces: GroupedFaces, least: int) -> None:
 
 
 def load_groups(root: Path, path: Path) -> GroupedFaces:
-    """The pictures a list names, with their labels and groups.
+    """The pictures a list names, with their labels and groups. Rows whose label is no expression are left out, logged.
 
     Args:
         root: folder of the pictures; the list cannot name one outside.
-        path: CSV in UTF-8 with a header and the columns file, label, group; other columns are not read.
+        path: CSV with the columns file, label and group, see `read_csv`; other columns are not read.
 
     Raises:
         DatasetError: the list or a picture is missing or malformed; the message names file and row.
         ImageError: a picture cannot be read.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if not set(_COLUMNS).issubset(reader.fieldnames or ()):
-                raise DatasetError(f"{path}: expected the columns {', '.join(_COLUMNS)}, found {reader.fieldnames}.")
-            entries = [tuple((row[column] or "").strip() for column in _COLUMNS) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path} cannot be read: {error}") from error
-    if not entries:
-        raise DatasetError(f"{path} names no picture.")
-    pictures, targets = [], []
-    for number, (name, label, group) in enumerate(entries, 2):
-        picture = root / name
-        if not name or not group or not picture.resolve().is_relative_to(root.resolve()) or not picture.is_file():
-            raise DatasetError(f"{path}, row {number}: expected a picture below {root}, a label and a group.")
-        try:
-            targets.append(EXPRESSIONS.index(expression(label)))
-        except UnknownNameError as error:
-            raise DatasetError(f"{path}, row {number}: {error}") from None
-        pictures.append(read_image(picture))
+    pictures, targets, groups = [], [], []
+    classes = ClassNames()
+    for line, row in read_csv(path, _COLUMNS, str(path)):
+        picture = root / row["file"]
+        inside = picture.resolve().is_relative_to(root.resolve())
+        if not row["file"] or not row["group"] or not inside or not picture.is_file():
+            raise DatasetError(f"{path}, line {line}: expected a picture below {root}, a label and a group.")
+        if word := classes.expression(row["label"]):
+            pictures.append(read_image(picture))
+            targets.append(EXPRESSIONS.index(word))
+            groups.append(row["group"])
+    if not targets:
+        reason = " ".join(classes.notes()) or "It names no picture."
+        raise DatasetError(f"{path}: there is no labelled picture. {reason} Known: {', '.join(EXPRESSIONS)}.")
+    for note in classes.notes():
+        _log.warning("%s: %s", path, note)
     data = FaceData("groups", "test", pictures, np.array(targets), np.arange(len(targets)))
-    return GroupedFaces(data, tuple(group for _, _, group in entries))
+    return GroupedFaces(data, tuple(groups))
 
 
 def too_small(faces: GroupedFaces, least: int) -> dict[str, int]:

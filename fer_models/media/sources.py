@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Final
 
 from fer_models.errors import BatchError, ImageError
-from fer_models.media.images import SUFFIXES, Picture, read_picture
+from fer_models.formatting import examples
+from fer_models.media.image_formats import START, SUFFIXES, begins_like_a_picture
+from fer_models.media.images import Picture, read_picture
+from fer_models.media.zip_names import entry_names
 
-#: Phones write these; they cannot be read, and their rows say so instead of leaving them out unseen.
-_UNREADABLE: Final = {".heic", ".heif"}
-_TAKEN: Final = SUFFIXES | _UNREADABLE
 _ENTRY: Final = b"PK\x01\x02"  # begins each entry of a zip's directory
-_SAYS_UTF8: Final = 1 << 11  # of an entry's flags
 _PACKED: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}  # LZMA may ask for 4 GB at once
 #: Below this many unpacked bytes the ratio does not matter: a few plain drawings may shrink a thousandfold.
 _HARMLESS: Final = 64 * 2**20
+#: What reading a damaged, missing or encrypted file raises, in a folder or a zip.
+_UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
 _REPACK: Final = "Pack the pictures anew into a zip, or unpack it yourself and give the folder."
 
 
@@ -48,11 +49,11 @@ class Pictures:
 
     Attributes:
         files: sorted by name.
-        left_out: how many other files there are: neither pictures nor hidden.
+        left_out: names of the other files, sorted: neither pictures nor hidden.
     """
 
     files: tuple[PictureFile, ...]
-    left_out: int
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def list_files(named: Iterable[tuple[str, Path]]) -> Pictures:
     files = [
         PictureFile(_own(printable(name), taken), _stamp(path), partial(_read_given, path)) for name, path in named
     ]
-    return Pictures(tuple(files), 0)
+    return Pictures(tuple(files))
 
 
 def _read_given(path: Path) -> Picture:
@@ -155,7 +156,7 @@ def _own(name: str, taken: set[str]) -> str:
 def _check_any(found: Pictures, name: str, kind: str) -> None:
     if not found.files:
         known = ", ".join(sorted(SUFFIXES))
-        others = f" It has {found.left_out} other files." if found.left_out else ""
+        others = f" It has {len(found.left_out)} other files: {examples(found.left_out)}." if found.left_out else ""
         raise BatchError(f"There is no picture in the {kind} {printable(name)} ({known}).{others}")
 
 
@@ -176,8 +177,25 @@ def _hidden(name: str) -> bool:
     return "__MACOSX" in parts or any(part.startswith(".") and part not in {".", ".."} for part in parts)
 
 
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()
+def is_picture_file(path: Path) -> bool:
+    """Whether a file counts as a picture: by its suffix, or else by its first bytes. It need not be a readable one."""
+
+    def start() -> bytes:
+        if not path.is_file():  # a pipe would block for ever
+            return b""
+        with path.open("rb") as file:
+            return file.read(START)
+
+    return _is_picture(path.name, start)
+
+
+def _is_picture(name: str, start: Callable[[], bytes]) -> bool:
+    if os.path.splitext(name)[1].lower() in SUFFIXES:
+        return True
+    try:
+        return begins_like_a_picture(start())
+    except _UNREADABLE:
+        return False
 
 
 # Folders
@@ -185,7 +203,7 @@ def _suffix(name: str) -> str:
 
 def _in_folder(root: Path) -> Pictures:
     files: list[PictureFile] = []
-    left_out = 0
+    left_out: list[str] = []
 
     def name_of(path: str) -> str:
         relative = os.path.relpath(path, root)
@@ -207,15 +225,18 @@ def _in_folder(root: Path) -> Pictures:
         for name in names:
             if _hidden(name):
                 continue
-            if _suffix(name) not in _TAKEN:
-                left_out += 1
-                continue
             path = Path(folder, name)
-            if path.is_symlink() and not _leads_inside(path, root):
+            if not is_picture_file(path):
+                left_out.append(name_of(str(path)))
+            elif path.is_symlink() and not _leads_inside(path, root):
                 refuse(str(path), "This is a link that leads out of the folder. Put the picture itself there.")
             else:
                 files.append(PictureFile(name_of(str(path)), _stamp(path), partial(read_picture, path)))
-    return Pictures(tuple(sorted(files, key=lambda file: file.name)), left_out)
+    return _sorted(files, left_out)
+
+
+def _sorted(files: Iterable[PictureFile], left_out: Iterable[str]) -> Pictures:
+    return Pictures(tuple(sorted(files, key=lambda file: file.name)), tuple(sorted(left_out)))
 
 
 def _leads_inside(path: Path, root: Path) -> bool:
@@ -258,14 +279,16 @@ def _entries(path: Path) -> int:
 
 def _in_zip(archive: zipfile.ZipFile, path: Path, limits: ZipLimits) -> Pictures:
     files: list[PictureFile] = []
+    left_out: list[str] = []
     taken: set[str] = set()
-    left_out = unpacked = 0
-    for entry in archive.infolist():
-        name = re.sub(r"^(\./+)+", "", _name(entry).replace("\\", "/"))  # some Windows programs write backslashes
+    unpacked = 0
+    entries = archive.infolist()
+    for entry, decoded in zip(entries, entry_names(entries), strict=True):
+        name = re.sub(r"^(\./+)+", "", decoded.replace("\\", "/"))  # some Windows programs write backslashes
         if not name or name.endswith("/") or _hidden(name):
             continue
-        if _suffix(name) not in _TAKEN:
-            left_out += 1
+        if not _is_picture(name, partial(_start, archive, entry)):
+            left_out.append(printable(name))
             continue
         if entry.flag_bits & 1:
             raise BatchError("The zip is encrypted. Unpack it with its password and give the folder.")
@@ -283,17 +306,7 @@ def _in_zip(archive: zipfile.ZipFile, path: Path, limits: ZipLimits) -> Pictures
         raise BatchError(
             f"The zip would grow more than {limits.ratio:.0f} times when unpacked, which pictures do not. {_REPACK}"
         )
-    return Pictures(tuple(sorted(files, key=lambda file: file.name)), left_out)
-
-
-def _name(entry: zipfile.ZipInfo) -> str:
-    """An entry's name; that of zips which write UTF-8 without saying so, as a Mac's Finder does, is read as that."""
-    if entry.flag_bits & _SAYS_UTF8:
-        return entry.filename
-    try:
-        return entry.filename.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return entry.filename
+    return _sorted(files, left_out)
 
 
 def _objection(entry: zipfile.ZipInfo, name: str, limits: ZipLimits) -> str | None:
@@ -310,11 +323,18 @@ def _objection(entry: zipfile.ZipInfo, name: str, limits: ZipLimits) -> str | No
     return None
 
 
+def _start(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    if entry.compress_type not in _PACKED:
+        return b""
+    with archive.open(entry) as stream:
+        return stream.read(START)
+
+
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> Picture:
     try:
         with archive.open(entry) as stream:
             content = stream.read(limit)  # never more than that, whatever the entry says of itself
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError):
+    except _UNREADABLE:
         raise ImageError("It is damaged in the zip. Pack it anew.") from None
     return read_picture(content)
 

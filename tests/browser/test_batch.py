@@ -165,7 +165,7 @@ def test_a_new_batch_begins_without_the_filters_of_the_last(page: Page, photos: 
 def test_a_labelled_zip_is_measured(page: Page, labelled: Path) -> None:
     read(page, labelled)
     expect(page.locator("#batch-summary")).to_contain_text("6 faces in 7 pictures, 1 could not be read.")
-    expect(page.locator("#batch-summary")).to_contain_text("1 other file in the zip left out")
+    expect(page.locator("#batch-summary")).to_contain_text("1 other file in the zip left out: set/readme.txt")
     figures = page.locator("#batch-figures")
     expect(figures).to_contain_text("Measured on 6 labelled faces")
     expect(figures).to_contain_text("1 labelled files have no face")
@@ -185,7 +185,7 @@ def test_labels_of_a_csv_and_their_errors(page: Page, photos: list[Path], tmp_pa
     page.set_input_files("#batch-labels input[type=file]", bad)
     expect(page.locator("#batch-labels")).to_contain_text("bad")
     read(page, *photos)
-    expect(page.get_by_role("alert")).to_contain_text("Line 2 of the labels: Unknown expression 'hungry'")
+    expect(page.get_by_role("alert")).to_contain_text("'hungry' (1)")
     # The pictures are still there: only the labels need a change.
     page.locator("#batch-labels").get_by_role("button", name="Clear").click()
     page.set_input_files("#batch-labels input[type=file]", good)

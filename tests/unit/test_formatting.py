@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fer_models.analyzer import Analyzer
-from fer_models.formatting import majority, percent, percent_of
+from fer_models.formatting import examples, majority, percent, percent_of
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,11 @@ def test_what_most_models_say(analyzer: Analyzer, picture: NDArray[np.uint8]) ->
     assert majority(rows) == "anger or fear"
     sure = np.array([n == "fear" for n in prediction.labels], np.float32)
     assert majority(rows | {"sure": replace(prediction, probabilities=sure)}) == "fear"
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(0, ""), (1, "0"), (3, "0, 1, 2"), (4, "0, 1, 2 and 1 more"), (2003, "0, 1, 2 and 2,000 more")],
+)
+def test_examples_say_how_many_there_are_besides(count: int, expected: str) -> None:
+    assert examples([str(number) for number in range(count)]) == expected

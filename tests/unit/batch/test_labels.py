@@ -4,8 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from fer_models.batch.labels import LikelyWrong, labels_from_folders, likely_wrong, measure, read_labels, with_labels
-from fer_models.batch.table import Row
+from fer_models.batch.labels import (
+    Labels,
+    LikelyWrong,
+    labels_from_folders,
+    likely_wrong,
+    measure,
+    read_labels,
+    with_labels,
+)
+from fer_models.batch.table import Row, table_columns, to_frame, write_table
 from fer_models.errors import DatasetError
 
 
@@ -18,15 +26,21 @@ def row(file: str, label: str | None, answers: dict[str, tuple[str, float]], fac
 
 def test_class_folders_give_labels_by_name_or_synonym() -> None:
     names = ["set/happy/1.png", "Angry/2.png", "scared/3.png", "other/4.png", "5.png", "happy/deeper/6.png"]
-    assert labels_from_folders(names) == {
-        "set/happy/1.png": "happiness",
-        "Angry/2.png": "anger",
-        "scared/3.png": "fear",
-    }
+    found = labels_from_folders(names)
+    assert found.by_file == {"set/happy/1.png": "happiness", "Angry/2.png": "anger", "scared/3.png": "fear"}
+    assert found.classes.unknown == {"other": 1, ".": 1, "deeper": 1}
+
+
+def test_class_folders_with_numbers_misspellings_and_other_classes() -> None:
+    names = ["0_angry/1.png", "Suprise/2.png", "Contempt/3.png", "Contempt/4.png", "2 sad/5.png"]
+    found = labels_from_folders(names)
+    assert found.by_file == {"0_angry/1.png": "anger", "Suprise/2.png": "surprise", "2 sad/5.png": "sadness"}
+    assert found.classes.guessed == {"Suprise": "surprise"} and found.classes.unknown == {"Contempt": 2}
+    assert found.document()["unknown"] == {"Contempt": 2}
 
 
 def test_one_expression_alone_is_no_labelled_set() -> None:
-    assert labels_from_folders(["happy/1.png", "happy/2.png", "trip/3.png"]) == {}
+    assert labels_from_folders(["happy/1.png", "happy/2.png", "trip/3.png"]) == Labels()
 
 
 def test_labels_from_a_csv(tmp_path: Path) -> None:
@@ -37,7 +51,7 @@ def test_labels_from_a_csv(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     names = ["a/1.png", "a/2.png", "3.png", "=4.png", "Zo\u00eb.png"]
-    assert read_labels(path, names) == {
+    assert read_labels(path, names).by_file == {
         "a/1.png": "happiness",
         "a/2.png": "sadness",
         "=4.png": "anger",
@@ -46,13 +60,67 @@ def test_labels_from_a_csv(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeffFile;LABEL\r\nM\u00fcller.png;happy\r\nb,c.png;sad\r\n".encode(),
+        "file\tlabel\r\nM\u00fcller.png\thappy\r\nb,c.png\tsad\r\n".encode("utf-16"),
+        b"\xfe\xff" + "File\tLabel\nM\u00fcller.png\thappy\nb,c.png\tsad\n".encode("utf-16-be"),
+        'sep=,\r\n File , LABEL \r\nM\u00fcller.png,happy\r\n"b,c.png",sad\r\n,,,\r\n'.encode(),
+        "\ufeffsep=;\nid;Label;File\n1;happy;M\u00fcller.png\n2;sad;b,c.png\n;;\n\n".encode(),
+        "file;label;remark\nM\u00fcller.png;happy;a,b,c,d\nb,c.png;sad;\n".encode("cp1252"),
+        'FILE,LABEL,File\n"M\u00fcller.png",happy,x\n"b,c.png",sad,y\n'.encode(),
+    ],
+)
+def test_labels_as_spreadsheets_write_them(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_bytes(content)
+    found = read_labels(path, ["M\u00fcller.png", "b,c.png"])
+    assert found.by_file == {"M\u00fcller.png": "happiness", "b,c.png": "sadness"}
+    assert found.unmatched == () and found.listed == 2
+
+
+def test_our_own_table_is_read_back_as_labels(tmp_path: Path) -> None:
+    rows: list[Row] = [{"file": name, "label": "fear", "face": 1} for name in ("M\u00fcller.png", "=a.png", "b;c.png")]
+    path = tmp_path / "table.csv"
+    write_table(to_frame(rows, table_columns({}, labelled=True)), path)
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")  # or Excel takes it for another code page
+    assert len(read_labels(path, [str(row["file"]) for row in rows])) == 3
+
+
+def test_names_match_without_case_where_one_file_alone_is_meant(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text(
+        "file,label\nimg_007.png,happy\nA\\B.PNG,sad\nSame.png,fear\nSAME.png,anger\nsame.PNG,anger\ngone.png,fear\n"
+    )
+    found = read_labels(path, ["IMG_007.png", "a/b.png", "SAME.png", "Same.png", "other.png"])
+    assert found.by_file == {
+        "IMG_007.png": "happiness",
+        "a/b.png": "sadness",
+        "Same.png": "fear",
+        "SAME.png": "anger",
+    }
+    assert found.unmatched == ("same.PNG", "gone.png") and found.listed == 6
+    assert "2 of 6 labels name no file: same.PNG, gone.png." in found.notes()
+
+
+def test_unknown_classes_of_a_list_are_counted_and_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("file,label\na.png,Hapy\nb.png,contempt\nc.png,contempt\n")
+    found = read_labels(path, ["a.png", "b.png", "c.png"])
+    assert found.by_file == {"a.png": "happiness"}
+    assert found.classes.guessed == {"Hapy": "happiness"} and found.classes.unknown == {"contempt": 2}
+    assert any("'contempt' (2)" in note for note in found.notes())
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"name,label\na.png,happy\n", "need the columns file and label; found: name, label"),
+        (b"name,label\na.png,happy\n", "expected the columns file, label; missing: file; found: name, label"),
         (b"", "found: none"),
-        (b"file,label\na.png,hungry\n", "Line 2 of the labels: Unknown expression 'hungry'"),
+        (b"file,label\na.png,hungry\n", r"None of the labels can be used.*'hungry' \(1\).*Known: anger"),
+        (b"file,label\na.png,\n", "name none of these files"),
         (b"file,label\na.png,happy\na.png,sad\n", "Line 3 of the labels: a.png is sadness here and happiness before"),
-        (b"file,label\nz.png,happy\n", "name none of these files.*such as a.png"),
+        (b"file,label\nz.png,happy\n", "name none of these files.*such as a.png; found: z.png"),
         (b"\xff\xfe\x00", "cannot be read"),
         (None, "cannot be read"),
     ],
@@ -128,4 +196,4 @@ def test_a_label_that_a_model_holds_for_tied_is_not_likely_wrong() -> None:
 
 def test_with_labels_joins_by_file() -> None:
     rows: list[Row] = [{"file": "a", "face": 1}, {"file": "a", "face": 2}, {"file": "b", "face": 1}]
-    assert [item["label"] for item in with_labels(rows, {"a": "fear"})] == ["fear", "fear", None]
+    assert [item["label"] for item in with_labels(rows, Labels({"a": "fear"}))] == ["fear", "fear", None]

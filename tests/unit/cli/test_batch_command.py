@@ -80,6 +80,44 @@ def test_a_csv_with_labels_of_a_csv_and_a_bad_file(
     assert "1 not readable" in capsys.readouterr().out
 
 
+def test_the_summary_names_what_was_left_out_and_on_how_many_faces_the_figures_stand(
+    folder: Path, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in "abcde":
+        (folder / f"{name}.txt").write_text("notes")
+    labels, out, report = tmp_path / "labels.csv", tmp_path / "t.csv", tmp_path / "report.json"
+    rows = "HAPPY/1.PNG;Hapy\r\nhappy/2.png;contempt\r\nM\u00fcller.png;sad\r\nsad/3.png;sad\r\n"
+    labels.write_text(f"File;Label\r\n{rows}", encoding="utf-16", newline="")
+    arguments = ["--out", str(out), "--labels", str(labels), "--report", str(report), "--models", "vgg16"]
+    assert main(["batch", str(folder), *arguments, *flags]) == 0
+    text = capsys.readouterr().out
+    assert "5 other files were left out: a.txt, b.txt, c.txt and 2 more." in text
+    assert "1 of 4 labels name no file: M\u00fcller.png." in text
+    assert "'contempt' (1)" in text and "'Hapy' as happiness" in text and "measured on 2 faces" in text
+    document = json.loads(report.read_text())
+    assert document["labels"] == {
+        "files": 2,
+        "listed": 4,
+        "unmatched": ["M\u00fcller.png"],
+        "guessed": {"Hapy": "happiness"},
+        "unknown": {"contempt": 1},
+    }
+    assert document["models"]["vgg16"]["count"] == 2
+
+
+@pytest.mark.parametrize("source", ["CSV", "folders"])
+def test_a_report_on_no_label_is_an_error(
+    folder: Path, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    labels, out = tmp_path / "labels.csv", tmp_path / "t.csv"
+    labels.write_text("file,label\nhappy/1.png,contempt\n")
+    (folder / "happy").rename(folder / "contempt")
+    words = ["--labels", str(labels)] if source == "CSV" else []
+    assert main(["batch", str(folder), "--out", str(out), "--report", str(tmp_path / "r.json"), *words, *flags]) == 2
+    assert not out.exists() and not checkpoint_path(out).exists()
+    assert capsys.readouterr().err.startswith("error: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,6 +1,7 @@
 """What the Batch tab keeps, filters and draws, without a browser."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -25,9 +26,10 @@ from dashboard.batch.session import (
 )
 from dashboard.components.display import ModelDisplay, model_display
 from fer_models.analyzer import Analyzer
+from fer_models.batch.labels import Labels
 from fer_models.batch.run import NO_FACE
 from fer_models.batch.table import Row
-from fer_models.expressions import EXPRESSIONS
+from fer_models.expressions import EXPRESSIONS, ClassNames
 from fer_models.media.images import Picture
 from fer_models.media.sources import PictureFile, Pictures
 from fer_models.registry import model_styles
@@ -135,7 +137,7 @@ def test_markup_is_escaped_and_counts_are_right(analyzed: AnalyzedBatch, analyze
     none = AnalyzedBatch(analyzed.models, 1, 1, (face("x", 1, "fear", "anger", 1.0),), (b"x",))
     assert "All models agree on 0 of 1 face (0\u00a0%)" in view.summary(none)
     rows = (face(EVIL, 1, "fear", "anger", 1.0, label="sadness"), face(EVIL, 2, "fear", "fear", 0.1, label="sadness"))
-    evil = AnalyzedBatch(analyzed.models, 1, 1, rows, (b"x", b"x"), labelled=1)
+    evil = AnalyzedBatch(analyzed.models, 1, 1, rows, (b"x", b"x"), labels=Labels({EVIL: "sadness"}))
     for markup in (
         view.gallery(evil, [0, 1], display),
         view.likely_wrong(evil),
@@ -154,14 +156,14 @@ def test_stopped_and_cut_batches_say_so(analyzed: AnalyzedBatch) -> None:
 
 
 def made(count: int, image: NDArray[np.uint8]) -> Pictures:
-    return Pictures(tuple(PictureFile(f"{index}.png", "", lambda: Picture(image)) for index in range(count)), 0)
+    return Pictures(tuple(PictureFile(f"{index}.png", "", lambda: Picture(image)) for index in range(count)))
 
 
 def test_a_session_keeps_small_thumbnails_and_no_more_faces_than_the_limit(
     analyzer: Analyzer, picture: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_reading, "MAX_FACES", 5)
-    last = list(read_batch(analyzer, made(6, picture), {}, models=["vgg16"]))[-1]
+    last = list(read_batch(analyzer, made(6, picture), Labels(), models=["vgg16"]))[-1]
     assert last.cut and last.faces == 5 and last.done == 3 and last.total == 6
     assert len(last.thumbs) == len(last.rows) == 5
     for thumb in last.thumbs:
@@ -171,7 +173,7 @@ def test_a_session_keeps_small_thumbnails_and_no_more_faces_than_the_limit(
 
 
 def test_the_document_has_every_column_and_the_figures(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
-    labels = {"0.png": "fear", "1.png": "happiness"}
+    labels = Labels({"0.png": "fear", "1.png": "happiness"}, listed=3, unmatched=("gone.png",))
     last = list(read_batch(analyzer, made(2, picture[:, :100]), labels, models=["vgg16"]))[-1]
     content = json.loads(document(last))
     assert content["files"] == {"given": 2, "read": 2}
@@ -179,3 +181,20 @@ def test_the_document_has_every_column_and_the_figures(analyzer: Analyzer, pictu
     assert {f"vgg16_{name}" for name in EXPRESSIONS} <= set(content["rows"][0])
     assert content["models"]["vgg16"]["count"] == 2
     assert "likely_wrong" in content
+    assert content["labels"]["unmatched"] == ["gone.png"] and "left_out" not in content
+
+
+def test_what_was_left_out_is_named(analyzed: AnalyzedBatch) -> None:
+    classes = ClassNames()
+    classes.expression("Suprise")
+    classes.expression("<contempt>", 2)
+    left_out = ("a.txt", "b.doc", EVIL, "d.pdf")
+    labels = Labels({"one.png": "fear"}, classes, 9, ("x.png", "y.png"))
+    named = replace(analyzed, left_out=left_out, labels=labels)
+    text = view.summary(named)
+    assert "<script" not in text and "<contempt" not in text
+    for part in ("4 other files", "a.txt, b.doc, ", " and 1 more", "2 of 9 labels", "x.png, y.png", "Suprise", "(2)"):
+        assert part in text
+    content = json.loads(document(named))
+    assert content["left_out"] == list(left_out)
+    assert content["labels"]["unknown"] == {"<contempt>": 2} and content["labels"]["guessed"] == {"Suprise": "surprise"}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fer_models.errors import DatasetError, UnknownNameError
-from fer_models.expressions import EXPRESSIONS, expression
+from fer_models.expressions import EXPRESSIONS
 from fer_models.registry import load_dataset
 
 PIXELS = " ".join(["7"] * 2304)
@@ -198,8 +198,32 @@ def test_class_folders(tmp_path: Path) -> None:
     data = load_dataset("folder", tmp_path, "test")
     assert names_of(data.targets) == ["anger", "happiness", "neutral"]
     assert data.names == ("test/Angry/a.png", "test/happy/a.png", "test/neutral/a.png")
-    (tmp_path / "test" / "bored").mkdir()
-    with pytest.raises(DatasetError, match="bored: the folder's name is no expression"):
+
+
+def test_class_folders_that_are_no_expression_are_left_out_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for folder in ("0_angry", "1. Suprise", "contempt", "2-Joy", "unsurprised"):
+        (tmp_path / folder).mkdir()
+        for name in "ab":
+            Image.new("L", (48, 48), 9).save(tmp_path / folder / f"{name}.png")
+    (tmp_path / "contempt" / "c").write_bytes((tmp_path / "contempt" / "a.png").read_bytes())
+    (tmp_path / "0_angry" / "notes.txt").write_text("notes")
+    (tmp_path / "0_angry" / "photo").write_bytes((tmp_path / "contempt" / "a.png").read_bytes())
+    (tmp_path / "0_angry" / "._a.png").write_bytes(b"a Mac's own")
+    (tmp_path / "readme.md").write_text("notes")
+    data = load_dataset("folder", tmp_path, "test")
+    assert names_of(data.targets) == ["anger"] * 3 + ["surprise"] * 2 + ["happiness"] * 2
+    assert "'1. Suprise' as surprise" in caplog.text
+    assert "'contempt' (3)" in caplog.text and "'unsurprised' (2)" in caplog.text
+    assert "2 other files" in caplog.text and "readme.md" in caplog.text and "0_angry/notes.txt" in caplog.text
+
+
+def test_class_folders_of_other_classes_alone_are_an_error(tmp_path: Path) -> None:
+    for folder in ("contempt", "other"):
+        (tmp_path / folder).mkdir()
+        Image.new("L", (48, 48), 9).save(tmp_path / folder / "a.png")
+    with pytest.raises(DatasetError, match="contempt, other"):
         load_dataset("folder", tmp_path, "test")
 
 
@@ -231,8 +255,3 @@ def test_an_empty_folder_says_what_was_expected(tmp_path: Path) -> None:
     (tmp_path / "fear").mkdir()
     with pytest.raises(DatasetError, match="hold no picture"):
         load_dataset("folder", tmp_path, "test")
-
-
-@pytest.mark.parametrize(("native", "word"), [("Happy", "happiness"), (" angry ", "anger"), ("NEUTRAL", "neutral")])
-def test_native_names(native: str, word: str) -> None:
-    assert expression(native) == word

@@ -12,6 +12,7 @@ from fer_models.datasets.dataset import FaceData
 from fer_models.errors import DatasetError
 from fer_models.evaluation.fairness import GroupedFaces, compare_groups, load_groups, too_small
 from fer_models.evaluation.statistics import Interval, gap_with_interval
+from fer_models.expressions import EXPRESSIONS
 
 
 def grouped(*groups: str) -> GroupedFaces:
@@ -74,16 +75,27 @@ def test_the_command(pictures: Path, weights_dir: Path, capsys: pytest.CaptureFi
     assert main([*words, "--least", "1"]) == 2
 
 
+def test_a_spreadsheets_list_with_other_classes(pictures: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = pictures / "excel.csv"
+    path.write_text(
+        "File;Label;Group\n0.png;0_fear;M\u00e4nner\n1.png;contempt;B\n2.png;Hapy;B\n;;\n", encoding="cp1252"
+    )
+    faces = load_groups(pictures, path)
+    assert faces.groups == ("M\u00e4nner", "B")
+    assert [EXPRESSIONS[target] for target in faces.data.targets] == ["fear", "happiness"]
+    assert "'contempt' (1)" in caplog.text and "'Hapy' as happiness" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("file,label\n0.png,fear\n", "expected the columns file, label, group"),
-        ("file,label,group\n", "names no picture"),
-        ("file,label,group\n0.png,bored,A\n", "row 2: Unknown expression 'bored'"),
-        ("file,label,group\n0.png,fear,A\nmissing.png,fear,A\n", "row 3: expected a picture below"),
-        ("file,label,group\n0.png,fear,\n", "row 2: expected a picture"),
-        ("file,label,group\n../secret.png,fear,A\n", "row 2: expected a picture"),
-        ("file,label,group\n0.png\n", "row 2: expected a picture"),
+        ("file,label,group\n", "no labelled picture"),
+        ("file,label,group\n0.png,bored,A\n", r"'bored' \(1\).*Known: anger"),
+        ("file,label,group\n0.png,fear,A\nmissing.png,fear,A\n", "line 3: expected a picture below"),
+        ("file,label,group\n0.png,fear,\n", "line 2: expected a picture"),
+        ("file,label,group\n../secret.png,fear,A\n", "line 2: expected a picture"),
+        ("file,label,group\n0.png\n", "line 2: expected a picture"),
         (b"\xff\xfe\x00", "cannot be read"),
     ],
 )

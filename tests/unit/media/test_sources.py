@@ -2,7 +2,9 @@
 
 import os
 import stat
+import struct
 import zipfile
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -48,11 +50,28 @@ def pack(path: Path, entries: dict[str, bytes], compression: int = zipfile.ZIP_S
 def test_a_folder_is_searched_to_its_depth_in_order(tmp_path: Path) -> None:
     for name in ("b.png", "a/z.JPG", "a/b/c.webp", "notes.txt", ".hidden.png", ".git/x.png", "phone.heic"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(png())
+        (tmp_path / name).write_bytes(b"no picture" if name == "notes.txt" else png())
     with open_pictures(tmp_path) as pictures:
         assert [file.name for file in pictures.files] == ["a/b/c.webp", "a/z.JPG", "b.png", "phone.heic"]
-        assert pictures.left_out == 1
+        assert pictures.left_out == ("notes.txt",)
         assert pictures.files[2].read().pixels.shape == (20, 20, 3)
+
+
+def test_a_picture_needs_no_suffix_of_one(tmp_path: Path) -> None:
+    contents = {"scan": png(30), "photo.bin": png(40), "a.txt": b"no", "b": b"", "c.pdf": b"%PDF-1.4"}
+    path = pack(tmp_path / "pictures.zip", contents)
+    root = tmp_path / "root"
+    root.mkdir()
+    for name, content in contents.items():
+        (root / name).write_bytes(content)
+    (root / "gone").symlink_to(root / "missing")
+    for source, others in ((root, ("a.txt", "b", "c.pdf", "gone")), (path, ("a.txt", "b", "c.pdf"))):
+        with open_pictures(source) as pictures:
+            assert [(file.name, file.read().pixels.shape[1]) for file in pictures.files] == [
+                ("photo.bin", 40),
+                ("scan", 30),
+            ]
+            assert pictures.left_out == others
 
 
 def test_links_do_not_leave_the_folder(tmp_path: Path) -> None:
@@ -147,7 +166,7 @@ def test_what_holds_no_picture_is_told(tmp_path: Path, kind: str) -> None:
         "missing": "no folder or zip",
         "no zip": "neither a folder nor a zip",
         "cut zip": "neither a folder nor a zip",
-        "no picture": "no picture in the folder source .* has 1 other",
+        "no picture": "no picture in the folder source .* has 1 other files: notes.txt",
     }.get(kind, "no picture in the")
     with pytest.raises(BatchError, match=expected):
         names(path)
@@ -159,7 +178,7 @@ def test_a_zip_is_read_in_place(tmp_path: Path) -> None:
     with open_pictures(path) as pictures:
         assert [file.name for file in pictures.files] == ["p/a.png", "p/b.png"]
         assert [file.read().pixels.shape[1] for file in pictures.files] == [40, 30]
-        assert pictures.left_out == 1
+        assert pictures.left_out == ("readme.md",)
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -177,6 +196,63 @@ def test_names_in_utf8_are_read_as_such_also_where_the_zip_does_not_say_so(tmp_p
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist()[0] != "Bjørn.png"
     assert names(path) == ["Bjørn.png", "old-\u00e9..png"]
+
+
+def write_unflagged(path: Path, names: dict[bytes, bytes], extra: bytes = b"") -> Path:
+    """A zip as Windows and old programs write it: names in bytes of some code page, which it does not say."""
+    placeholders = {bytes([65 + index]) * len(raw): raw for index, raw in enumerate(names)}
+    with zipfile.ZipFile(path, "w") as archive:
+        for (placeholder, _), content in zip(placeholders.items(), names.values(), strict=True):
+            entry = zipfile.ZipInfo(placeholder.decode())
+            entry.extra = extra
+            archive.writestr(entry, content)
+    content = path.read_bytes()
+    for placeholder, raw in placeholders.items():
+        content = content.replace(placeholder, raw)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("page", "given"),
+    [
+        ("cp932", ["表.jpg"]),  # its second byte is 5C, a backslash
+        ("cp932", ["表情/表.jpg", "笑顔/ソフト 01.jpg", "plain.png"]),
+        ("cp932", ["A組.jpg"]),
+        ("gbk", ["照片.jpg"]),
+        ("gbk", ["表情/高兴.jpg", "张三.jpg"]),
+        ("cp950", ["許功蓋.jpg"]),  # all three end in 5C
+        ("cp950", ["生氣/1.jpg", "驚訝/2.jpg"]),
+        ("cp437", ["Müller.jpg"]),
+        ("cp437", ["Köln.jpg", "Größe/Ägypten.jpg", "café.jpg"]),
+        ("cp850", ["Søren.jpg", "João.jpg"]),
+        ("utf-8", ["表.jpg", "Müller.jpg"]),
+    ],
+)
+def test_names_of_a_zip_are_read_in_the_code_page_that_fits_all(tmp_path: Path, page: str, given: list[str]) -> None:
+    contents = {name.encode(page): png(20 + index) for index, name in enumerate(given)}
+    path = write_unflagged(tmp_path / "pictures.zip", contents)
+    with open_pictures(path) as pictures:
+        assert {file.name: file.read().pixels.shape[1] for file in pictures.files} == {
+            name: 20 + index for index, name in enumerate(given)
+        }
+        assert pictures.left_out == ()
+
+
+def test_backslashes_between_names_of_a_code_page_are_separators(tmp_path: Path) -> None:
+    path = write_unflagged(tmp_path / "windows.zip", {"表\\表.jpg".encode("cp932"): png()})
+    assert names(path) == ["表/表.jpg"]
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_a_name_in_utf8_beside_the_entrys_own_is_taken_if_it_belongs_to_it(tmp_path: Path, fits: bool) -> None:
+    """Info-ZIP's Unicode Path Extra Field (APPNOTE 4.6.9)."""
+    raw, beside = "Müller.jpg".encode("cp437"), "ユニ.jpg".encode()
+    value = struct.pack("<BL", 1, zlib.crc32(raw) ^ (not fits)) + beside
+    extra = struct.pack("<HH", 0x7075, len(value)) + value
+    path = write_unflagged(tmp_path / "beside.zip", {raw: png()}, extra)
+    assert names(path) == ["ユニ.jpg" if fits else "Müller.jpg"]
+    assert reasons(path) == {}
 
 
 def test_an_entry_without_a_name_is_left_out(tmp_path: Path) -> None:
