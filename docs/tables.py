@@ -32,7 +32,7 @@ PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _SETS: Final = {"fer2013_test": "FER2013 test set", "ferplus_test": "FER+ test set"}
 #: The network that EAC's MobileNetV2 is compared with: trained on the same faces, without the consistency loss.
-_EAC, _PLAIN = "eac_mobilenet_v2", "plain_mobilenet_v2"
+_EAC, _PLAIN = "eac_resnet50", "plain_resnet50"
 #: p-values below are significant.
 _SIGNIFICANCE: Final = 0.05
 

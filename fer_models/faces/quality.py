@@ -15,11 +15,11 @@ from fer_models.faces.alignment import TEMPLATE
 from fer_models.results import Face
 
 #: Distance between the eyes in pixels of the source picture.
-LEAST_EYE_DISTANCE: Final = 11.0
+LEAST_EYE_DISTANCE: Final = 11.4
 #: Standard deviation of the Laplacian over that of the pixels, at 48 px.
-LEAST_SHARPNESS: Final = 0.32
+LEAST_SHARPNESS: Final = 0.36
 #: Standard deviation of the grey levels, of 0 to 255. There is no limit of brightness: skin may be dark.
-LEAST_CONTRAST: Final = 17.3
+LEAST_CONTRAST: Final = 15.9
 #: How far the nose lies off the middle between the eyes, in half distances of the eyes. Not measured: from about here
 #: on, at some 35 degrees, the template of facial regions no longer fits.
 MOST_TURN: Final = 0.6
