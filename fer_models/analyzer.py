@@ -1,23 +1,27 @@
 """All models on all faces of all pictures: the entry point of every tab, command and endpoint."""
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fer_models.errors import CardError, UnknownNameError, WeightsError
 from fer_models.faces.alignment import align, whole_picture
 from fer_models.faces.detector import CenterFace, FaceDetector
 from fer_models.media.images import as_image
 from fer_models.models.architectures import ARCHITECTURES
-from fer_models.models.classifier import Classifier, load_classifier
+from fer_models.models.classifier import BATCH, Classifier, load_classifier
 from fer_models.models.external_weights import external_file, external_files, external_name
+from fer_models.models.preprocessing import InputSpec
 from fer_models.registry import MODELS
-from fer_models.results import Face, FaceAnalysis
+from fer_models.results import Face, FaceAnalysis, Prediction
 
 _CHECKOUT: Final = Path(__file__).resolve().parents[1]
 #: The folder of cards and weights: of the checkout this package is in or, where it is installed, of the current folder.
@@ -111,11 +115,29 @@ class Analyzer:
         """
         chosen = self._chosen(models)
         crops = [crop for _, _, crop in faces]
-        predictions = {name: self.classifiers[name].predict(crops, features=features) for name in chosen}
+        predictions = self._predict_crops(crops, chosen, features)
         return [
             FaceAnalysis(index, face, crop, MappingProxyType({name: predictions[name][row] for name in chosen}))
             for row, (index, face, crop) in enumerate(faces)
         ]
+
+    def _predict_crops(
+        self, crops: Sequence[NDArray[np.uint8]], models: Sequence[str], features: bool
+    ) -> dict[str, list[Prediction]]:
+        """Predictions by model, in the crops' order; crops are prepared once for all models that are fed alike."""
+        predictions: dict[str, list[Prediction]] = {name: [] for name in models}
+        for start in range(0, len(crops), BATCH):
+            chunk = crops[start : start + BATCH]
+            prepared: dict[tuple[InputSpec, torch.device], tuple[Tensor, float]] = {}
+            for name in models:
+                model = self.classifiers[name]
+                key = (model.card.input, model.device)
+                if key not in prepared:
+                    began = time.perf_counter()
+                    prepared[key] = model.inputs(chunk), (time.perf_counter() - began) / len(chunk)
+                inputs, seconds = prepared[key]
+                predictions[name] += model.predict_inputs(inputs, features=features, seconds=seconds)
+        return predictions
 
     def _chosen(self, models: Sequence[str] | None) -> list[str]:
         _check_names(models or (), self.classifiers)
@@ -135,6 +157,7 @@ def load_analyzer(
     models: Sequence[str] | None = None,
     *,
     device: str = "auto",
+    engine: str = "auto",
     weights: Path = WEIGHTS,
     detector: FaceDetector | None = None,
 ) -> Analyzer:
@@ -146,11 +169,13 @@ def load_analyzer(
     Args:
         models: names, loaded in this order; None means all available.
         device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:1" or "mps".
+        engine: "auto" (onnxruntime on a CPU, else PyTorch), or another of `fer_models.models.engines.ENGINES`.
         weights: the folder with NAME.json and NAME.safetensors.
         detector: None means CenterFace.
 
     Raises:
-        UnknownNameError: no such model or kind of device.
+        UnknownNameError: no such model, kind of device or engine.
+        EngineError: the engine is not installed or does not run on this device.
         WeightsError: there are no models, or weights are missing, truncated, altered or do not fit their card.
         CardError: a card is malformed, or a named model has weights but no card.
         FerError: this machine has no such device.
@@ -172,7 +197,7 @@ def load_analyzer(
     classifiers, left_out = [], []
     for name in names:
         try:
-            classifiers.append(load_classifier(name, weights, device))
+            classifiers.append(load_classifier(name, weights, device, engine))
         except (CardError, WeightsError) as error:
             if models is not None or external_file(weights, name) is None:
                 raise

@@ -31,6 +31,10 @@ class CardError(FerError):
     """A model card is missing or malformed."""
 
 
+class EngineError(FerError):
+    """An engine cannot run a network here: it is not installed, or needs another device."""
+
+
 class ExplanationError(FerError):
     """A map cannot be made: the method is not installed, does not take an option, or gives nothing to look at."""
 

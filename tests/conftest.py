@@ -16,6 +16,7 @@ from fer_models.analyzer import Analyzer, load_analyzer
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import PooledClassifier, build_network
 from fer_models.models.card import ModelCard, write_card
+from fer_models.models.engines.graph import CACHE_VARIABLE
 from fer_models.models.preprocessing import InputSpec
 from fer_models.models.weights import save_weights
 from fer_models.registry import MODELS
@@ -28,6 +29,13 @@ hypothesis.settings.load_profile("busy")
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers and their subprocesses share the cores
     torch.set_num_threads(1)
     os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep graphs of networks where the next run finds them, and not among the user's."""
+    if config.cache is not None:
+        os.environ.setdefault(CACHE_VARIABLE, str(config.cache.mkdir("graphs")))
+
 
 LANDMARKS = np.array([(0.31, 0.40), (0.68, 0.40), (0.49, 0.60), (0.35, 0.76), (0.65, 0.75)], np.float32)
 

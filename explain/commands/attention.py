@@ -20,7 +20,7 @@ from fer_models.expressions import EXPRESSIONS
 from fer_models.faces.alignment import TEMPLATE
 from fer_models.media.files import check_writable
 from fer_models.models.baselines import load_baselines
-from fer_models.models.classifier import Classifier
+from fer_models.models.classifier import Classifier, engine_names
 from fer_models.registry import FER2013_LABEL_SETS, load_dataset
 
 _SIDE: Final = 224  # px; the areas of the regions are measured at this side
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--road", action="store_true", help="also ROAD and ARCC for those faces; twice as slow")
     add_flag(parser, "json", required=True)
-    add_flags(parser, "seed", "device", "weights")
+    add_flags(parser, "seed", "device", "engine", "weights")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     data = data.take(np.random.default_rng(args.seed).permutation(len(data))[: args.faces])
     crops, labels = list(data.faces), [EXPRESSIONS[target] for target in data.targets]
     shipped = analyzer_of(args).classifiers
-    baselines = {model.name: model for model in load_baselines(args.baseline, shipped, args.device)}
+    baselines = {model.name: model for model in load_baselines(args.baseline, shipped, args.device, args.engine)}
     classifiers = {**shipped, **baselines}
     check_writable(args.json)
     judged = min(args.judged, len(data))
@@ -100,6 +100,7 @@ def _record(
             f"--seed {args.seed} --json {args.json.name}",
             "commit": _commit(),
             "versions": package_versions("scipy", "opencv-python", "grad-cam"),
+            "engine": engine_names(classifiers.values()),
             "labels": data.source,
             "split": data.split,
             "seed": args.seed,

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--smooth", metavar="HOW", help=f"{', '.join(SMOOTHING)} (default: none)")
     add("--face", type=int, default=1, metavar="N", help="number of the face, from 1, the largest (default: 1)")
     add("--whole", action="store_true", help="take the picture as one face, without detection")
-    add_flags(parser, "device", "weights")
+    add_flags(parser, "device", "engine", "weights")
 
 
 def run(args: argparse.Namespace) -> int:

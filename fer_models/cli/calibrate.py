@@ -7,7 +7,7 @@ from fer_models.cli.common import add_flags, analyzer_of, weights_folder
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
-    add_flags(parser, "data", "models", "device", "weights")
+    add_flags(parser, "data", "models", "device", "engine", "weights")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,6 +11,12 @@ if TYPE_CHECKING:  # the help should not wait for PyTorch
 _FLAGS: Final[dict[str, dict[str, Any]]] = {
     "models": {"nargs": "+", "metavar": "NAME", "help": "only these models (default: all)"},
     "device": {"default": "auto", "help": "auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)"},
+    "engine": {
+        "choices": ["auto", "torch", "onnxruntime", "openvino"],
+        "default": "auto",
+        "help": "what runs the networks; openvino is optional, faster, and less exact (default: auto, onnxruntime on a "
+        "CPU)",
+    },
     "weights": {"type": Path, "metavar": "DIR", "help": "folder of cards and weights (default: weights/)"},
     "data": {"type": Path, "required": True, "metavar": "DIR", "help": "folder with the dataset's files"},
     "labels": {"required": True, "help": "label set"},
@@ -75,7 +81,7 @@ def weights_folder(args: argparse.Namespace) -> Path:
 
 
 def analyzer_of(args: argparse.Namespace, models: Sequence[str] | None = None) -> "Analyzer":
-    """Load the models of --models, --device and --weights.
+    """Load the models of --models, --device, --engine and --weights.
 
     Args:
         args: of the command.
@@ -86,7 +92,8 @@ def analyzer_of(args: argparse.Namespace, models: Sequence[str] | None = None) -
     """
     from fer_models.analyzer import load_analyzer
 
-    return load_analyzer(models or getattr(args, "models", None), device=args.device, weights=weights_folder(args))
+    chosen = models or getattr(args, "models", None)
+    return load_analyzer(chosen, device=args.device, engine=args.engine, weights=weights_folder(args))
 
 
 def use_threads(args: argparse.Namespace) -> None:

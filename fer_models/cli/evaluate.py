@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "labels", choices=[*LABEL_SETS])
     add_flag(parser, "json", help="write the results to this file, beside other models' there")
     parser.add_argument("--cards", action="store_true", help="also write the headline results onto the models' cards")
-    add_flags(parser, "data", "split", "faces", "models", "baseline", "device", "weights")
+    add_flags(parser, "data", "split", "faces", "models", "baseline", "device", "engine", "weights")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     data = load_dataset(args.labels, args.data, args.split)
     shipped = analyzer_of(args)
-    baselines = load_baselines(args.baseline, shipped.classifiers, args.device)
+    baselines = load_baselines(args.baseline, shipped.classifiers, args.device, args.engine)
     duplicates = args.labels in FER2013_LABEL_SETS and data.split != "train"  # of FER2013's training split
     evaluation = evaluate(
         Analyzer([*shipped.classifiers.values(), *baselines], shipped.detector),

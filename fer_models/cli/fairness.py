@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--least", type=int, default=LEAST, help="faces that a group needs to be reported (default: %(default)s)"
     )
-    add_flags(parser, "faces", "seed", "json", "models", "device", "weights")
+    add_flags(parser, "faces", "seed", "json", "models", "device", "engine", "weights")
 
 
 def run(args: argparse.Namespace) -> int:

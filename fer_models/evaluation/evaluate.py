@@ -34,7 +34,7 @@ from fer_models.evaluation.store import read_record, write_record
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import multiply_adds
 from fer_models.models.card import ModelCard, read_card, write_card
-from fer_models.models.classifier import Classifier
+from fer_models.models.classifier import Classifier, engine_names
 from fer_models.models.external_weights import external_file
 
 
@@ -91,6 +91,7 @@ def evaluate(
         faces_not_found=missed,
         overlap=TrainTestDuplicates(correlation_above=THRESHOLD, rows=tuple(rows)),
         versions=package_versions(),
+        engine=engine_names(analyzer.classifiers.values()),
         models=model_evaluations(predictions, cards, baselines=baselines),
     )
     return Evaluation(record, predictions)

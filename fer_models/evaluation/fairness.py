@@ -22,6 +22,7 @@ from fer_models.evaluation.statistics import gap_with_interval, share_with_inter
 from fer_models.expressions import EXPRESSIONS, ClassNames
 from fer_models.media.files import read_csv
 from fer_models.media.images import read_image
+from fer_models.models.classifier import engine_names
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ def measure_fairness(
     return FairnessRecord(
         command=command,
         versions=package_versions(),
+        engine=engine_names(analyzer.classifiers.values()),
         count=len(data),
         faces_not_found=missed,
         least=least,

@@ -11,6 +11,7 @@ from fer_models.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from fer_models.evaluation.predictions import predict_test_set
 from fer_models.evaluation.records import RobustnessRecord, package_versions
 from fer_models.evaluation.statistics import Interval, mean_with_interval
+from fer_models.models.classifier import engine_names
 from fer_models.models.ensemble import ENSEMBLE
 
 
@@ -33,6 +34,7 @@ def measure_robustness(analyzer: Analyzer, data: FaceData, seed: int = 0, comman
         seed=seed,
         strengths=STRENGTHS,
         versions=package_versions(),
+        engine=engine_names(analyzer.classifiers.values()),
         sha256={name: model.card.sha256 for name, model in analyzer.classifiers.items()},
         clean=clean,
         corrupted={kind: {name: tuple(curve) for name, curve in by_model.items()} for kind, by_model in curves.items()},

@@ -1,8 +1,7 @@
 """Classifier: the one place where a network, its card and a device meet."""
 
-import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,9 @@ from torch import Tensor
 from fer_models.errors import CardError, FerError, UnknownNameError
 from fer_models.models.architectures import PooledClassifier
 from fer_models.models.card import ModelCard, read_card
+from fer_models.models.engines import Engine, build_engine
+from fer_models.models.engines.batching import Batcher
+from fer_models.models.engines.torch_engine import TorchEngine
 from fer_models.models.external_weights import external_file, load_external
 from fer_models.models.weights import load_network
 from fer_models.results import Prediction
@@ -27,21 +29,32 @@ _DEVICES: Final = ("auto", "cpu", "cuda", "mps")
 class Classifier:
     """One model on one device. Safe to call from several threads.
 
-    It computes in float32: bfloat16 is up to twice as fast on CPUs that have it but moves logits by about 0.6 % of
-    their range, and the same face should get the same numbers on every machine and in every batch. The channels_last
-    layout costs no accuracy and saves a sixth of the time; folding batch norm saved 1 to 5 % more and was left out.
+    It computes in float32 unless another engine is asked for: bfloat16 is up to twice as fast on CPUs that have it but
+    moves logits by about 0.6 % of their range, and the same face should get the same numbers on every machine and in
+    every batch.
 
     Attributes:
         card: the model's facts.
-        network: float32, in evaluation mode, frozen, on `device`.
+        network: float32, in evaluation mode, frozen, on `device`: for training and for methods that need gradients.
         device: where it runs.
+        engine: what runs it.
     """
 
-    def __init__(self, card: ModelCard, network: PooledClassifier, device: torch.device) -> None:
+    def __init__(
+        self, card: ModelCard, network: PooledClassifier, device: torch.device, engine: str | Engine = "torch"
+    ) -> None:
         """Join a card and its network on a device.
+
+        Args:
+            card: the model's facts.
+            network: its weights.
+            device: where it runs.
+            engine: a name in `fer_models.models.engines.ENGINES`, or one that was built for the network.
 
         Raises:
             CardError: the card's labels do not fit the network's head, or its temperature is not positive.
+            UnknownNameError: no such engine.
+            EngineError: the engine is not installed or does not run on this device.
         """
         if network.fc.out_features != len(card.labels):
             raise CardError(
@@ -56,8 +69,12 @@ class Classifier:
         self.device = device
         self.network = network.to(device, torch.float32).to(memory_format=torch.channels_last)
         self.network.eval().requires_grad_(False)
-        # One batch at a time: passes side by side would share the cores and report each other's time as their own.
-        self._lock = threading.Lock()
+        if engine == "torch":
+            engine = TorchEngine(self.network, device)
+        elif isinstance(engine, str):
+            engine = build_engine(engine, self.network, card.input.size, device)
+        self.engine = engine
+        self._batcher = Batcher(engine, BATCH)
 
     @property
     def name(self) -> str:
@@ -82,7 +99,7 @@ class Classifier:
         Raises:
             ImageError: a crop is not a square uint8 picture.
         """
-        return self.card.input.transform(crops).to(self.device, memory_format=torch.channels_last)
+        return self.card.input.transform(crops).to(self.device)
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Logits of prepared inputs, before the temperature.
@@ -93,9 +110,7 @@ class Classifier:
         Returns:
             (N, C) float32 on the CPU, columns in the order of the card's labels.
         """
-        with torch.inference_mode(), self._lock:
-            chunks = [self.network(chunk.to(self.device)).cpu() for chunk in torch.split(inputs, BATCH)]
-        return torch.cat(chunks)
+        return torch.cat([torch.from_numpy(self._batcher.run(chunk)[0].logits) for chunk in torch.split(inputs, BATCH)])
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Logits (N, C) to probabilities (N, C): softmax(logits / temperature) (Guo et al., ICML 2017, equation 9)."""
@@ -111,33 +126,48 @@ class Classifier:
         Raises:
             ImageError: a crop is not a square uint8 picture.
         """
-        chunks = (crops[start : start + BATCH] for start in range(0, len(crops), BATCH))
-        return [prediction for chunk in chunks for prediction in self._predict_batch(chunk, features)]
-
-    def _predict_batch(self, crops: Sequence[NDArray[np.uint8]], features: bool) -> list[Prediction]:
-        with torch.inference_mode(), self._lock:
+        predictions = []
+        for start in range(0, len(crops), BATCH):
+            chunk = crops[start : start + BATCH]
             began = time.perf_counter()
-            maps = self.network.forward_features(self.inputs(crops))
-            logits = self.network.forward_head(maps).cpu()  # the copy waits for an asynchronous device
-            latency_ms = (time.perf_counter() - began) * 1000 / len(crops)
-            probabilities = self.probabilities(logits).numpy()
-            kept = maps.cpu().numpy() if features else None
+            inputs = self.inputs(chunk)
+            seconds = (time.perf_counter() - began) / len(chunk)
+            predictions += self.predict_inputs(inputs, features=features, seconds=seconds)
+        return predictions
+
+    def predict_inputs(self, inputs: Tensor, *, features: bool = False, seconds: float = 0.0) -> list[Prediction]:
+        """One prediction for each prepared input, in their order.
+
+        Args:
+            inputs: (N, 3, size, size) float32, as `inputs` gives them.
+            features: as for `predict`.
+            seconds: that preparing each one took, counted in its latency.
+        """
+        return [
+            prediction
+            for chunk in torch.split(inputs, BATCH)
+            for prediction in self._predict_batch(chunk, features, seconds)
+        ]
+
+    def _predict_batch(self, inputs: Tensor, features: bool, seconds: float) -> list[Prediction]:
+        outputs, in_pass = self._batcher.run(inputs, features=features)
+        probabilities = self.probabilities(torch.from_numpy(outputs.logits)).numpy()
         return [
             Prediction(
                 model=self.card.name,
                 labels=self.card.labels,
-                logits=row.numpy().copy(),
+                logits=row.copy(),
                 probabilities=probabilities[index].copy(),
                 temperature=self.card.temperature,
-                latency_ms=latency_ms,
+                latency_ms=(seconds + in_pass) * 1000,
                 # A copy of its own: one kept face must not keep its whole batch in memory.
-                features=None if kept is None else np.array(kept[index], order="C"),
+                features=None if outputs.features is None else np.array(outputs.features[index], order="C"),
             )
-            for index, row in enumerate(logits)
+            for index, row in enumerate(outputs.logits)
         ]
 
 
-def load_classifier(name: str, weights: Path, device: str = "auto") -> Classifier:
+def load_classifier(name: str, weights: Path, device: str = "auto", engine: str = "auto") -> Classifier:
     """Read weights/NAME.json and weights/NAME.safetensors, check them, and put the model on a device.
 
     Without a NAME.safetensors, another system's NAME.pth or the like is read instead, which needs no card
@@ -147,11 +177,13 @@ def load_classifier(name: str, weights: Path, device: str = "auto") -> Classifie
         name: the model's name.
         weights: the folder of both files.
         device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:1" or "mps".
+        engine: "auto" (onnxruntime on a CPU, else PyTorch), or another of `fer_models.models.engines.ENGINES`.
 
     Raises:
         CardError: the card is missing, malformed or another model's.
         WeightsError: the weights are missing, truncated, altered, or do not fit the card.
-        UnknownNameError: no such kind of device.
+        UnknownNameError: no such kind of device, or no such engine.
+        EngineError: the engine is not installed or does not run on this device.
         FerError: this machine has no such device.
     """
     target = find_device(device)
@@ -159,10 +191,16 @@ def load_classifier(name: str, weights: Path, device: str = "auto") -> Classifie
     card, network = load_external(external) if external else (read_card(weights / f"{name}.json"), None)
     if card.name != name:
         raise CardError(f"The card {weights / name}.json is the card of {card.name}. Rename one of them.")
-    classifier = Classifier(card, network or load_network(card, weights / f"{name}.safetensors"), target)
+    classifier = Classifier(card, network or load_network(card, weights / f"{name}.safetensors"), target, engine)
     side = 2 * card.input.size  # in colour and too large, so that every step of the preprocessing runs
     classifier.predict([np.zeros((side, side, 3), np.uint8)])  # the first pass sets up kernels: charge no face for it
     return classifier
+
+
+def engine_names(classifiers: Iterable[Classifier]) -> str:
+    """What runs these models and in which precision, for records: "onnxruntime, float32"."""
+    names = dict.fromkeys(f"{model.engine.name}, {model.engine.precision}" for model in classifiers)
+    return "; ".join(names)
 
 
 def find_device(name: str) -> torch.device:

@@ -62,4 +62,5 @@ def load_noise_pair(weights: Path, noise: int, device: str = "auto") -> NoisePai
         KeyError: there is no such pair.
     """
     plain, eac = find_noise_pairs(weights)[noise]
-    return NoisePair(noise, *(load_classifier(name, weights / FOLDER, device) for name in (plain, eac)))
+    # One face at a time: preparing another engine for eight networks would take longer than it saves.
+    return NoisePair(noise, *(load_classifier(name, weights / FOLDER, device, "torch") for name in (plain, eac)))

@@ -194,6 +194,9 @@ _RESNET50_LONG: Final = _long(
     teacher_view="augmented",
 )
 
+#: From features that learned FER+'s votes on the same training faces, twice as long.
+_RESNET50_TRANSFER: Final = replace(_RESNET50_LONG, stages=(Stage(112, 76),), start="eac_resnet50")
+
 _EAC_RESNET50_LONG: Final = _long(
     _cycle(_EAC_RESNET50, "resnet50", ()),
     (Stage(112, 3, strength=0.5, consistency=0), Stage(112, 12, strength=0.5)),
@@ -219,6 +222,7 @@ RECIPES: Final[dict[str, dict[str, Recipe]]] = {
         ),
         "cycle": _RESNET50_CYCLE,
         "long": _RESNET50_LONG,
+        "transfer": _RESNET50_TRANSFER,
         "finish": replace(_RESNET50_LONG, stages=(Stage(112, 9),), lr=0.02, augmentation=Augmentation(erase=0.25)),
     },
     "vgg16": {

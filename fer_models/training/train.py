@@ -88,7 +88,7 @@ def train(
         teacher: Teacher | None = None
         if recipe.teachers:
             paths = [find_weights(name, [out.parent / name, *folders]) for name in recipe.teachers]
-            teachers = [load_classifier(path.stem, path.parent, str(torch_device)) for path in paths]
+            teachers = [load_classifier(path.stem, path.parent, str(torch_device), "torch") for path in paths]
             if recipe.teacher_view == "augmented":
                 teacher = teacher_of_inputs(teachers, spec)
             else:

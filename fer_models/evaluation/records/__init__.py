@@ -32,7 +32,7 @@ from fer_models.evaluation.records.evaluation import (
     ModelEvaluation,
     TrainTestDuplicates,
 )
-from fer_models.evaluation.records.latency import LatencyRecord, ModelLatency
+from fer_models.evaluation.records.latency import LatencyRecord, ModelLatency, WholeComparison
 from fer_models.evaluation.records.noise_study import NoisePoint, NoiseRun, NoiseStudyRecord
 from fer_models.evaluation.records.robustness import RobustnessRecord
 
@@ -70,6 +70,7 @@ __all__ = [
     "Share",
     "ShareInterval",
     "TrainTestDuplicates",
+    "WholeComparison",
     "in_order",
     "package_versions",
 ]

@@ -75,11 +75,14 @@ class Provenance(Record):
     Attributes:
         command: that wrote it.
         versions: of the packages it ran with, by name.
+        engine: what ran the networks and its precision, such as "onnxruntime, float32"; files from before it was kept
+            have none and were measured with PyTorch in float32.
         schema_version: of the record; files from before it was kept are version 1.
     """
 
     command: str = ""
     versions: dict[str, str] = {}
+    engine: str = ""
     schema_version: Literal[1] = 1
 
     @property

@@ -26,6 +26,36 @@ class ModelLatency(Record):
     peak_memory_mb: Amount | None
 
 
+class WholeComparison(Record):
+    """All models on one photo of one face, with detection and all evidence maps. Times are in ms.
+
+    Attributes:
+        usual_way_ms: median and 95th percentile of torchvision's networks at 224 px with the grad-cam library, one
+            after the other, without detection.
+        whole_ms: median and 95th percentile of the comparison here.
+        detection_ms: median and 95th percentile of its first part.
+        networks_ms: median of its second part, preprocessing and all networks, by number of faces.
+        multiply_adds_per_second: of a large float32 matrix product in the same process.
+        bytes_per_second: read by a large sum in the same process.
+        arithmetic_floor_ms: the networks' multiply-adds for one face at that rate.
+        memory_floor_ms: the time to read their weights once, in float32.
+    """
+
+    usual_way_ms: tuple[Amount, Amount]
+    whole_ms: tuple[Amount, Amount]
+    detection_ms: tuple[Amount, Amount]
+    networks_ms: dict[int, Amount]
+    multiply_adds_per_second: Amount
+    bytes_per_second: Amount
+    arithmetic_floor_ms: Amount
+    memory_floor_ms: Amount
+
+    @property
+    def floor_ms(self) -> float:
+        """No float32 computation of these networks on this machine takes less."""
+        return max(self.arithmetic_floor_ms, self.memory_floor_ms)
+
+
 class LatencyRecord(Provenance):
     """How long every model takes on one machine.
 
@@ -39,6 +69,7 @@ class LatencyRecord(Provenance):
         batches: measurements of a batch.
         memory_without_a_model_mb: peak memory of a process without a model.
         models: by name.
+        comparison: of all models together; files from before it was measured have none.
     """
 
     machine: str
@@ -50,6 +81,7 @@ class LatencyRecord(Provenance):
     batches: Count = 0
     memory_without_a_model_mb: Amount | None = None
     models: Annotated[dict[str, ModelLatency], AfterValidator(in_order)]
+    comparison: WholeComparison | None = None
 
     @property
     def measured_weights(self) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks import latency
+from fer_models.evaluation.records import WholeComparison
 from fer_models.evaluation.timing import Timing, time_models
 from fer_models.expressions import EXPRESSIONS
 from fer_models.results import Prediction
@@ -64,7 +65,18 @@ def test_the_benchmark_writes_what_it_measured(
         asked.append(name)
         return 100.0
 
+    whole = WholeComparison(
+        usual_way_ms=(800, 900),
+        whole_ms=(40, 50),
+        detection_ms=(10, 12),
+        networks_ms={1: 30, 16: 240},
+        multiply_adds_per_second=1e11,
+        bytes_per_second=1e10,
+        arithmetic_floor_ms=15,
+        memory_floor_ms=9,
+    )
     monkeypatch.setattr(latency, "peak_memory_mb", peak)
+    monkeypatch.setattr(latency, "time_comparison", lambda *_: whole)
     file = tmp_path / "latency.json"
     words = ["--weights", str(weights_dir), "--device", "cpu", "--repeats", "2", "--batches", "1", "--json", str(file)]
     monkeypatch.setattr(sys, "argv", ["latency", *words])
@@ -74,9 +86,13 @@ def test_the_benchmark_writes_what_it_measured(
     assert sorted(asked) == sorted([*document["models"], "nothing"])
     for times in document["models"].values():
         assert 0 < times["p50_ms"] <= times["p95_ms"] and times["throughput"] > 0 and len(times["sha256"]) == 64
-    assert "p50_ms" in capsys.readouterr().out
+    assert document["engine"] == "onnxruntime, float32" and document["dtype"] == "float32"
+    printed = capsys.readouterr().out
+    assert "p50_ms" in printed
+    for ratio in ("20.0 times as fast", "2.0 times", "at 16 faces 2.0"):  # 800 / 40, 30 / 15, 30 x 16 / 240
+        assert ratio in printed
 
 
 def test_peak_memory_is_that_of_a_process_of_its_own(weights_dir: Path) -> None:
-    nothing = latency.peak_memory_mb(latency.NOTHING, weights_dir, "cpu")
-    assert 50 < nothing < latency.peak_memory_mb("eac_mobilenet_v2", weights_dir, "cpu") < 5000
+    nothing = latency.peak_memory_mb(latency.NOTHING, weights_dir, "cpu", "auto")
+    assert 50 < nothing < latency.peak_memory_mb("eac_mobilenet_v2", weights_dir, "cpu", "auto") < 5000

@@ -1,0 +1,102 @@
+"""A whole comparison against the usual way and against what the machine could do at best, in one run."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.usual_way import usual_way
+from explain.maps import attention
+from fer_models.analyzer import Analyzer
+from fer_models.evaluation.records import WholeComparison
+from fer_models.media.images import read_picture
+
+PICTURE: Final = Path(__file__).resolve().parents[1] / "examples" / "camera.jpg"
+_WARM_UP: Final = 3
+_FACES: Final = (1, 2, 4, 8, 16)
+_MATRIX: Final = 2048  # rows and columns: large enough to reach the processor's best rate
+_COPIED: Final = 1 << 28  # bytes: larger than any cache
+
+
+def time_comparison(analyzer: Analyzer, rounds: int, seed: int = 0) -> WholeComparison:
+    """Time a comparison of all models on one photo of one face, with detection and all evidence maps.
+
+    In every round each way is timed once, in a new random order, so that other load affects all alike.
+
+    Args:
+        analyzer: with all models.
+        rounds: how often, at least 1.
+        seed: of the orders.
+    """
+    image = read_picture(PICTURE).pixels
+    detected = analyzer.detect(image)[:1]
+    face, crop = detected[0]
+    ways: dict[str, Callable[[], object]] = {
+        "usual way": usual_way(),
+        "whole": lambda: _compare(analyzer, image),
+        "detection": lambda: analyzer.detect(image),
+        **{f"{count} faces": partial(analyzer.predict, [(0, face, crop)] * count, features=True) for count in _FACES},
+    }
+    times = _rounds(ways, rounds, seed)
+    cards = [model.card for model in analyzer.classifiers.values()]
+    rate, bandwidth = _multiply_adds_per_second(), _bytes_per_second()
+    return WholeComparison(
+        usual_way_ms=_percentiles(times["usual way"]),
+        whole_ms=_percentiles(times["whole"]),
+        detection_ms=_percentiles(times["detection"]),
+        networks_ms={count: float(np.median(times[f"{count} faces"])) for count in _FACES},
+        multiply_adds_per_second=rate,
+        bytes_per_second=bandwidth,
+        arithmetic_floor_ms=1000 * sum(card.multiply_adds or 0 for card in cards) / rate,
+        memory_floor_ms=1000 * sum(4 * card.parameters for card in cards) / bandwidth,
+    )
+
+
+def _compare(analyzer: Analyzer, image: NDArray[np.uint8]) -> None:
+    for analysis in analyzer.analyze([image], features=True):
+        for name, prediction in analysis.predictions.items():
+            attention(prediction, analyzer.classifiers[name].class_weights)
+
+
+def _rounds(ways: Mapping[str, Callable[[], object]], rounds: int, seed: int) -> dict[str, list[float]]:
+    """Times in ms by way."""
+    generator = np.random.default_rng(seed)
+    names = [*ways]
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(_WARM_UP + rounds):
+        for index in generator.permutation(len(names)):
+            began = time.perf_counter()
+            ways[names[index]]()
+            if number >= _WARM_UP:
+                times[names[index]].append((time.perf_counter() - began) * 1000)
+    return times
+
+
+def _percentiles(times: Sequence[float]) -> tuple[float, float]:
+    return float(np.percentile(times, 50)), float(np.percentile(times, 95))
+
+
+def _multiply_adds_per_second() -> float:
+    """Of a large float32 matrix product with PyTorch, the best of several."""
+    a, b = torch.rand(_MATRIX, _MATRIX), torch.rand(_MATRIX, _MATRIX)
+    return float(_MATRIX**3 / _best(lambda: a @ b))
+
+
+def _bytes_per_second() -> float:
+    """Read by a large sum, the best of several."""
+    numbers = torch.ones(_COPIED // 4)
+    return _COPIED / _best(numbers.sum)
+
+
+def _best(work: Callable[[], object]) -> float:
+    seconds = []
+    for _ in range(10):
+        began = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)

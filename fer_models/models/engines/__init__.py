@@ -1,0 +1,118 @@
+"""What runs a network: PyTorch, onnxruntime or OpenVINO, behind one small protocol.
+
+PyTorch runs on GPUs, trains, and serves the methods that need gradients. On CPUs onnxruntime gives the same float32
+numbers in less than half the time. OpenVINO is optional and may compute in bfloat16, which moves them a little.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fer_models.errors import EngineError, UnknownNameError
+from fer_models.models.architectures import PooledClassifier
+from fer_models.models.engines.outputs import Outputs
+from fer_models.models.engines.torch_engine import TorchEngine
+
+#: "auto" is onnxruntime on CPUs and PyTorch elsewhere.
+ENGINES: Final = ("auto", "torch", "onnxruntime", "openvino")
+#: Largest difference from PyTorch's logits, as a share of their range, by the precision that an engine computes in.
+TOLERANCE: Final = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+
+_log = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    """Runs one network on one device.
+
+    Attributes:
+        name: one of `ENGINES`.
+        precision: what it computes in: "float32", "float16" or "bfloat16".
+    """
+
+    name: str
+    precision: str
+
+    def run(self, inputs: Tensor, *, features: bool = False) -> Outputs:
+        """One pass over (N, 3, S, S) float32 inputs, N at least 1. May be called by several threads at once."""
+        ...
+
+
+def build_engine(name: str, network: PooledClassifier, size: int, device: torch.device) -> Engine:
+    """The engine of a name for a network; its first pass is already done, so that no face is charged for it.
+
+    Args:
+        name: one of `ENGINES`.
+        network: float32, frozen, in evaluation mode, on the device.
+        size: side of its input in pixels.
+        device: where it runs; all engines but PyTorch need a CPU.
+
+    Raises:
+        UnknownNameError: no such engine.
+        EngineError: the engine is not installed, does not run on this device, or gives other logits than PyTorch.
+            With "auto", PyTorch is taken instead and the log says why.
+    """
+    if name not in ENGINES:
+        raise UnknownNameError("engine", name, ENGINES)
+    reference = TorchEngine(network, device)
+    probe = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) * 4 - 2
+    expected = reference.run(probe, features=True)
+    if name == "torch" or (name == "auto" and device.type != "cpu"):
+        return reference
+    if device.type != "cpu":
+        raise EngineError(f"The engine {name} runs on CPUs, not on {device}. Use --device cpu or --engine torch.")
+    try:
+        return _checked(_MAKERS["onnxruntime" if name == "auto" else name], network, size, probe, expected)
+    except EngineError as error:
+        if name != "auto":
+            raise
+        _log.warning("Using PyTorch, which is slower: %s", error)
+        return reference
+
+
+def _checked(
+    make: Callable[[bytes], Engine], network: PooledClassifier, size: int, probe: Tensor, expected: Outputs
+) -> Engine:
+    """An engine that gives PyTorch's answers; a graph from the cache that does not is made anew."""
+    from fer_models.models.engines.graph import network_graph
+
+    for anew in (False, True):
+        try:
+            engine = make(network_graph(network, size, anew=anew))
+            found = engine.run(probe, features=True)
+        except EngineError:
+            raise
+        except Exception as error:  # runtimes raise their own, and anything for a graph that they cannot run
+            problem = f"{type(error).__name__}: {str(error)[:200]}"
+            continue
+        distance = _distance(found, expected)
+        if distance <= TOLERANCE[engine.precision]:
+            return engine
+        problem = f"{engine.name} differs from PyTorch by {distance:.1e} of the logits' range"
+    raise EngineError(f"The network cannot be run faster on this machine ({problem}). Use --engine torch.")
+
+
+def _distance(found: Outputs, expected: Outputs) -> float:
+    """The largest difference of logits, or of feature maps, as a share of their range; infinite for other shapes."""
+    if found.features is None or expected.features is None or found.features.shape != expected.features.shape:
+        return float("inf")
+    pairs = ((found.logits, expected.logits), (found.features, expected.features))
+    return max(float(np.abs(one - other).max() / max(np.ptp(other), 1e-6)) for one, other in pairs)
+
+
+def _onnxruntime(graph: bytes) -> Engine:
+    from fer_models.models.engines.onnxruntime_engine import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(graph)
+
+
+def _openvino(graph: bytes) -> Engine:
+    from fer_models.models.engines.openvino_engine import OpenVinoEngine
+
+    return OpenVinoEngine(graph)
+
+
+_MAKERS: Final[dict[str, Callable[[bytes], Engine]]] = {"onnxruntime": _onnxruntime, "openvino": _openvino}
