@@ -18,7 +18,7 @@ from fer_models.faces.detector import CenterFace, FaceDetector
 from fer_models.media.images import as_image
 from fer_models.models.architectures import ARCHITECTURES
 from fer_models.models.classifier import BATCH, Classifier, load_classifier
-from fer_models.models.external_weights import external_file, external_files, external_name
+from fer_models.models.external.files import external_file, external_files, external_name
 from fer_models.models.preprocessing import InputSpec
 from fer_models.registry import MODELS
 from fer_models.results import Face, FaceAnalysis, Prediction
@@ -147,7 +147,7 @@ class Analyzer:
 def list_models(weights: Path = WEIGHTS) -> list[str]:
     """Names of the models in a folder: this project's in their order, then others by name.
 
-    A model has a card, or is another system's file that needs none (`fer_models.models.external_weights`).
+    A model has a card, or is another system's file that needs none (`fer_models.models.external`).
     """
     names = {path.stem for path in weights.glob("*.json")} | {external_name(path) for path in external_files(weights)}
     return [name for name in MODELS if name in names] + sorted(names.difference(MODELS))

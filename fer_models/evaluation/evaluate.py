@@ -35,7 +35,7 @@ from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import multiply_adds
 from fer_models.models.card import ModelCard, read_card, write_card
 from fer_models.models.classifier import Classifier, engine_names
-from fer_models.models.external_weights import external_file
+from fer_models.models.external.files import external_file
 
 
 @dataclass(frozen=True, eq=False)

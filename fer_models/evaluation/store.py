@@ -11,7 +11,7 @@ from fer_models.errors import CardError
 from fer_models.evaluation.records import Provenance, Record, in_order
 from fer_models.media.files import write_text
 from fer_models.models.card import ModelCard, read_card
-from fer_models.models.external_weights import external_file
+from fer_models.models.external.files import external_file
 
 R = TypeVar("R", bound=Record)
 P = TypeVar("P", bound=Provenance)

@@ -17,7 +17,8 @@ from fer_models.models.card import ModelCard, read_card
 from fer_models.models.engines import Engine, build_engine
 from fer_models.models.engines.batching import Batcher
 from fer_models.models.engines.torch_engine import TorchEngine
-from fer_models.models.external_weights import external_file, load_external
+from fer_models.models.external.files import external_file
+from fer_models.models.external.load import load_external
 from fer_models.models.weights import load_network
 from fer_models.results import Prediction
 
@@ -171,7 +172,7 @@ def load_classifier(name: str, weights: Path, device: str = "auto", engine: str 
     """Read weights/NAME.json and weights/NAME.safetensors, check them, and put the model on a device.
 
     Without a NAME.safetensors, another system's NAME.pth or the like is read instead, which needs no card
-    (`fer_models.models.external_weights`).
+    (`fer_models.models.external`).
 
     Args:
         name: the model's name.

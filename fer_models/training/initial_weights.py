@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from fer_models.errors import WeightsError
 from fer_models.models.architectures import PooledClassifier
 from fer_models.models.card import read_card
-from fer_models.models.external_weights import START_SUFFIXES, read_external
+from fer_models.models.external.files import START_SUFFIXES
+from fer_models.models.external.load import read_external
 from fer_models.training.pretrained import imagenet_weights, settle_norms
 
 
@@ -26,7 +27,7 @@ def start_from(
     Args:
         network: changed in place.
         start: None (keep the random weights), "imagenet" (`pretrained.imagenet_weights`), the path of a .safetensors
-            file or of another system's .pth, .pt, .ckpt, .pth.tar or .pkl (`models.external_weights`; without its head,
+            file or of another system's .pth, .pt, .ckpt, .pth.tar or .pkl (`models.external`; without its head,
             whose classes are others), or a model's name.
         folders: where NAME and its suffix are looked for, in this order.
         architecture: the network's, for "imagenet".
