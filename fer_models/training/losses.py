@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
+from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import PooledClassifier, class_maps
 from fer_models.training.augment import erase
+from fer_models.training.recipes import Recipe
 from fer_models.training.teachers import Teacher
 
 View = Literal["mirrored", "independent"]
@@ -124,3 +126,29 @@ class EACTask(nn.Module):
             consistency = attention_consistency(*maps)
             loss = F.cross_entropy(logits.float(), targets, label_smoothing=self.smoothing)
             return loss + self.ramp * self.weight * consistency, logits
+
+
+def training_task(
+    recipe: Recipe, network: PooledClassifier, teacher: Teacher | None = None
+) -> CrossEntropyTask | EACTask:
+    """What a recipe minimises.
+
+    Args:
+        recipe: its objective and settings.
+        network: trained in place.
+        teacher: predicts part of each target from the augmented face; of cross-entropy alone.
+    """
+    erasing = recipe.augmentation.erase
+    if recipe.objective == "eac":
+        return EACTask(
+            network, weight=recipe.consistency, view=recipe.view, smoothing=recipe.smoothing, erasing=erasing
+        )
+    return CrossEntropyTask(
+        network,
+        smoothing=recipe.smoothing,
+        erasing=erasing,
+        mixing=recipe.augmentation.mix,
+        classes=len(EXPRESSIONS),
+        teacher=teacher,
+        teacher_share=recipe.teacher_share,
+    )

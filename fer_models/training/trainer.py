@@ -22,8 +22,9 @@ from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.interrupts import noted_interrupts
 from fer_models.models.architectures import PooledClassifier
+from fer_models.training import schedule
 from fer_models.training.augment import geometry, light
-from fer_models.training.losses import CrossEntropyTask, EACTask
+from fer_models.training.losses import EACTask, training_task
 from fer_models.training.precision import usable_precision
 from fer_models.training.recipes import Recipe, Stage
 from fer_models.training.teachers import Teacher
@@ -70,12 +71,13 @@ class Trainer:
         self.average = AveragedModel(self.network, multi_avg_fn=self._blend, use_buffers=True)
         if compiled:  # in place and after the average was copied, so that names of weights stay as they are
             self.network.features.compile(dynamic=False)
-        self.task = self._task(teacher)
+        self.task = training_task(recipe, self.network, teacher)
         parallel = dist.is_initialized()
         self.step_module: nn.Module = nn.parallel.DistributedDataParallel(self.task) if parallel else self.task
         self.optimizer = self._optimizer()
         self.generator = torch.Generator(device)
         self.spec = recipe.input(recipe.stages[-1].size)
+        self.stages = schedule.stage_of_each_epoch(recipe)
         self.epoch, self.batch_index, self.step = 0, 0, 0  # steps are counted from the last restart
         self.lr = 0.0
         self.totals = torch.zeros(3, device=device)  # loss sum, correct, faces of the running epoch
@@ -84,11 +86,6 @@ class Trainer:
         self._stopped: list[int] = []  # filled by Ctrl-C
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Any] = {"accuracy": -1.0, "weights": None, "epoch": -1}
-
-    @property
-    def schedule(self) -> list[Stage]:
-        """The stage of every epoch."""
-        return [stage for stage in self.recipe.stages for _ in range(stage.epochs)]
 
     def fit(self, train: FaceData, validation: FaceData) -> None:
         """Run or go on until the last epoch is done.
@@ -107,8 +104,8 @@ class Trainer:
     def _run(self, faces: Tensor, targets: Tensor, validation: FaceData) -> None:
         start = time.perf_counter()
         try:
-            while self.epoch < len(self.schedule):
-                stage = self.schedule[self.epoch]
+            while self.epoch < len(self.stages):
+                stage = self.stages[self.epoch]
                 self._train_epoch(stage, faces, targets)
                 accuracy = self._validate(stage.size, validation)
                 self._close_epoch(stage, accuracy, time.perf_counter() - start)
@@ -118,9 +115,9 @@ class Trainer:
             raise
 
     def _train_epoch(self, stage: Stage, faces: Tensor, targets: Tensor) -> None:
-        count = self._batches_in(stage, len(faces))
+        count = schedule.steps_per_epoch(self.recipe, stage, len(faces))
         if self.batch_index == 0:
-            if self.epoch == 0 or stage is not self.schedule[self.epoch - 1]:
+            if self.epoch == 0 or stage is not self.stages[self.epoch - 1]:
                 if self.recipe.restarts or self.epoch == 0:
                     self.step = 0
                 self.average.n_averaged.zero_()  # the next update copies: what one size taught would hold back another
@@ -131,7 +128,7 @@ class Trainer:
         bar = tqdm(
             total=count,
             initial=self.batch_index,
-            desc=f"epoch {self.epoch + 1}/{len(self.schedule)} at {stage.size} px",
+            desc=f"epoch {self.epoch + 1}/{len(self.stages)} at {stage.size} px",
             disable=self.rank > 0 or None,
         )
         with bar:
@@ -140,7 +137,7 @@ class Trainer:
                     continue
                 if self._stopped:  # between steps: in one, draws were made and statistics taken already
                     raise KeyboardInterrupt
-                self._set_schedule(stage, self._scheduled_steps(stage, len(faces)))
+                self._set_schedule(stage, schedule.scheduled_steps(self.recipe, stage, len(faces)))
                 rows = rows.to(self.device)
                 loss, logits = self._forward(faces[rows], targets[rows], stage)
                 self.optimizer.zero_grad(set_to_none=True)
@@ -215,7 +212,7 @@ class Trainer:
             weights = {key: value.clone() for key, value in self.average.module.state_dict().items()}
             self.best = {"accuracy": accuracy, "weights": weights, "epoch": self.epoch}
         if self.rank == 0:
-            done = self.epoch == len(self.schedule)
+            done = self.epoch == len(self.stages)
             if done or time.monotonic() - self._saved > _SECONDS_BETWEEN_CHECKPOINTS:
                 self.save()
             with (self.out / "log.csv").open("w", newline="") as handle:
@@ -273,26 +270,6 @@ class Trainer:
         self.totals = torch.tensor(state["totals"], device=self.device)
         self.history, self.best = state["history"], state["best"]
 
-    def _task(self, teacher: Teacher | None) -> CrossEntropyTask | EACTask:
-        recipe, erasing = self.recipe, self.recipe.augmentation.erase
-        if recipe.objective == "eac":
-            return EACTask(
-                self.network,
-                weight=recipe.consistency,
-                view=recipe.view,
-                smoothing=recipe.smoothing,
-                erasing=erasing,
-            )
-        return CrossEntropyTask(
-            self.network,
-            smoothing=recipe.smoothing,
-            erasing=erasing,
-            mixing=recipe.augmentation.mix,
-            classes=len(EXPRESSIONS),
-            teacher=teacher,
-            teacher_share=recipe.teacher_share,
-        )
-
     def _optimizer(self) -> torch.optim.Optimizer:
         recipe = self.recipe
         if recipe.optimizer == "adamw":
@@ -301,43 +278,26 @@ class Trainer:
             self.network.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
         )
 
-    def _scheduled_steps(self, stage: Stage, faces: int) -> int:
-        """Steps over which the learning rate climbs and falls: a stage's, or the whole run's without restarts."""
-        stages = (stage,) if self.recipe.restarts else self.recipe.stages
-        return sum(part.epochs * self._batches_in(part, faces) for part in stages)
-
     def _set_schedule(self, stage: Stage, total: int) -> None:
-        """A linear warm-up and a cosine to zero over the steps; EAC's weight ramps up where it first counts."""
-        warm = self.recipe.warmup
-        done = self.step / total
-        cosine = 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm)))
-        self.lr = self.recipe.lr * stage.peak * (min(1.0, (self.step + 1) / (warm * total)) if done < warm else cosine)
+        self.lr = schedule.learning_rate(self.recipe, stage, self.step, total)
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr
         if isinstance(self.task, EACTask):
-            first = stage is next((each for each in self.schedule if each.consistency), None)
-            ramp = min(1.0, self.step / (self.recipe.ramp * total)) if first and self.recipe.ramp else 1.0
-            self.task.ramp = stage.consistency * ramp
+            self.task.ramp = schedule.consistency_share(self.recipe, stage, self.step, total)
 
     def _blend(self, averaged: Sequence[Tensor], current: Sequence[Tensor], _: Tensor | int) -> None:
-        """Moving average whose memory grows with the stage, so that its first steps do not linger."""
-        decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        decay = schedule.average_decay(self.recipe, self.step)
         get_ema_multi_avg_fn(decay)(averaged, current, _)  # type: ignore[no-untyped-call]
 
     def _seed(self, epoch: int) -> int:
         return self.recipe.seed * 100_003 + epoch
 
-    def _batches_in(self, stage: Stage, faces: int) -> int:
-        return max(1, round(faces * stage.share) // self._batch(stage))
-
-    def _batch(self, stage: Stage) -> int:
-        return stage.batch or self.recipe.batch
-
     def _batches(self, stage: Stage, faces: int) -> Iterator[Tensor]:
         """Rows of each step for this process; every process draws the same order and takes its part."""
         order = torch.randperm(faces, generator=torch.Generator().manual_seed(self._seed(self.epoch)))
-        for index in range(self._batches_in(stage, faces)):
-            rows = order[index * self._batch(stage) : (index + 1) * self._batch(stage)]
+        size = schedule.batch_size(self.recipe, stage)
+        for index in range(schedule.steps_per_epoch(self.recipe, stage, faces)):
+            rows = order[index * size : (index + 1) * size]
             yield rows[self.rank :: self.processes]
 
 

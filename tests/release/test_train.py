@@ -261,19 +261,6 @@ def test_a_cpu_with_avx512_is_used_in_bf16() -> None:
     assert precision.usable_precision("bf16", torch.device("cpu")) == "bf16"
 
 
-def test_the_schedule_warms_up_and_falls_in_every_stage(tmp_path: Path) -> None:
-    run = trainer(tmp_path, replace(RECIPE, lr=1.0, warmup=0.5, ramp=0.5))
-    stage = run.recipe.stages[1]  # two epochs, peak 0.5
-    rates = []
-    for run.step in range(8):
-        run._set_schedule(stage, 8)
-        rates.append(run.lr)
-    assert rates[:4] == pytest.approx([0.125, 0.25, 0.375, 0.5])
-    assert rates[4] == pytest.approx(0.5)
-    assert rates[6] == pytest.approx(0.25)
-    assert rates == sorted(rates[:4]) + sorted(rates[4:], reverse=True)
-
-
 def test_a_diverged_run_stops_with_advice(sets: tuple[FaceData, FaceData], tmp_path: Path) -> None:
     run = trainer(tmp_path)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Targets between labels and what trained models predict, and one schedule over a whole run."""
+"""Targets between labels and what trained models predict."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +10,11 @@ import torch
 from fer_models.analyzer import Analyzer
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
-from fer_models.models.architectures import PooledClassifier, build_network
+from fer_models.models.architectures import PooledClassifier
 from fer_models.models.preprocessing import imagenet_input
 from fer_models.registry import load_dataset
 from fer_models.training.losses import CrossEntropyTask
-from fer_models.training.recipes import Recipe, Stage
 from fer_models.training.teachers import teacher_of_inputs, with_teachers
-from fer_models.training.trainer import Trainer
 
 
 def test_a_target_lies_between_the_label_and_the_teachers_by_name(analyzer: Analyzer, data_dir: Path) -> None:
@@ -41,23 +39,6 @@ def test_without_a_share_the_labels_stay(analyzer: Analyzer, data_dir: Path) -> 
     assert hard is not None and soft is not None and data.soft is not None
     assert np.array_equal(hard, np.eye(7, dtype=np.float32)[data.targets])
     assert np.array_equal(soft, data.soft)
-
-
-@pytest.mark.parametrize(("restarts", "expected"), [(False, [0.5, 0.0]), (True, [0.0, 0.0])])
-def test_one_cosine_over_the_run_or_one_a_stage(
-    restarts: bool, expected: list[float], data_dir: Path, tmp_path: Path
-) -> None:
-    recipe = Recipe("mobilenet_v2", "fer2013", (Stage(16, 1), Stage(16, 1)), lr=1.0, warmup=1e-6, precision="fp32")
-    trainer = Trainer(
-        build_network("mobilenet_v2", 7), replace(recipe, restarts=restarts, batch=1), tmp_path, torch.device("cpu")
-    )
-    stages, faces = trainer.recipe.stages, 100
-    ends = []
-    for number, stage in enumerate(stages):
-        trainer.step = faces if restarts else (number + 1) * faces
-        trainer._set_schedule(stage, trainer._scheduled_steps(stage, faces))
-        ends.append(trainer.lr)
-    assert ends == pytest.approx(expected, abs=1e-4)
 
 
 def test_teachers_of_inputs_see_what_the_network_sees_at_their_own_size(analyzer: Analyzer) -> None:
