@@ -16,15 +16,11 @@ from fer_models.batch.labels import Labels, LikelyWrong, likely_wrong, measure
 from fer_models.batch.run import analyze_files, unreadable
 from fer_models.batch.table import Row, column, table_columns, tied_labels
 from fer_models.expressions import in_display_order
-from fer_models.media.sources import Pictures, ZipLimits
+from fer_models.media.sources import Pictures
 from fer_models.metrics import ClassificationMetrics
 
-#: What the page takes at once; the command has no such bounds.
-MAX_PICTURES: Final = 500
+#: What the page takes at once; the command has no such bound.
 MAX_FACES: Final = 2000
-#: Bytes of all uploads of a batch together.
-MAX_BYTES: Final = 256 * 10**6
-ZIP_LIMITS: Final = ZipLimits(entries=5000, unpacked=512 * 10**6, ratio=100.0, picture=64 * 10**6)
 #: Side in px of the thumbnails.
 THUMB_SIDE: Final = 96
 #: Seconds between two updates of what is done so far.

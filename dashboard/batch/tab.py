@@ -1,10 +1,8 @@
 """The Batch tab: many pictures or a zip in, one table of all faces out, and where the models differ most."""
 
-import os
-import shutil
 import tempfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -15,28 +13,25 @@ from dashboard.batch.figures import distribution_figure
 from dashboard.batch.session import (
     ALL,
     DIFFER,
-    MAX_BYTES,
-    MAX_PICTURES,
     NO_RESULT,
     POOR,
-    ZIP_LIMITS,
     AnalyzedBatch,
     chosen_rows,
     document,
     read_batch,
     shown_table,
 )
+from dashboard.batch.uploads import Payload, uploaded_pictures
 from dashboard.components.display import model_display
 from dashboard.components.events import CHANGED
 from dashboard.components.failures import as_message
 from dashboard.components.templates import busy, macro, message
-from dashboard.components.uploads import SESSION_FOLDER_PREFIX, uploaded_path
+from dashboard.components.uploads import uploaded_path
 from fer_models.analyzer import Analyzer
 from fer_models.batch.labels import labels_from_folders, read_labels
 from fer_models.batch.table import table_columns, to_frame, write_table
 from fer_models.errors import BatchError
 from fer_models.expressions import in_display_order
-from fer_models.media.sources import Pictures, list_files, open_pictures
 
 _UNEXPECTED: Final = "Something went wrong while analysing this batch. Try again, or try fewer pictures."
 _FORGOTTEN: Final = "This batch was forgotten after an hour without a change. Analyse it again."
@@ -49,7 +44,6 @@ _DOWNLOADS: Final = {"CSV": "expressions.csv", "JSON": "expressions.json", "Parq
 _FETCH: Final = "() => document.querySelector('#batch-file')?.click()"
 
 Updates: TypeAlias = dict[Any, Any]
-Payload: TypeAlias = Mapping[str, Any]
 
 
 class BatchTab:
@@ -239,7 +233,7 @@ class BatchTab:
     ) -> Generator[Updates]:
         """Analyse the uploads; progress now and then, everything in the end."""
         try:
-            with self._pictures(payload or ()) as pictures:
+            with uploaded_pictures(payload or (), self.uploads) as pictures:
                 names = [file.name for file in pictures.files]
                 if labels:
                     given = read_labels(uploaded_path(labels, self.uploads), names)
@@ -256,43 +250,6 @@ class BatchTab:
             yield self.finished(last)
         except Exception as error:
             yield self.idle(as_message(error, _UNEXPECTED), keep=True)
-
-    @contextmanager
-    def _pictures(self, payload: Sequence[Payload]) -> Iterator[Pictures]:
-        """The uploads as a batch's files, held as long as the context: the page deletes uploads after minutes.
-
-        Raises:
-            FerError: nothing, too much, or an unreadable zip was sent.
-        """
-        if not payload:
-            raise BatchError("Choose pictures or a zip first.")
-        if len(payload) > MAX_PICTURES:
-            raise BatchError(_too_many(len(payload)))
-        uploads = [
-            (str(item.get("orig_name") or "picture")[:255], uploaded_path(item, self.uploads)) for item in payload
-        ]
-        size = sum(path.stat().st_size for _, path in uploads)
-        if size > MAX_BYTES:
-            raise BatchError(
-                f"These files have {size / 1e6:,.0f} MB together, the page takes {MAX_BYTES // 10**6} MB at once. "
-                "Send fewer, or use the command."
-            )
-        zips = [name for name, _ in uploads if name.lower().endswith(".zip")]
-        if zips and len(uploads) > 1:
-            raise BatchError("Send either pictures or one zip, not both, and no second zip.")
-        with ExitStack() as stack:
-            folder = Path(
-                stack.enter_context(
-                    tempfile.TemporaryDirectory(prefix=f"{SESSION_FOLDER_PREFIX}batch-", dir=self.uploads)
-                )
-            )
-            kept = [(name, _second_name(path, folder / str(index))) for index, (name, path) in enumerate(uploads)]
-            name, path = kept[0]
-            opened = open_pictures(path, ZIP_LIMITS, name=name) if zips else nullcontext(list_files(kept))
-            pictures = stack.enter_context(opened)
-            if len(pictures.files) > MAX_PICTURES:
-                raise BatchError(_too_many(len(pictures.files)))
-            yield pictures
 
     def filtered(self, analyzed: AnalyzedBatch | None, text: str, show: str, expression: str) -> tuple[Any, str]:
         """The table and the gallery of the rows that pass the filters."""
@@ -322,19 +279,6 @@ class BatchTab:
             return str(path)
 
         return write
-
-
-def _second_name(path: Path, target: Path) -> Path:
-    """A second name of an upload, under which it stays when the first is deleted."""
-    try:
-        os.link(path, target)
-    except OSError:  # a file system without such names
-        shutil.copyfile(path, target)
-    return target
-
-
-def _too_many(count: int) -> str:
-    return f"These are {count:,} pictures, the page takes {MAX_PICTURES} at once. Send fewer, or use the command."
 
 
 def _width(heading: str) -> str:

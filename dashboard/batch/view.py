@@ -7,7 +7,8 @@ from typing import Final
 
 from markupsafe import Markup
 
-from dashboard.batch.session import MAX_BYTES, MAX_FACES, MAX_PICTURES, AnalyzedBatch, answer_text, most_different
+from dashboard.batch.session import MAX_FACES, AnalyzedBatch, answer_text, most_different
+from dashboard.batch.uploads import MAX_BYTES, MAX_PICTURES
 from dashboard.components.display import ModelDisplay
 from dashboard.components.templates import render
 from fer_models.batch.labels import SURE

@@ -25,6 +25,13 @@ def test_the_arrows_point_down() -> None:
     assert result.returncode == 0, result.stdout
 
 
+@pytest.mark.parametrize("package", ["fer_models", "explain", "dashboard", "benchmarks", "docs"])
+def test_a_module_can_be_read_in_one_sitting(package: str) -> None:
+    lengths = {module_name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in sources(package)}
+    assert lengths
+    assert {name: length for name, length in lengths.items() if length > 350} == {}
+
+
 def test_app_stays_a_page_long() -> None:
     assert len((ROOT / "app.py").read_text(encoding="utf-8").splitlines()) <= 160
 
