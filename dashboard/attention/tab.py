@@ -158,7 +158,7 @@ class AttentionTab:
         """The faces of a picture, the first one chosen; or the offer to read the whole picture as one face."""
         found = bool(analyzed.faces)
         updates = {
-            **self.picture_input.done(found=found),
+            **self.picture_input.done(has_faces=found),
             self.lab: gr.update(visible=found),
             self.picture: gr.update(value=picture(analyzed), visible=not found or len(analyzed.faces) > 1),
             self.analyzed: analyzed,

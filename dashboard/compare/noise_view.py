@@ -81,7 +81,7 @@ def sentence(noise: int, plain: Prediction, eac: Prediction) -> str:
 
 
 def _column(face: AnalyzedFace, method: str, classifier: Classifier) -> NoiseColumn:
-    (prediction,) = classifier.predict([face.given], features=True)
+    (prediction,) = classifier.predict([face.model_input], features=True)
     maps, (title, training) = attention(prediction, classifier.class_weights), _TITLES[method]
     return NoiseColumn(
         method,

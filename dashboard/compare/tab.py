@@ -128,7 +128,7 @@ class CompareTab:
         """The faces of a picture, the first one chosen; or the offer to classify the whole picture as one face."""
         has_faces = bool(analyzed.faces)
         updates = {
-            **self.picture_input.done(found=has_faces),
+            **self.picture_input.done(has_faces=has_faces),
             self.results: gr.update(visible=True),
             self.picture: picture(analyzed),
             self.report: gr.update(visible=has_faces),

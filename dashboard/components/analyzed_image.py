@@ -36,21 +36,21 @@ class AnalyzedFace:
     Attributes:
         face: where it is.
         crop: (S, S, 3) uint8 RGB, S at most `CROP_SIDE`: the crop the models received, but sharper.
-        given: (S, S, 3) uint8 RGB, S at most `CROP_SIDE`: the crop the models received.
+        model_input: (S, S, 3) uint8 RGB, S at most `CROP_SIDE`: the crop the models received.
         predictions: by model name, without features.
         maps: by model name and expression.
     """
 
     face: Face
     crop: NDArray[np.uint8]
-    given: NDArray[np.uint8]
+    model_input: NDArray[np.uint8]
     predictions: Mapping[str, Prediction]
     maps: Mapping[str, Mapping[str, Explanation]]
 
     @property
     def quality(self) -> FaceQuality:
         """How well it can be read."""
-        return face_quality(self.face, self.given)
+        return face_quality(self.face, self.model_input)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +84,10 @@ def analyzed_face(
         analysis: made with features=True.
         weights: (C, K) of each model's head, by name.
     """
-    crop, given = _bounded(align(image, analysis.face, CROP_SIDE)), _bounded(analysis.crop)
+    crop, model_input = _bounded(align(image, analysis.face, CROP_SIDE)), _bounded(analysis.crop)
     maps = {name: attention(prediction, weights[name]) for name, prediction in analysis.predictions.items()}
     small = {name: replace(prediction, features=None) for name, prediction in analysis.predictions.items()}
-    return AnalyzedFace(analysis.face, crop, given, small, maps)
+    return AnalyzedFace(analysis.face, crop, model_input, small, maps)
 
 
 def _bounded(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -84,11 +84,11 @@ class PictureInput:
             self.clear: gr.update(value="Cancel", visible=True),
         }
 
-    def done(self, *, found: bool = True) -> Updates:
+    def done(self, *, has_faces: bool = True) -> Updates:
         """A picture has been analysed; without a face in it, the offer to classify it whole."""
         return {
-            self.notice: gr.update(value="" if found else message(NO_FACE), visible=not found),
-            self.whole: gr.update(visible=not found),
+            self.notice: gr.update(value="" if has_faces else message(NO_FACE), visible=not has_faces),
+            self.whole: gr.update(visible=not has_faces),
             self.clear: gr.update(value="Try another picture", visible=True),
             self.start: gr.update(visible=False),
             self.image: None,

@@ -115,9 +115,9 @@ class FaithfulnessSection:
 
     def _evaluate(self, face: AnalyzedFace, name: str, method: str, report: Callable[[float], None]) -> Faithfulness:
         classifier, target = self.analyzer.classifiers[name], face.predictions[name].label
-        explanation = explain(classifier, face.given, target, method, progress=report)
+        explanation = explain(classifier, face.model_input, target, method, progress=report)
 
         def recompute(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
             return explain(classifier, crop, target, method).heat
 
-        return evaluate_faithfulness(classifier, face.given, target, explanation.heat, recompute=recompute)
+        return evaluate_faithfulness(classifier, face.model_input, target, explanation.heat, recompute=recompute)

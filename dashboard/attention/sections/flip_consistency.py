@@ -74,7 +74,7 @@ class FlipConsistencySection:
             return
 
         def step(name: str, _: Any) -> FlipConsistency:
-            return flip_consistency(self.analyzer.classifiers[name], face.given)
+            return flip_consistency(self.analyzer.classifiers[name], face.model_input)
 
         titles = self.display.titles
         for progress in self.jobs.run_per_model(

@@ -126,7 +126,7 @@ class MethodsSection:
             classifier = self.analyzer.classifiers[name]
             return explain(
                 classifier,
-                face.given,
+                face.model_input,
                 face.predictions[name].label if target == OWN else target,
                 method,
                 layer=layer if layer in STAGES[classifier.card.architecture] else LAST,

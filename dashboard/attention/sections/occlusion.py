@@ -201,7 +201,7 @@ class OcclusionSection:
         """The models' answers for the occluded face, before and after."""
         if face is None:
             return message(FORGOTTEN)
-        side = face.given.shape[0]
+        side = face.model_input.shape[0]
         mask = np.zeros((side, side), bool)
         if strokes is not None:
             enlarged = cv2.resize(strokes.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
@@ -211,7 +211,7 @@ class OcclusionSection:
                 mask |= region
         if not mask.any():
             return ""
-        occluded = occlude(face.given, mask, fill)
+        occluded = occlude(face.model_input, mask, fill)
         after = {}
         for name in face.predictions:
             classifier = self.analyzer.classifiers[name]
@@ -229,7 +229,7 @@ class OcclusionSection:
         def step(name: str, _: Callable[[float], None]) -> RegionEffects:
             masks = {region: mask for region, mask in _masks(face).items() if region != "background"}
             classifier = self.analyzer.classifiers[name]
-            return region_effects(classifier, face.given, masks, face.predictions[name].label, fill)
+            return region_effects(classifier, face.model_input, masks, face.predictions[name].label, fill)
 
         names = list(face.predictions)
         for progress in self.jobs.run_per_model(request.session_hash, _SECTION, names, step, _UNEXPECTED):
@@ -250,7 +250,7 @@ class OcclusionSection:
 
         def step(name: str, _: Callable[[float], None]) -> Explanation:
             began, target = time.perf_counter(), face.predictions[name].label
-            heat = sensitivity_map(self.analyzer.classifiers[name], face.given, target, fill=fill)
+            heat = sensitivity_map(self.analyzer.classifiers[name], face.model_input, target, fill=fill)
             return Explanation(name, "occlusion", target, heat, cost_ms=1000 * (time.perf_counter() - began))
 
         names, map_style = list(face.predictions), map_style_of(*style)
@@ -270,5 +270,5 @@ class OcclusionSection:
 
 def _masks(face: AnalyzedFace) -> dict[str, NDArray[np.bool_]]:
     """By region, (S, S) bool on the face as the models were given it."""
-    side = face.given.shape[0]
+    side = face.model_input.shape[0]
     return region_masks(crop_landmarks(face.face, side), side)

@@ -46,11 +46,11 @@ def test_the_lab_is_handed_what_the_models_were_given(
     analyzer: Analyzer, picture: NDArray[np.uint8], face: AnalyzedFace
 ) -> None:
     (analysis, _) = analyzer.analyze([picture])
-    np.testing.assert_array_equal(face.given, analysis.crop)
+    np.testing.assert_array_equal(face.model_input, analysis.crop)
     assert face.crop.shape == (224, 224, 3)
     large = np.zeros((300, 90, 3), np.uint8).repeat(10, 1)[:, :99].repeat(4, 0)
     whole = analyze_picture(analyzer, large).whole
-    assert whole is not None and whole.given.shape[0] <= 224
+    assert whole is not None and whole.model_input.shape[0] <= 224
 
 
 def test_one_scale_for_all_models_or_one_each(face: AnalyzedFace) -> None:
@@ -103,7 +103,7 @@ def test_two_models_stand_on_either_side_of_their_difference(face: AnalyzedFace,
 
 
 def test_flips_are_shown_for_one_expression(face: AnalyzedFace, models: ModelDisplay, analyzer: Analyzer) -> None:
-    flips = {"vgg16": flip_consistency(analyzer.classifiers["vgg16"], face.given)}
+    flips = {"vgg16": flip_consistency(analyzer.classifiers["vgg16"], face.model_input)}
     (result,) = flip_results(face, flips, "fear", MapStyle(), models).models
     assert [panel.caption for panel in result.panels] == ["The face", "Its mirror image, flipped back", "Difference"]
     assert dict(result.numbers)["Correlation"] == f"{flips['vgg16'].correlation:.2f}"
@@ -212,7 +212,7 @@ def test_figures_that_were_not_measured_have_no_column(models: ModelDisplay) -> 
 def test_the_report_holds_everything_and_no_face_if_it_is_left_out(
     face: AnalyzedFace, models: ModelDisplay, analyzer: Analyzer
 ) -> None:
-    flips = {name: flip_consistency(analyzer.classifiers[name], face.given) for name in MODELS}
+    flips = {name: flip_consistency(analyzer.classifiers[name], face.model_input) for name in MODELS}
 
     def report(results: FaithfulnessResults | None, *, with_face: bool) -> str:
         view = face_report(face, models, flips, results, with_face=with_face)

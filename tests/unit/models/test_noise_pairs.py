@@ -73,7 +73,7 @@ def test_the_columns_show_the_networks_on_what_the_models_received(
     html = render("compare/noise.html", comparison=comparison)
     assert html.count("<article") == 2 and html.count("<li") == 14 and html.count("data:image/jpeg") == 2
     for column, classifier in zip(comparison.columns, (pair.plain, pair.eac), strict=True):
-        (prediction,) = classifier.predict([face.given], features=True)
+        (prediction,) = classifier.predict([face.model_input], features=True)
         assert column.prediction.label == prediction.label
         article = html[html.index(f'data-method="{column.method}"') :].partition("</article>")[0]
         assert f"Evidence for {prediction.label}" in article
