@@ -7,7 +7,7 @@ from typing import Any, Final
 import gradio as gr
 
 from dashboard.components.events import CHANGED, HIDDEN, SAVE_SCRIPT
-from dashboard.components.failures import yield_errors
+from dashboard.components.failures import show_errors, yield_errors
 from dashboard.components.jobs import Jobs, Stopped, run_watched
 from dashboard.components.templates import busy, macro, message, part
 from dashboard.leaderboard.board import LABEL_SETS, read_board
@@ -20,6 +20,7 @@ from fer_models.evaluation.timing import BATCH, Timing, time_models
 _REPEATS: Final = 15
 _BATCHES: Final = 3
 _READING: Final = "Reading the results …"
+_UNREADABLE: Final = "The results could not be shown. Open this tab again."
 _UNEXPECTED: Final = "The measurement failed. Try it again."
 
 Updates = dict[Any, Any]
@@ -76,6 +77,16 @@ class LeaderboardTab:
         self.measure.click(self.time, outputs=measuring, concurrency_limit=1, **HIDDEN)
         self.stop.click(self.cancel, queue=False, **HIDDEN)
 
+    def _unreadable(self, text: str) -> Updates:
+        """The message at the top of every section, nothing below it."""
+        updates: Updates = {}
+        for section in SECTIONS:
+            for component, chart in zip(self.parts[section.key], section.charts, strict=True):
+                updates[component] = gr.update(value=None, visible=False) if chart else ""
+            updates[self.parts[section.key][0]] = message(text)
+        return updates
+
+    @show_errors(_UNREADABLE, _unreadable)
     def show(self, name: str) -> Updates:
         """Every section for one label set, from the files as they are now."""
         board = read_board(self.weights, self.analyzer.left_out)
