@@ -15,6 +15,7 @@ from torch import Tensor
 from fer_models.errors import CardError, UnknownNameError, WeightsError
 from fer_models.faces.alignment import align, whole_picture
 from fer_models.faces.detector import CenterFace, FaceDetector
+from fer_models.faces.following import FaceFollower
 from fer_models.media.images import as_image
 from fer_models.models.architectures import ARCHITECTURES
 from fer_models.models.classifier import BATCH, Classifier, load_classifier
@@ -55,6 +56,8 @@ class Analyzer:
         whole: bool = False,
         features: bool = False,
         models: Sequence[str] | None = None,
+        follower: FaceFollower | None = None,
+        times_s: Sequence[float] = (),
     ) -> list[FaceAnalysis]:
         """Every face of every picture, classified by every model, in one batch per model.
 
@@ -63,6 +66,8 @@ class Analyzer:
             whole: take each picture as one face, without detection.
             features: keep the last feature maps on each prediction, for `explain`.
             models: only these; None means all that are loaded.
+            follower: finds the faces of pictures that are the next frames of a video or camera; None for others.
+            times_s: of these frames in seconds; without a follower it means nothing.
 
         Returns:
             One record per face, ordered by picture and within a picture as the detector orders them. A picture in which
@@ -73,19 +78,29 @@ class Analyzer:
             UnknownNameError: a model that is not loaded.
         """
         self._chosen(models)  # before any work
+        moments = times_s if follower else [0.0] * len(images)
         faces = [
             (index, face, crop)
-            for index, image in enumerate(images)
-            for face, crop in self.detect(as_image(image), whole=whole)
+            for index, (image, time_s) in enumerate(zip(images, moments, strict=True))
+            for face, crop in self.detect(as_image(image), whole=whole, follower=follower, time_s=time_s)
         ]
         return self.predict(faces, features=features, models=models)
 
-    def detect(self, image: NDArray[np.uint8], *, whole: bool = False) -> list[tuple[Face, NDArray[np.uint8]]]:
+    def detect(
+        self,
+        image: NDArray[np.uint8],
+        *,
+        whole: bool = False,
+        follower: FaceFollower | None = None,
+        time_s: float = 0.0,
+    ) -> list[tuple[Face, NDArray[np.uint8]]]:
         """Every face of one picture with its aligned crop: the first half of `analyze`, without any model.
 
         Args:
             image: (H, W, 3) uint8 RGB.
             whole: take the picture as one face, without detection.
+            follower: finds the faces of a picture that is the next frame of a video or camera.
+            time_s: of that frame; without a follower it means nothing.
 
         Returns:
             Faces in the detector's order, each with a crop (S, S, 3) uint8 RGB.
@@ -93,7 +108,10 @@ class Analyzer:
         Raises:
             ImageError: the picture has another shape or dtype.
         """
-        faces = [whole_picture(image)] if whole else self.detector.detect(image)
+        if whole:
+            faces = [whole_picture(image)]
+        else:
+            faces = follower.detect(self.detector, image, time_s) if follower else self.detector.detect(image)
         return [(face, align(image, face)) for face in faces]
 
     def predict(

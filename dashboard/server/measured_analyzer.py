@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dashboard.server.metrics import Metrics
 from fer_models.analyzer import Analyzer
 from fer_models.faces.detector import FaceDetector
+from fer_models.faces.following import FaceFollower
 from fer_models.results import Face, FaceAnalysis
 
 
@@ -29,21 +30,32 @@ class MeasuredAnalyzer(Analyzer):
         whole: bool = False,
         features: bool = False,
         models: Sequence[str] | None = None,
+        follower: FaceFollower | None = None,
+        times_s: Sequence[float] = (),
     ) -> list[FaceAnalysis]:
         """As `Analyzer.analyze`."""
         started = time.perf_counter()
         try:
-            analyses = super().analyze(images, whole=whole, features=features, models=models)
+            analyses = super().analyze(
+                images, whole=whole, features=features, models=models, follower=follower, times_s=times_s
+            )
         except Exception as error:
             self._metrics.error(type(error).__name__)
             raise
         self._metrics.stage_seconds.labels("all").observe(time.perf_counter() - started)
         return analyses
 
-    def detect(self, image: NDArray[np.uint8], *, whole: bool = False) -> list[tuple[Face, NDArray[np.uint8]]]:
+    def detect(
+        self,
+        image: NDArray[np.uint8],
+        *,
+        whole: bool = False,
+        follower: FaceFollower | None = None,
+        time_s: float = 0.0,
+    ) -> list[tuple[Face, NDArray[np.uint8]]]:
         """As `Analyzer.detect`."""
         self._metrics.pictures.inc()
-        return super().detect(image, whole=whole)
+        return super().detect(image, whole=whole, follower=follower, time_s=time_s)
 
     def predict(
         self,

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from fer_models.analyzer import Analyzer
 from fer_models.expressions import in_display_order
+from fer_models.faces.following import FaceFollower
 from fer_models.faces.tracking import Tracker
 from fer_models.media.video_reader import VideoReader
 from fer_models.results import FaceAnalysis
@@ -59,16 +60,18 @@ def analyze_video(
     """
     if batch < 1 or not (rate is None or rate > 0):
         raise ValueError(f"Expected a positive rate and batch; got {rate} and {batch}.")
-    tracker = tracker or Tracker()
+    tracker, follower = tracker or Tracker(), FaceFollower()
     batch = max(1, min(batch, _BATCH_PIXELS // (reader.info.width * reader.info.height)))
     frames = reader.frames(rate)
     while taken := list(islice(frames, batch)):
         found: list[list[FaceAnalysis]] = [[] for _ in taken]
-        for face in analyzer.analyze([frame.image for frame in taken], models=models):
+        times = [frame.time_s for frame in taken]
+        images = [frame.image for frame in taken]
+        for face in analyzer.analyze(images, models=models, follower=follower, times_s=times):
             found[face.image].append(face)
         usual = (reader.info.width, reader.info.height)
         sizes = [(frame.image.shape[1], frame.image.shape[0]) for frame in taken]
-        times = [frame.time_s for frame in taken]
+        images.clear()
         taken.clear()  # whoever handles a record must not keep the pictures alive
         for time_s, size, faces in zip(times, sizes, found, strict=True):
             numbers = tuple(tracker.update(faces, time_s))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_models.analyzer import Analyzer
+from fer_models.faces.following import FaceFollower
 from fer_models.faces.tracking import Tracker
 from fer_models.results import Face, Prediction
 
@@ -203,6 +204,7 @@ class LiveSession:
         self.time_s = -math.inf
         self.meter = Meter()
         self._picked = False
+        self._follower = FaceFollower()
         self._tracker = Tracker()
         self._smoother = Smoother()
         self._histories: dict[int, dict[str, Series]] = {}
@@ -233,7 +235,9 @@ class LiveSession:
             UnknownNameError: a model that is not loaded.
         """
         watch = Stopwatch()
-        analyses = analyzer.analyze([frame], features=features, models=models)
+        analyses = analyzer.analyze(
+            [frame], features=features, models=models, follower=self._follower, times_s=[time_s]
+        )
         elapsed = watch.lap("analyze")
         models_ms = sum(p.latency_ms for analysis in analyses for p in analysis.predictions.values())
         numbers = self._tracker.update(analyses, time_s)
