@@ -190,3 +190,28 @@ class LoadRecord(Provenance):
     rss_mb: LoadMemory
     growth: float | None
     live: LiveRecord | dict[str, str] | None
+
+
+class DetectionFigures(Record):
+    """What one way of detecting found.
+
+    Attributes:
+        faces: that were there.
+        recall: share of them found, with an intersection over union of 0.5.
+        false_positives: found where none was.
+        landmark_error: mean distance of the found ones' landmarks, in distances of the eyes.
+        times_faster: than the reference, in CPU time.
+    """
+
+    faces: Count
+    recall: Share
+    false_positives: Count
+    landmark_error: Amount
+    times_faster: Amount
+
+
+class DetectionRecord(Provenance):
+    """`python -m benchmarks.detection`: by kind of picture, "reference", "cascade" and "following" (clips only)."""
+
+    heads: Count
+    scenes: dict[str, dict[str, DetectionFigures]]
