@@ -42,7 +42,7 @@ _SETTLE: Final = 3_000
 def compare(page: Page, folder: Path) -> None:
     """A portrait with the answers and the evidence maps of all models."""
     page.set_input_files("#compare-image input[type=file]", _PORTRAIT)
-    page.wait_for_selector(".fer-card[data-model=ensemble]")
+    page.wait_for_selector(".fer-card[data-model=ensemble_ferplus]")
 
 
 def attention(page: Page, folder: Path) -> None:

@@ -75,19 +75,22 @@ def _interval(value: Interval) -> str:
 
 
 def accuracy_intervals() -> str:
-    """Accuracy with 95 % intervals, macro F1, baselines and the ensemble included."""
+    """Accuracy with 95 % intervals, flip-averaged where measured, macro F1; baselines and the ensemble included."""
     parts = []
     for title, comparison in _comparisons():
+        flip = any(model.accuracy_flip_averaged for model in comparison.models.values())
         rows = [
             [
                 titles()[name],
                 _interval(model.accuracy),
                 _interval(model.accuracy_without_copies) if model.accuracy_without_copies else "-",
                 f"{model.macro_f1:.3f}",
+                *([_interval(both) if (both := model.accuracy_flip_averaged) else "-"] if flip else []),
             ]
             for name, model in comparison.models.items()
         ]
         head = [title, "accuracy (95 % interval)", "without duplicates", "macro F1"]
+        head += ["flip-averaged (95 % interval)"] if flip else []
         parts.append(table(head, rows))
     return "\n".join(parts)
 

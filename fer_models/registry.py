@@ -1,5 +1,6 @@
-"""The models and label sets of this project, each declared once; cards, commands, charts and tabs read them here."""
+"""The models, label sets and ensembles of this project, each declared once; cards, commands and tabs read them here."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from fer_models.datasets.fer2013 import load_fer2013, load_ferplus
 from fer_models.datasets.folders import load_folder
 from fer_models.datasets.rafdb import LABELS, load_rafdb
 from fer_models.errors import DatasetError, UnknownNameError
-from fer_models.models.ensemble import ENSEMBLE
+from fer_models.models.ensemble import ENSEMBLE, ENSEMBLE_TITLE, Ensemble
+from fer_models.models.noise_pairs import is_noise_network
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,23 @@ _SHAPES: Final = (
     ("\\", "triangle-down", "12px,4px,4px,4px"),
     ("|", "pentagon", "2px,7px"),
 )
-ENSEMBLE_STYLE: Final = ModelStyle("#808080", "+", "cross", "longdashdot")
+#: Ensembles are grey. The second shape has a model's pattern, but not its colour, and a marker and dash of its own.
+_GREYS: Final = ("#808080", "#5A5A5A", "#B0B0B0")
+_ENSEMBLE_SHAPES: Final = (("+", "cross", "longdashdot"), ("\\", "star", "4px,2px,1px,2px"))
 
 
 def style_at(position: int) -> ModelStyle:
     """The style of the model at a position, counted from 0. The first 84 all differ."""
     return ModelStyle(_COLOURS[position % len(_COLOURS)], *_SHAPES[position % len(_SHAPES)])
+
+
+def ensemble_style_at(position: int) -> ModelStyle:
+    """The style of the ensemble at a position, counted from 0. The first six all differ."""
+    return ModelStyle(_GREYS[position % len(_GREYS)], *_ENSEMBLE_SHAPES[position % len(_ENSEMBLE_SHAPES)])
+
+
+#: Of the only ensemble of a chart.
+ENSEMBLE_STYLE: Final = ensemble_style_at(0)
 
 
 @dataclass(frozen=True)
@@ -172,6 +185,76 @@ LABEL_SETS: Final[Mapping[str, LabelSetSpec]] = MappingProxyType(
 #: Label sets of FER2013's pictures: cut-out faces of one size with their landmarks on the alignment template. Their
 #: splits share near duplicates. The leaderboard shows their test splits.
 FER2013_LABEL_SETS: Final = tuple(name for name, spec in LABEL_SETS.items() if "fer2013" in (name, spec.pictures))
+
+
+def ensembles_of(training_labels: Mapping[str, str]) -> tuple[Ensemble, ...]:
+    """The ensembles that some models offer: one per label set that at least two of them learned.
+
+    A mean of models that learned different labels is not offered: on either label set it is less accurate than the
+    better models. Baselines, networks of the label noise study and models whose cards name no labels join none.
+
+    Args:
+        training_labels: what each model's card says about them, by model name. Models are joined by this text; case and
+            spaces do not count.
+
+    Returns:
+        In the order of `LABEL_SETS`, then in the order of the models. No ensemble has the name of a model.
+    """
+    known = {_same(spec.training_labels): spec for spec in LABEL_SETS.values()}
+    members: dict[str, list[str]] = {}
+    for name, labels in training_labels.items():
+        baseline = name in MODEL_SPECS and name not in MODELS
+        if _same(labels) and not baseline and not is_noise_network(name):
+            members.setdefault(_same(labels), []).append(name)
+    ensembles: list[Ensemble] = []
+    for key in sorted(members, key=[*known, *members].index):
+        if len(members[key]) > 1:
+            spec = known.get(key)
+            title = spec.title if spec else training_labels[members[key][0]].strip()
+            taken = {*training_labels, *(each.name for each in ensembles)}
+            name = _free_name(f"{ENSEMBLE}_{spec.name if spec else _slug(key)}", taken)
+            ensembles.append(
+                Ensemble(name, f"{ENSEMBLE_TITLE} ({title})", tuple(members[key]), spec.name if spec else None)
+            )
+    return tuple(ensembles)
+
+
+def ensemble_members(training_labels: Mapping[str, str], label_set: str) -> tuple[str, ...]:
+    """The models that are averaged on a label set: those that learned it; none if they are fewer than two.
+
+    Args:
+        training_labels: as for `ensembles_of`.
+        label_set: what they are measured on, such as "fer2013".
+    """
+    return next((each.members for each in ensembles_of(training_labels) if each.label_set == label_set), ())
+
+
+def ensemble_styles(ensembles: Iterable[Ensemble]) -> dict[str, ModelStyle]:
+    """The style of each ensemble by name; that of a label set of this project always looks the same."""
+    ensembles = list(ensembles)
+    fixed = [*LABEL_SETS]
+    others = [each.name for each in ensembles if each.label_set is None]
+    return {
+        each.name: ensemble_style_at(
+            fixed.index(each.label_set) if each.label_set else len(fixed) + others.index(each.name)
+        )
+        for each in ensembles
+    }
+
+
+def _same(labels: str) -> str:
+    return " ".join(labels.split()).casefold()
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"\W+", "_", text).strip("_") or "other_labels"
+
+
+def _free_name(name: str, taken: Iterable[str]) -> str:
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}_{number}", number + 1
+    return free
 
 
 def load_dataset(name: str, root: Path, split: str, *, labels_file: str | None = None, seed: int = 0) -> FaceData:

@@ -19,7 +19,7 @@ from fer_models.models.card import ModelCard, write_card
 from fer_models.models.engines.graph import CACHE_VARIABLE
 from fer_models.models.preprocessing import InputSpec
 from fer_models.models.weights import save_weights
-from fer_models.registry import MODELS
+from fer_models.registry import LABEL_SETS, MODEL_SPECS, MODELS
 from fer_models.results import Face
 
 # No deadline: what is fast alone takes long on a machine that is busy.
@@ -73,7 +73,7 @@ def random_network(architecture: str, classes: int, seed: int) -> PooledClassifi
 
 @pytest.fixture(scope="session")
 def write_model() -> Callable[..., ModelCard]:
-    """A function (folder, name, labels, *, seed, architecture, network) that writes a card and its weights."""
+    """A function (folder, name, labels, *, seed, architecture, network, training_labels): writes card and weights."""
 
     def write(
         folder: Path,
@@ -83,6 +83,7 @@ def write_model() -> Callable[..., ModelCard]:
         seed: int = 0,
         architecture: str = "mobilenet_v2",
         network: PooledClassifier | None = None,
+        training_labels: str = "none: random weights",
     ) -> ModelCard:
         network = network or random_network(architecture, len(labels), seed)
         card = ModelCard(
@@ -91,7 +92,7 @@ def write_model() -> Callable[..., ModelCard]:
             architecture=architecture,
             labels=labels,
             input=InputSpec(size=64),
-            training_labels="none: random weights",
+            training_labels=training_labels,
             training_data="none",
             licence="MIT",
             parameters=sum(parameter.numel() for parameter in network.parameters()),
@@ -106,10 +107,15 @@ def write_model() -> Callable[..., ModelCard]:
 
 @pytest.fixture(scope="session")
 def weights_dir(tmp_path_factory: pytest.TempPathFactory, write_model: Callable[..., ModelCard]) -> Path:
-    """The project's four models, small, each with its labels in another order. Read only."""
+    """The project's four models, small, each with its labels in another order and the shipped one's training labels.
+
+    Read only.
+    """
     folder = tmp_path_factory.mktemp("weights")
     for seed, name in enumerate(MODELS):
-        write_model(folder, name, EXPRESSIONS[seed:] + EXPRESSIONS[:seed], seed=seed)
+        training_labels = LABEL_SETS[MODEL_SPECS[name].label_set].training_labels
+        labels = EXPRESSIONS[seed:] + EXPRESSIONS[:seed]
+        write_model(folder, name, labels, seed=seed, training_labels=training_labels)
     return folder
 
 

@@ -21,7 +21,6 @@ from explain.explain_picture import OWN
 from fer_models.analyzer import WEIGHTS, Analyzer
 from fer_models.expressions import in_display_order
 from fer_models.media.images import read_picture
-from fer_models.models.ensemble import ENSEMBLE
 from fer_models.models.noise_pairs import find_noise_pairs
 from fer_models.schema import to_json
 
@@ -43,8 +42,8 @@ class CompareTab:
 
     def _lay_out(self, examples: Path, uploads: Path, weights: Path) -> None:
         cards = self.display.cards
-        #: Every model, and their mean where there is more than one.
-        self.columns_offered = [*cards, *([ENSEMBLE] if len(cards) > 1 else [])]
+        #: Every model, and every mean of models that learned the same labels.
+        self.columns_offered = [*cards, *self.display.ensembles]
         expressions = in_display_order({label for card in cards.values() for label in card.labels})
         self.picture_input = PictureInput("compare", self.analyzer, examples, uploads)
         with gr.Row(visible=False, elem_id="compare-results") as self.results:
@@ -172,7 +171,7 @@ class CompareTab:
         if analyzed is None or not 0 <= index < len(analyzed.faces):
             return message(FORGOTTEN), None, ""
         face, chosen = analyzed.faces[index], self._chosen(names)
-        predictions = view.with_ensemble(face, chosen)
+        predictions = view.with_ensembles(face, chosen, self.display)
         return (
             render("compare/verdict.html", verdict=view.verdict(analyzed, index, chosen, self.display)),
             compare_figure(predictions, self.display.column_titles, self.display.styles, legend=False),
@@ -199,7 +198,7 @@ class CompareTab:
             raise gr.Error(as_message(error, UNEXPECTED), print_exception=False) from None
 
     def _chosen(self, names: Sequence[str]) -> list[str]:
-        """The ticked models in the order of the columns, and perhaps their mean."""
+        """The ticked models and ensembles, in the order of the columns."""
         return [name for name in self.columns_offered if name in names]
 
 

@@ -14,7 +14,7 @@ from explain.drawing.overlay import draw_map, shared_peak
 from explain.explain_picture import OWN
 from fer_models.formatting import percent
 from fer_models.models.card import ModelCard
-from fer_models.models.ensemble import ENSEMBLE, ensemble
+from fer_models.models.ensemble import ensemble
 from fer_models.registry import LABEL_SETS, ModelStyle
 from fer_models.results import Prediction
 
@@ -45,10 +45,10 @@ class Verdict:
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One model's answer.
+    """The answer of one model or ensemble.
 
     Attributes:
-        model: its name, or `ENSEMBLE`.
+        model: its name, or the ensemble's.
         title: what people read.
         style: its colour and pattern.
         prediction: its answer.
@@ -68,22 +68,39 @@ class Column:
     facts: Mapping[str, str]
 
 
-def with_ensemble(face: AnalyzedFace, names: Sequence[str]) -> dict[str, Prediction]:
-    """The chosen predictions of a face, by model name, the mean of the models last if it is chosen.
+def members(name: str, names: Sequence[str], display: ModelDisplay) -> list[str]:
+    """Which of the chosen models an ensemble is the mean of: its members among them.
+
+    Args:
+        name: of the ensemble.
+        names: of the chosen models and ensembles.
+        display: cards, styles and ensembles.
+    """
+    return [model for model in display.ensembles[name].members if model in names]
+
+
+def with_ensembles(face: AnalyzedFace, names: Sequence[str], display: ModelDisplay) -> dict[str, Prediction]:
+    """The chosen predictions of a face: by model name, then by ensemble.
 
     Args:
         face: the face.
-        names: of models; `ENSEMBLE` among them counts where at least two models are.
+        names: of models and ensembles; an ensemble counts where at least two of its members are among them.
+        display: cards, styles and ensembles.
     """
-    models = {name: face.predictions[name] for name in names if name != ENSEMBLE}
-    return models | {ENSEMBLE: ensemble(models)} if ENSEMBLE in names and len(models) > 1 else models
+    predictions = {name: face.predictions[name] for name in names if name not in display.ensembles}
+    averaged = {name: members(name, names, display) for name in names if name in display.ensembles}
+    return predictions | {
+        name: ensemble({model: predictions[model] for model in models}, name)
+        for name, models in averaged.items()
+        if len(models) > 1
+    }
 
 
 def verdict(analyzed: AnalyzedImage, index: int, names: Sequence[str], display: ModelDisplay) -> Verdict:
     """The chosen face and where the chosen models agree or disagree about it."""
     face = analyzed.faces[index]
-    answers = with_ensemble(face, names)
-    predictions = {name: prediction for name, prediction in answers.items() if name != ENSEMBLE}
+    answers = with_ensembles(face, names, display)
+    predictions = {name: prediction for name, prediction in answers.items() if name not in display.ensembles}
     sentence = agreement_sentence(predictions, display.titles, display.training)
     key = tuple((display.styles[name], display.column_titles[name]) for name in answers)
     return Verdict(index, face.crop, position(analyzed, index), sentence, face.quality.notes, key)
@@ -94,14 +111,15 @@ def columns(face: AnalyzedFace, names: Sequence[str], expression: str, display: 
 
     Args:
         face: the face.
-        names: of the models, in the order of the columns; perhaps `ENSEMBLE`.
+        names: of the models and ensembles, in the order of the columns.
         expression: whose map is shown; `OWN` means each model's predicted class.
         display: cards and styles.
     """
-    answers = with_ensemble(face, names)
     return [
-        _ensemble_column(face, answers, display) if name == ENSEMBLE else _column(face, name, expression, display)
-        for name in answers
+        _ensemble_column(face, prediction, members(name, names, display), display)
+        if name in display.ensembles
+        else _column(face, name, expression, display)
+        for name, prediction in with_ensembles(face, names, display).items()
     ]
 
 
@@ -119,17 +137,19 @@ def _column(face: AnalyzedFace, name: str, expression: str, display: ModelDispla
     return Column(name, card.title, display.styles[name], prediction, image, alt, caption, facts)
 
 
-def _ensemble_column(face: AnalyzedFace, answers: Mapping[str, Prediction], display: ModelDisplay) -> Column:
-    """The mean of the shown models: an answer, but no map, since it has no feature maps of its own."""
+def _ensemble_column(
+    face: AnalyzedFace, prediction: Prediction, models: Sequence[str], display: ModelDisplay
+) -> Column:
+    """The mean of some of the shown models: an answer, but no map, since it has no feature maps of its own."""
     return Column(
-        ENSEMBLE,
-        display.column_titles[ENSEMBLE],
-        display.styles[ENSEMBLE],
-        answers[ENSEMBLE],
+        prediction.model,
+        display.column_titles[prediction.model],
+        display.styles[prediction.model],
+        prediction,
         face.crop,
         "The aligned face",
         "A mean of models has no evidence map",
-        {"Mean of": ", ".join(display.titles[name] for name in answers if name != ENSEMBLE)},
+        {"Mean of": ", ".join(display.titles[name] for name in models)},
     )
 
 

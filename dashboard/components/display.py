@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fer_models.models.card import ModelCard
-from fer_models.models.ensemble import ENSEMBLE, ENSEMBLE_TITLE
-from fer_models.registry import ModelStyle, model_styles
+from fer_models.models.ensemble import Ensemble
+from fer_models.registry import ModelStyle, ensemble_styles, ensembles_of, model_styles
 
 
 @dataclass(frozen=True)
@@ -14,11 +14,13 @@ class ModelDisplay:
 
     Attributes:
         cards: by model name, in the order of the columns.
-        styles: by model name.
+        styles: by name of the model or ensemble.
+        ensembles: by name, those that the models offer.
     """
 
     cards: Mapping[str, ModelCard]
     styles: Mapping[str, ModelStyle]
+    ensembles: Mapping[str, Ensemble]
 
     @property
     def titles(self) -> dict[str, str]:
@@ -27,8 +29,8 @@ class ModelDisplay:
 
     @property
     def column_titles(self) -> dict[str, str]:
-        """What people read over each column: the models' titles and the ensemble's."""
-        return self.titles | {ENSEMBLE: ENSEMBLE_TITLE}
+        """What people read over each column: the models' titles and the ensembles'."""
+        return self.titles | {name: ensemble.title for name, ensemble in self.ensembles.items()}
 
     @property
     def training(self) -> dict[str, str]:
@@ -37,5 +39,7 @@ class ModelDisplay:
 
 
 def model_display(cards: Mapping[str, ModelCard]) -> ModelDisplay:
-    """Cards by model name, with the style of each model and of the ensemble."""
-    return ModelDisplay(cards, model_styles([*cards, ENSEMBLE]))
+    """Cards by model name, with the ensembles that the models offer, and the styles of both."""
+    ensembles = ensembles_of({name: card.training_labels for name, card in cards.items()})
+    styles = model_styles(cards) | ensemble_styles(ensembles)
+    return ModelDisplay(cards, styles, {ensemble.name: ensemble for ensemble in ensembles})

@@ -101,7 +101,7 @@ class Board:
         if isinstance(record, FaceSetComparison):
             return self._stale_comparison(record, (label_set.evaluate, COMPARE))
         stale = stale_models(record.measured_weights, self.cards, (label_set.robustness,))
-        return _with_ensemble(stale, (label_set.robustness,))
+        return stale | _stale_ensemble(ENSEMBLE in record.clean, record.members, stale, (label_set.robustness,))
 
     def _label_set(self, record: object) -> LabelSet | None:
         loaded: list[tuple[str, Loaded[Any]]] = [*self.sets.items(), *self.robustness.items()]
@@ -113,7 +113,7 @@ class Board:
             if name not in stale and model.temperature != self.cards[name].temperature:
                 text = "Stale: measured with another temperature than the card’s. Refresh with:"
                 stale[name] = Problem(text, commands)
-        return _with_ensemble(stale, commands)
+        return stale | _stale_ensemble(ENSEMBLE in faces.models, faces.members, stale, commands)
 
 
 def read_board(weights: Path, left_out: Sequence[str] = ()) -> Board:
@@ -150,8 +150,21 @@ def _face_sets(compared: Loaded[LeaderboardRecord]) -> dict[str, Loaded[FaceSetC
     }
 
 
-def _with_ensemble(stale: dict[str, Problem], commands: tuple[str, ...]) -> dict[str, Problem]:
-    """The ensemble of stale models is stale, too."""
-    if not stale:
-        return stale
-    return {**stale, ENSEMBLE: Problem("Stale: a model it is the mean of is. Refresh with:", commands)}
+def _stale_ensemble(
+    measured: bool, members: Sequence[str] | None, stale: Mapping[str, Problem], commands: tuple[str, ...]
+) -> dict[str, Problem]:
+    """The ensemble is stale with one of its members, or if it is still the mean of all models.
+
+    Args:
+        measured: whether there is one.
+        members: as in the records.
+        stale: models.
+        commands: that measure it.
+    """
+    if not measured or (members is not None and not set(members) & set(stale)):
+        return {}
+    if members is None:
+        text = "Stale: the mean of all models, whatever labels they learned. Refresh with:"
+    else:
+        text = "Stale: a model it is the mean of is. Refresh with:"
+    return {ENSEMBLE: Problem(text, commands)}

@@ -86,7 +86,7 @@ def _times(timing: Timing | ModelLatency) -> Times:
 def cost_of(board: Board, face_set: FaceSetComparison, latency: LatencyRecord | None) -> tuple[str, dict[str, float]]:
     """The best known measure of cost that all of a set's models have: its name, and the cost by model.
 
-    The ensemble costs as much as its models together.
+    The ensemble costs as much as its members together.
     """
     names = [*face_set.shipped]
     cards = [board.cards[name] for name in names if name in board.cards]
@@ -99,7 +99,8 @@ def cost_of(board: Board, face_set: FaceSetComparison, latency: LatencyRecord | 
     for title, values in choices:
         if len(values) == len(names) and all(values) and (complete or "Time" in title):
             costs = dict(zip(names, values, strict=True))
-            return title, costs | ({ENSEMBLE: sum(values)} if ENSEMBLE in face_set.models else {})
+            members = face_set.ensemble_members
+            return title, costs | ({ENSEMBLE: sum(costs[name] for name in members)} if members else {})
     return "", {}
 
 

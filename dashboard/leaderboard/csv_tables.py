@@ -21,18 +21,23 @@ def csv_text(rows: Rows) -> str:
 
 
 def accuracy_rows(board: Board, face_set: FaceSetComparison, quoted: Sequence[Quoted]) -> Rows:
-    """Accuracies with their intervals, and the published ones, marked."""
-    header = ("model", "accuracy", "low", "high", "accuracy_without_copies", "macro_f1", "source")
+    """Accuracies with their intervals, flip-averaged ones where some were measured, and the published ones, marked."""
+    flip: tuple[str, ...] = ()
+    if any(row.accuracy_flip_averaged for row in face_set.models.values()):
+        flip = ("accuracy_flip_averaged", "flip_averaged_low", "flip_averaged_high")
+    header = ("model", "accuracy", "low", "high", "accuracy_without_copies", "macro_f1", *flip, "source")
     measured = [
         (
             *(board.title(name), row.accuracy.value, row.accuracy.low, row.accuracy.high),
-            *(row.accuracy_without_copies.value if row.accuracy_without_copies else "", row.macro_f1, "measured here"),
+            *(row.accuracy_without_copies.value if row.accuracy_without_copies else "", row.macro_f1),
+            *((both.value, both.low, both.high) if (both := row.accuracy_flip_averaged) else [""] * len(flip)),
+            "measured here",
         )
         for name, row in face_set.models.items()
     ]
     others = [
         (
-            *(figure.title, round(figure.accuracy / 100, 6), "", "", "", ""),
+            *(figure.title, round(figure.accuracy / 100, 6), "", "", "", "", *[""] * len(flip)),
             f"{QUOTED}: {figure.source} {figure.year or ''}".strip(),
         )
         for figure in quoted

@@ -105,7 +105,7 @@ def summary(board: Board, face_set: FaceSetComparison, name: str) -> list[str]:
     """
     sentences = [
         _most_accurate(board, face_set, LABEL_SETS[name].title),
-        _ensemble(face_set),
+        _ensemble(board, face_set),
         _expressions(board, face_set),
         _calibrated(board, face_set),
         _robust(board, name),
@@ -131,14 +131,20 @@ def _most_accurate(board: Board, face_set: FaceSetComparison, title: str) -> str
     return f"{sentence} The second, {second}, is not significantly different: do not rank the two by this."
 
 
-def _ensemble(face_set: FaceSetComparison) -> str:
+def _ensemble(board: Board, face_set: FaceSetComparison) -> str:
     if ENSEMBLE not in face_set.models:
         return ""
     accuracy = face_set.models[ENSEMBLE].accuracy.value
     return (
-        f"The mean of all models reaches {share(accuracy)}. At least one model is right on {share(face_set.oracle)} of "
-        "the faces: no choice among them can do better."
+        f"The mean of {members(board, face_set)} reaches {share(accuracy)}. At least one model is right on "
+        f"{share(face_set.oracle)} of the faces: no choice among them can do better."
     )
+
+
+def members(board: Board, face_set: FaceSetComparison) -> str:
+    """The models that the ensemble is the mean of, as "ResNet50 and VGG16"."""
+    *others, last = (board.title(name) for name in face_set.ensemble_members)
+    return f"{', '.join(others)} and {last}"
 
 
 def _expressions(board: Board, face_set: FaceSetComparison) -> str:
@@ -240,8 +246,8 @@ def combination_sentences(board: Board, face_set: FaceSetComparison) -> list[str
     if ENSEMBLE in face_set.models:
         mean = face_set.models[ENSEMBLE].accuracy
         sentences.append(
-            f"The mean of all models’ probabilities reaches {share(mean.value)} ({interval_text(mean)}): "
-            f"{signed(mean.value - best.accuracy.value)} percentage points."
+            f"The mean of the probabilities of {members(board, face_set)} reaches {share(mean.value)} "
+            f"({interval_text(mean)}): {signed(mean.value - best.accuracy.value)} percentage points."
         )
     sentences.append(
         f"At least one model is right on {share(face_set.oracle)} of the faces. On the other "

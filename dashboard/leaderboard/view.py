@@ -99,6 +99,8 @@ class AccuracyRow:
         interval: its 95 % interval.
         without_duplicates: accuracy without train/test duplicates; a dash where there are none.
         macro_f1: in [0, 1].
+        flip_averaged: accuracy of the mean over each face and its mirror image; None where that was not measured.
+        flip_averaged_interval: its 95 % interval.
     """
 
     model: ModelLabel
@@ -107,6 +109,8 @@ class AccuracyRow:
     interval: str
     without_duplicates: str
     macro_f1: str
+    flip_averaged: str | None = None
+    flip_averaged_interval: str = ""
 
 
 @dataclass(frozen=True)
@@ -251,6 +255,8 @@ def accuracy_rows(board: Board, face_set: FaceSetComparison) -> list[AccuracyRow
             if model.accuracy_without_copies and face_set.copies
             else DASH,
             macro_f1=f"{model.macro_f1:.3f}",
+            flip_averaged=share(both.value) if (both := model.accuracy_flip_averaged) else None,
+            flip_averaged_interval=interval_text(both) if both else "",
         )
         for name, model in face_set.models.items()
     ]

@@ -95,6 +95,7 @@ def build(tools: Tools, concurrency: int | None = None) -> MCPServer[Any]:
         concurrency: at most so many calls at once of each kind of work; None: as many as on the page.
     """
     names = ", ".join(tools.analyzer.classifiers)
+    means = "".join(f"{each.name} (the mean of {' and '.join(each.members)}), " for each in tools.ensembles.values())
     analyzing, explaining = (
         anyio.CapacityLimiter(most if concurrency is None else min(most, concurrency))
         for most in (COMPARE_AT_ONCE, EXPLAIN_AT_ONCE)
@@ -111,7 +112,7 @@ def build(tools: Tools, concurrency: int | None = None) -> MCPServer[Any]:
 
     async def predict(
         image: _Image,
-        model: Annotated[str, Field(description=f"{ENSEMBLE} (the mean of all), {names}")] = ENSEMBLE,
+        model: Annotated[str, Field(description=f"{means}{ENSEMBLE} (the mean of all), {names}")] = ENSEMBLE,
         whole: _Whole = False,
     ) -> Annotated[CallToolResult, Predicted]:
         return await _run(analyzing, lambda: _result(tools.predict(image, model, whole)))
@@ -142,7 +143,10 @@ again with whole=true. Use this to see where models differ; predict gives one an
         predict,
         title="Read expressions",
         annotations=_READ_ONLY,
-        description="""Say which expression each face in a picture shows, by one model or by the mean of all.
+        description="""Say which expression each face in a picture shows, by one model or by a mean of models.
+
+The models learned different sets of labels. The mean of those that learned the same labels (ensemble_...) is more
+accurate on these labels than the mean of all (ensemble).
 
 For each face: where it is, the most probable expression, its probability and those of all expressions. No faces in
 the answer means that none was found: if the picture is itself a single face, call again with whole=true.""",

@@ -26,6 +26,7 @@ from fer_models.errors import ImageError, UnknownNameError
 from fer_models.expressions import in_display_order
 from fer_models.media.images import read_image
 from fer_models.models.ensemble import ENSEMBLE, ensemble
+from fer_models.registry import ensembles_of
 from fer_models.results import FaceAnalysis
 from fer_models.schema import face_to_json, to_json
 
@@ -95,7 +96,7 @@ class PredictedFace(Place):
 
 
 class Predicted(BaseModel):
-    """Every face of a picture, read by one model or by the models' mean."""
+    """Every face of a picture, read by one model or by a mean of models."""
 
     image: Size
     model: str
@@ -154,6 +155,9 @@ class Tools:
         """Analyze pictures with `analyzer`, of files of at most `max_bytes` bytes."""
         self.analyzer = analyzer
         self.max_bytes = min(max_bytes, MAX_PICTURE)
+        training_labels = {name: model.card.training_labels for name, model in analyzer.classifiers.items()}
+        #: The means of models that learned the same labels, by name.
+        self.ensembles = {each.name: each for each in ensembles_of(training_labels)}
 
     def compare(self, image: str, models: Sequence[str] | None = None, whole: bool = False) -> Compared:
         """Every face, as every model predicts it.
@@ -177,18 +181,20 @@ class Tools:
 
         Args:
             image: the picture file as base64.
-            model: a name, or "ensemble": the mean of all models' calibrated probabilities.
+            model: a name, one of `ensembles`, or "ensemble": the mean of all models' calibrated probabilities, though
+                they learned different labels.
             whole: take the picture as one face instead of detecting faces.
 
         Raises:
             ImageError: the picture cannot be used.
             UnknownNameError: no such model.
         """
-        known = (*self.analyzer.classifiers, ENSEMBLE)
+        known = (*self.analyzer.classifiers, ENSEMBLE, *self.ensembles)
         if model not in known:
             raise UnknownNameError("model", model, known)
         pixels = decode_picture(image, self.max_bytes)
-        chosen = None if model == ENSEMBLE else [model]
+        averaged = self.ensembles[model].members if model in self.ensembles else None
+        chosen = None if model == ENSEMBLE else averaged or [model]
         analyses = self.analyzer.analyze([pixels], whole=whole, models=chosen)
         faces = [_predicted(analysis, model) for analysis in analyses]
         return Predicted(image=_size(pixels), model=model, faces=faces)
@@ -286,7 +292,8 @@ def _size(image: NDArray[np.uint8]) -> Size:
 
 
 def _predicted(analysis: FaceAnalysis, model: str) -> PredictedFace:
-    prediction = ensemble(analysis.predictions) if model == ENSEMBLE else analysis.predictions[model]
+    predictions = analysis.predictions
+    prediction = predictions[model] if model in predictions else ensemble(predictions, model)
     return PredictedFace(
         **face_to_json(analysis),
         label=prediction.label,

@@ -15,6 +15,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flag(parser, "labels", choices=[*LABEL_SETS])
     add_flag(parser, "json", help="write the results to this file, beside other models' there")
     parser.add_argument("--cards", action="store_true", help="also write the headline results onto the models' cards")
+    parser.add_argument(
+        "--flip-average",
+        action="store_true",
+        help="also measure the mean over each face and its mirror image; takes twice the time",
+    )
     add_flags(parser, "data", "split", "faces", "models", "baseline", "device", "engine", "weights")
 
 
@@ -38,9 +43,10 @@ def run(args: argparse.Namespace) -> int:
         mode=args.faces,
         train=load_dataset("fer2013", args.data, "train") if duplicates else None,
         baselines=[model.name for model in baselines],
+        flip_average=args.flip_average,
         command=_command(args),
     )
-    _print(evaluation, [*shipped.classifiers])
+    _print(evaluation)
     if args.json:
         write_evaluation(evaluation, args.json)
     if args.cards:
@@ -50,26 +56,31 @@ def run(args: argparse.Namespace) -> int:
 
 def _command(args: argparse.Namespace) -> str:
     beside = f" --baseline {' '.join(f'DIR/{path.name}' for path in args.baseline)}" if args.baseline else ""
+    flip = " --flip-average" if args.flip_average else ""
     file = f" --json {args.json.name}" if args.json else ""
-    words = f"--data DIR --labels {args.labels} --split {args.split}{beside}{file}"
+    words = f"--data DIR --labels {args.labels} --split {args.split}{beside}{flip}{file}"
     return f"python -m fer_models evaluate {words}"
 
 
-def _print(evaluation: "Evaluation", members: list[str]) -> None:
+def _print(evaluation: "Evaluation") -> None:
     from fer_models.evaluation.metrics import measure
     from fer_models.models.ensemble import ENSEMBLE
 
-    predictions = evaluation.predictions
-    values = {name: predictions.probabilities(name) for name in predictions.logits}
-    if len(members) > 1:
-        values[ENSEMBLE] = predictions.ensemble(members)
+    predictions, members = evaluation.predictions, evaluation.record.ensemble_members
+    rows = {name: [name] for name in predictions.logits} | ({ENSEMBLE: [*members]} if members else {})
     kept = ~predictions.duplicates
-    for name, probabilities in values.items():
+    for name, averaged in rows.items():
+        probabilities = predictions.ensemble(averaged)
         report = measure(predictions.targets, probabilities)
         line = f"{name:24} accuracy {report.accuracy:7.2%}  macro-F1 {report.macro_f1:.4f}  faces {report.count}"
         if not kept.all():
             without = measure(predictions.targets[kept], probabilities[kept])
             line += f"  without train/test duplicates {without.accuracy:7.2%}"
+        both_views = predictions.flip_averaged_correct(averaged)
+        if both_views is not None:
+            line += f"  flip-averaged {both_views.mean():7.2%}"
         print(line)
+    if members:
+        print(f"{ENSEMBLE} is the mean of {', '.join(members)}, which learned these labels")
     if missed := evaluation.record.faces_not_found:
         print(f"no face was detected in {missed} pictures; they were taken whole")

@@ -30,6 +30,7 @@ from fer_models.evaluation.records import (
     TrainTestDuplicates,
     package_versions,
 )
+from fer_models.evaluation.statistics import share_with_interval
 from fer_models.evaluation.store import read_record, write_record
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import multiply_adds
@@ -58,6 +59,7 @@ def evaluate(
     mode: FaceMode = "auto",
     train: FaceData | None = None,
     baselines: Sequence[str] = (),
+    flip_average: bool = False,
     command: str = "",
 ) -> Evaluation:
     """Measure models on labelled faces, fed exactly as the app feeds them.
@@ -68,6 +70,7 @@ def evaluate(
         mode: how a picture becomes a face.
         train: the training split, to find train/test duplicates in; None where there are none.
         baselines: names of those of the models that are no models of this project.
+        flip_average: also measure the mean over each face and its mirror image. Takes twice the time.
         command: what repeats the measurement, for the record.
 
     Raises:
@@ -80,7 +83,7 @@ def evaluate(
                 "out with --models, or correct the labels on its card."
             )
     duplicates = None if train is None else find_duplicates(np.asarray(data.faces), np.asarray(train.faces))
-    predictions, missed = predict_test_set(analyzer, data, mode, duplicates)
+    predictions, missed = predict_test_set(analyzer, data, mode, duplicates, flip_average=flip_average)
     cards = {name: model.card for name, model in analyzer.classifiers.items()}
     rows = data.rows[predictions.duplicates].tolist()
     record = EvaluationRecord(
@@ -122,13 +125,22 @@ def write_evaluation(evaluation: Evaluation, path: Path) -> None:
             predictions = earlier.joined(predictions)
             models = {**before.models, **record.models}
             record = record.model_copy(update={"models": {name: models[name] for name in predictions.logits}})
-    members = [name for name, model in record.models.items() if model.baseline is None]
-    if len(members) > 1:
-        figures = _figures(predictions, predictions.ensemble(members))
-        ensemble = EnsembleEvaluation(members=tuple(members), **figures)
-        record = EvaluationRecord(**{**dict(record), "ensemble": ensemble})
     save_test_predictions(predictions, beside)
-    write_record(record, path)
+    write_record(with_ensemble(record, predictions), path)
+
+
+def with_ensemble(record: EvaluationRecord, predictions: TestPredictions) -> EvaluationRecord:
+    """A record with the figures of the ensemble; without, where fewer than two models learned the label set.
+
+    Args:
+        record: of the models.
+        predictions: theirs.
+    """
+    kept = {name: value for name, value in record if name != "ensemble"}
+    if members := record.ensemble_members:
+        figures = _figures(predictions, predictions.ensemble(members), members)
+        kept["ensemble"] = EnsembleEvaluation(members=members, **figures)
+    return EvaluationRecord(**kept)
 
 
 def write_onto_cards(evaluation: Evaluation, classifiers: Mapping[str, Classifier], weights: Path) -> None:
@@ -166,7 +178,7 @@ def model_evaluations(
         # A baseline's card is not shipped: what the leaderboard needs of it stands here.
         marked: dict[str, Any] = {"baseline": Baseline(title=cards[name].title)} if name in baselines else {}
         models[name] = ModelEvaluation(
-            **_figures(predictions, predictions.probabilities(name)),
+            **_figures(predictions, predictions.probabilities(name), [name]),
             temperature=cards[name].temperature,
             before_temperature=ConfidenceErrors(
                 expected_calibration_error=raw.expected_calibration_error,
@@ -179,13 +191,24 @@ def model_evaluations(
     return models
 
 
-def _figures(predictions: TestPredictions, probabilities: NDArray[np.float32]) -> dict[str, Any]:
-    """The figures on all faces, and the headline on those without a duplicate in the training split."""
+def _figures(
+    predictions: TestPredictions, probabilities: NDArray[np.float32], members: Sequence[str]
+) -> dict[str, Any]:
+    """The figures on all faces, and the headline on those without a duplicate in the training split.
+
+    Args:
+        predictions: of all models.
+        probabilities: of one model or an ensemble.
+        members: of that ensemble, or the model.
+    """
     figures: dict[str, Any] = asdict(measure(predictions.targets, probabilities))
     kept = ~predictions.duplicates
     if not kept.all() and kept.any():
         report = measure(predictions.targets[kept], probabilities[kept])
         figures["without_overlap"] = Headline(count=report.count, accuracy=report.accuracy, macro_f1=report.macro_f1)
+    correct = predictions.flip_averaged_correct(members)
+    if correct is not None:
+        figures["accuracy_flip_averaged"] = share_with_interval(correct)
     return figures
 
 

@@ -23,6 +23,7 @@ from fer_models.expressions import EXPRESSIONS, ClassNames
 from fer_models.media.files import read_csv
 from fer_models.media.images import read_image
 from fer_models.models.classifier import engine_names
+from fer_models.registry import ensembles_of
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def measure_fairness(
     seed: int = 0,
     command: str = "",
 ) -> FairnessRecord:
-    """Accuracy of every model and of their ensemble in every group, and the gap of every two groups.
+    """Accuracy of every model and of every ensemble in every group, and the gap of every two groups.
 
     Args:
         analyzer: the loaded models.
@@ -73,6 +74,8 @@ def measure_fairness(
     check_groups(faces, least)
     data = faces.data
     predictions, missed = predict_test_set(analyzer, data, mode)
+    training_labels = {name: model.card.training_labels for name, model in analyzer.classifiers.items()}
+    ensembles = {each.name: each.members for each in ensembles_of(training_labels)}
     return FairnessRecord(
         command=command,
         versions=package_versions(),
@@ -85,8 +88,9 @@ def measure_fairness(
         sha256={name: model.card.sha256 for name, model in analyzer.classifiers.items()},
         models={
             name: compare_groups(classes == data.targets, faces, least, seed)
-            for name, classes in predictions.classes().items()
+            for name, classes in predictions.classes(ensembles).items()
         },
+        ensembles=ensembles,
     )
 
 

@@ -1,5 +1,6 @@
 """What `evaluate` measured, compared; one record that the dashboard only has to read."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,9 +74,11 @@ def compare(path: Path, seed: int = 0) -> FaceSetComparison:
     if set(measured.models) != set(predictions.logits):
         raise FerError(f"{path} and its .npz are about different models. Measure again with: {measured.command}")
     models = {name: _model(measured.models[name], name, predictions, seed) for name in predictions.logits}
-    members = [name for name, model in models.items() if model.baseline is None]
-    if len(members) > 1:
-        models[ENSEMBLE] = ModelComparison(**_figures(predictions, predictions.ensemble(members), seed))
+    shipped = [name for name, model in models.items() if model.baseline is None]
+    members = measured.ensemble_members
+    if members:
+        figures = _figures(predictions, predictions.ensemble(members), members, seed)
+        models[ENSEMBLE] = ModelComparison(**figures)
     answers = {name: logits.argmax(1) for name, logits in predictions.logits.items()}
     kept = ~predictions.duplicates
     without = {name: answer[kept] for name, answer in answers.items()}
@@ -88,8 +91,9 @@ def compare(path: Path, seed: int = 0) -> FaceSetComparison:
         models=models,
         pairs=tuple(paired_tests(predictions.targets, answers)),
         pairs_without_copies=tuple(paired_tests(predictions.targets[kept], without)) if kept.any() else (),
-        calibration_gaps=_calibration_gaps(predictions, members, seed),
-        oracle=oracle_accuracy(predictions.targets, [answers[name] for name in members or answers]),
+        calibration_gaps=_calibration_gaps(predictions, shipped, seed),
+        oracle=oracle_accuracy(predictions.targets, [answers[name] for name in shipped or answers]),
+        members=members,
     )
 
 
@@ -97,7 +101,7 @@ def _model(measured: ModelEvaluation, name: str, predictions: TestPredictions, s
     raw = predictions.probabilities(name, calibrated=False)
     marked: dict[str, Any] = {} if measured.baseline is None else {"baseline": measured.baseline}
     return ModelComparison(
-        **_figures(predictions, predictions.probabilities(name), seed),
+        **_figures(predictions, predictions.probabilities(name), [name], seed),
         sha256=measured.sha256,
         **marked,
         before_temperature=_calibration(predictions.targets, raw),
@@ -105,11 +109,16 @@ def _model(measured: ModelEvaluation, name: str, predictions: TestPredictions, s
     )
 
 
-def _figures(predictions: TestPredictions, probabilities: NDArray[np.float32], seed: int) -> dict[str, Any]:
+def _figures(
+    predictions: TestPredictions, probabilities: NDArray[np.float32], members: Sequence[str], seed: int
+) -> dict[str, Any]:
+    """The figures of one model or of an ensemble with these members."""
     targets, kept = predictions.targets, ~predictions.duplicates
     right = probabilities.argmax(1) == targets
     report = measure(targets, probabilities)
-    return {
+    both_views = predictions.flip_averaged_correct(members)
+    measured = {} if both_views is None else {"accuracy_flip_averaged": share_with_interval(both_views, seed=seed)}
+    return measured | {
         "accuracy": share_with_interval(right, seed=seed),
         "accuracy_without_copies": share_with_interval(right[kept], seed=seed) if kept.any() else None,
         "macro_f1": report.macro_f1,
@@ -121,10 +130,10 @@ def _figures(predictions: TestPredictions, probabilities: NDArray[np.float32], s
     }
 
 
-def _calibration_gaps(predictions: TestPredictions, members: list[str], seed: int) -> dict[str, Interval]:
+def _calibration_gaps(predictions: TestPredictions, shipped: Sequence[str], seed: int) -> dict[str, Interval]:
     """By model, how much larger its calibration error is than the best calibrated one's; that one is left out."""
-    probabilities = {name: predictions.probabilities(name) for name in members}
-    if not members:
+    probabilities = {name: predictions.probabilities(name) for name in shipped}
+    if not shipped:
         return {}
     errors = {
         name: measure(predictions.targets, values).expected_calibration_error for name, values in probabilities.items()
@@ -132,7 +141,7 @@ def _calibration_gaps(predictions: TestPredictions, members: list[str], seed: in
     best = min(errors, key=errors.__getitem__)
     return {
         name: calibration_gap(predictions.targets, probabilities[name], probabilities[best], seed=seed)
-        for name in members
+        for name in shipped
         if name != best
     }
 

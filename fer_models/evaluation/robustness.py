@@ -13,10 +13,11 @@ from fer_models.evaluation.records import RobustnessRecord, package_versions
 from fer_models.evaluation.statistics import Interval, mean_with_interval
 from fer_models.models.classifier import engine_names
 from fer_models.models.ensemble import ENSEMBLE
+from fer_models.registry import ensemble_members
 
 
 def measure_robustness(analyzer: Analyzer, data: FaceData, seed: int = 0, command: str = "") -> RobustnessRecord:
-    """Accuracy of every model and of their ensemble on clean and on corrupted faces.
+    """Accuracy of every model, and of the ensemble of those that learned the label set, on clean and corrupted faces.
 
     Args:
         analyzer: the loaded models.
@@ -40,6 +41,7 @@ def measure_robustness(analyzer: Analyzer, data: FaceData, seed: int = 0, comman
         corrupted={kind: {name: tuple(curve) for name, curve in by_model.items()} for kind, by_model in curves.items()},
         mean=mean,
         behind=behind,
+        members=_members(analyzer, data),
     )
 
 
@@ -67,7 +69,7 @@ def compare_means(
 def measure_corrupted(
     analyzer: Analyzer, data: FaceData, seed: int
 ) -> tuple[dict[str, float], dict[str, dict[str, list[float]]], dict[str, NDArray[np.float64]]]:
-    """Accuracy of every model and of their mean on clean and on corrupted faces.
+    """Accuracy of every model and of the ensemble on clean and on corrupted faces.
 
     Args:
         analyzer: the loaded models.
@@ -94,6 +96,12 @@ def measure_corrupted(
 
 
 def _correct(analyzer: Analyzer, data: FaceData) -> dict[str, NDArray[np.bool_]]:
-    """By model, and for their ensemble, (N,) bool: which faces are classified correctly."""
+    """By model, and for the ensemble, (N,) bool: which faces are classified correctly."""
     predictions, _ = predict_test_set(analyzer, data, "whole")
-    return {name: classes == data.targets for name, classes in predictions.classes().items()}
+    ensembles = {ENSEMBLE: _members(analyzer, data)}
+    return {name: classes == data.targets for name, classes in predictions.classes(ensembles).items()}
+
+
+def _members(analyzer: Analyzer, data: FaceData) -> tuple[str, ...]:
+    labels = {name: model.card.training_labels for name, model in analyzer.classifiers.items()}
+    return ensemble_members(labels, data.source)

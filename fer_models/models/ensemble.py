@@ -1,6 +1,10 @@
-"""The ensemble: the mean of the models' probabilities, each after its own temperature."""
+"""Ensembles: the mean of some models' probabilities, each after its own temperature.
+
+`fer_models.registry.ensembles_of` says which ensembles a set of models offers.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -9,9 +13,27 @@ from numpy.typing import NDArray
 from fer_models.expressions import in_display_order
 from fer_models.results import Prediction
 
-#: Its name in commands and files, and its title on the page.
+#: Name and title of an ensemble where there is only one: in the records of one label set. MCP's tools call the mean of
+#: all models so.
 ENSEMBLE: Final = "ensemble"
 ENSEMBLE_TITLE: Final = "Ensemble"
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Models that learned the same labels, to be averaged.
+
+    Attributes:
+        name: what commands, files and the API call it, such as "ensemble_fer2013".
+        title: what people read, such as "Ensemble (FER2013)".
+        members: names of the models, in their order; at least two.
+        label_set: the labels that they learned, a key of `fer_models.registry.LABEL_SETS`; None for others.
+    """
+
+    name: str
+    title: str
+    members: tuple[str, ...]
+    label_set: str | None = None
 
 
 def mean_probabilities(probabilities: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -26,13 +48,14 @@ def mean_probabilities(probabilities: Sequence[NDArray[np.float32]]) -> NDArray[
     return np.asarray(np.mean(np.stack(probabilities), axis=0), np.float32)
 
 
-def ensemble(predictions: Mapping[str, Prediction]) -> Prediction:
+def ensemble(predictions: Mapping[str, Prediction], name: str = ENSEMBLE) -> Prediction:
     """The joint prediction of several models for one face.
 
     Models are joined by the expressions' names; a model gives no probability to an expression it does not know.
 
     Args:
         predictions: of one face, by model name; at least one.
+        name: of the ensemble.
 
     Returns:
         A prediction without features, since a mean of models has no feature maps. Its logits are the logarithms
@@ -50,7 +73,7 @@ def ensemble(predictions: Mapping[str, Prediction]) -> Prediction:
     ]
     mean = mean_probabilities(rows)
     return Prediction(
-        model=ENSEMBLE,
+        model=name,
         labels=labels,
         logits=np.log(np.maximum(mean, np.finfo(np.float32).tiny)),
         probabilities=mean,

@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fer_models.models.classifier import Classifier, load_classifier
+if TYPE_CHECKING:  # names and files are found without PyTorch
+    from fer_models.models.classifier import Classifier
 
 #: A subfolder of the weights, so that nothing takes them for models.
 FOLDER: Final = "noise"
@@ -24,8 +25,13 @@ class NoisePair:
     """
 
     noise: int
-    plain: Classifier
-    eac: Classifier
+    plain: "Classifier"
+    eac: "Classifier"
+
+
+def is_noise_network(name: str) -> bool:
+    """Whether a network is one of the study's, by its name."""
+    return _NAME.fullmatch(name) is not None
 
 
 def find_noise_pairs(weights: Path) -> Mapping[int, tuple[str, str]]:
@@ -61,6 +67,8 @@ def load_noise_pair(weights: Path, noise: int, device: str = "auto") -> NoisePai
         FerError: a card or a weight file is missing or damaged.
         KeyError: there is no such pair.
     """
+    from fer_models.models.classifier import load_classifier
+
     plain, eac = find_noise_pairs(weights)[noise]
     # One face at a time: preparing another engine for eight networks would take longer than it saves.
     return NoisePair(noise, *(load_classifier(name, weights / FOLDER, device, "torch") for name in (plain, eac)))

@@ -56,8 +56,8 @@ def upload(page: Page, photo: Path) -> None:
     page.set_input_files("#compare-image input[type=file]", photo)
 
 
-#: A model's column, not the ensemble's.
-MODEL = ".fer-card:not([data-model=ensemble])"
+#: A model's column, not an ensemble's.
+MODEL = ".fer-card:not([data-model^=ensemble])"
 
 
 def maps(page: Page) -> list[str]:
@@ -71,18 +71,23 @@ def captions(page: Page) -> list[str]:
 @at_both_widths
 def test_a_photo_gives_four_columns_and_a_chart(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["two"])
-    expect(page.locator(".fer-card")).to_have_count(5)
+    expect(page.locator(".fer-card")).to_have_count(6)
     columns = page.locator(MODEL)
     assert [column.get_attribute("data-model") for column in columns.all()] == list(MODELS)
     for column in columns.all():
         expect(column).to_contain_text("Trained on")
         expect(column.locator(".fer-confidence")).to_contain_text("%")
         assert column.locator("img").evaluate("image => image.naturalWidth") == 320
-    mean = page.locator(".fer-card[data-model=ensemble]")
-    expect(mean).to_contain_text("RESNET50, VGG16, EAC_RESNET50, EAC_MOBILENET_V2")
-    expect(mean.locator(".fer-confidence")).to_contain_text("%")
-    # Four models and their mean times seven expressions, drawn with a height, not just present.
-    expect(page.locator(".js-plotly-plot .bars .point path")).to_have_count(35)
+    for name, title, members in (
+        ("ensemble_fer2013", "Ensemble (FER2013)", "RESNET50, VGG16"),
+        ("ensemble_ferplus", "Ensemble (FER+)", "EAC_RESNET50, EAC_MOBILENET_V2"),
+    ):
+        mean = page.locator(f".fer-card[data-model={name}]")
+        expect(mean).to_contain_text(title)
+        expect(mean.locator("dt", has_text="Mean of").locator("+ dd")).to_have_text(members)
+        expect(mean.locator(".fer-confidence")).to_contain_text("%")
+    # Four models and two means times seven expressions, drawn with a height, not just present.
+    expect(page.locator(".js-plotly-plot .bars .point path")).to_have_count(42)
     area = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
     assert area is not None and area["height"] > 150
     assert page.locator(".js-plotly-plot .xtick").all_text_contents() == [name.capitalize() for name in EXPRESSIONS]
@@ -92,7 +97,7 @@ def test_a_photo_gives_four_columns_and_a_chart(page: Page, photos: dict[str, Pa
 
 def test_another_expression_shows_other_maps(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["two"])
-    expect(page.locator(".fer-card")).to_have_count(5)
+    expect(page.locator(".fer-card")).to_have_count(6)
     own = maps(page)
     labels = [label.lower() for label in page.locator(f"{MODEL} .fer-label").all_inner_texts()]
     assert all(f"Evidence for {label} (" in text for label, text in zip(labels, captions(page), strict=True))
@@ -109,7 +114,7 @@ def test_another_expression_shows_other_maps(page: Page, photos: dict[str, Path]
 @at_both_widths
 def test_another_face_and_fewer_models_can_be_chosen(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["two"])
-    expect(page.locator(".fer-card")).to_have_count(5)
+    expect(page.locator(".fer-card")).to_have_count(6)
     first = maps(page)
     expect(page.locator(".fer-eyebrow")).to_have_text("Face 1 of 2")
     page.get_by_role("button", name="Face 2").click()
@@ -119,11 +124,12 @@ def test_another_face_and_fewer_models_can_be_chosen(page: Page, photos: dict[st
     page.locator(".fer-hit[data-face='0']").click()
     expect(page.locator(".fer-eyebrow")).to_have_text("Face 1 of 2")
     page.get_by_role("checkbox", name="VGG16").click()
+    # Without it only one model that learned FER2013's labels is left, which is no mean.
     expect(page.locator(".fer-card")).to_have_count(4)
     expect(page.locator(".js-plotly-plot .bars .point path")).to_have_count(28)
     expect(page.locator(".fer-card[data-model=vgg16]")).to_have_count(0)
-    expect(page.locator(".fer-card[data-model=ensemble]")).not_to_contain_text("VGG16")
-    page.get_by_role("checkbox", name="Ensemble").click()
+    expect(page.locator(".fer-card[data-model=ensemble_fer2013]")).to_have_count(0)
+    page.get_by_role("checkbox", name="Ensemble (FER+)").click()
     expect(page.locator(".fer-card")).to_have_count(3)
     expect(page.locator(".js-plotly-plot .bars .point path")).to_have_count(21)
 
@@ -132,7 +138,7 @@ def test_clicks_before_the_last_answer_are_answered(
     page: Page, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload(page, photos["two"])
-    expect(page.locator(".fer-card")).to_have_count(5)
+    expect(page.locator(".fer-card")).to_have_count(6)
     verdict = view.verdict
 
     def slow(*args: Any) -> view.Verdict:
@@ -151,7 +157,7 @@ def test_clicks_before_the_last_answer_are_answered(
     page.wait_for_timeout(3000)
     expect(page.locator(".fer-eyebrow")).to_have_text("Face 1 of 2")
     expect(page.get_by_role("button", name="Face 1")).to_have_attribute("aria-pressed", "true")
-    for name in ("VGG16", "Ensemble"):
+    for name in ("VGG16", "Ensemble (FER+)"):
         page.get_by_role("checkbox", name=name).click()
     expect(page.locator(".fer-card")).to_have_count(3)
 
@@ -162,14 +168,14 @@ def test_a_picture_without_a_face_can_be_read_whole(page: Page, photos: dict[str
     expect(page.get_by_role("alert")).to_contain_text("No face was found")
     expect(page.locator(".fer-card")).to_have_count(0)
     page.get_by_role("button", name="Classify the whole picture as one face").click()
-    expect(page.locator(".fer-card")).to_have_count(5)
+    expect(page.locator(".fer-card")).to_have_count(6)
     expect(page.locator(".fer-eyebrow")).to_have_text("The whole picture as one face")
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_clear_forgets_everything(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["two"])
-    expect(page.locator(".fer-card")).to_have_count(5)
+    expect(page.locator(".fer-card")).to_have_count(6)
     page.get_by_role("radio", name="Fear").click()
     expect(page.locator(".fer-map figcaption").first).to_contain_text("fear")
     page.get_by_role("button", name="Try another picture").click()
@@ -177,7 +183,7 @@ def test_clear_forgets_everything(page: Page, photos: dict[str, Path]) -> None:
     expect(page.locator(".fer-card")).to_have_count(0)
     expect(page.locator("#compare-picture img")).to_have_count(0)
     upload(page, photos["two"])
-    expect(page.locator(".fer-card")).to_have_count(5)
+    expect(page.locator(".fer-card")).to_have_count(6)
     expect(page.get_by_role("radio", name="Each model’s predicted class")).to_be_checked()
 
 
@@ -186,7 +192,7 @@ def test_a_bad_file_is_explained_and_the_next_one_read(page: Page, photos: dict[
     expect(page.get_by_role("alert")).to_contain_text("not a picture that can be read")
     expect(page.locator("#compare-image")).to_be_visible()
     upload(page, photos["two"])
-    expect(page.locator(".fer-card")).to_have_count(5)
+    expect(page.locator(".fer-card")).to_have_count(6)
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
@@ -203,4 +209,4 @@ def test_reading_can_be_cancelled(page: Page, photos: dict[str, Path], gate: Gat
 
 def test_an_example_can_be_tried(page: Page) -> None:
     page.locator("[data-example]").first.click()
-    expect(page.locator(".fer-card")).to_have_count(5)
+    expect(page.locator(".fer-card")).to_have_count(6)

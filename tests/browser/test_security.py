@@ -51,7 +51,7 @@ def test_a_visit_asks_nothing_of_anybody_else(
     with serving(analyzer) as running, watched_page(browser, running.url) as page:
         page.wait_for_selector("#compare-image input[type=file]", state="attached")
         upload(page, tmp_path / "two.png")
-        expect(page.locator(".fer-card")).to_have_count(5)
+        expect(page.locator(".fer-card")).to_have_count(6)
         expect(page.locator(".js-plotly-plot .bars .point path").first).to_be_visible()
         page.get_by_role("radio", name="Fear").click()
         expect(page.locator(".fer-map figcaption").first).to_contain_text("fear")
@@ -101,7 +101,7 @@ def test_a_password_is_asked_for_and_too_many_requests_are_told(
         page.get_by_role("button", name="Login").click()
         page.wait_for_selector("#compare-image input[type=file]", state="attached")
         upload(page, tmp_path / "two.png")
-        expect(page.locator(".fer-card")).to_have_count(5)
+        expect(page.locator(".fer-card")).to_have_count(6)
         for name in ("Fear", "Anger"):
             page.get_by_role("radio", name=name).click()
             page.wait_for_timeout(300)

@@ -16,7 +16,7 @@ from fer_models.evaluation.predictions import TestPredictions, save_test_predict
 from fer_models.evaluation.records import EvaluationRecord, TrainTestDuplicates
 from fer_models.evaluation.store import write_record
 from fer_models.models.card import ModelCard, read_card
-from fer_models.registry import MODELS
+from fer_models.registry import MODEL_SPECS, MODELS
 
 FACES = 400
 VERSIONS = {"fer_models": __version__, "torch": "2", "numpy": "2", "python": "3"}
@@ -93,6 +93,7 @@ def robustness(labels: str, cards: dict[str, ModelCard]) -> dict[str, Any]:
             name: {"value": 0.04 * (3 - number), "low": 0.04 * (3 - number) - 0.05, "high": 0.2}
             for number, name in enumerate(MODELS[:3])
         },
+        "members": [name for name in MODELS if MODEL_SPECS[name].label_set == labels],
     }
 
 

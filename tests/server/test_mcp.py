@@ -105,6 +105,8 @@ def test_the_tools_are_listed_with_what_they_do(running: Running, mode: str) -> 
         assert tool.input_schema["required"] == ["image"] and "base64" in parts["image"]["description"]
         assert all(part.get("description") for part in parts.values())
     assert all(name in (tools["compare"].description or "") for name in MODELS)
+    choices = tools["predict"].input_schema["properties"]["model"]
+    assert choices["default"] == "ensemble" and all(name in choices["description"] for name in (*MODELS, *MEANS))
 
 
 def test_compare_gives_the_analyzers_figures(running: Running, analyzer: Analyzer) -> None:
@@ -132,14 +134,22 @@ def test_a_picture_without_a_face_is_no_error(running: Running, picture: NDArray
     assert document(call(running, "compare", image=coded(png(picture[:, :90]))))["faces"] == []
 
 
-@pytest.mark.parametrize("model", ["ensemble", "vgg16"])
+MEANS = {
+    "ensemble": MODELS,
+    "ensemble_fer2013": ("resnet50", "vgg16"),
+    "ensemble_ferplus": ("eac_resnet50", "eac_mobilenet_v2"),
+}
+
+
+@pytest.mark.parametrize("model", [*MEANS, "vgg16"])
 def test_predict_gives_one_answer_per_face(
     running: Running, analyzer: Analyzer, picture: NDArray[np.uint8], model: str
 ) -> None:
     answer = document(call(running, "predict", image=coded(png(picture)), model=model))
     assert answer["model"] == model and len(answer["faces"]) == 2
     for face, analysis in zip(answer["faces"], analyzer.analyze([picture]), strict=True):
-        expected = ensemble(analysis.predictions) if model == "ensemble" else analysis.predictions[model]
+        predictions = analysis.predictions
+        expected = ensemble({name: predictions[name] for name in MEANS.get(model, (model,))})
         assert face["label"] == expected.label and face["confidence"] == pytest.approx(expected.confidence, abs=1e-6)
         assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-5)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dashboard.theme import CSS
 from fer_models.models.architectures import ARCHITECTURES
-from fer_models.models.ensemble import ENSEMBLE
+from fer_models.models.ensemble import ENSEMBLE, Ensemble
 from fer_models.registry import (
     ENSEMBLE_STYLE,
     FER2013_LABEL_SETS,
@@ -19,6 +19,10 @@ from fer_models.registry import (
     MODEL_SPECS,
     MODELS,
     ModelStyle,
+    ensemble_members,
+    ensemble_style_at,
+    ensemble_styles,
+    ensembles_of,
     model_styles,
     style_at,
 )
@@ -26,6 +30,8 @@ from fer_models.training.recipes import RECIPES
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
 TWELVE = [style_at(position) for position in range(12)]
+ENSEMBLES = [ensemble_style_at(position) for position in range(6)]
+FERPLUS = LABEL_SETS["ferplus"].training_labels
 
 # Machado, Oliveira and Fernandes, IEEE TVCG 2009, table 1, severity 1.0; they apply to linear RGB.
 DEFICIENCIES = {
@@ -54,6 +60,39 @@ def test_the_shipped_cards_say_what_the_registry_says(name: str) -> None:
     assert (card["training_labels"], card["training_data"]) == (labels.training_labels, labels.training_data)
 
 
+def test_models_that_learned_the_same_labels_are_an_ensemble() -> None:
+    shipped = {name: LABEL_SETS[MODEL_SPECS[name].label_set].training_labels for name in MODELS}
+    fer2013 = Ensemble("ensemble_fer2013", "Ensemble (FER2013)", ("resnet50", "vgg16"), "fer2013")
+    ferplus = Ensemble("ensemble_ferplus", "Ensemble (FER+)", ("eac_resnet50", "eac_mobilenet_v2"), "ferplus")
+    assert ensembles_of(shipped) == (fer2013, ferplus)
+    assert ensembles_of(dict(reversed(shipped.items())))[0].name == "ensemble_fer2013"
+    assert ensemble_members(shipped, "ferplus") == ferplus.members
+    assert ensemble_members(shipped, "rafdb") == ensemble_members(shipped, "groups") == ()
+    del shipped["vgg16"]
+    assert ensembles_of(shipped) == (ferplus,) and ensemble_members(shipped, "fer2013") == ()
+    # A dropped-in model joins if its card says the same.
+    assert ensemble_members({**shipped, "theirs": " fer2013 "}, "fer2013") == ("resnet50", "theirs")
+
+
+def test_baselines_and_noise_networks_and_models_without_labels_join_no_ensemble() -> None:
+    labels = {"eac_resnet50": FERPLUS, "plain_resnet50": FERPLUS, "noise_eac_0_0": FERPLUS, "a": "", "b": " "}
+    assert ensembles_of(labels) == ()
+    assert ensemble_members({**labels, "own": FERPLUS}, "ferplus") == ("eac_resnet50", "own")
+
+
+def test_ensembles_of_other_labels_have_names_of_their_own() -> None:
+    theirs = "AffectNet (8 expressions)"
+    labels = {"a": theirs, "b": theirs, "c": "FER2013", "d": "FER2013", "ensemble_fer2013": "none", "e": "?", "f": "?"}
+    first, second, third = ensembles_of(labels)
+    assert (first.name, first.members, first.label_set) == ("ensemble_fer2013_2", ("c", "d"), "fer2013")
+    assert second == Ensemble("ensemble_affectnet_8_expressions", f"Ensemble ({theirs})", ("a", "b"))
+    assert third.members == ("e", "f") and third.name.isidentifier()
+    styles = ensemble_styles((first, second, third))
+    assert styles[first.name] == ENSEMBLE_STYLE and len(set(styles.values())) == 3
+    ferplus = ensembles_of({"a": FERPLUS, "b": FERPLUS})
+    assert [*ensemble_styles(ferplus).values()] == [ENSEMBLES[1]]  # whichever others are shown
+
+
 def test_two_label_sets_share_fer2013s_pictures() -> None:
     assert all(spec.name == name for name, spec in LABEL_SETS.items())
     assert FER2013_LABEL_SETS == ("fer2013", "ferplus")
@@ -72,15 +111,31 @@ def test_models_look_the_same_whichever_are_shown() -> None:
 
 
 def test_eighty_four_models_all_look_different() -> None:
-    styles = [ENSEMBLE_STYLE, *(style_at(position) for position in range(84))]
-    assert len(set(styles)) == 85
-    assert len({(style.colour, style.pattern) for style in styles}) == 85
+    styles = [*ENSEMBLES, *(style_at(position) for position in range(84))]
+    assert len(set(styles)) == 90
+    assert len({(style.colour, style.pattern) for style in styles}) == 90
 
 
 def test_shapes_go_together() -> None:
     shapes = {(style.pattern, style.marker, style.dash) for style in [*TWELVE, ENSEMBLE_STYLE]}
     for channel in zip(*shapes, strict=True):
         assert len(set(channel)) == len(shapes) == 8
+
+
+def test_two_ensembles_differ_in_colour_and_shape() -> None:
+    for first, second in zip(ENSEMBLES, ENSEMBLES[1:], strict=False):
+        assert all(one != other for one, other in zip(vars(first).values(), vars(second).values(), strict=True))
+    others = [style_at(position) for position in range(7)]
+    for channel in ("marker", "dash"):
+        assert not {getattr(style, channel) for style in ENSEMBLES} & {getattr(style, channel) for style in others}
+
+
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+def test_ensembles_stay_apart_from_models_with_their_pattern(deficiency: str) -> None:
+    seen = seen_colours([*TWELVE, *ENSEMBLES], np.array(DEFICIENCIES[deficiency]))
+    for first, style in enumerate(TWELVE):
+        for second, ensemble in enumerate(ENSEMBLES, len(TWELVE)):
+            assert style.pattern != ensemble.pattern or float(np.linalg.norm(seen[first] - seen[second])) > 30
 
 
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)
@@ -111,12 +166,12 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("surface", ["#ffffff", "#1c1c20"])
 def test_the_colours_show_on_light_and_dark_surfaces(surface: str) -> None:
     assert f"--fer-surface: {surface};" in CSS
-    for style in [*TWELVE, ENSEMBLE_STYLE]:
+    for style in [*TWELVE, *ENSEMBLES]:
         pair = sorted((luminance(style.colour), luminance(surface)))
         assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 2
 
 
 def test_every_pattern_has_a_swatch() -> None:
-    for style in [*TWELVE[1:7], ENSEMBLE_STYLE]:
+    for style in [*TWELVE[1:7], *ENSEMBLES]:
         escaped = style.pattern.replace("\\", "\\\\")
         assert f'.fer-swatch[data-pattern="{escaped}"]' in CSS

@@ -48,6 +48,7 @@ class ModelComparison(Record):
         baseline: for a network that is not shipped.
         before_temperature: calibration at temperature 1; None for the ensemble, which has no temperature.
         temperature: that it was measured with; None for the ensemble.
+        accuracy_flip_averaged: accuracy of the mean over each face and its mirror image; None where not measured.
     """
 
     accuracy: ShareInterval
@@ -62,6 +63,7 @@ class ModelComparison(Record):
     baseline: Baseline | None = None
     before_temperature: Calibration | None = None
     temperature: Amount | None = None
+    accuracy_flip_averaged: ShareInterval | None = None
 
     @model_validator(mode="after")
     def _square(self) -> Self:
@@ -103,6 +105,7 @@ class FaceSetComparison(Record):
         pairs_without_copies: the same without train/test duplicates.
         calibration_gaps: by model, how much larger its calibration error is than the smallest one.
         oracle: share of faces that at least one model gets right.
+        members: of the ensemble; None in older files, whose ensemble is the mean of all shipped models.
     """
 
     labels: str
@@ -115,6 +118,7 @@ class FaceSetComparison(Record):
     pairs_without_copies: tuple[CheckedPair, ...]
     calibration_gaps: dict[str, GapInterval]
     oracle: Share
+    members: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -123,6 +127,8 @@ class FaceSetComparison(Record):
         named = {name for pair in (*self.pairs, *self.pairs_without_copies) for name in (pair.first, pair.second)}
         if not named <= self.models.keys():
             raise ValueError("a pair names a model without figures")
+        if not set(self.ensemble_members) <= self.shipped.keys():
+            raise ValueError("the ensemble has a member without figures")
         if any(m.sha256 is None or m.before_temperature is None or m.temperature is None for m in self.single.values()):
             raise ValueError("a model lacks its weights' hash, its temperature or its calibration before it")
         return self
@@ -131,6 +137,13 @@ class FaceSetComparison(Record):
     def measured_weights(self) -> dict[str, str]:
         """SHA-256 of the weights that were measured, by model name, without baselines."""
         return {name: str(model.sha256) for name, model in self.shipped.items()}
+
+    @property
+    def ensemble_members(self) -> tuple[str, ...]:
+        """The models that the ensemble is the mean of; none without one."""
+        if ENSEMBLE not in self.models:
+            return ()
+        return tuple(self.shipped) if self.members is None else self.members
 
     @property
     def single(self) -> dict[str, ModelComparison]:

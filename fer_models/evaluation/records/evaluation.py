@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from fer_models.evaluation.records.base import Amount, Count, Provenance, Record, Share
+from fer_models.evaluation.records.base import Amount, Count, Provenance, Record, Share, ShareInterval
+from fer_models.registry import ensemble_members
 
 
 class Headline(Record):
@@ -28,12 +29,15 @@ class EvaluationFigures(Headline, ConfidenceErrors):
         labels: order of the confusion matrix.
         confusion: (C, C) counts; rows are the truth.
         without_overlap: the headline on the faces without a duplicate in the training split, where there are some.
+        accuracy_flip_averaged: accuracy of the mean over each face and its mirror image, with its 95 % interval; None
+            where that was not measured. All other figures are of the face alone.
     """
 
     recall: dict[str, Share | None]
     labels: tuple[str, ...]
     confusion: tuple[tuple[Count, ...], ...]
     without_overlap: Headline | None = None
+    accuracy_flip_averaged: ShareInterval | None = None
 
 
 class Baseline(Record):
@@ -84,11 +88,11 @@ class EvaluationRecord(Provenance):
     Attributes:
         labels: the label set.
         split: of the dataset.
-        views: of each face.
+        views: of each face, for all figures but those that are flip-averaged.
         faces_not_found: pictures without a detected face, read whole.
         overlap: train/test duplicates.
         models: by name.
-        ensemble: of the shipped models, where at least two were measured.
+        ensemble: of the shipped models that learned this label set, where at least two were measured.
     """
 
     labels: str
@@ -98,6 +102,12 @@ class EvaluationRecord(Provenance):
     overlap: TrainTestDuplicates
     models: dict[str, ModelEvaluation]
     ensemble: EnsembleEvaluation | None = None
+
+    @property
+    def ensemble_members(self) -> tuple[str, ...]:
+        """The shipped models that are averaged on this label set, see `fer_models.registry.ensemble_members`."""
+        shipped = {name: model.training_labels for name, model in self.models.items() if model.baseline is None}
+        return ensemble_members(shipped, self.labels)
 
     @property
     def measured_weights(self) -> Mapping[str, str]:

@@ -43,7 +43,8 @@ class FairnessRecord(Provenance):
         too_small: faces of the groups that have fewer.
         labels: how many faces of each group carry each label.
         sha256: of the weights, by model.
-        models: by name, the ensemble last.
+        models: by name, then one ensemble per label set that several models learned: these faces have none of them.
+        ensembles: the members of each by its name.
     """
 
     count: Count
@@ -53,6 +54,7 @@ class FairnessRecord(Provenance):
     labels: dict[str, dict[str, Count]]
     sha256: dict[str, str]
     models: dict[str, ModelFairness]
+    ensembles: dict[str, tuple[str, ...]] = {}
 
     @property
     def measured_weights(self) -> dict[str, str]:

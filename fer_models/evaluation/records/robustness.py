@@ -23,6 +23,7 @@ class RobustnessRecord(Provenance):
         corrupted: by kind of corruption and model, one accuracy per strength.
         mean: by model, its mean over all kinds and strengths.
         behind: by model, how far that is below the best model's.
+        members: of the ensemble; None in older files, whose ensemble is the mean of all models.
     """
 
     labels: str
@@ -35,6 +36,7 @@ class RobustnessRecord(Provenance):
     corrupted: dict[str, dict[str, tuple[Share, ...]]] = Field(min_length=1)
     mean: dict[str, ShareInterval]
     behind: dict[str, GapInterval]
+    members: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

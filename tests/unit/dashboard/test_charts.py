@@ -20,7 +20,6 @@ from dashboard.theme import CSS
 from explain.explain_picture import OWN
 from fer_models.analyzer import Analyzer
 from fer_models.expressions import EXPRESSIONS
-from fer_models.models.ensemble import ENSEMBLE
 from fer_models.registry import MODELS, model_styles
 from fer_models.results import Prediction
 
@@ -153,7 +152,7 @@ def test_a_single_face_offers_no_choice(analyzer: Analyzer, picture: NDArray[np.
 def test_the_verdict_is_of_the_chosen_models(
     analyzer: Analyzer, picture: NDArray[np.uint8], display: ModelDisplay
 ) -> None:
-    verdict = view.verdict(analyze_picture(analyzer, picture), 1, ["vgg16", ENSEMBLE], display)
+    verdict = view.verdict(analyze_picture(analyzer, picture), 1, ["vgg16", "ensemble_fer2013"], display)
     assert (verdict.index, verdict.position) == (1, "Face 2 of 2")
     assert [title for _, title in verdict.key] == ["VGG16"] and verdict.sentence.startswith("VGG16 predicts")
 
@@ -174,16 +173,21 @@ def test_columns_show_the_predicted_or_the_chosen_class(
     assert render("compare/columns.html", columns=own).count("<article") == 4
 
 
-def test_the_mean_is_of_the_shown_models_and_needs_two(
+def test_a_mean_is_of_the_shown_models_with_its_labels_and_needs_two(
     analyzer: Analyzer, picture: NDArray[np.uint8], display: ModelDisplay
 ) -> None:
     face = analyze_picture(analyzer, picture).faces[0]
-    *models, mean = view.columns(face, ["vgg16", "eac_resnet50", ENSEMBLE], OWN, display)
-    assert len(models) == 2 and mean.facts == {"Mean of": "VGG16, EAC_RESNET50"}
-    pair = [face.predictions[name].probability("fear") for name in ("vgg16", "eac_resnet50")]
+    ensembles = ["ensemble_fer2013", "ensemble_ferplus"]
+    *models, mean = view.columns(face, ["resnet50", "vgg16", "eac_resnet50", *ensembles], OWN, display)
+    assert [column.model for column in models] == ["resnet50", "vgg16", "eac_resnet50"]
+    assert (mean.model, mean.title) == ("ensemble_fer2013", "Ensemble (FER2013)")
+    assert mean.facts == {"Mean of": "RESNET50, VGG16"}
+    pair = [face.predictions[name].probability("fear") for name in ("resnet50", "vgg16")]
     assert mean.prediction.probability("fear") == pytest.approx(sum(pair) / 2, abs=1e-6)
-    assert list(view.with_ensemble(face, ["vgg16", ENSEMBLE])) == ["vgg16"]
-    assert list(view.with_ensemble(face, ["vgg16", "eac_resnet50"])) == ["vgg16", "eac_resnet50"]
+    *_, first, second = view.columns(face, [*MODELS, *ensembles], OWN, display)
+    assert second.facts == {"Mean of": "EAC_RESNET50, EAC_MOBILENET_V2"} and first.style != second.style
+    assert list(view.with_ensembles(face, ["vgg16", "eac_resnet50", *ensembles], display)) == ["vgg16", "eac_resnet50"]
+    assert list(view.with_ensembles(face, ["resnet50", "vgg16"], display)) == ["resnet50", "vgg16"]
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,7 @@ def small(board: Board) -> Board:
         pairs_without_copies=(),
         calibration_gaps={},
         oracle=0.877,
+        members=("vgg16", "eac_resnet50"),
     )
     cards = {name: replace(card, sha256="0", temperature=1.5) for name, card in board.cards.items()}
     return replace(board, cards=cards, sets={**board.sets, "fer2013_test": Loaded(faces)})
@@ -387,6 +388,9 @@ def test_cost_is_time_if_all_were_timed_else_what_the_cards_know(small: Board) -
     cards = {name: replace(card, multiply_adds=2_000_000_000) for name, card in small.cards.items()}
     title, costs = cost_of(replace(small, cards=cards), record, None)
     assert title == "Multiply-adds (billions)" and costs[ENSEMBLE] == 4
+    three = {**record.models, "resnet50": record.models["vgg16"]}  # no member of the ensemble
+    title, costs = cost_of(replace(small, cards=cards), changed(record, models=three), None)
+    assert len(costs) == 4 and costs[ENSEMBLE] == 4
     assert cost_of(replace(small, cards={}), record, None) == ("", {})
 
 
@@ -422,6 +426,24 @@ def test_published_figures_are_the_papers() -> None:
     assert [*NOISE[0].accuracy.values()] == [88.75, 83.44, 79.11, 71.67]
     assert [*NOISE[3].accuracy.values()] == [86.47, 82.63, 81.65, 79.82]
     assert all(each.source for each in FIGURES)
+
+
+def test_flip_averaged_accuracies_are_a_column_of_their_own(small: Board) -> None:
+    record = chosen(small)
+
+    def table(faces: FaceSetComparison) -> str:
+        return part("leaderboard/accuracy.html", "tables", view.accuracy_rows(small, faces), [])
+
+    assert "Flip-averaged" not in table(record)
+    assert "accuracy_flip_averaged" not in csv_tables.accuracy_rows(small, record, [])[0]
+    vgg16 = changed(record.models["vgg16"], accuracy_flip_averaged=Interval(0.761, 0.743, 0.778))
+    measured = changed(record, models={**record.models, "vgg16": vgg16})
+    assert_states(table(measured), "Flip-averaged", f"76.1{NBSP}%", f"74.3 to 77.8{NBSP}%")
+    rows = csv_tables.accuracy_rows(small, measured, quoted_for("fer2013"))
+    assert {len(row) for row in rows} == {10}
+    values = dict(zip(rows[0], rows[1], strict=True))
+    assert (values["accuracy"], values["accuracy_flip_averaged"], values["flip_averaged_low"]) == (0.748, 0.761, 0.743)
+    assert rows[2][6:9] == ("", "", "") and rows[-1][6:9] == ("", "", "")
 
 
 def tools(download: view.Download) -> str:
@@ -503,11 +525,43 @@ def test_new_weights_make_the_models_rows_stale(folder: Path) -> None:
     stale = stale_rows["vgg16"]
     assert "other weights" in stale.text
     assert stale.commands == (LABEL_SETS["fer2013_test"].evaluate, "python -m fer_models leaderboard")
-    assert set(board.stale(board.robustness["ferplus_test"].record)) == {"vgg16", ENSEMBLE}
+    assert set(board.stale(board.robustness["fer2013_test"].record)) == {"vgg16", ENSEMBLE}
+    # VGG16 did not learn FER+'s labels: it is in no mean there.
+    assert set(board.stale(board.sets["ferplus_test"].record)) == {"vgg16"}
+    assert set(board.stale(board.robustness["ferplus_test"].record)) == {"vgg16"}
     assert set(board.stale(board.latency.record)) == {"vgg16"}
     text = everything(board)
     assert "VGG16. Stale: measured with other weights" in text and "VGG16 (stale)" in text
     assert "ResNet50 (stale)" not in text
+
+
+def test_a_mean_of_all_models_is_stale_and_its_members_are_named(folder: Path) -> None:
+    """Files from before ensembles were of one label set have no members."""
+    results = folder / "results"
+    change(results / "leaderboard.json", lambda document: document["sets"]["fer2013_test"].pop("members"))
+    change(results / "robustness_ferplus.json", lambda document: document.pop("members"))
+    board = read_board(folder)
+    assert set(board.stale(chosen(board))) == {ENSEMBLE}
+    assert chosen(board).ensemble_members == MODELS
+    assert sentences.members(board, chosen(board)) == "ResNet50, VGG16, EAC (ResNet-50) and EAC (MobileNetV2)"
+    assert set(board.stale(board.robustness["ferplus_test"].record)) == {ENSEMBLE}
+    other = board.sets["ferplus_test"].record
+    assert other is not None and board.stale(other) == {}
+    assert sentences.members(board, other) == "EAC (ResNet-50) and EAC (MobileNetV2)"
+
+
+def test_without_an_ensemble_none_is_shown_or_stale(folder: Path) -> None:
+    def leave_out(document: Any) -> None:
+        for faces in document["sets"].values():
+            del faces["models"][ENSEMBLE]
+            faces["members"] = []
+
+    change(folder / "results" / "leaderboard.json", leave_out)
+    change(folder / "vgg16.json", lambda card: card.update(sha256="0" * 64))
+    board = read_board(folder)
+    assert chosen(board).ensemble_members == () and set(board.stale(chosen(board))) == {"vgg16"}
+    assert "mean of" not in " ".join(sentences.summary(board, chosen(board), "fer2013_test"))
+    assert ENSEMBLE not in cost_of(board, chosen(board), None)[1]
 
 
 def test_a_new_temperature_and_a_lost_card_make_a_row_stale(folder: Path) -> None:

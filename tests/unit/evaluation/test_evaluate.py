@@ -1,6 +1,7 @@
 """Measured figures by hand, and that evaluation feeds the networks exactly what the app feeds them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,21 @@ from numpy.typing import NDArray
 from fer_models.analyzer import Analyzer
 from fer_models.datasets.dataset import FaceData
 from fer_models.errors import FerError
+from fer_models.evaluation.evaluate import model_evaluations, with_ensemble
 from fer_models.evaluation.metrics import measure
-from fer_models.evaluation.predictions import load_test_predictions, predict_test_set
+from fer_models.evaluation.predictions import (
+    TestPredictions,
+    load_test_predictions,
+    predict_test_set,
+    save_test_predictions,
+)
+from fer_models.evaluation.records import EvaluationRecord, TrainTestDuplicates
+from fer_models.evaluation.statistics import Interval
 from fer_models.expressions import EXPRESSIONS
 from fer_models.media.images import read_image
+from fer_models.models.card import ModelCard
 from fer_models.models.preprocessing import InputSpec
+from fer_models.registry import LABEL_SETS, MODELS
 
 ANGER, FEAR, HAPPINESS = (EXPRESSIONS.index(name) for name in ("anger", "fear", "happiness"))
 
@@ -48,21 +59,19 @@ def test_figures_by_hand() -> None:
     assert confusion[FEAR, ANGER] == 0
 
 
-def test_models_can_be_measured_into_one_file_one_after_the_other(weights_dir: Path, tmp_path: Path) -> None:
-    from PIL import Image
-
+def test_models_can_be_measured_into_one_file_one_after_the_other(
+    weights_dir: Path, data_dir: Path, tmp_path: Path
+) -> None:
     from fer_models.cli.main import main
 
-    generator = np.random.default_rng(3)
-    for folder in ("fear", "happy"):
-        (tmp_path / folder).mkdir()
-        Image.fromarray(generator.integers(0, 256, (48, 48), np.uint8)).save(tmp_path / folder / "a.png")
     report = tmp_path / "report.json"
-    words = ["evaluate", "--data", str(tmp_path), "--labels", "folder", "--weights", str(weights_dir)]
-    for name in ("vgg16", "resnet50"):
+    words = ["evaluate", "--data", str(data_dir), "--labels", "fer2013", "--weights", str(weights_dir)]
+    for name in ("vgg16", "eac_resnet50", "resnet50"):
         assert main([*words, "--json", str(report), "--device", "cpu", "--models", name]) == 0
+        members = json.loads(report.read_text()).get("ensemble", {}).get("members", [])
+        assert members == (["resnet50", "vgg16"] if name == "resnet50" else [])  # EAC learned other labels
     document = json.loads(report.read_text())
-    assert list(document["models"]) == ["resnet50", "vgg16"]  # the project's order
+    assert list(document["models"]) == ["resnet50", "vgg16", "eac_resnet50"]  # the project's order
     predictions = load_test_predictions(tmp_path / "report.npz")
     mean = ((predictions.probabilities("resnet50") + predictions.probabilities("vgg16")) / 2).astype(np.float32)
     assert document["ensemble"]["members"] == ["resnet50", "vgg16"]
@@ -73,6 +82,88 @@ def test_models_can_be_measured_into_one_file_one_after_the_other(weights_dir: P
         before = measure(predictions.targets, predictions.probabilities(name, calibrated=False))
         likelihood = document["models"][name]["before_temperature"]["negative_log_likelihood"]
         assert likelihood == before.negative_log_likelihood != expected.negative_log_likelihood
+
+
+def test_the_ensemble_by_hand() -> None:
+    """Two models that learned the label set, on two faces. A baseline and a model of other labels are left out."""
+    fer2013, ferplus = (LABEL_SETS[name].training_labels for name in ("fer2013", "ferplus"))
+    first, second = rows((ANGER, 0.9), (FEAR, 0.6)), rows((FEAR, 0.6), (HAPPINESS, 0.9))
+    wrong = rows((FEAR, 1 - 1e-6), (FEAR, 1 - 1e-6))
+    probabilities = {"vgg16": first, "own": second, "eac_resnet50": wrong, "plain": wrong}
+    logits = {name: np.log(values) for name, values in probabilities.items()}
+    mirrored = {"vgg16": np.log(rows((ANGER, 0.9), (ANGER, 0.6))), "own": np.log(rows((ANGER, 0.6), (ANGER, 0.9)))}
+    targets, none = np.array([ANGER, ANGER]), np.zeros(2, bool)
+    temperatures = dict.fromkeys(probabilities, 1.0)
+    predictions = TestPredictions(np.arange(2), targets, none, logits, temperatures, mirrored)
+    labels = {"vgg16": fer2013, "own": fer2013, "eac_resnet50": ferplus, "plain": fer2013}
+    cards = {name: card(name, text) for name, text in labels.items()}
+    record = EvaluationRecord(
+        labels="fer2013",
+        split="test",
+        views=1,
+        faces_not_found=0,
+        overlap=TrainTestDuplicates(correlation_above=0.99, rows=()),
+        models=model_evaluations(predictions, cards, baselines=["plain"]),
+    )
+    measured = with_ensemble(record, predictions)
+    assert measured.ensemble is not None and measured.ensemble.members == ("vgg16", "own")
+    # Means: anger 29/60 and fear 37/120 for the first face; anger 1/24 and happiness 29/60 for the second.
+    assert measured.ensemble.accuracy == 0.5
+    likelihood = -(np.log(29 / 60) + np.log(1 / 24)) / 2
+    assert measured.ensemble.negative_log_likelihood == pytest.approx(likelihood, rel=1e-5)
+    assert measured.ensemble.accuracy_flip_averaged == Interval(1.0, 1.0, 1.0)
+    assert measured.models["own"].accuracy == 0 and measured.models["own"].accuracy_flip_averaged is not None
+    assert measured.models["plain"].accuracy_flip_averaged is None
+    assert "accuracy_flip_averaged" not in measured.document()["models"]["eac_resnet50"]
+    elsewhere = with_ensemble(measured.model_copy(update={"labels": "rafdb"}), predictions)
+    assert elsewhere.ensemble is None and "ensemble" not in elsewhere.document()
+
+
+def card(name: str, training_labels: str) -> ModelCard:
+    return ModelCard(name, name, "", EXPRESSIONS, InputSpec(size=64), training_labels, "", "", 1, "0")
+
+
+def test_both_views_are_averaged(analyzer: Analyzer, tmp_path: Path) -> None:
+    """The mean of the logits of each face and its mirror image; kept in the file, and lost with the model's figures."""
+    faces = np.random.default_rng(1).integers(0, 256, (3, 48, 48), np.uint8)
+    data = FaceData("fer2013", "test", faces, np.zeros(3, np.int64), np.arange(3))
+    predictions, _ = predict_test_set(analyzer, data, flip_average=True)
+    for name, classifier in analyzer.classifiers.items():
+        views = [classifier.predict(list(faces)), classifier.predict([face[:, ::-1].copy() for face in faces])]
+        for row, pair in enumerate(zip(*views, strict=True)):
+            for column, label in enumerate(EXPRESSIONS):
+                mean = np.mean([prediction.logits[prediction.labels.index(label)] for prediction in pair])
+                assert predictions.flip_averaged[name][row, column] == pytest.approx(mean, abs=1e-4)
+    path = tmp_path / "predictions.npz"
+    save_test_predictions(predictions, path)
+    loaded = load_test_predictions(path)
+    assert list(loaded.flip_averaged) == list(MODELS)
+    np.testing.assert_array_equal(loaded.flip_averaged["vgg16"], predictions.flip_averaged["vgg16"])
+    again = replace(predictions, logits={"vgg16": predictions.logits["vgg16"]}, flip_averaged={})
+    assert list(loaded.joined(again).flip_averaged) == [name for name in MODELS if name != "vgg16"]
+    assert loaded.joined(again).flip_averaged_correct(["resnet50", "vgg16"]) is None
+
+
+def test_the_command_reports_both_views_only_if_asked(
+    weights_dir: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fer_models.cli.main import main
+
+    report = tmp_path / "report.json"
+    words = ["evaluate", "--data", str(data_dir), "--labels", "ferplus", "--weights", str(weights_dir)]
+    words += ["--json", str(report), "--device", "cpu", "--models", "eac_resnet50", "eac_mobilenet_v2"]
+    assert main(words) == 0 and "flip-averaged" not in capsys.readouterr().out
+    assert "accuracy_flip_averaged" not in report.read_text()
+    assert main([*words, "--flip-average"]) == 0
+    out = capsys.readouterr().out
+    document = json.loads(report.read_text())
+    assert "--flip-average" in document["command"]
+    predictions = load_test_predictions(report.with_suffix(".npz"))
+    for figures in (document["models"]["eac_resnet50"], document["ensemble"]):
+        members = figures.get("members", ["eac_resnet50"])
+        right = predictions.flip_averaged_correct(members)
+        assert right is not None and figures["accuracy_flip_averaged"]["value"] == right.mean()
+        assert f"flip-averaged {right.mean():7.2%}" in out
 
 
 def test_figures_go_onto_the_cards(weights_dir: Path, tmp_path: Path) -> None:

@@ -60,14 +60,15 @@ def pictures(tmp_path: Path) -> Path:
 
 def test_the_command(pictures: Path, weights_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["fairness", "--data", str(pictures), "--groups", str(pictures / "groups.csv"), "--device", "cpu"]
-    words += ["--weights", str(weights_dir), "--models", "vgg16", "eac_mobilenet_v2"]
+    words += ["--weights", str(weights_dir), "--models", "vgg16", "resnet50", "eac_mobilenet_v2"]
     file = pictures / "out" / "fairness.json"
     assert main([*words, "--least", "3", "--json", str(file)]) == 0
     out = capsys.readouterr().out
     assert "C: 1 faces are too few to say anything; 3 are needed" in out and "A - B" in out
     document = json.loads(file.read_text())
     assert document["count"] == 7 and document["too_small"] == {"C": 1}
-    assert list(document["models"]) == ["vgg16", "eac_mobilenet_v2", "ensemble"]
+    assert list(document["models"]) == ["vgg16", "resnet50", "eac_mobilenet_v2", "ensemble_fer2013"]
+    assert document["ensembles"] == {"ensemble_fer2013": ["vgg16", "resnet50"]}
     assert document["labels"]["B"]["happiness"] == 3 and document["labels"]["A"]["fear"] == 3
     assert set(document["models"]["vgg16"]["groups"]) == {"A", "B"}
     assert main(words) == 2

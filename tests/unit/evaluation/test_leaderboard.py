@@ -19,14 +19,22 @@ from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import build_network, multiply_adds
 from fer_models.models.card import ModelCard
 from fer_models.models.external.load import load_external
+from fer_models.registry import LABEL_SETS
+
+#: What a card says of a model that learned the labels of class folders, and two such models.
+FOLDER = LABEL_SETS["folder"].training_labels
+PAIR = ["resnet50", "vgg16"]
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory, weights_dir: Path) -> Path:
     """A weights folder with the small models and what `evaluate` says of them on fourteen random faces."""
     folder = tmp_path_factory.mktemp("measured")
-    for path in weights_dir.iterdir():
+    for path in weights_dir.glob("*.safetensors"):
         (folder / path.name).symlink_to(path)
+    for path in weights_dir.glob("*.json"):
+        labels = FOLDER if path.stem in PAIR else "others"
+        (folder / path.name).write_text(json.dumps(json.loads(path.read_text()) | {"training_labels": labels}))
     generator = np.random.default_rng(0)
     data = tmp_path_factory.mktemp("faces")
     for name in EXPRESSIONS:
@@ -48,6 +56,10 @@ def test_the_file_states_what_the_predictions_give(measured: Path, capsys: pytes
     predictions = load_test_predictions(measured / "results" / "fer2013_test.npz")
     assert comparison["count"] == 14 and comparison["copies"] == 0
     assert list(comparison["models"]) == [*predictions.logits, "ensemble"]
+    assert comparison["members"] == PAIR
+    first, second = (predictions.probabilities(name) for name in PAIR)
+    mean = (first + second).argmax(1) == predictions.targets
+    assert comparison["models"]["ensemble"]["accuracy"]["value"] == mean.mean()
     for model in predictions.logits:
         figures = comparison["models"][model]
         right = predictions.logits[model].argmax(1) == predictions.targets
@@ -74,10 +86,10 @@ def test_a_dropped_checkpoint_is_measured_and_compared_too(
     tmp_path: Path, write_model: Callable[..., ModelCard], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A file of another system has no card of its own, or one with the few fields that correct what was recognised."""
-    write_model(tmp_path, "vgg16")
+    write_model(tmp_path, "vgg16", training_labels=FOLDER)
     torch.manual_seed(0)
     torch.save(build_network("mobilenet_v2_stride32", 7).state_dict(), tmp_path / "an_eac.pth")
-    (tmp_path / "an_eac.json").write_text('{"title": "Theirs"}')
+    (tmp_path / "an_eac.json").write_text(json.dumps({"title": "Theirs", "training_labels": FOLDER}))
     (tmp_path / "data" / "happy").mkdir(parents=True)
     Image.fromarray(np.full((48, 48), 90, np.uint8)).save(tmp_path / "data" / "happy" / "a.png")
     words = ["evaluate", "--data", str(tmp_path / "data"), "--labels", "folder", "--weights", str(tmp_path)]
@@ -115,21 +127,18 @@ def test_missing_and_damaged_results_are_explained(
         compare(path)
 
 
-def test_a_baseline_is_marked_and_counts_in_no_mean(
-    measured: Path, weights_dir: Path, tmp_path: Path, write_model: Callable[..., ModelCard]
-) -> None:
+def test_a_baseline_is_marked_and_counts_in_no_mean(tmp_path: Path, write_model: Callable[..., ModelCard]) -> None:
     """Measured from another folder, beside two models; shown as a baseline, never as stale."""
     data, folder, other = tmp_path / "data", tmp_path / "weights", tmp_path / "runs"
     other.mkdir()
-    write_model(other, "plain", seed=7)
+    write_model(other, "plain", seed=7, training_labels=FOLDER)
     for number, name in enumerate(EXPRESSIONS):
         (data / name).mkdir(parents=True)
         pixels = np.random.default_rng(number).integers(0, 256, (48, 48), np.uint8)
         Image.fromarray(pixels).save(data / name / "0.png")
     folder.mkdir()
-    for path in weights_dir.iterdir():
-        if path.stem in ("vgg16", "resnet50"):
-            (folder / path.name).symlink_to(path)
+    for seed, name in enumerate(PAIR):
+        write_model(folder, name, seed=seed, training_labels=FOLDER)
     report = folder / "results" / "fer2013_test.json"
     words = ["evaluate", "--data", str(data), "--labels", "folder", "--weights", str(folder), "--device", "cpu"]
     words += ["--json", str(report)]

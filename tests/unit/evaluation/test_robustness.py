@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
+from fer_models.analyzer import Analyzer
 from fer_models.cli.main import main
+from fer_models.datasets.dataset import FaceData
 from fer_models.evaluation.corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from fer_models.evaluation.robustness import measure_robustness
 
 
 @pytest.fixture(scope="module")
@@ -46,18 +48,13 @@ def test_bars_cover_eyes_and_mouth(face: NDArray[np.uint8]) -> None:
         np.testing.assert_array_equal(covered[:10], face[:10])
 
 
-def test_the_command(weights_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    generator = np.random.default_rng(0)
-    for name in ("anger", "fear"):
-        (tmp_path / name).mkdir()
-        for number in range(2):
-            Image.fromarray(generator.integers(0, 256, (48, 48), np.uint8)).save(tmp_path / name / f"{number}.png")
+def test_the_command(weights_dir: Path, data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "out" / "robustness.json"
-    words = ["robustness", "--data", str(tmp_path), "--labels", "folder", "--weights", str(weights_dir)]
+    words = ["robustness", "--data", str(data_dir), "--labels", "fer2013", "--weights", str(weights_dir)]
     words += ["--models", "vgg16", "resnet50", "--device", "cpu", "--count", "3"]
     assert main([*words, "--json", str(file)]) == 0
     document = json.loads(file.read_text())
-    assert document["count"] == 3
+    assert document["count"] == 3 and document["members"] == ["vgg16", "resnet50"]
     assert list(document["corrupted"]) == list(CORRUPTIONS)
     for curves in document["corrupted"].values():
         assert set(curves) == {"vgg16", "resnet50", "ensemble"}
@@ -71,3 +68,10 @@ def test_the_command(weights_dir: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert behind["value"] == pytest.approx(max(singles.values()) - singles[worse])
     assert "clean" in capsys.readouterr().out
     assert main([*words, "--count", "0"]) == 2
+
+
+def test_models_that_learned_other_labels_are_no_ensemble(analyzer: Analyzer, face: NDArray[np.uint8]) -> None:
+    pair = Analyzer([analyzer.classifiers[name] for name in ("vgg16", "eac_mobilenet_v2")], analyzer.detector)
+    data = FaceData("fer2013", "test", face[None], np.zeros(1, np.int64), np.arange(1))
+    record = measure_robustness(pair, data)
+    assert record.members == () and set(record.clean) == set(record.mean) == {"vgg16", "eac_mobilenet_v2"}

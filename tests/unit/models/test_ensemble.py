@@ -23,6 +23,7 @@ def test_by_hand_joined_by_name() -> None:
         }
     )
     assert joined.model == ENSEMBLE
+    assert ensemble({"a": prediction("a", {"fear": 1.0})}, "ensemble_fer2013").model == "ensemble_fer2013"
     assert joined.labels == ("anger", "fear")  # the vocabulary's order
     np.testing.assert_allclose(joined.probabilities, [0.65, 0.35], atol=1e-6)
     assert joined.label == "anger"
