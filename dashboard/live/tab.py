@@ -140,23 +140,24 @@ class LiveTab:
         fresh = session is None
         session = session or LiveSession()
         last_time_s, last_chosen = session.time_s, session.chosen
-        time_s = time.monotonic()
         chosen = self._chosen(names)
         number = _sent(event, "number")
         number = number if isinstance(number, int) else 0
         try:
-            frame = self._analyze(session, chosen, overlay, smoothing_s, time_s, event)
+            frame = self._analyze(session, chosen, overlay, smoothing_s, number, event)
         except Exception as error:  # whatever it is, the viewer gets words and the next frame is analysed
             text = as_message(error, _UNEXPECTED)
             return render("live/frame.html", number=number, frame=None, message=text), gr.skip(), gr.skip(), gr.skip()
         if session.ended:  # while this frame was analysed
             return self.forget(session)
+        if frame is None:
+            return gr.skip(), gr.skip(), gr.skip(), gr.skip()
         name = request.session_hash if request else None
         if fresh and name and self.sessions.is_closed(name):
             self._clear_later(name)  # this frame was sent before the page was closed, and waited
         charts: Any = gr.skip()
         # Charts are large and change slowly.
-        if fresh or session.chosen != last_chosen or time_s // _CHART_S != last_time_s // _CHART_S:
+        if fresh or session.chosen != last_chosen or session.time_s // _CHART_S != last_time_s // _CHART_S:
             charts = self._charts(session, chosen)
         return render("live/frame.html", number=number, frame=frame), self._panel(session, chosen), charts, session
 
@@ -166,21 +167,26 @@ class LiveTab:
         names: Sequence[str],
         overlay: str,
         smoothing_s: float,
-        time_s: float,
+        number: int,
         event: gr.EventData,
-    ) -> view.FrameView:
-        """The view of one frame."""
+    ) -> view.FrameView | None:
+        """The view of one frame; None if a newer one was analysed meanwhile."""
         stopwatch = Stopwatch()
         frame = decode(_sent(event, "frame"))
         stopwatch.lap("decode")
-        result = session.analyze(
-            self.analyzer,
-            frame,
-            time_s,
-            models=names,
-            smoothing_s=float(np.clip(smoothing_s or 0, 0, 60)),
-            features=overlay in names,
-        )
+        with session.turn:
+            stopwatch.lap("wait")
+            if 0 < number <= session.number:
+                return None
+            session.number, time_s = number, time.monotonic()
+            result = session.analyze(
+                self.analyzer,
+                frame,
+                time_s,
+                models=names,
+                smoothing_s=float(np.clip(smoothing_s or 0, 0, 60)),
+                features=overlay in names,
+            )
         stopwatch.lap("analyze")
         drawn, caption = self._draw(frame, result.faces, overlay, names)
         picture = data_uri(drawn, 80)
@@ -196,7 +202,7 @@ class LiveTab:
         if isinstance(delay, int | float) and 0 <= delay < 60_000:
             figures["delay"] = float(delay)
         session.meter.add(time_s, figures)
-        return view.frame_view(picture, (frame.shape[1], frame.shape[0]), session, caption)
+        return view.frame_view(picture, (frame.shape[1], frame.shape[0]), result.faces, session, caption)
 
     def _chosen(self, names: Sequence[str]) -> list[str]:
         """The ticked models in the order of the page."""

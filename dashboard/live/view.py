@@ -161,16 +161,19 @@ class History:
     grid_lines: tuple[int, ...] = (1, 40, 79)
 
 
-def frame_view(picture: str, size: tuple[int, int], session: LiveSession, caption: str = "") -> FrameView:
+def frame_view(
+    picture: str, size: tuple[int, int], faces: Sequence[LiveFace], session: LiveSession, caption: str = ""
+) -> FrameView:
     """The frame, a box on every face, and how fast frames are analysed.
 
     Args:
         picture: the frame as a data URI.
         size: its width and height in px.
+        faces: of this frame; the session may be a frame ahead.
         session: after the frame was analysed; its meter has ms by stage of `STAGES`, and by "delay".
         caption: what an overlay shows, or a note.
     """
-    boxes = tuple(_box(face, size, face.number == session.chosen) for face in session.faces)
+    boxes = tuple(_box(face, size, face.number == session.chosen) for face in faces)
     note = caption if boxes else "No face in the picture. Come closer, turn to the camera, or turn on a light."
     return FrameView(picture, size, boxes, note, speed(session.meter))
 

@@ -1,6 +1,7 @@
 // The camera of the Live tab. Runs once, as the body of a function (element, trigger, ...), when its gr.HTML appears.
-// At most one frame is on its way: the next is taken when the answer to the last one is on the screen. So frames that
-// come faster than they are analysed are never taken, and what is shown is never older than one round trip.
+// One frame is on its way: the next is taken when the answer to the last one is on the screen. So frames that come faster
+// than they are analysed are never taken. Where answers come quickly, a second frame follows before the first one's: the
+// server decodes it and draws the first one while the networks work.
 const find = (selector) => element.querySelector(selector);
 const video = find('video');
 const alertBox = find('.fer-message');
@@ -10,6 +11,7 @@ const canvas = document.createElement('canvas');
 const LONGEST = 640;
 const LEAST_MS = 50;
 const PATIENCE_MS = 5000;
+const QUICK_MS = 150;  // round trip up to which a second frame is sent ahead
 
 let stream = null;
 let running = false;
@@ -18,6 +20,7 @@ let number = 0;
 let shownNumber = 0;
 const takenAt = new Map();  // frame -> ms
 let delay = null;
+let takenLast = 0;
 let timer = null;
 
 const WORDS = {
@@ -131,9 +134,18 @@ function take() {
   context.setTransform(-1, 0, 0, 1, canvas.width, 0);  // as in a mirror
   context.drawImage(video, 0, 0, canvas.width, canvas.height);
   number += 1;
-  takenAt.set(number, performance.now());
+  takenLast = performance.now();
+  takenAt.set(number, takenLast);
   trigger('stream', { frame: canvas.toDataURL('image/jpeg', 0.85), number, delay });
-  timer = setTimeout(() => { if (running) show('slow'); take(); }, PATIENCE_MS);
+  plan();
+}
+
+// When the next frame is taken: soon where there is room for one more, else when an answer comes or takes too long.
+function plan() {
+  clearTimeout(timer);
+  const room = takenAt.size < (delay !== null && delay < QUICK_MS ? 2 : 1);
+  if (room) timer = setTimeout(take, Math.max(0, LEAST_MS - (performance.now() - takenLast)));
+  else timer = setTimeout(() => { if (running) show('slow'); take(); }, PATIENCE_MS);
 }
 
 // The view tells which frame it shows.
@@ -142,10 +154,8 @@ window.addEventListener('fer-live-shown', (event) => {
   shownNumber = event.detail;
   delay = performance.now() - takenAt.get(shownNumber);
   for (const old of [...takenAt.keys()]) if (old <= shownNumber) takenAt.delete(old);
-  if (takenAt.size) return;  // impatience sent a newer frame: its answer comes next
   if (element.dataset.state !== 'live') show('live');
-  clearTimeout(timer);
-  timer = setTimeout(take, Math.max(0, LEAST_MS - delay));
+  plan();
 });
 
 function inView() {

@@ -1,6 +1,7 @@
 """What is kept of one camera between its frames, and how a frame is analysed: no pictures, no threads."""
 
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -177,9 +178,11 @@ class LiveFrame:
 
 
 class LiveSession:
-    """One viewer's camera: numbers faces, smooths the predictions, remembers `WINDOW_S` of them. For a single thread.
+    """One viewer's camera: numbers faces, smooths the predictions, remembers `WINDOW_S` of them.
 
     Attributes:
+        turn: held while a frame is analysed: frames are decoded and drawn beside one another, but analysed in turn.
+        number: of the last frame, as the viewer counts them; 0 before the first.
         faces: of the last frame, without feature maps.
         chosen: number of the face the viewer looks at; None before the first face.
         time_s: of the last frame.
@@ -189,6 +192,8 @@ class LiveSession:
 
     def __init__(self) -> None:
         """Start without a history."""
+        self.turn = threading.Lock()
+        self.number = 0
         self.ended = False
         self.clear()
 

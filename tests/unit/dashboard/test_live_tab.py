@@ -1,6 +1,7 @@
 """The Live tab's callbacks without a browser: what a frame may be, and what stays of one."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -97,6 +98,21 @@ def test_an_overlay_changes_the_picture_and_says_what_it_shows(analyzer: Analyze
     off, *_ = tab.show_frame(["vgg16"], "eac_resnet50", 0, session, sent(frame=frame, number=3))
     assert "EAC_RESNET50 is switched off" in off
     assert off.split('src="')[1].split('"')[0] == plain.split('src="')[1].split('"')[0]
+
+
+def test_frames_are_analysed_in_their_order_and_one_that_comes_late_is_dropped(
+    analyzer: Analyzer, picture: NDArray[np.uint8]
+) -> None:
+    tab, frame = build(analyzer), data_uri(picture)
+    *_, session = tab.show_frame(MODELS, live.OFF, 0, None, sent(frame=frame, number=1))
+    with ThreadPoolExecutor(2) as pool:
+        with session.turn:  # frame 2 is being analysed
+            late = pool.submit(tab.show_frame, MODELS, live.OFF, 0, session, sent(frame=frame, number=2))
+            next_ = pool.submit(tab.show_frame, MODELS, live.OFF, 0, session, sent(frame=frame, number=3))
+            session.number = 2
+        view, *_ = next_.result(60)
+        assert 'data-frame="3"' in view and session.number == 3
+        assert all(part == gr.skip() for part in late.result(60))
 
 
 def test_a_frame_that_arrives_after_the_page_was_closed_stays_no_longer(

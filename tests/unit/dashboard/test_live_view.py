@@ -31,7 +31,7 @@ def analyze(analyzer: Analyzer, picture: NDArray[np.uint8], faces: int) -> LiveS
 @pytest.mark.parametrize("faces", [0, 1, 5])
 def test_every_face_has_a_box(analyzer: Analyzer, picture: NDArray[np.uint8], faces: int) -> None:
     session = analyze(analyzer, picture, faces)
-    frame = live_view.frame_view(PICTURE, (500, 100), session)
+    frame = live_view.frame_view(PICTURE, (500, 100), session.faces, session)
     assert [box.number for box in frame.boxes if box.chosen] == [1] * min(faces, 1)
     html = render("live/frame.html", number=7, frame=frame)
     assert re.findall(r'data-face="(\d+)"', html) == [str(number) for number in range(1, faces + 1)]
@@ -101,6 +101,6 @@ def test_speed_shows_every_stage(analyzer: Analyzer, picture: NDArray[np.uint8])
         session.meter.add(index / 4, {**stages, "delay": 123.0})
     speed = live_view.speed(session.meter)
     assert (speed.fps, speed.delay_ms) == (4, 123) and [stage.ms for stage in speed.stages] == [12] * 5
-    html = render("live/frame.html", number=0, frame=live_view.frame_view(PICTURE, (500, 100), session))
+    html = render("live/frame.html", number=0, frame=live_view.frame_view(PICTURE, (500, 100), session.faces, session))
     assert '<b data-stage="fps">4.0</b>' in html and "123&nbsp;ms" in html
     assert re.findall(r'data-stage="(\w+)">12<', html) == list(live_view.STAGES)
