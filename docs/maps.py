@@ -45,6 +45,8 @@ def maps(analyzer: Analyzer, crop: NDArray[np.uint8]) -> list[list[Cell]]:
     for classifier in analyzer.classifiers.values():
         (prediction,) = classifier.predict([crop], features=True)
         explanations = attention(prediction, classifier.class_weights)
+        if not explanations:
+            continue  # a graph without feature maps
         explanation, peak = explanations[prediction.label], shared_peak(explanations.values())
         text = f"{classifier.card.title}\n{prediction.label}, {percent(prediction.confidence, ' ')}"
         rows[0].append((draw_map(crop, explanation, peak=peak, side=_SIDE), text))
@@ -58,8 +60,10 @@ def flip(analyzer: Analyzer, crop: NDArray[np.uint8]) -> list[list[Cell]]:
     rows = []
     for classifier in (analyzer.classifiers[name] for name in _PAIR):
         prediction, flipped = classifier.predict([crop, crop[:, ::-1]], features=True)
-        pair = compared(prediction, flipped, classifier.class_weights)
-        own = attention(prediction, classifier.class_weights)[prediction.label]
+        weights = classifier.class_weights
+        assert weights is not None  # `_PAIR` names models of this project
+        pair = compared(prediction, flipped, weights)
+        own = attention(prediction, weights)[prediction.label]
         row = pair.labels.index(prediction.label)
         other = type(own)(own.model, own.method, own.expression, pair.mirrored[row])
         peak = shared_peak([own, other])

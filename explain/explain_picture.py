@@ -2,18 +2,18 @@
 
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from explain.gradcam import all_expressions, check, explain
+from explain.gradcam import all_expressions, check, explain, why_no_map
 from explain.maps import Explanation
 from explain.methods import METHODS
 from fer_models import __version__
 from fer_models.analyzer import Analyzer
-from fer_models.errors import ImageError, UnknownNameError
+from fer_models.errors import ExplanationError, ImageError, UnknownNameError
 from fer_models.expressions import EXPRESSIONS, expression, in_display_order
 from fer_models.models.classifier import Classifier
 from fer_models.results import FaceAnalysis, Prediction
@@ -33,12 +33,14 @@ class ExplainedFace:
     Attributes:
         analysis: the face and the models' predictions.
         number: of the face in its picture, from 1.
-        maps: by model name and expression.
+        maps: by model name and expression; none for a model in `without_map`.
+        without_map: why a model has no map by this method, by its name.
     """
 
     analysis: FaceAnalysis
     number: int
     maps: Mapping[str, Mapping[str, Explanation]]
+    without_map: Mapping[str, str] = field(default_factory=dict)
 
 
 def explain_picture(
@@ -70,17 +72,23 @@ def explain_picture(
 
     Raises:
         UnknownNameError: no such model, method, expression, layer or smoothing.
-        ExplanationError: the method is not installed, does not take an option, or gives no map.
+        ExplanationError: the method is not installed, does not take an option, or gives no map for any of the models.
         ImageError: the picture cannot be used, or has no such face.
     """
     names = list(analyzer.classifiers) if models is None else list(dict.fromkeys(models))
+    without_map: dict[str, str] = {}
     for name in names:
         if name not in analyzer.classifiers:
             raise UnknownNameError("model", name, analyzer.classifiers)
         classifier = analyzer.classifiers[name]
+        if method in METHODS and (reason := why_no_map(classifier, method)):
+            without_map[name] = reason
+            continue
         known = classifier.card.labels
         for one in known if target in (ALL, OWN) else (_expression(target, classifier),):
             check(classifier, one, method, layer=layer, smooth=smooth)
+    if names and len(without_map) == len(names):
+        raise ExplanationError(next(iter(without_map.values())))
     analyses = analyzer.analyze([image], whole=whole, models=names)
     if not analyses:
         raise ImageError("No face was found in this picture. If it is itself a single face, read it as a whole.")
@@ -91,7 +99,7 @@ def explain_picture(
     targets_of = {
         name: _targets(target, analysis.predictions[name], analyzer.classifiers[name])
         for name in analyzer.classifiers
-        if name in names
+        if name in names and name not in without_map
     }
     steps, done = sum(map(len, targets_of.values())), 0
     maps: dict[str, dict[str, Explanation]] = {}
@@ -109,7 +117,8 @@ def explain_picture(
                 classifier, analysis.crop, one, method, layer=layer, smooth=smooth, progress=report
             )
             done += 1
-    return ExplainedFace(analysis, face, maps)
+    shown = {name: maps.get(name, {}) for name in analyzer.classifiers if name in names}
+    return ExplainedFace(analysis, face, shown, without_map)
 
 
 def to_json(explained: ExplainedFace, image: NDArray[np.uint8], analyzer: Analyzer) -> dict[str, Any]:
@@ -121,7 +130,8 @@ def to_json(explained: ExplainedFace, image: NDArray[np.uint8], analyzer: Analyz
            "maps": {EXPRESSION: {"method", "layer", "smooth", "scale", "shape": [h, w], "peak", "cost_ms",
              "heat": [[...], ...]}}}}}
 
-    Boxes and landmarks are in source pixels. Heat is raw and signed, to six digits; "scale" says what it means.
+    Boxes and landmarks are in source pixels. Heat is raw and signed, to six digits; "scale" says what it means. A model
+    without a map has no maps, and says why under "no_map".
 
     Args:
         explained: the face.
@@ -141,6 +151,7 @@ def to_json(explained: ExplainedFace, image: NDArray[np.uint8], analyzer: Analyz
         },
         "models": {
             name: model_record(analyzer.classifiers[name], explained.analysis.predictions[name], maps)
+            | ({"no_map": explained.without_map[name]} if name in explained.without_map else {})
             for name, maps in explained.maps.items()
         },
     }

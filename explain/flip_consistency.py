@@ -11,7 +11,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from explain.maps import attention
+from explain.maps import NO_MAP, attention
+from fer_models.errors import ExplanationError
 from fer_models.models.classifier import Classifier
 from fer_models.results import Prediction
 
@@ -78,8 +79,11 @@ def flip_consistency(classifier: Classifier, crop: NDArray[np.uint8]) -> FlipCon
         crop: (S, S, 3) RGB or (S, S) grey, uint8, aligned.
 
     Raises:
+        ExplanationError: the model has no class attention maps.
         ImageError: the crop is not a square uint8 picture.
     """
+    if classifier.class_weights is None:
+        raise ExplanationError(NO_MAP)
     prediction, mirrored = classifier.predict([crop, crop[:, ::-1]], features=True)
     return compared(prediction, mirrored, classifier.class_weights)
 

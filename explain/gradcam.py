@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from explain.maps import Explanation, attention
+from explain.maps import NO_MAP, Explanation, attention
 from explain.methods import LAST, METHODS, SMOOTHING
 from fer_models.errors import ExplanationError, UnknownNameError
 from fer_models.models.architectures import STAGES, PooledClassifier
@@ -57,8 +57,8 @@ def explain(
 
     Raises:
         UnknownNameError: no such method, layer or smoothing, or the model does not know the expression.
-        ExplanationError: the installed grad-cam lacks the method, the method does not take the layer or smoothing, or
-            the layer gives a map of one cell or one that is not finite.
+        ExplanationError: the model cannot be explained by the method, the installed grad-cam lacks it, it does not take
+            the layer or smoothing, or the layer gives a map of one cell or one that is not finite.
         ImageError: the crop is not a square uint8 picture.
     """
     check(classifier, target, method, layer=layer, smooth=smooth)
@@ -90,7 +90,9 @@ def check(
     facts = METHODS[method]
     if target not in classifier.card.labels:
         raise UnknownNameError(f"expression for model {classifier.name}", target, classifier.card.labels)
-    stages = STAGES[classifier.card.architecture]
+    if reason := why_no_map(classifier, method):
+        raise ExplanationError(reason)
+    stages = STAGES.get(classifier.card.architecture, {LAST: 0})
     if layer is not None and layer not in stages:
         raise UnknownNameError(f"layer of model {classifier.name}", layer, stages)
     if layer not in (None, LAST) and not facts.layers:
@@ -105,6 +107,20 @@ def check(
         raise ExplanationError(
             f"The installed grad-cam {version} has no {facts.library_name}. Update it: pip install -U grad-cam"
         )
+
+
+def why_no_map(classifier: Classifier, method: str = "native") -> str:
+    """Why a method can never explain a model, in a sentence; "" if it can.
+
+    Args:
+        classifier: the model.
+        method: a key of `METHODS`.
+    """
+    if method == "native":
+        return NO_MAP if classifier.class_weights is None else ""
+    if classifier.network is None:
+        return f"No map: {METHODS[method].title} needs a PyTorch network; this file is a graph without gradients."
+    return ""
 
 
 def _native(classifier: Classifier, crop: NDArray[np.uint8], target: str) -> NDArray[np.float32]:
@@ -122,6 +138,7 @@ def _library(
     progress: Callable[[float], None] | None,
 ) -> NDArray[np.float32]:
     """The map of one of the library's methods, (h, w)."""
+    assert classifier.network is not None  # checked before
     library = import_module("pytorch_grad_cam")
     cam_class = getattr(library, str(METHODS[method].library_name))
     targets = [library.utils.model_targets.ClassifierOutputTarget(classifier.card.labels.index(target))]
@@ -256,7 +273,7 @@ def _watched(progress: Callable[[float], None] | None) -> Iterator[None]:
 
 
 def all_expressions(classifier: Classifier, crop: NDArray[np.uint8]) -> dict[str, Explanation]:
-    """The native maps of every expression a model knows, from one pass; their cost is the whole pass's.
+    """The native maps of every expression a model knows, from one pass; their cost is the whole pass's. May be none.
 
     Args:
         classifier: it is not changed.

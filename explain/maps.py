@@ -6,11 +6,15 @@ cell of channel k is w_ck / (h w) everywhere.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_models.results import Prediction
+
+#: Why a model has no native map.
+NO_MAP: Final = "No map: this file gives no feature maps."
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,19 +52,23 @@ class Explanation:
         return np.maximum(self.heat, 0)
 
 
-def attention(prediction: Prediction, class_weights: NDArray[np.float32]) -> dict[str, Explanation]:
+def attention(prediction: Prediction, class_weights: NDArray[np.float32] | None) -> dict[str, Explanation]:
     """Class attention maps of every expression a model knows; as `models.architectures.class_maps` computes them.
 
     Args:
         prediction: with features (K, h, w).
-        class_weights: (C, K) float32, the head's, rows in the order of the prediction's labels.
+        class_weights: (C, K) float32, the head's, rows in the order of the prediction's labels; None where the model
+            has no linear head over feature maps.
 
     Returns:
-        By expression, in the order of the prediction's labels. A map's mean plus the head's bias is the logit.
+        By expression, in the order of the prediction's labels. A map's mean plus the head's bias is the logit. Empty
+        without class weights (`NO_MAP`).
 
     Raises:
         ValueError: the prediction carries no features, or the weights do not fit them.
     """
+    if class_weights is None:
+        return {}
     if prediction.features is None:
         raise ValueError(f"The prediction of {prediction.model} carries no features: predict with features=True.")
     channels, height, width = prediction.features.shape

@@ -14,9 +14,10 @@ from scipy.stats import bootstrap
 
 from explain.faithfulness import RANDOM_MAPS, Curves, Faithfulness, evaluate_faithfulness
 from explain.flip_consistency import FlipConsistency, compared
-from explain.maps import attention
+from explain.maps import NO_MAP, attention
 from explain.regions import attention_shares, region_masks
 from explain.road import PERCENTAGES
+from fer_models.errors import ExplanationError
 from fer_models.expressions import in_display_order
 from fer_models.faces.alignment import TEMPLATE
 from fer_models.models.classifier import Classifier
@@ -80,7 +81,13 @@ def study(
 
     Returns:
         Plain data, as `WHAT` describes it: "accuracy", "consistency", "faithfulness", "regions", "atlas".
+
+    Raises:
+        ExplanationError: the model has no class attention maps.
     """
+    weights = classifier.class_weights
+    if weights is None:
+        raise ExplanationError(NO_MAP)
     masks = region_masks(TEMPLATE * np.float32(crops[0].shape[0]), crops[0].shape[0])
     consistencies: list[FlipConsistency] = []
     shares: dict[str, list[dict[str, float]]] = {}
@@ -89,8 +96,8 @@ def study(
     correct = 0
     for row, (prediction, mirror) in enumerate(_predictions(classifier, crops)):
         label = labels[row]
-        consistencies.append(compared(prediction, mirror, classifier.class_weights))
-        maps = attention(prediction, classifier.class_weights)
+        consistencies.append(compared(prediction, mirror, weights))
+        maps = attention(prediction, weights)
         correct += prediction.label == label
         atlas["answered"].setdefault(prediction.label, []).append(maps[prediction.label].heat)
         if label in maps:

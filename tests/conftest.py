@@ -16,6 +16,7 @@ from fer_models.analyzer import Analyzer, load_analyzer
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import PooledClassifier, build_network
 from fer_models.models.card import ModelCard, write_card
+from fer_models.models.classifier import Classifier
 from fer_models.models.engines.graph import CACHE_VARIABLE
 from fer_models.models.preprocessing import InputSpec
 from fer_models.models.weights import save_weights
@@ -50,6 +51,12 @@ class FakeDetector:
             box = np.concatenate([corner, corner + np.float32(100)])
             faces.append(Face(box, corner + LANDMARKS * 100, 0.9))
         return faces
+
+
+def network_of(classifier: Classifier) -> PooledClassifier:
+    """The network of a model that has one."""
+    assert classifier.network is not None
+    return classifier.network
 
 
 def random_network(architecture: str, classes: int, seed: int) -> PooledClassifier:

@@ -13,7 +13,7 @@ from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.display import ModelDisplay
 from explain.drawing.colormaps import sequential
 from explain.drawing.overlay import draw_cells, draw_map, map_colours, shared_peak
-from explain.maps import Explanation
+from explain.maps import NO_MAP, Explanation
 from explain.methods import METHODS
 from fer_models.formatting import percent
 from fer_models.registry import ModelStyle
@@ -64,7 +64,8 @@ class OccludedCard:
         model: its name.
         title: what people read.
         style: the model's.
-        drawn: (S, S, 3) uint8 RGB: the evidence for `now` on the occluded face.
+        drawn: (S, S, 3) uint8 RGB: the evidence for `now` on the occluded face, or that face alone.
+        caption: of the picture.
         now: the expression that is predicted for the occluded face.
         before: the expression that was predicted for the whole face.
         bars: the probability of `before`, first for the whole face and then for the occluded one.
@@ -75,6 +76,7 @@ class OccludedCard:
     title: str
     style: ModelStyle
     drawn: NDArray[np.uint8]
+    caption: str
     now: str
     before: str
     bars: tuple[float, float]
@@ -165,12 +167,17 @@ def occluded_cards(
     cards = []
     for name, (now, maps) in after.items():
         before, peak = face.predictions[name], shared_peak(face.maps[name].values())
-        drawn = draw_map(occluded, maps[now.label], peak=peak, side=_SIDE, opacity=style.opacity, colours=style.colours)
+        drawn, caption = occluded, NO_MAP
+        if maps:
+            caption, heat = f"Evidence for {now.label}", maps[now.label]
+            drawn = draw_map(occluded, heat, peak=peak, side=_SIDE, opacity=style.opacity, colours=style.colours)
         text = f"Still {now.label}."
         if now.label != before.label:
             text = f"Now {now.label} ({percent(now.confidence)}) instead of {before.label}."
         bars = (before.confidence, now.probability(before.label))
         cards.append(
-            OccludedCard(name, display.titles[name], display.styles[name], drawn, now.label, before.label, bars, text)
+            OccludedCard(
+                *(name, display.titles[name], display.styles[name], drawn, caption), now.label, before.label, bars, text
+            )
         )
     return cards

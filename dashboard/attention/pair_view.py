@@ -12,7 +12,7 @@ from dashboard.components.display import ModelDisplay
 from explain.drawing.colormaps import diverging
 from explain.drawing.overlay import difference, difference_colours, draw_difference, draw_map, map_colours, shared_peak
 from explain.flip_consistency import FlipConsistency
-from explain.maps import Explanation
+from explain.maps import NO_MAP, Explanation
 from fer_models.formatting import percent
 from fer_models.registry import ModelStyle
 
@@ -68,12 +68,14 @@ class FlipResults:
 def map_difference(
     face: AnalyzedFace, first: str, second: str, expression: str, style: MapStyle, display: ModelDisplay
 ) -> MapDifference | str:
-    """Where two models' evidence for one expression differs; in words if one of them does not know it.
+    """Where two models' evidence for one expression differs; in words if one of them has no map for it.
 
     Each map counts as a share of its own model's strongest cell: models scale their logits differently.
     """
     titles = [display.titles[name] for name in (first, second)]
     for name, title in zip((first, second), titles, strict=True):
+        if not face.maps[name]:
+            return f"{title}: {NO_MAP}"
         if expression not in face.maps[name]:
             return f"{title} does not know {expression}."
     peaks = [shared_peak(face.maps[name].values()) for name in (first, second)]

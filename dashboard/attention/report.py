@@ -18,6 +18,7 @@ from explain.drawing.overlay import draw_cells, draw_map, shared_peak
 from explain.explain_picture import model_record, versions
 from explain.faithfulness import Curves, Faithfulness
 from explain.flip_consistency import FlipConsistency
+from explain.maps import NO_MAP
 from explain.methods import METHODS
 from fer_models.analyzer import Analyzer
 from fer_models.expressions import in_display_order
@@ -62,6 +63,7 @@ class FaceReport:
         crop: (S, S, 3) uint8 RGB; None if the face is left out.
         expressions: the columns of the maps.
         maps: each model's title and its maps, in the order of the expressions.
+        without_map: titles of the models without a map, and why.
         legend: of the maps.
         flips: each model's title, correlation and loss in words.
         tested: which maps were tested for faithfulness; "" if none were.
@@ -79,6 +81,7 @@ class FaceReport:
     faithfulness: Sequence[FaithfulnessSection]
     cards: Sequence[ModelCard]
     versions: Mapping[str, str]
+    without_map: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ def face_report(
         [
             (display.titles[name], [_cell(face, name, one, peak, with_face=with_face) for one in expressions])
             for name in names
+            if face.maps[name]
         ],
         legend("No evidence", f"{number(peak)}, the strongest of all models", sequential("viridis")),
         [(display.titles[name], f"{flip.correlation:.2f}", number(flip.loss)) for name, flip in flips.items()],
@@ -146,6 +150,7 @@ def face_report(
         sections,
         [display.cards[name] for name in names],
         versions(),
+        [(display.titles[name], NO_MAP) for name in names if not face.maps[name]],
     )
 
 
@@ -155,6 +160,8 @@ def face_json(face: AnalyzedFace, analyzer: Analyzer) -> str:
     for name, maps in face.maps.items():
         native = {one: replace(maps[one], method="native") for one in in_display_order(maps)}
         models[name] = model_record(analyzer.classifiers[name], face.predictions[name], native)
+        if not maps:
+            models[name]["no_map"] = NO_MAP
     return json.dumps({"versions": versions(), "models": models}, allow_nan=False)
 
 

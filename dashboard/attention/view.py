@@ -14,6 +14,7 @@ from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.display import ModelDisplay
 from explain.drawing.colormaps import css_gradient, sequential
 from explain.drawing.overlay import draw_cells, draw_map, map_colours, shared_peak
+from explain.maps import NO_MAP
 from fer_models.formatting import percent
 from fer_models.registry import ModelStyle
 
@@ -74,12 +75,13 @@ class GridCell:
 
 @dataclass(frozen=True, eq=False)
 class GridRow:
-    """One model's maps."""
+    """One model's maps; `note` says why it has none."""
 
     model: str
     title: str
     style: ModelStyle
     cells: Sequence[GridCell]
+    note: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +134,11 @@ def map_grid(face: AnalyzedFace, expressions: Sequence[str], style: MapStyle, di
     names = [name for name in display.cards if name in face.maps]
     rows = [
         GridRow(
-            name, display.titles[name], display.styles[name], [_cell(face, name, one, style) for one in expressions]
+            name,
+            display.titles[name],
+            display.styles[name],
+            [_cell(face, name, one, style) for one in expressions],
+            "" if face.maps[name] else NO_MAP,
         )
         for name in names
     ]

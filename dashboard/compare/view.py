@@ -12,6 +12,7 @@ from dashboard.components.display import ModelDisplay
 from dashboard.components.picture_view import position
 from explain.drawing.overlay import draw_map, shared_peak
 from explain.explain_picture import OWN
+from explain.maps import NO_MAP
 from fer_models.formatting import percent
 from fer_models.models.card import ModelCard
 from fer_models.models.ensemble import ensemble
@@ -130,6 +131,8 @@ def _column(face: AnalyzedFace, name: str, expression: str, display: ModelDispla
         image = draw_map(face.crop, maps[target], peak=shared_peak(maps.values()), side=320)
         caption = f"Evidence for {target} ({percent(prediction.probability(target))})"
         alt = f"{card.title}: evidence map for {target}"
+    elif not maps:
+        image, caption, alt = face.crop, NO_MAP, "The aligned face"
     else:
         image, caption = face.crop, f"This model does not know {target}"
         alt = caption

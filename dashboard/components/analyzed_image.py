@@ -38,7 +38,7 @@ class AnalyzedFace:
         crop: (S, S, 3) uint8 RGB, S at most `CROP_SIDE`: the crop the models received, but sharper.
         model_input: (S, S, 3) uint8 RGB, S at most `CROP_SIDE`: the crop the models received.
         predictions: by model name, without features.
-        maps: by model name and expression.
+        maps: by model name and expression; none for a model that gives no feature maps.
     """
 
     face: Face
@@ -75,14 +75,14 @@ class AnalyzedImage:
 
 
 def analyzed_face(
-    image: NDArray[np.uint8], analysis: FaceAnalysis, weights: Mapping[str, NDArray[np.float32]]
+    image: NDArray[np.uint8], analysis: FaceAnalysis, weights: Mapping[str, NDArray[np.float32] | None]
 ) -> AnalyzedFace:
     """Reduce an analysis with features to what is shown: features (K, h, w) become one map (h, w) per expression.
 
     Args:
         image: (H, W, 3) uint8 RGB, the picture with the face.
         analysis: made with features=True.
-        weights: (C, K) of each model's head, by name.
+        weights: (C, K) of each model's head, by name; None for a model without one.
     """
     crop, model_input = _bounded(align(image, analysis.face, CROP_SIDE)), _bounded(analysis.crop)
     maps = {name: attention(prediction, weights[name]) for name, prediction in analysis.predictions.items()}

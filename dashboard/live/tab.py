@@ -20,7 +20,7 @@ from dashboard.components.templates import data_uri, message, render
 from dashboard.live import view
 from explain.drawing.overlay import fit, shared_peak
 from explain.drawing.paste import paste_map
-from explain.maps import attention
+from explain.maps import NO_MAP, attention
 from fer_models.analyzer import Analyzer
 from fer_models.errors import ImageError
 from fer_models.media.images import read_image
@@ -228,6 +228,8 @@ class LiveTab:
         title = self.display.cards[overlay].title
         if overlay not in names:
             return frame, f"{title} is switched off: tick it under Models to see its evidence map."
+        if self._weights[overlay] is None:
+            return frame, NO_MAP
         for face in faces:
             prediction = face.predictions[overlay]
             maps = attention(prediction, self._weights[overlay])

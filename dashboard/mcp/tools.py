@@ -113,11 +113,12 @@ class ExplainedMap(BaseModel):
 
 
 class ExplainedModel(BaseModel):
-    """What one model says about the face, and its maps by expression."""
+    """What one model says about the face, and its maps by expression; or why it has none."""
 
     label: str
     probabilities: dict[str, float]
     maps: dict[str, ExplainedMap]
+    no_map: str | None = None
 
 
 class ExplainedFace(Place):
@@ -246,7 +247,9 @@ class Tools:
                 target: _explained_map(explanation, attention_shares(explanation.heat, masks))
                 for target, explanation in maps.items()
             }
-            answers[name] = ExplainedModel(**document["models"][name], maps=records)
+            answers[name] = ExplainedModel(
+                **document["models"][name], maps=records, no_map=explained.without_map.get(name)
+            )
             peak = shared_peak(maps.values())
             for target, explanation in maps.items():
                 drawn = draw_map(analysis.crop, explanation, peak=peak, side=_SIDE)

@@ -10,10 +10,12 @@ from typing import Any, Final
 import numpy as np
 from tqdm import tqdm
 
+from explain.maps import NO_MAP
 from explain.regions import area_shares, region_masks
 from explain.test_set import WHAT, mean_faces, study
 from fer_models.cli.common import add_flag, add_flags, analyzer_of, whole_number
 from fer_models.datasets.dataset import FaceData
+from fer_models.errors import ExplanationError
 from fer_models.evaluation.records import AttentionRecord, package_versions
 from fer_models.evaluation.store import write_record
 from fer_models.expressions import EXPRESSIONS
@@ -61,6 +63,11 @@ def run(args: argparse.Namespace) -> int:
     shipped = analyzer_of(args).classifiers
     baselines = {model.name: model for model in load_baselines(args.baseline, shipped, args.device, args.engine)}
     classifiers = {**shipped, **baselines}
+    for name in [name for name, model in classifiers.items() if model.class_weights is None]:
+        print(f"{name} is left out. {NO_MAP}", file=sys.stderr)
+        del classifiers[name]
+    if not classifiers:
+        raise ExplanationError(NO_MAP)
     check_writable(args.json)
     judged = min(args.judged, len(data))
     figures = {}

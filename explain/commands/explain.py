@@ -78,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     crop = explained.analysis.crop
     pictures = {"crop.png": crop}
     for name, maps in explained.maps.items():
+        if name in explained.without_map:
+            print(f"{name:<18} {explained.without_map[name]}")
         peak = shared_peak(maps.values())
         for target, one in maps.items():
             stem = re.sub(r"[^\w+.-]", "_", f"{name}-{args.method}-{target}")  # other systems' labels hold anything

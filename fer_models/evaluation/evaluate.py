@@ -159,7 +159,9 @@ def write_onto_cards(evaluation: Evaluation, classifiers: Mapping[str, Classifie
             continue
         path = weights / f"{name}.json"
         card = _with_metrics(read_card(path), evaluation.record, name)
-        write_card(replace(card, multiply_adds=multiply_adds(classifier.network, card.input.size)), path)
+        if classifier.network is not None:
+            card = replace(card, multiply_adds=multiply_adds(classifier.network, card.input.size))
+        write_card(card, path)
 
 
 def model_evaluations(

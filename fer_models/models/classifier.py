@@ -37,27 +37,36 @@ class Classifier:
     Attributes:
         card: the model's facts.
         network: float32, in evaluation mode, frozen, on `device`: for training and for methods that need gradients.
+            None where the model is a graph that its engine alone can run.
         device: where it runs.
         engine: what runs it.
     """
 
     def __init__(
-        self, card: ModelCard, network: PooledClassifier, device: torch.device, engine: str | Engine = "torch"
+        self,
+        card: ModelCard,
+        network: PooledClassifier | None,
+        device: torch.device,
+        engine: str | Engine = "torch",
+        class_weights: NDArray[np.float32] | None = None,
     ) -> None:
         """Join a card and its network on a device.
 
         Args:
             card: the model's facts.
-            network: its weights.
+            network: its weights; None for a model that an engine alone runs.
             device: where it runs.
-            engine: a name in `fer_models.models.engines.ENGINES`, or one that was built for the network.
+            engine: a name in `fer_models.models.engines.ENGINES`, or one that was built for the model.
+            class_weights: (C, K) of the linear head behind the feature maps that an engine without a network gives;
+                None where it has no such head.
 
         Raises:
             CardError: the card's labels do not fit the network's head, or its temperature is not positive.
             UnknownNameError: no such engine.
             EngineError: the engine is not installed or does not run on this device.
+            ValueError: there is neither a network nor an engine that was built for the model.
         """
-        if network.fc.out_features != len(card.labels):
+        if network is not None and network.fc.out_features != len(card.labels):
             raise CardError(
                 f"The card of {card.name} lists {len(card.labels)} labels, its network gives {network.fc.out_features}."
             )
@@ -68,13 +77,18 @@ class Classifier:
             torch.backends.cudnn.allow_tf32 = False
         self.card = card
         self.device = device
-        self.network = network.to(device, torch.float32).to(memory_format=torch.channels_last)
-        self.network.eval().requires_grad_(False)
-        if engine == "torch":
-            engine = TorchEngine(self.network, device)
-        elif isinstance(engine, str):
-            engine = build_engine(engine, self.network, card.input.size, device)
-        self.engine = engine
+        self.network = network
+        self._class_weights = class_weights
+        if network is not None:
+            self.network = network.to(device, torch.float32).to(memory_format=torch.channels_last)
+            self.network.eval().requires_grad_(False)
+            if engine == "torch":
+                engine = TorchEngine(self.network, device)
+            elif isinstance(engine, str):
+                engine = build_engine(engine, self.network, card.input.size, device)
+        if isinstance(engine, str):
+            raise ValueError(f"{card.name} has no network for the engine {engine}: give an engine built for it.")
+        self.engine: Engine = engine
         self._batcher = Batcher(engine, BATCH)
 
     @property
@@ -83,8 +97,13 @@ class Classifier:
         return self.card.name
 
     @cached_property
-    def class_weights(self) -> NDArray[np.float32]:
-        """The head's weights (C, K) float32, rows in the order of the card's labels; a copy."""
+    def class_weights(self) -> NDArray[np.float32] | None:
+        """The head's weights (C, K) float32, rows in the order of the card's labels; a copy.
+
+        None where no linear head over feature maps is known: then there is no class attention map.
+        """
+        if self.network is None:
+            return self._class_weights
         weights: NDArray[np.float32] = self.network.fc.weight.detach().cpu().numpy().copy()
         return weights
 
@@ -122,7 +141,7 @@ class Classifier:
 
         Args:
             crops: each (S, S, 3) RGB or (S, S) grey, uint8, of any S; none gives an empty list.
-            features: keep the last feature maps (K, h, w) of the same pass on each prediction.
+            features: keep the last feature maps (K, h, w) of the same pass on each prediction, if the model gives any.
 
         Raises:
             ImageError: a crop is not a square uint8 picture.

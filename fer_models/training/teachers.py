@@ -58,7 +58,7 @@ def teacher_of_inputs(teachers: Sequence[Classifier], spec: InputSpec) -> Teache
         spec: the network's; of any size, but in the teachers' colour mode and normalised alike.
 
     Raises:
-        FerError: a teacher is fed otherwise.
+        FerError: a teacher is fed otherwise, or has no network.
     """
     for teacher in teachers:
         if replace(teacher.card.input, size=spec.size) != spec:
@@ -67,18 +67,23 @@ def teacher_of_inputs(teachers: Sequence[Classifier], spec: InputSpec) -> Teache
                 'the faces themselves: teacher_view="face".'
             )
 
+    networks = [teacher.network for teacher in teachers if teacher.network is not None]
+    if len(networks) < len(teachers):
+        raise FerError(
+            "A teacher is a graph without a PyTorch network. Take another, or let it see the faces themselves."
+        )
     columns = [torch.tensor(_columns(teacher), device=teacher.device) for teacher in teachers]
 
     @torch.no_grad()
     def predict(inputs: Tensor) -> Tensor:
         total = inputs.new_zeros(len(inputs), len(EXPRESSIONS))
-        for teacher, order in zip(teachers, columns, strict=True):
+        for teacher, network, order in zip(teachers, networks, columns, strict=True):
             size = teacher.card.input.size
             sized = inputs
             if inputs.shape[-1] != size:
                 shrink = inputs.shape[-1] > size
                 sized = F.interpolate(inputs, (size, size), mode="bilinear", align_corners=False, antialias=shrink)
-            total += teacher.network(sized).float().softmax(1)[:, order]
+            total += network(sized).float().softmax(1)[:, order]
         return total / len(teachers)
 
     return predict

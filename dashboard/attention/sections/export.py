@@ -73,9 +73,8 @@ class ExportSection:
         if face is None:
             return message(FORGOTTEN)
         with self.jobs.running(request.session_hash, _SECTION) as job:
-            flips = {
-                name: flip_consistency(self.analyzer.classifiers[name], face.model_input) for name in face.predictions
-            }
+            classifiers = {name: self.analyzer.classifiers[name] for name, maps in face.maps.items() if maps}
+            flips = {name: flip_consistency(model, face.model_input) for name, model in classifiers.items()}
             report = face_report(face, self.display, flips, faithfulness, with_face=not without_face)
             html = str(render("attention/report.html", report=report))
             maps = face_json(face, self.analyzer)

@@ -129,7 +129,7 @@ class MethodsSection:
                 face.model_input,
                 face.predictions[name].label if target == OWN else target,
                 method,
-                layer=layer if layer in STAGES[classifier.card.architecture] else LAST,
+                layer=layer if layer in STAGES.get(classifier.card.architecture, ()) else LAST,
                 smooth=None if smooth == _NONE else smooth,
                 progress=report,
             )

@@ -14,6 +14,7 @@ from dashboard.components.display import ModelDisplay
 from dashboard.components.events import CHANGED, HIDDEN
 from dashboard.components.templates import message, render
 from explain.explain_picture import OWN
+from explain.maps import NO_MAP
 from explain.regions import area_shares, attention_shares, crop_landmarks, region_masks
 from fer_models.errors import FerError
 
@@ -72,5 +73,6 @@ class RegionsSection:
             if target in maps:
                 shares[self.display.titles[name]] = attention_shares(maps[target].heat, masks)
         drawn, key = draw_regions(face.crop, masks), regions_key(masks)
-        picture = render("attention/regions.html", drawn=drawn, key=key, turned=face.quality.turned)
+        notes = [f"{self.display.titles[name]}: {NO_MAP}" for name, maps in face.maps.items() if not maps]
+        picture = render("attention/regions.html", drawn=drawn, key=key, turned=face.quality.turned, notes=notes)
         return picture, regions_figure(shares, area_shares(masks))

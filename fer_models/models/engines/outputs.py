@@ -11,7 +11,8 @@ class Outputs(NamedTuple):
 
     Attributes:
         logits: (N, C) float32.
-        features: (N, K, h, w) float32, the last feature maps, or None where they were not asked for.
+        features: (N, K, h, w) float32, the last feature maps, or None where they were not asked for or the engine has
+            none to give.
     """
 
     logits: NDArray[np.float32]

@@ -21,7 +21,7 @@ from fer_models.models.architectures import ARCHITECTURES, STAGES
 from fer_models.models.card import ModelCard
 from fer_models.models.classifier import Classifier
 from fer_models.models.preprocessing import InputSpec
-from tests.conftest import random_network
+from tests.conftest import network_of, random_network
 
 QUICK = [name for name in METHODS if name not in ("ablationcam", "scorecam")]
 LIBRARY = [name for name in METHODS if name != "native"]
@@ -84,7 +84,7 @@ def test_maps_are_the_librarys_own(tiny: Classifier, crop: Any, method: str, lay
     assert ours.heat.dtype == np.float32
     assert ours.heat.shape == ((64, 64) if method in ("fullgrad", "refinecam") else (4, 4))
 
-    network = copy.deepcopy(tiny.network).requires_grad_(True)
+    network = copy.deepcopy(network_of(tiny)).requires_grad_(True)
     parts = list(network.features.children())
     cut = STAGES["mobilenet_v2"]
     layers = [parts[end - 1] for name, end in cut.items() if name == (layer or LAST)]
@@ -108,7 +108,7 @@ def test_ablation_switches_one_channel_off_at_a_time(tiny: Classifier, crop: Any
     (prediction,) = tiny.predict([crop])
     index = int(np.argmin(prediction.logits) if rejected else np.argmax(prediction.logits))
     heat = explain(tiny, crop, prediction.labels[index], "ablationcam", layer="stage2").heat
-    network, cut = tiny.network, STAGES["mobilenet_v2"]["stage2"]
+    network, cut = network_of(tiny), STAGES["mobilenet_v2"]["stage2"]
     parts = list(network.features.children())
     rest = nn.Sequential(*parts[cut:])
     with torch.no_grad():
@@ -124,13 +124,13 @@ def test_ablation_switches_one_channel_off_at_a_time(tiny: Classifier, crop: Any
 
 def test_aug_smoothing_averages_six_raw_maps(tiny: Classifier, crop: Any) -> None:
     inputs = tiny.inputs([crop])
-    weight = tiny.network.fc.weight[EXPRESSIONS.index("anger")]
+    weight = network_of(tiny).fc.weight[EXPRESSIONS.index("anger")]
     expected = np.zeros((4, 4), np.float32)
     with torch.no_grad():
         for factor in (0.9, 1.0, 1.1):
             for mirrored in (False, True):
                 seen = (inputs.flip(3) if mirrored else inputs) * factor
-                heat: Any = torch.einsum("khw,k->hw", tiny.network.features(seen)[0], weight).numpy() / 16
+                heat: Any = torch.einsum("khw,k->hw", network_of(tiny).features(seen)[0], weight).numpy() / 16
                 expected += (heat[:, ::-1] if mirrored else heat) / 6
     heat = explain(tiny, crop, "anger", "gradcam", smooth="aug").heat
     np.testing.assert_allclose(heat, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
@@ -145,7 +145,7 @@ def test_every_smoothing_that_is_offered_works(tiny: Classifier, crop: Any, meth
 
 
 def test_two_hundred_calls_leave_nothing_behind(tiny: Classifier, crop: Any) -> None:
-    network, inputs = tiny.network, tiny.inputs([crop])
+    network, inputs = network_of(tiny), tiny.inputs([crop])
     before = tiny.logits(inputs)
     modules, weights = list(network.modules()), [tensor.clone() for tensor in network.state_dict().values()]
     wheel = [name for name in QUICK if name not in ("fullgrad", "eigencam", "eigengradcam")]

@@ -14,7 +14,7 @@ from fer_models.models.card import ModelCard
 from fer_models.models.classifier import Classifier
 from fer_models.models.preprocessing import InputSpec
 from fer_models.results import Prediction
-from tests.conftest import random_network
+from tests.conftest import network_of, random_network
 
 
 def prediction(features: list[Any] | None, labels: tuple[str, ...] = ("fear", "anger", "neutral")) -> Prediction:
@@ -61,7 +61,8 @@ def test_the_mean_of_a_map_plus_the_bias_is_the_logit(analyzer: Analyzer, pictur
             maps = attention(answer, classifier.class_weights)
             assert list(maps) == list(answer.labels)
             means = [maps[label].heat.mean() for label in answer.labels]
-            np.testing.assert_allclose(means + classifier.network.fc.bias.numpy(), answer.logits, rtol=1e-3, atol=1e-3)
+            bias = network_of(classifier).fc.bias.numpy()
+            np.testing.assert_allclose(means + bias, answer.logits, rtol=1e-3, atol=1e-3)
             assert answer.features is not None
             batch = torch.from_numpy(answer.features)[None]
             expected = class_maps(batch, torch.from_numpy(classifier.class_weights))[0].numpy()

@@ -13,6 +13,7 @@ from fer_models.expressions import EXPRESSIONS
 from fer_models.models.card import ModelCard, read_card, write_card
 from fer_models.models.classifier import BATCH, Classifier, find_device, load_classifier
 from fer_models.models.weights import load_network
+from tests.conftest import network_of
 
 CPU = torch.device("cpu")
 
@@ -80,7 +81,7 @@ def test_features_give_the_logits_and_are_each_their_own(
     classifier: Classifier, crops: list[NDArray[np.uint8]]
 ) -> None:
     predictions = classifier.predict(crops[:3], features=True)
-    bias = classifier.network.fc.bias.numpy()
+    bias = network_of(classifier).fc.bias.numpy()
     for prediction in predictions:
         features = prediction.features
         assert features is not None and features.shape == (1280, 4, 4) and features.dtype == np.float32
@@ -90,9 +91,9 @@ def test_features_give_the_logits_and_are_each_their_own(
 
 
 def test_class_weights_are_the_heads(classifier: Classifier) -> None:
-    assert classifier.class_weights.shape == (7, 1280)
+    assert classifier.class_weights is not None and classifier.class_weights.shape == (7, 1280)
     assert classifier.class_weights.dtype == np.float32
-    np.testing.assert_array_equal(classifier.class_weights, classifier.network.fc.weight.numpy())
+    np.testing.assert_array_equal(classifier.class_weights, network_of(classifier).fc.weight.numpy())
 
 
 def test_threads_get_the_same_answers(classifier: Classifier, crops: list[NDArray[np.uint8]]) -> None:
@@ -143,12 +144,12 @@ def test_a_bad_crop_is_named_and_the_classifier_goes_on(classifier: Classifier) 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_temperature_must_be_positive(weights_dir: Path, classifier: Classifier, temperature: float) -> None:
     with pytest.raises(CardError, match="temperature"):
-        Classifier(replace(classifier.card, temperature=temperature), classifier.network, CPU)
+        Classifier(replace(classifier.card, temperature=temperature), network_of(classifier), CPU)
 
 
 def test_a_card_with_other_labels_than_the_head_is_refused(classifier: Classifier) -> None:
     with pytest.raises(CardError, match="lists 2 labels, its network gives 7"):
-        Classifier(replace(classifier.card, labels=("anger", "fear")), classifier.network, CPU)
+        Classifier(replace(classifier.card, labels=("anger", "fear")), network_of(classifier), CPU)
 
 
 def test_a_card_must_be_the_models_own(tmp_path: Path, classifier: Classifier) -> None:

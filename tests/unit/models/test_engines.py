@@ -21,6 +21,7 @@ from fer_models.models.engines.graph import CACHE_VARIABLE, cache_folder, networ
 from fer_models.models.engines.outputs import Outputs
 from fer_models.models.engines.torch_engine import TorchEngine
 from fer_models.models.weights import load_network
+from tests.conftest import network_of
 
 CPU = torch.device("cpu")
 SIZE = 64
@@ -54,8 +55,8 @@ def test_onnxruntime_gives_pytorchs_logits_and_feature_maps(network: PooledClass
 def test_a_model_on_a_cpu_runs_on_onnxruntime_and_its_network_stays_as_it_was(weights_dir: Path) -> None:
     classifier = load_classifier("vgg16", weights_dir, "cpu")
     assert classifier.engine.name == "onnxruntime"
-    assert not classifier.network.training
-    assert all(not module.training for module in classifier.network.modules())
+    assert not network_of(classifier).training
+    assert all(not module.training for module in network_of(classifier).modules())
 
 
 def test_an_unknown_engine_is_named_with_the_known_ones(network: PooledClassifier) -> None:

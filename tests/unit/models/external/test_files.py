@@ -23,6 +23,7 @@ from fer_models.models.external.files import external_file
 from fer_models.models.external.load import RAFDB_ORDER
 from fer_models.models.weights import save_weights
 from fer_models.training.initial_weights import start_from
+from tests.conftest import network_of
 from tests.helpers.checkpoints import mobilenet, mobilenet_logits, mobilenet_with, prefixed
 
 
@@ -39,7 +40,7 @@ def test_every_suffix_is_a_model_of_that_name(
     analyzer = load_analyzer(weights=tmp_path, device="cpu", detector=fake_detector)
     classifier = analyzer.classifiers["my.net"]
     assert analyzer.left_out == () and classifier.card.labels == ("anger", "fear")
-    assert torch.equal(mobilenet_logits(classifier.network), mobilenet_logits(mobilenet_with(state)))
+    assert torch.equal(mobilenet_logits(network_of(classifier)), mobilenet_logits(mobilenet_with(state)))
     assert analyzer.analyze([picture])[0].predictions["my.net"].label in ("anger", "fear")
     if suffix != ".PTH":
         network = build_network("mobilenet_v2_stride32", 7)
