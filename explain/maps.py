@@ -5,12 +5,14 @@ ICCV 2017, equations 1 and 2) times the number of cells, before its ReLU: the gr
 cell of channel k is w_ck / (h w) everywhere.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_models.errors import ExplanationError, UnknownNameError
 from fer_models.results import Prediction
 
 #: Why a model has no native map.
@@ -31,6 +33,7 @@ class Explanation:
         layer: the layer the map was made at, as `fer_models.models.architectures.STAGES` names it; None: the last one.
         smooth: how it was smoothed, as `explain.methods.SMOOTHING` names it; None: not at all.
         cost_ms: how long it took to make this map, in ms; None where it came with the prediction.
+        rather_than: for "contrast", the other expression: the map shows evidence for the target and against it.
     """
 
     model: str
@@ -40,6 +43,7 @@ class Explanation:
     layer: str | None = None
     smooth: str | None = None
     cost_ms: float | None = None
+    rather_than: str | None = None
 
     @property
     def peak(self) -> float:
@@ -81,3 +85,48 @@ def attention(prediction: Prediction, class_weights: NDArray[np.float32] | None)
         name: Explanation(prediction.model, "attention", name, np.asarray(heat, np.float32))
         for name, heat in zip(prediction.labels, maps, strict=True)
     }
+
+
+def contrast(prediction: Prediction, class_weights: NDArray[np.float32], first: str, second: str) -> Explanation:
+    """Why one expression rather than another: the class attention map of the difference of their class weights.
+
+    The idea of Finer-CAM (Zhang et al., CVPR 2025): what both expressions share cancels out. For a pooled linear head
+    it is exact. Nothing is computed anew.
+
+    Args:
+        prediction: with features (K, h, w).
+        class_weights: (C, K) float32, as for `attention`.
+        first: the expression that positive cells speak for.
+        second: the expression that negative cells speak for.
+
+    Returns:
+        Method "contrast". The map's mean plus the difference of the biases is the first logit minus the second.
+
+    Raises:
+        UnknownNameError: the model does not know one of them.
+        ExplanationError: they are the same.
+        ValueError: as for `attention`.
+    """
+    return contrast_of(attention(prediction, class_weights), prediction.model, first, second)
+
+
+def contrast_of(maps: Mapping[str, Explanation], model: str, first: str, second: str) -> Explanation:
+    """`contrast` from the class attention maps of one model.
+
+    Args:
+        maps: by expression.
+        model: whose they are.
+        first: as for `contrast`.
+        second: as for `contrast`.
+
+    Raises:
+        UnknownNameError: one of them has no map.
+        ExplanationError: they are the same.
+    """
+    for name in (first, second):
+        if name not in maps:
+            raise UnknownNameError(f"expression for model {model}", name, maps)
+    if first == second:
+        raise ExplanationError(f"{model}: {first} cannot be contrasted with itself. Choose two expressions.")
+    heat = np.asarray(maps[first].heat - maps[second].heat, np.float32)
+    return Explanation(model, "contrast", first, heat, rather_than=second)

@@ -6,8 +6,9 @@ import torch
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-from explain.maps import Explanation, attention
+from explain.maps import Explanation, attention, contrast
 from fer_models.analyzer import Analyzer
+from fer_models.errors import ExplanationError, UnknownNameError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import ARCHITECTURES, class_maps
 from fer_models.models.card import ModelCard
@@ -67,6 +68,45 @@ def test_the_mean_of_a_map_plus_the_bias_is_the_logit(analyzer: Analyzer, pictur
             batch = torch.from_numpy(answer.features)[None]
             expected = class_maps(batch, torch.from_numpy(classifier.class_weights))[0].numpy()
             np.testing.assert_allclose([maps[label].heat for label in answer.labels], expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_contrast_worked_out_by_hand() -> None:
+    # fear 1, 1; anger 2, -1: their difference -1, 2 times the features (1, 2) and (3, -1).
+    weights = np.array([[1, 1], [2, -1], [0, -0.5]], np.float32)
+    answer = prediction([[[1, 2]], [[3, -1]]])
+    one = contrast(answer, weights, "fear", "anger")
+    np.testing.assert_array_equal(one.heat, [[-1 + 2 * 3, -2 - 2]])
+    assert (one.model, one.method, one.expression, one.rather_than) == ("tiny", "contrast", "fear", "anger")
+    assert one.heat.dtype == np.float32
+    np.testing.assert_array_equal(contrast(answer, weights, "anger", "fear").heat, -one.heat)
+    by_neutral = contrast(answer, weights, "fear", "neutral").heat - contrast(answer, weights, "anger", "neutral").heat
+    np.testing.assert_array_equal(by_neutral, one.heat)
+
+
+def test_a_contrast_takes_two_expressions_that_the_model_knows() -> None:
+    answer, weights = prediction([[[1, 2]], [[3, -1]]]), np.ones((3, 2), np.float32)
+    for pair in (("fear", "disgust"), ("disgust", "fear")):
+        with pytest.raises(UnknownNameError, match="model tiny.*disgust"):
+            contrast(answer, weights, *pair)
+    with pytest.raises(ExplanationError, match="tiny: fear"):
+        contrast(answer, weights, "fear", "fear")
+    with pytest.raises(ValueError, match="carries no features"):
+        contrast(prediction(None), weights, "fear", "anger")
+
+
+def test_the_mean_of_a_contrast_plus_the_biases_is_the_difference_of_the_logits(
+    analyzer: Analyzer, picture: np.ndarray[Any, Any]
+) -> None:
+    (face, *_) = analyzer.analyze([picture], features=True)
+    for name, answer in face.predictions.items():
+        classifier = analyzer.classifiers[name]
+        biases = dict(zip(answer.labels, classifier.network.fc.bias.tolist(), strict=True))
+        logits = dict(zip(answer.labels, answer.logits.tolist(), strict=True))
+        for second in answer.labels[1:]:
+            first = answer.labels[0]
+            one = contrast(answer, classifier.class_weights, first, second)
+            total = one.heat.mean() + biases[first] - biases[second]
+            assert total == pytest.approx(logits[first] - logits[second], rel=1e-3, abs=1e-3)
 
 
 class RawGradCAM(GradCAM):  # type: ignore[misc]
