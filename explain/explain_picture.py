@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from explain.gradcam import all_expressions, check, explain, why_no_map
+from explain.gradcam import all_expressions, check, explain
 from explain.maps import Explanation
-from explain.methods import METHODS
+from explain.methods import METHODS, supported
 from fer_models import __version__
 from fer_models.analyzer import Analyzer
 from fer_models.errors import ExplanationError, ImageError, UnknownNameError
@@ -81,7 +81,7 @@ def explain_picture(
         if name not in analyzer.classifiers:
             raise UnknownNameError("model", name, analyzer.classifiers)
         classifier = analyzer.classifiers[name]
-        if method in METHODS and (reason := why_no_map(classifier, method)):
+        if method in METHODS and (reason := supported(classifier)[method]):
             without_map[name] = reason
             continue
         known = classifier.card.labels

@@ -1,11 +1,10 @@
-"""One signature for the native map and the methods of the grad-cam library, side by side.
+"""One signature for the native map, the methods of the grad-cam library and perturbations, side by side.
 
 The library hooks a network, may replace layers in it, and keeps state between calls. Here every call gets a copy of
 the network's structure that shares its weights and is thrown away afterwards: the classifier's own is never touched.
 """
 
 import copy
-import importlib.metadata
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +19,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from explain.maps import NO_MAP, Explanation, attention
-from explain.methods import LAST, METHODS, SMOOTHING
+from explain.maps import Explanation, attention
+from explain.methods import LAST, METHODS, PERTURBATION, SMOOTHING, supported
+from explain.occlusion import sensitivity_map
+from explain.rise import rise
 from fer_models.errors import ExplanationError, UnknownNameError
 from fer_models.models.architectures import STAGES, PooledClassifier
 from fer_models.models.classifier import Classifier
@@ -53,12 +54,13 @@ def explain(
 
     Returns:
         Heat (h, w) float32 as it is before ReLU, scaling and enlargement: the layer's maps decide h and w; the
-        input's side for "fullgrad" and "refinecam". Its cost does not count waiting for other calls.
+        input's side for "fullgrad" and "refinecam", the crop's for "rise", 8 for "occlusion". Its cost does not count
+        waiting for other calls.
 
     Raises:
         UnknownNameError: no such method, layer or smoothing, or the model does not know the expression.
-        ExplanationError: the model cannot be explained by the method, the installed grad-cam lacks it, it does not take
-            the layer or smoothing, or the layer gives a map of one cell or one that is not finite.
+        ExplanationError: the method cannot explain this model (`explain.methods.supported`) or does not take the layer
+            or smoothing, or the layer gives a map of one cell or one that is not finite.
         ImageError: the crop is not a square uint8 picture.
     """
     check(classifier, target, method, layer=layer, smooth=smooth)
@@ -66,6 +68,8 @@ def explain(
         began = time.perf_counter()
         if method == "native":
             heat = _native(classifier, crop, target)
+        elif METHODS[method].kind == PERTURBATION:
+            heat = _perturbation(classifier, crop, target, method, progress)
         else:
             heat = _library(classifier, crop, target, method, layer or LAST, smooth, progress)
         cost_ms = (time.perf_counter() - began) * 1000
@@ -90,7 +94,7 @@ def check(
     facts = METHODS[method]
     if target not in classifier.card.labels:
         raise UnknownNameError(f"expression for model {classifier.name}", target, classifier.card.labels)
-    if reason := why_no_map(classifier, method):
+    if reason := supported(classifier)[method]:
         raise ExplanationError(reason)
     stages = STAGES.get(classifier.card.architecture, {LAST: 0})
     if layer is not None and layer not in stages:
@@ -102,30 +106,23 @@ def check(
     if smooth is not None and smooth not in facts.smoothing:
         takes = f"takes only: {', '.join(facts.smoothing)}" if facts.smoothing else "takes no smoothing"
         raise ExplanationError(f"{facts.title} {takes}.")
-    if not facts.available:
-        version = importlib.metadata.version("grad-cam")
-        raise ExplanationError(
-            f"The installed grad-cam {version} has no {facts.library_name}. Update it: pip install -U grad-cam"
-        )
-
-
-def why_no_map(classifier: Classifier, method: str = "native") -> str:
-    """Why a method can never explain a model, in a sentence; "" if it can.
-
-    Args:
-        classifier: the model.
-        method: a key of `METHODS`.
-    """
-    if method == "native":
-        return NO_MAP if classifier.class_weights is None else ""
-    if classifier.network is None:
-        return f"No map: {METHODS[method].title} needs a PyTorch network; this file is a graph without gradients."
-    return ""
 
 
 def _native(classifier: Classifier, crop: NDArray[np.uint8], target: str) -> NDArray[np.float32]:
     (prediction,) = classifier.predict([crop], features=True)
     return attention(prediction, classifier.class_weights)[target].heat
+
+
+def _perturbation(
+    classifier: Classifier,
+    crop: NDArray[np.uint8],
+    target: str,
+    method: str,
+    progress: Callable[[float], None] | None,
+) -> NDArray[np.float32]:
+    if method == "occlusion":
+        return sensitivity_map(classifier, crop, target)
+    return rise(classifier, crop, target, centred=True, progress=progress)
 
 
 def _library(

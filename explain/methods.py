@@ -1,9 +1,16 @@
-"""METHODS: the methods that make evidence maps, as data. Only `Method.available` loads the grad-cam library."""
+"""METHODS: the methods that make evidence maps, as data; and which of them can explain a model.
 
+Only `Method.available` loads the grad-cam library.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
+from importlib import import_module, metadata
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:  # the command's help should not wait for NumPy
+    from fer_models.models.classifier import Classifier
 
 #: The layer whose maps the head pools: what is explained unless another one is named.
 LAST: Final = "stage4"
@@ -11,6 +18,11 @@ LAST: Final = "stage4"
 #: 0.9, 1 or 1.1); "eigen" keeps the first principal component of the channels' contributions.
 SMOOTHING: Final = ("aug", "eigen", "aug+eigen")
 _AUG: Final = ("aug",)
+
+#: Kinds of maps. Class activation maps are made from a network's features; a perturbation map from the answers for
+#: altered pictures, so that it needs nothing but answers. Their numbers and their resolution cannot be compared.
+ACTIVATION: Final = "class activation map"
+PERTURBATION: Final = "perturbation map"
 
 _LOGIT: Final = "evidence for the expression's logit"
 _OWN: Final = "a scale of its own"
@@ -24,13 +36,14 @@ class Method:
     Attributes:
         title: what people read.
         idea: how it works, in one plain sentence.
-        library_name: its class in the grad-cam library; None for the native map.
+        library_name: its class in the grad-cam library; None for the native map and for perturbations.
         speed: "at once", "fast" (under a second), "slow" (seconds) or "very slow" (up to a minute), for one face and
             one model on a CPU.
         scale: what the raw values mean.
         smoothing: which of `SMOOTHING` it takes.
         uses_target: whether the map depends on the expression.
         layers: whether it takes a layer.
+        kind: `ACTIVATION` or `PERTURBATION`.
     """
 
     title: str
@@ -41,6 +54,7 @@ class Method:
     smoothing: tuple[str, ...] = SMOOTHING
     uses_target: bool = True
     layers: bool = True
+    kind: str = ACTIVATION
 
     @property
     def available(self) -> bool:
@@ -111,5 +125,52 @@ METHODS: Final = MappingProxyType(
         "scorecam": Method(
             "Score-CAM", "Shows the model the face through each feature map as a mask.", "ScoreCAM", "very slow"
         ),
+        "occlusion": Method(
+            "Occlusion",
+            "Covers one square after the other and sees how far the probability falls.",
+            None,
+            "slow",
+            "drop of the expression's probability",
+            (),
+            layers=False,
+            kind=PERTURBATION,
+        ),
+        "rise": Method(
+            "RISE",
+            "Shows the model the face through 1,000 random masks and sees where its being visible helps.",
+            None,
+            "very slow",
+            "rise of the expression's probability over its mean",
+            (),
+            layers=False,
+            kind=PERTURBATION,
+        ),
     }
 )
+
+
+def supported(classifier: "Classifier") -> Mapping[str, str]:
+    """By method, "" if it can explain a model, or why it cannot, in one sentence.
+
+    Perturbation maps need nothing but answers. The native map needs the features that a linear head pools. All others
+    need gradients or layers, so a PyTorch network.
+
+    Args:
+        classifier: the model.
+    """
+    return MappingProxyType({name: _obstacle(classifier, facts) for name, facts in METHODS.items()})
+
+
+def _obstacle(classifier: "Classifier", facts: Method) -> str:
+    if facts.kind == PERTURBATION:
+        return ""
+    if facts.library_name is None:
+        from explain.maps import NO_MAP
+
+        return NO_MAP if classifier.class_weights is None else ""
+    if classifier.network is None:
+        return f"{facts.title} needs a PyTorch network; this file only computes answers."
+    if not facts.available:
+        version = metadata.version("grad-cam")
+        return f"The installed grad-cam {version} has no {facts.library_name}. Update it: pip install -U grad-cam"
+    return ""

@@ -1,6 +1,8 @@
 import copy
 import gc
+import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,12 @@ from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
+from explain import gradcam
 from explain.gradcam import all_expressions, explain
 from explain.maps import attention
-from explain.methods import LAST, METHODS, SMOOTHING
+from explain.methods import LAST, METHODS, SMOOTHING, supported
+from explain.occlusion import sensitivity_map
+from explain.rise import rise
 from fer_models.analyzer import Analyzer
 from fer_models.errors import ExplanationError, FerError, UnknownNameError
 from fer_models.expressions import EXPRESSIONS
@@ -23,8 +28,8 @@ from fer_models.models.classifier import Classifier
 from fer_models.models.preprocessing import InputSpec
 from tests.conftest import network_of, random_network
 
-QUICK = [name for name in METHODS if name not in ("ablationcam", "scorecam")]
-LIBRARY = [name for name in METHODS if name != "native"]
+QUICK = [name for name in METHODS if METHODS[name].speed in ("at once", "fast") or name == "fullgrad"]
+LIBRARY = [name for name, facts in METHODS.items() if facts.library_name]
 
 
 def make(architecture: str, size: int = 64, seed: int = 5) -> Classifier:
@@ -222,6 +227,42 @@ def test_errors_say_what_to_do(
     with pytest.raises(kind) as caught:
         explain(tiny, crop, **options)  # type: ignore[arg-type]
     assert message in str(caught.value)
+
+
+def test_perturbation_maps_are_those_of_their_modules(
+    tiny: Classifier, crop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gradcam, "rise", partial(rise, masks=64))
+    shares: list[float] = []
+    seen = explain(tiny, crop, "fear", "rise", progress=shares.append)
+    np.testing.assert_array_equal(seen.heat, rise(tiny, crop, "fear", masks=64, centred=True))
+    assert (seen.method, seen.heat.shape, shares[0]) == ("rise", (112, 112), 0) and len(shares) == 2
+    np.testing.assert_array_equal(explain(tiny, crop, "fear", "occlusion").heat, sensitivity_map(tiny, crop, "fear"))
+
+
+def test_what_explains_a_model_depends_on_what_it_gives(tiny: Classifier, crop: Any) -> None:
+    class Graph:
+        """A file that gives answers, and perhaps features with the head that pools them, but no gradients."""
+
+        def __init__(self, *, head: bool) -> None:
+            self.card, self.name, self.network, self.predict = tiny.card, tiny.name, None, tiny.predict
+            self.class_weights = tiny.class_weights if head else None
+
+    def works(classifier: Any) -> list[str]:
+        reasons = supported(classifier)
+        assert list(reasons) == list(METHODS)
+        for name, reason in reasons.items():
+            if reason:
+                with pytest.raises(ExplanationError, match=re.escape(reason)):
+                    explain(classifier, crop, "fear", name)
+        return [name for name, reason in reasons.items() if not reason]
+
+    perturbations = ["occlusion", "rise"]
+    assert works(tiny) == list(METHODS)
+    assert works(Graph(head=True)) == ["native", *perturbations]
+    assert works(Graph(head=False)) == perturbations
+    graph: Any = Graph(head=False)
+    assert explain(graph, crop, "fear", "occlusion").heat.shape == (8, 8)
 
 
 @pytest.fixture

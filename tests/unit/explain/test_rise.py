@@ -78,6 +78,6 @@ def test_what_it_takes() -> None:
     np.testing.assert_array_equal(grey, coloured)
     for options in ({"masks": 0}, {"grid": 0}, {"keep": 0}, {"keep": 1.5}):
         with pytest.raises(ValueError, match="at least one mask"):
-            rise(UPPER_LEFT, PIXEL, "fear", **options)  # type: ignore[arg-type]
+            rise(UPPER_LEFT, PIXEL, "fear", **options)
     with pytest.raises(UnknownNameError):
         rise(UPPER_LEFT, PIXEL, "joy", masks=1)
