@@ -1,5 +1,7 @@
 """Shared fixtures: four small models with random weights, written by the project's own code, and a fake detector."""
 
+import copy
+import functools
 import os
 import subprocess
 import sys
@@ -61,6 +63,11 @@ def network_of(classifier: Classifier) -> PooledClassifier:
 
 def random_network(architecture: str, classes: int, seed: int) -> PooledClassifier:
     """A network whose batch norms fit random pictures, so that different faces get clearly different answers."""
+    return copy.deepcopy(_random_network(architecture, classes, seed))
+
+
+@functools.cache
+def _random_network(architecture: str, classes: int, seed: int) -> PooledClassifier:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build_network(architecture, classes)

@@ -45,6 +45,12 @@ def tiny() -> Classifier:
 
 
 @pytest.fixture(scope="module")
+def smaller() -> Classifier:
+    """Quick, for what does not depend on the size: its maps have 2x2 cells."""
+    return make("mobilenet_v2", size=32)
+
+
+@pytest.fixture(scope="module")
 def crop() -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.random.default_rng(1).integers(0, 256, (14, 14, 3), np.uint8).repeat(8, 0).repeat(8, 1)
 
@@ -71,7 +77,8 @@ def test_native_equals_gradcam_and_hirescam_up_to_a_constant(architecture: str, 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_stages_end_where_the_features_do(architecture: str) -> None:
-    network = ARCHITECTURES[architecture](7)
+    with torch.device("meta"):
+        network = ARCHITECTURES[architecture](7)
     stages = list(STAGES[architecture].values())
     assert list(STAGES[architecture])[-1] == LAST
     assert stages == sorted(set(stages)) and stages[-1] == len(list(network.features.children()))
@@ -141,17 +148,20 @@ def test_aug_smoothing_averages_six_raw_maps(tiny: Classifier, crop: Any) -> Non
     np.testing.assert_allclose(heat, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize(("method", "smooth"), [(m, s) for m in QUICK for s in METHODS[m].smoothing])
-def test_every_smoothing_that_is_offered_works(tiny: Classifier, crop: Any, method: str, smooth: str) -> None:
-    plain = explain(tiny, crop, "anger", method)
-    smoothed = explain(tiny, crop, "anger", method, smooth=smooth)
-    assert smoothed.smooth == smooth and smoothed.heat.shape[0] > 1
-    assert not np.array_equal(plain.heat, smoothed.heat)
+@pytest.mark.parametrize("method", [name for name in QUICK if METHODS[name].smoothing])
+def test_every_smoothing_that_is_offered_works(smaller: Classifier, tiny: Classifier, crop: Any, method: str) -> None:
+    classifier = tiny if method == "refinecam" else smaller  # its product of all stages is zero in so few cells
+    plain = explain(classifier, crop, "fear", method)
+    assert plain.heat.any()
+    for smooth in METHODS[method].smoothing:
+        smoothed = explain(classifier, crop, "fear", method, smooth=smooth)
+        assert smoothed.smooth == smooth and smoothed.heat.shape[0] > 1
+        assert not np.array_equal(plain.heat, smoothed.heat), smooth
 
 
-def test_two_hundred_calls_leave_nothing_behind(tiny: Classifier, crop: Any) -> None:
-    network, inputs = network_of(tiny), tiny.inputs([crop])
-    before = tiny.logits(inputs)
+def test_forty_calls_leave_nothing_behind(smaller: Classifier, crop: Any) -> None:
+    network, inputs = network_of(smaller), smaller.inputs([crop])
+    before = smaller.logits(inputs)
     modules, weights = list(network.modules()), [tensor.clone() for tensor in network.state_dict().values()]
     wheel = [name for name in QUICK if name not in ("fullgrad", "eigencam", "eigengradcam")]
 
@@ -160,18 +170,18 @@ def test_two_hundred_calls_leave_nothing_behind(tiny: Classifier, crop: Any) -> 
         return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
 
     for name in QUICK:
-        explain(tiny, crop, "fear", name)
+        explain(smaller, crop, "fear", name)
     with pytest.raises(KeyboardInterrupt):
-        explain(tiny, crop, "fear", "ablationcam", layer="stage1", progress=_interrupt)
+        explain(smaller, crop, "fear", "ablationcam", layer="stage1", progress=_interrupt)
     living = tensors()
-    for call in range(200):
-        explain(tiny, crop, EXPRESSIONS[call % 7], wheel[call % len(wheel)])
+    for call in range(40):
+        explain(smaller, crop, EXPRESSIONS[call % 7], wheel[call % len(wheel)])
     assert tensors() == living
     assert hooks(network) == 0
     assert list(network.modules()) == modules
     assert not any(parameter.requires_grad or parameter.grad is not None for parameter in network.parameters())
     assert all(torch.equal(a, b) for a, b in zip(weights, network.state_dict().values(), strict=True))
-    assert torch.equal(tiny.logits(inputs), before)
+    assert torch.equal(smaller.logits(inputs), before)
 
 
 def _interrupt(_: float) -> None:

@@ -130,7 +130,8 @@ def test_maps_equal_the_grad_cam_librarys_up_to_a_constant(architecture: str) ->
 
     inputs = classifier.inputs([crop]).requires_grad_()
     with RawGradCAM(model=network, target_layers=[network.features]) as library:
-        for index, name in enumerate(EXPRESSIONS):
+        for index in (0, 3, 6):
+            name = EXPRESSIONS[index]
             scaled = library(input_tensor=inputs, targets=[ClassifierOutputTarget(index)])
             (raw,) = library.raw
             # The constant is the number of cells: their Grad-CAM averages the gradient over 7 x 7 cells.

@@ -295,10 +295,14 @@ def test_memory_holds_a_frame_or_two(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", [ramp(index) for index in range(36)])
     most = 0
     gc.collect()
-    with VideoReader(clip) as reader:
-        for _ in reader.frames():
-            most = max(most, sum(type(thing) is av.VideoFrame for thing in gc.get_objects()))
-    assert most <= 3
+    gc.freeze()  # what was there before is not gone through for every frame
+    try:
+        with VideoReader(clip) as reader:
+            for _ in reader.frames():
+                most = max(most, sum(type(thing) is av.VideoFrame for thing in gc.get_objects()))
+    finally:
+        gc.unfreeze()
+    assert 1 <= most <= 3
 
 
 def refused(path: Path, match: str, limits: Limits | None = None) -> None:

@@ -15,6 +15,7 @@ from fer_models.models.architectures import build_network
 from fer_models.models.card import ModelCard, read_card
 from fer_models.models.external.load import read_external
 from fer_models.training.initial_weights import architecture_for, start_from
+from tests.conftest import random_network
 from tests.helpers.checkpoints import State, face_resnet, forward_by_hand, mobilenet, python2_pickle
 
 
@@ -53,8 +54,9 @@ def test_a_model_trained_from_vggface2_passes_its_strides_on(
     tmp_path: Path, write_model: Callable[..., ModelCard]
 ) -> None:
     """`train resnet50 --init resnet50_ft_weight.pkl`, then `train eac_resnet50`, which starts from runs/resnet50."""
+    quick = random_network("mobilenet_v2", 7, seed=0)  # only the card is read
     for architecture in ("resnet50_caffe", "resnet50"):
-        write_model(tmp_path, "resnet50", architecture=architecture)
+        write_model(tmp_path, "resnet50", architecture=architecture, network=quick)
         assert architecture_for("resnet50", "resnet50", [tmp_path]) == architecture
 
 

