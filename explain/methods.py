@@ -1,11 +1,10 @@
 """METHODS: the methods that make evidence maps, as data; and which of them can explain a model.
 
-Only `Method.available` loads the grad-cam library.
+The grad-cam library is not loaded.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module, metadata
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -55,11 +54,6 @@ class Method:
     uses_target: bool = True
     layers: bool = True
     kind: str = ACTIVATION
-
-    @property
-    def available(self) -> bool:
-        """Whether the installed grad-cam has it."""
-        return self.library_name is None or hasattr(import_module("pytorch_grad_cam"), self.library_name)
 
 
 #: Every method by name, in the order a reader should meet them.
@@ -170,7 +164,4 @@ def _obstacle(classifier: "Classifier", facts: Method) -> str:
         return NO_MAP if classifier.class_weights is None else ""
     if classifier.network is None:
         return f"{facts.title} needs a PyTorch network; this file only computes answers."
-    if not facts.available:
-        version = metadata.version("grad-cam")
-        return f"The installed grad-cam {version} has no {facts.library_name}. Update it: pip install -U grad-cam"
     return ""

@@ -10,7 +10,6 @@ from typing import Any, Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
 
 from explain.faithfulness import RANDOM_MAPS, Curves, Faithfulness, evaluate_faithfulness
 from explain.flip_consistency import FlipConsistency, compared
@@ -143,6 +142,8 @@ def summary(values: Sequence[float], seed: int) -> dict[str, Any]:
     numbers = np.asarray(values, np.float64)
     interval = None
     if len(numbers) > 1:
+        from scipy.stats import bootstrap  # slow to import
+
         generator = np.random.default_rng(seed)
         result = bootstrap((numbers,), np.mean, n_resamples=_RESAMPLES, batch=100, method="percentile", rng=generator)
         interval = [_short(bound) for bound in result.confidence_interval]

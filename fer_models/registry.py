@@ -5,15 +5,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fer_models.datasets.dataset import FaceData, split_name
-from fer_models.datasets.fer2013 import load_fer2013, load_ferplus
-from fer_models.datasets.folders import load_folder
-from fer_models.datasets.rafdb import LABELS, load_rafdb
 from fer_models.errors import DatasetError, UnknownNameError
 from fer_models.models.ensemble import ENSEMBLE, ENSEMBLE_TITLE, Ensemble
 from fer_models.models.noise_pairs import is_noise_network
+
+if TYPE_CHECKING:  # naming the label sets should not wait for OpenCV
+    from fer_models.datasets.dataset import FaceData
 
 
 @dataclass(frozen=True)
@@ -141,8 +140,35 @@ class LabelSetSpec:
     title: str
     training_labels: str
     training_data: str
-    loader: Callable[[Path, str, str | None, int], FaceData]
+    loader: "Callable[[Path, str, str | None, int], FaceData]"
     pictures: str | None = None
+
+
+def _fer2013(root: Path, split: str, _labels_file: str | None, _seed: int) -> "FaceData":
+    from fer_models.datasets.dataset import split_name
+    from fer_models.datasets.fer2013 import load_fer2013
+
+    return load_fer2013(root, split_name(split))
+
+
+def _ferplus(root: Path, split: str, _labels_file: str | None, _seed: int) -> "FaceData":
+    from fer_models.datasets.dataset import split_name
+    from fer_models.datasets.fer2013 import load_ferplus
+
+    return load_ferplus(root, split_name(split))
+
+
+def _rafdb(root: Path, split: str, labels_file: str | None, seed: int) -> "FaceData":
+    from fer_models.datasets.dataset import split_name
+    from fer_models.datasets.rafdb import LABELS, load_rafdb
+
+    return load_rafdb(root, split_name(split), labels_file or LABELS, seed)
+
+
+def _folder(root: Path, split: str, _labels_file: str | None, seed: int) -> "FaceData":
+    from fer_models.datasets.folders import load_folder
+
+    return load_folder(root, split, seed)
 
 
 #: By name.
@@ -155,14 +181,14 @@ LABEL_SETS: Final[Mapping[str, LabelSetSpec]] = MappingProxyType(
                 "FER2013",
                 "FER2013",
                 "FER2013 (Goodfellow et al., 2013), training split: 28,709 grey faces of 48x48 px from web search",
-                lambda root, split, _labels_file, _seed: load_fer2013(root, split_name(split)),
+                _fer2013,
             ),
             LabelSetSpec(
                 "ferplus",
                 "FER+",
                 "FER+ (7 expressions, majority)",
                 "FER2013's training faces with FER+ votes (Barsoum et al., ICMI 2016; labels MIT): 24,941 faces",
-                lambda root, split, _labels_file, _seed: load_ferplus(root, split_name(split)),
+                _ferplus,
                 pictures="fer2013",
             ),
             LabelSetSpec(
@@ -170,14 +196,14 @@ LABEL_SETS: Final[Mapping[str, LabelSetSpec]] = MappingProxyType(
                 "RAF-DB",
                 "RAF-DB",
                 "RAF-DB (Li et al., CVPR 2017), non-commercial research licence",
-                lambda root, split, labels_file, seed: load_rafdb(root, split_name(split), labels_file or LABELS, seed),
+                _rafdb,
             ),
             LabelSetSpec(
                 "folder",
                 "Class folders",
                 "class folders",
                 "a folder of labelled pictures",
-                lambda root, split, _labels_file, seed: load_folder(root, split, seed),
+                _folder,
             ),
         )
     }
@@ -257,7 +283,7 @@ def _free_name(name: str, taken: Iterable[str]) -> str:
     return free
 
 
-def load_dataset(name: str, root: Path, split: str, *, labels_file: str | None = None, seed: int = 0) -> FaceData:
+def load_dataset(name: str, root: Path, split: str, *, labels_file: str | None = None, seed: int = 0) -> "FaceData":
     """The labelled faces of one split, every label mapped to the one vocabulary by name.
 
     | name    | files below the folder                                                        |

@@ -1,8 +1,6 @@
-"""`python -m fer_models report`: the whole leaderboard as one HTML file that asks nothing of any server."""
+"""The whole leaderboard as one HTML file that asks nothing of any server."""
 
-import argparse
 from dataclasses import dataclass
-from pathlib import Path
 
 import plotly.graph_objects as go
 from markupsafe import Markup
@@ -10,13 +8,10 @@ from plotly.offline import get_plotlyjs
 
 from dashboard.components.events import SAVE_SCRIPT
 from dashboard.components.templates import render
-from dashboard.leaderboard.board import LABEL_SETS, Board, read_board
+from dashboard.leaderboard.board import LABEL_SETS, Board
 from dashboard.leaderboard.sections import INTRO, SECTIONS, TITLE, Section
 from dashboard.theme import CSS, FONT_STACK
 from fer_models import __version__
-from fer_models.cli.common import add_flags, weights_folder
-from fer_models.errors import FerError
-from fer_models.media.files import open_text
 
 
 @dataclass(frozen=True)
@@ -46,28 +41,6 @@ class Chapter:
     anchor: str
     title: str
     pieces: tuple[Piece, ...]
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of the command."""
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.html", help="the file to write")
-    add_flags(parser, "weights")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Write the report.
-
-    Raises:
-        FerError: there are no cards, or the file cannot be written.
-    """
-    weights = weights_folder(args)
-    board = read_board(weights)
-    if not board.cards:
-        raise FerError(f"There are no model cards in {weights}. Name another folder with --weights.")
-    with open_text(args.out) as file:
-        file.write(report(board))
-    print(f"wrote {args.out}, {args.out.stat().st_size / 1e6:.1f} MB")
-    return 0
 
 
 def report(board: Board) -> str:

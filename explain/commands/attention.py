@@ -5,25 +5,18 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from tqdm import tqdm
 
-from explain.maps import NO_MAP
-from explain.regions import area_shares, region_masks
-from explain.test_set import WHAT, mean_faces, study
 from fer_models.cli.common import add_flag, add_flags, analyzer_of, whole_number
-from fer_models.datasets.dataset import FaceData
-from fer_models.errors import ExplanationError
-from fer_models.evaluation.records import AttentionRecord, package_versions
-from fer_models.evaluation.store import write_record
 from fer_models.expressions import EXPRESSIONS
-from fer_models.faces.alignment import TEMPLATE
-from fer_models.media.files import check_writable
-from fer_models.models.baselines import load_baselines
-from fer_models.models.classifier import Classifier, engine_names
 from fer_models.registry import FER2013_LABEL_SETS, load_dataset
+
+if TYPE_CHECKING:  # the help should not wait for PyTorch
+    from fer_models.datasets.dataset import FaceData
+    from fer_models.evaluation.records import AttentionRecord
+    from fer_models.models.classifier import Classifier
 
 _SIDE: Final = 224  # px; the areas of the regions are measured at this side
 
@@ -56,6 +49,15 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         FerError: data or models are unusable, or the file cannot be written.
     """
+    from tqdm import tqdm
+
+    from explain.maps import NO_MAP
+    from explain.test_set import mean_faces, study
+    from fer_models.errors import ExplanationError
+    from fer_models.evaluation.store import write_record
+    from fer_models.media.files import check_writable
+    from fer_models.models.baselines import load_baselines
+
     data = load_dataset(args.labels, args.data, args.split)
     # In random order: the judged ones, which come first, are as random a choice as all of them.
     data = data.take(np.random.default_rng(args.seed).permutation(len(data))[: args.faces])
@@ -92,11 +94,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _record(
     args: argparse.Namespace,
-    data: FaceData,
-    classifiers: Mapping[str, Classifier],
+    data: "FaceData",
+    classifiers: "Mapping[str, Classifier]",
     figures: Mapping[str, dict[str, Any]],
     faces: Mapping[str, Any],
-) -> AttentionRecord:
+) -> "AttentionRecord":
+    from explain.regions import area_shares, region_masks
+    from explain.test_set import WHAT
+    from fer_models.evaluation.records import AttentionRecord, package_versions
+    from fer_models.faces.alignment import TEMPLATE
+    from fer_models.models.classifier import engine_names
+
     models = f" --models {' '.join(args.models)}" if args.models else ""
     models += f" --baseline {' '.join(f'DIR/{path.name}' for path in args.baseline)}" if args.baseline else ""
     counts = np.bincount(data.targets, minlength=len(EXPRESSIONS)).tolist()

@@ -11,7 +11,6 @@ from typing import Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr
 
 from fer_models.analyzer import Analyzer
 from fer_models.batch.table import Row, column
@@ -74,6 +73,8 @@ def disagreement(predictions: Mapping[str, Prediction]) -> float:
 
 def _entropy(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Shannon's entropy in bits of distributions (N, C)."""
+    from scipy.special import entr  # slow to import
+
     return np.asarray(entr(values).sum(-1) / np.log(2))
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fer_models.cli.common import add_flag, add_flags, analyzer_of
 from fer_models.errors import FerError
@@ -10,17 +10,18 @@ from fer_models.errors import FerError
 if TYPE_CHECKING:
     from fer_models.evaluation.records.fairness import FairnessRecord
 
+#: With fewer faces a 95 % interval is at least 25 percentage points wide at an accuracy of 70 %.
+_LEAST: Final = 50
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
-    from fer_models.evaluation.fairness import LEAST
-
     add_flag(parser, "data", help="folder of the pictures")
     parser.add_argument(
         "--groups", type=Path, required=True, metavar="FILE.csv", help="columns file (below --data), label, group"
     )
     parser.add_argument(
-        "--least", type=int, default=LEAST, help="faces that a group needs to be reported (default: %(default)s)"
+        "--least", type=int, default=_LEAST, help="faces that a group needs to be reported (default: %(default)s)"
     )
     add_flags(parser, "faces", "seed", "json", "models", "device", "engine", "weights")
 

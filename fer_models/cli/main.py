@@ -22,7 +22,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "robustness": ("fer_models.cli.robustness", "measure how accuracy falls as faces get worse"),
     "leaderboard": ("fer_models.cli.leaderboard", "compare what evaluate measured, for the dashboard"),
     "fairness": ("fer_models.cli.fairness", "measure whether models err more often for some groups of people"),
-    "report": ("dashboard.leaderboard.report", "write the leaderboard as one HTML file that needs nothing else"),
+    "report": (
+        "dashboard.leaderboard.report_command",
+        "write the leaderboard as one self-contained HTML file",
+    ),
     "study": ("fer_models.cli.study", "train plain and EAC networks on noisy labels and compare them"),
     "calibrate": ("fer_models.cli.calibrate", "fit each model's temperature on its validation split"),
     "attention": ("explain.commands.attention", "measure where models' evidence lies on a test set, and how reliably"),

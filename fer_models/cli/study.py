@@ -2,25 +2,29 @@
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 from fer_models.cli.common import add_flag, add_flags, use_threads
 from fer_models.errors import FerError
 
+#: Training faces, as many as RAF-DB has.
+_FACES: Final = 12_271
+_NOISES: Final = ("0", "10", "20", "30")
+_METHODS: Final = ("plain", "eac")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
-    from fer_models.training.noise_study import FACES, METHODS, NOISES
-
     add = parser.add_argument
     add("study", choices=["noise"], help="which study")
     add_flag(parser, "data", help="folder with fer2013.csv and fer2013new.csv")
     add("--out", type=Path, default=Path("runs/noise"), metavar="DIR", help="folder of the runs (default: %(default)s)")
-    add("--noise", nargs="+", default=[*map(str, NOISES)], help="percent flipped, or fer2013")
-    add("--methods", nargs="+", choices=METHODS, default=METHODS, help="default: both")
+    add("--noise", nargs="+", default=_NOISES, help="percent flipped, or fer2013")
+    add("--methods", nargs="+", choices=_METHODS, default=_METHODS, help="default: both")
     add("--seeds", nargs="+", type=int, default=[0], help="default: 0")
     add("--epochs", type=int, default=40, help="default: %(default)s")
     add("--size", type=int, default=48, help="side of the input in px (default: %(default)s)")
-    add("--faces", type=int, default=FACES, help="training faces (default: %(default)s)")
+    add("--faces", type=int, default=_FACES, help="training faces (default: %(default)s)")
     add("--init", default="imagenet", help="weights to begin with, or none (default: %(default)s)")
     add("--report", type=Path, metavar="FILE", help="where the curves go (default: weights/results/noise_study.json)")
     add_flags(parser, "device", "threads", "compile")

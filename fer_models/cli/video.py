@@ -13,9 +13,7 @@ from fer_models.interrupts import noted_interrupts
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
-    from fer_models.media.video_files import CONTAINERS
-
-    parser.add_argument("file", type=Path, metavar="FILE", help=f"a video: {CONTAINERS}")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a video, such as MP4, MOV, WebM, MKV, AVI or MTS")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     parser.add_argument(
         "--rate", type=_positive, default=5.0, help="frames per second to analyse (default: %(default)g)"

@@ -28,8 +28,6 @@ from fer_models.registry import ensembles_of
 _log = logging.getLogger(__name__)
 
 _COLUMNS: Final = ("file", "label", "group")
-#: With fewer faces a 95 % interval is at least 25 percentage points wide at an accuracy of 70 %.
-LEAST: Final = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +51,7 @@ def measure_fairness(
     analyzer: Analyzer,
     faces: GroupedFaces,
     *,
-    least: int = LEAST,
+    least: int,
     mode: FaceMode = "auto",
     seed: int = 0,
     command: str = "",

@@ -7,8 +7,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, bootstrap
-from sklearn.metrics import cohen_kappa_score
 
 from fer_models.evaluation.metrics import calibration_error
 
@@ -53,6 +51,8 @@ def mean_with_interval(values: NDArray[np.float64], *, seed: int = 0) -> Interva
     mean = float(values.mean())
     if len(np.unique(values)) < 2:  # every resample is the same
         return Interval(mean, mean, mean)
+    from scipy.stats import bootstrap  # slow to import
+
     result = bootstrap(
         (values,),
         np.mean,
@@ -78,6 +78,8 @@ def gap_with_interval(first: NDArray[np.bool_], second: NDArray[np.bool_], *, se
     gap = float(first.mean() - second.mean())
     if len(np.unique(first)) < 2 and len(np.unique(second)) < 2:  # every resample is the same
         return Interval(gap, gap, gap)
+    from scipy.stats import bootstrap  # slow to import
+
     result = bootstrap(
         (first.astype(np.float64), second.astype(np.float64)),
         lambda one, other, axis: one.mean(axis=axis) - other.mean(axis=axis),
@@ -119,6 +121,9 @@ def paired_tests(targets: NDArray[np.int64], chosen: Mapping[str, NDArray[np.int
         targets: (N,) int64.
         chosen: by model, (N,) int64, the most probable expression.
     """
+    from scipy.stats import binomtest  # slow to import
+    from sklearn.metrics import cohen_kappa_score
+
     tests = []
     for first, second in combinations(chosen, 2):
         right, other = chosen[first] == targets, chosen[second] == targets
@@ -207,6 +212,8 @@ def calibration_gap(
     rows = np.arange(len(targets))
     if len(rows) < 2:
         return Interval(gap(rows), gap(rows), gap(rows))
+    from scipy.stats import bootstrap  # slow to import
+
     result = bootstrap(
         (rows,), gap, n_resamples=500, method="percentile", vectorized=False, rng=np.random.default_rng(seed)
     )

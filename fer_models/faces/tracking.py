@@ -7,7 +7,6 @@ from typing import Final, Protocol
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from fer_models.results import Face
 
@@ -102,6 +101,8 @@ class Tracker:
 
     def _match(self, boxes: NDArray[np.float32], appearances: NDArray[np.float32]) -> dict[int, _Track]:
         """Row of a face -> the track it continues."""
+        from scipy.optimize import linear_sum_assignment  # slow to import
+
         tracks = list(self._tracks)
         if not tracks or not len(boxes):
             return {}

@@ -35,10 +35,6 @@ from fer_models.training.recipes import Recipe, Stage
 from fer_models.training.train import INTENDED_USE, MISUSE
 from fer_models.training.trainer import Trainer
 
-#: Training faces, as many as RAF-DB has.
-FACES: Final = 12_271
-NOISES: Final = (0, 10, 20, 30)
-METHODS: Final = ("plain", "eac")
 #: Stands for the noise of FER2013's own labels, tested on FER+.
 REAL: Final = "fer2013"
 
@@ -113,7 +109,7 @@ def flip(targets: NDArray[np.int64], percent: int, seed: int) -> NDArray[np.int6
     return flipped
 
 
-def training_faces(run: Run, root: Path, count: int = FACES) -> NoisyFaces:
+def training_faces(run: Run, root: Path, count: int) -> NoisyFaces:
     """The faces and labels of a run: the same faces for every method and share of noise of one seed.
 
     Raises:
@@ -187,9 +183,9 @@ class StudySettings:
 
     data: Path
     out: Path
-    epochs: int = 40
-    size: int = 48
-    faces: int = FACES
+    epochs: int
+    size: int
+    faces: int
     start: str | None = "imagenet"
     device: str = "auto"
     compiled: bool = False

@@ -40,7 +40,7 @@ class FaithfulnessSection:
             cancel_id="attention-trust-cancel",
             notice_id="attention-trust-notice",
         )
-        names = [name for name, facts in METHODS.items() if facts.available and facts.speed in ("at once", "fast")]
+        names = [name for name, facts in METHODS.items() if facts.speed in ("at once", "fast")]
         gr.HTML(
             render(
                 "attention/hint.html",

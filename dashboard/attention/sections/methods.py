@@ -44,7 +44,6 @@ class MethodsSection:
         self.status = JobStatus(
             jobs, _SECTION, display.titles, cancel_id="attention-cancel", notice_id="attention-methods-notice"
         )
-        names = [name for name, facts in METHODS.items() if facts.available]
         layers = list(dict.fromkeys(name for stages in STAGES.values() for name in stages))
         gr.HTML(
             render(
@@ -55,7 +54,7 @@ class MethodsSection:
         )
         with gr.Row():
             self.method = gr.Dropdown(
-                [(f"{METHODS[name].title} – {METHODS[name].speed}", name) for name in names],
+                [(f"{METHODS[name].title} – {METHODS[name].speed}", name) for name in METHODS],
                 value="gradcam",
                 label="Method",
                 elem_id="attention-method",

@@ -1,7 +1,6 @@
 import copy
 import gc
 import re
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -273,19 +272,6 @@ def test_what_explains_a_model_depends_on_what_it_gives(tiny: Classifier, crop: 
     assert works(Graph(head=False)) == perturbations
     graph: Any = Graph(head=False)
     assert explain(graph, crop, "fear", "occlusion").heat.shape == (8, 8)
-
-
-@pytest.fixture
-def older(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.delattr(pytorch_grad_cam, "RefineCAM")
-    yield
-
-
-@pytest.mark.usefixtures("older")
-def test_a_method_that_is_not_installed_is_told(tiny: Classifier, crop: Any) -> None:
-    assert not METHODS["refinecam"].available and METHODS["native"].available
-    with pytest.raises(ExplanationError, match=r"The installed grad-cam [\d.]+ has no RefineCAM. Update it: pip"):
-        explain(tiny, crop, "fear", "refinecam")
 
 
 @pytest.mark.parametrize("method", ["native", "gradcam"])

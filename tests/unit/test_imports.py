@@ -1,0 +1,48 @@
+"""Help is printed and flags are checked before anything heavy is imported."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fer_models.cli.main import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("torch", "torchvision", "gradio", "plotly", "cv2", "onnxruntime", "pandas", "scipy", "sklearn", "av")
+PROBE = f"""
+import sys
+from runpy import run_path, run_module
+sys.argv[1:], target = sys.argv[2:], sys.argv[1]
+try:
+    run_path(target, run_name="__main__") if target.endswith(".py") else run_module(target, run_name="__main__")
+except SystemExit as end:
+    assert not end.code, end.code
+print("imported:", *sorted(set({HEAVY!r}) & set(sys.modules)))
+"""
+
+
+def imported(*words: str) -> tuple[str, list[str]]:
+    """What a program prints, and which of `HEAVY` it has imported at its end."""
+    result = subprocess.run(
+        [sys.executable, "-c", PROBE, *words], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
+    )
+    output, _, names = result.stdout.rpartition("imported:")
+    return output, names.split()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("app.py", "--help"), ("fer_models", "--help"), ("fer_models", "app", "--help")]
+    + [("fer_models", command, "--help") for command in COMMANDS],
+    ids=" ".join,
+)
+def test_help_imports_nothing_heavy(words: tuple[str, ...]) -> None:
+    output, names = imported(*words)
+    assert "usage:" in output and names == []
+
+
+def test_the_page_is_built_without_the_libraries_of_what_is_only_clicked() -> None:
+    program = "import sys, dashboard.page; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"scipy", "sklearn", "pytorch_grad_cam", "matplotlib"}.isdisjoint(result.stdout.split())
