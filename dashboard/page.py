@@ -1,5 +1,6 @@
 """The page: all tabs in the order they are shown, what leads from one to another, and how it is launched."""
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,15 +12,19 @@ from dashboard.compare import tab as compare
 from dashboard.components.templates import render
 from dashboard.leaderboard import tab as leaderboard
 from dashboard.live import tab as live
-from dashboard.server.gradio_internals import StoredSessions
+from dashboard.server.gradio_internals import StoredSessions, chart_module
 from dashboard.theme import CSS, THEME, THEME_VALUES, TITLE
 from dashboard.video import tab as video
 from fer_models.analyzer import WEIGHTS, Analyzer
 
 #: Every 60 s, uploads older than 300 s are deleted; what is left goes when the server stops.
 _DELETE_CACHE: Final = (60, 300)
-#: Calls that may wait; later ones are refused with words.
-_QUEUE: Final = 64
+#: Once the page is idle, the script that draws charts is loaded, so that the first chart comes with its answer.
+_FETCH_CHARTS: Final = """
+const script = %s;
+const load = () => import(new URL(script, document.baseURI));
+if (script !== null) (window.requestIdleCallback ?? setTimeout)(load);
+"""
 #: Of one file; zips are the largest.
 _MAX_UPLOAD: Final = "256mb"
 
@@ -34,10 +39,9 @@ def build_page(analyzer: Analyzer, uploads: Path, weights: Path = WEIGHTS) -> gr
     """
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
-        gr.HTML(render("header.html"))
+        gr.HTML(render("header.html"), js_on_load=_FETCH_CHARTS % json.dumps(chart_module()))
         _build_tabs(analyzer, page, uploads, weights)
         gr.HTML(render("footer.html"))
-    page.queue(max_size=_QUEUE)
     return page
 
 

@@ -79,6 +79,17 @@ def end_connections(page: "gr.Blocks") -> None:
     page.server_app.stop_event.set()
 
 
+def chart_module() -> str | None:
+    """The script that draws Plotly's charts, as an address relative to the page's; None if it has another name now.
+
+    The page asks for its 4.6 MB only once a chart is to be drawn.
+    """
+    import gradio as gr
+
+    found = [*Path(gr.__file__).parent.glob("templates/frontend/assets/PlotlyPlot-*.js")]
+    return f"assets/{found[0].name}" if len(found) == 1 else None
+
+
 def files_of_components(page: "gr.Blocks") -> set[str]:
     """Files that components were built with, in the folder of uploads: they stay as long as the page."""
     return {path for block in page.blocks.values() for path in getattr(block, "keep_in_cache", ())}

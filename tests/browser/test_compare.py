@@ -68,6 +68,10 @@ def captions(page: Page) -> list[str]:
     return page.locator(f"{MODEL} .fer-map figcaption").all_inner_texts()
 
 
+def test_the_script_that_draws_charts_is_loaded_before_there_is_one(page: Page) -> None:
+    page.wait_for_function("window.Plotly !== undefined")
+
+
 @at_both_widths
 def test_a_photo_gives_four_columns_and_a_chart(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["two"])

@@ -144,3 +144,12 @@ def test_nothing_else_reaches_inside_gradio() -> None:
         if word in path.read_text(encoding="utf-8")
     ]
     assert offenders == [], "Use dashboard/server/gradio_internals.py instead"
+
+
+def test_the_script_that_draws_charts_is_the_one_that_the_page_asks_for() -> None:
+    script = internals.chart_module()
+    assert script is not None, ADVICE
+    folder = Path(gr.__file__).parent / "templates" / "frontend"
+    assert "window.Plotly=" in (folder / script).read_text(encoding="utf-8"), ADVICE
+    plots = [path.read_text(encoding="utf-8") for path in (folder / "assets").glob("Plot-*.js")]
+    assert any(f"import(`./{Path(script).name}`)" in text for text in plots), ADVICE
