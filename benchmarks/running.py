@@ -42,10 +42,9 @@ def app(folder: Path, *flags: str) -> Iterator[tuple[str, int]]:
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
     try:
-        for _ in range(2 * _READY_S):
-            if "Ctrl-C" in log.read_text() or process.poll() is not None:
-                break
-            time.sleep(0.5)
+        end = time.monotonic() + _READY_S
+        while "Ctrl-C" not in log.read_text() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.02)
         if process.poll() is not None:
             sys.exit(f"The app did not start: {log.read_text()}")
         yield f"http://127.0.0.1:{port}/", process.pid

@@ -4,7 +4,14 @@ from pathlib import Path
 from typing import Final
 
 from docs.markdown import table
-from fer_models.evaluation.records.benchmarks import BatchRecord, FuzzRecord, LiveRecord, LoadRecord, VideoRecord
+from fer_models.evaluation.records.benchmarks import (
+    BatchRecord,
+    FuzzRecord,
+    LiveRecord,
+    LoadRecord,
+    StartRecord,
+    VideoRecord,
+)
 
 #: A fault, what the software does then, and the tests that show it.
 FAULTS: Final = (
@@ -168,3 +175,22 @@ def speed(results: Path) -> str:
         f"({min(rounds):.2f} to {max(rounds):.2f} in {len(rounds)} rounds).\n"
     )
     return clips + "\n" + sentence
+
+
+def start(results: Path) -> str:
+    """How long the app takes to start, and the page to show its first answer.
+
+    Args:
+        results: folder of the records.
+    """
+    record = StartRecord.model_validate_json((results / "start.json").read_bytes())
+    times = {f"`{name}`": figures.seconds for name, figures in record.commands.items()}
+    times |= {"`app.py`, until it serves": record.app.ready_s, "first answer of /compare": record.app.answer_s}
+    if (visit := record.visit) is not None:
+        times |= {
+            "page, first paint": visit.paint_s,
+            "first click on an example, until the verdict": visit.verdict_s,
+            "first click on an example, until the chart": visit.chart_s,
+        }
+    rows = [[what, f"{seconds:.2f} s"] for what, seconds in times.items()]
+    return f"{record.cores} CPU cores, median of {record.rounds}.\n\n" + table(["", "time"], rows)

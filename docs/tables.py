@@ -241,6 +241,7 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "fuzz": lambda: software.fuzz(RESULTS),
     "load": lambda: software.load(RESULTS),
     "speed": lambda: software.speed(RESULTS),
+    "start": lambda: software.start(RESULTS),
 }
 
 

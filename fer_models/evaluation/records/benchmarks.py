@@ -48,6 +48,39 @@ class VideoRecord(Provenance):
     clips: tuple[ClipTime, ...]
 
 
+class CommandTime(Record):
+    """A process that ends by itself: seconds until then, and its processor time."""
+
+    seconds: Amount
+    cpu_s: Amount
+
+
+class AppStart(Record):
+    """The app: until /healthz answers, from then until /compare has, and the processor time of the whole run."""
+
+    ready_s: Amount
+    answer_s: Amount
+    cpu_s: Amount
+
+
+class FirstVisit(Record):
+    """The page in a browser that never saw it: its first paint; from a click on an example to the verdict and chart."""
+
+    paint_s: Amount
+    verdict_s: Amount
+    chart_s: Amount
+
+
+class StartRecord(Provenance):
+    """`python -m benchmarks.start`: medians of fresh processes; without a browser, no visit."""
+
+    cores: Count
+    rounds: Count
+    commands: dict[str, CommandTime]
+    app: AppStart
+    visit: FirstVisit | None
+
+
 class Sharpness(Record):
     """Percentiles of a measure of sharpness."""
 
