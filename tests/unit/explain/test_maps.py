@@ -100,10 +100,11 @@ def test_the_mean_of_a_contrast_plus_the_biases_is_the_difference_of_the_logits(
     (face, *_) = analyzer.analyze([picture], features=True)
     for name, answer in face.predictions.items():
         classifier = analyzer.classifiers[name]
-        biases = dict(zip(answer.labels, classifier.network.fc.bias.tolist(), strict=True))
+        biases = dict(zip(answer.labels, network_of(classifier).fc.bias.tolist(), strict=True))
         logits = dict(zip(answer.labels, answer.logits.tolist(), strict=True))
         for second in answer.labels[1:]:
             first = answer.labels[0]
+            assert classifier.class_weights is not None
             one = contrast(answer, classifier.class_weights, first, second)
             total = one.heat.mean() + biases[first] - biases[second]
             assert total == pytest.approx(logits[first] - logits[second], rel=1e-3, abs=1e-3)
