@@ -15,6 +15,7 @@ from fer_models.batch.labels import (
 )
 from fer_models.batch.table import Row, table_columns, to_frame, write_table
 from fer_models.errors import DatasetError
+from tests.helpers.texts import assert_states
 
 
 def row(file: str, label: str | None, answers: dict[str, tuple[str, float]], face: int | None = 1) -> Row:
@@ -100,7 +101,7 @@ def test_names_match_without_case_where_one_file_alone_is_meant(tmp_path: Path) 
         "SAME.png": "anger",
     }
     assert found.unmatched == ("same.PNG", "gone.png") and found.listed == 6
-    assert "2 of 6 labels name no file: same.PNG, gone.png." in found.notes()
+    assert_states(" ".join(found.notes()), "2 of 6 labels", "same.PNG, gone.png")
 
 
 def test_unknown_classes_of_a_list_are_counted_and_left_out(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from fer_models.analyzer import Analyzer
 from fer_models.expressions import EXPRESSIONS
 from fer_models.registry import MODELS, model_styles
 from fer_models.results import Prediction
+from tests.helpers.texts import assert_states
 
 TITLES = {"resnet50": "ResNet50", "vgg16": "VGG16", "eac_resnet50": "EAC (ResNet-50)", "eac_mobilenet_v2": "EAC (MN)"}
 TRAINING = {"resnet50": "FER2013", "vgg16": "FER2013", "eac_resnet50": "FER+", "eac_mobilenet_v2": "FER+"}
@@ -100,13 +101,13 @@ def test_a_tie_is_said_and_is_no_disagreement() -> None:
 
     tie, other = tied("vgg16", "fear", "anger"), tied("resnet50", "anger", "fear")
     assert tie.label == "anger" and tie.tied_labels == ("anger", "fear")
-    assert sentence(tie) == "VGG16 is tied between anger and fear."
-    assert sentence(tie, prediction("resnet50", "fear")) == (
-        "Both models predict fear. VGG16 is tied between anger and fear."
-    )
-    assert sentence(tie, other) == "VGG16 and ResNet50 are tied between anger and fear."
+    assert_states(sentence(tie), "VGG16", "tied", "anger", "fear")
+    agreed = sentence(tie, prediction("resnet50", "fear"))
+    assert_states(agreed, "Both", "fear", "VGG16", "tied", "anger", "fear")
+    assert "disagree" not in agreed and "ResNet50" not in agreed
+    assert_states(sentence(tie, other), "VGG16", "ResNet50", "tied", "anger", "fear")
     text = sentence(tie, prediction("resnet50", "neutral"))
-    assert text.startswith("The models disagree") and text.endswith("VGG16 is tied between anger and fear.")
+    assert_states(text, "disagree", "VGG16", "tied", "anger", "fear")
     assert "tied" not in sentence(tied("vgg16", "fear", "anger", last=0.24))
 
 

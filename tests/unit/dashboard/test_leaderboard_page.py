@@ -39,6 +39,7 @@ from fer_models.models.card import read_card
 from fer_models.models.ensemble import ENSEMBLE
 from fer_models.registry import MODELS, model_styles
 from tests.helpers.leaderboard_files import VERSIONS, write, write_files
+from tests.helpers.texts import assert_states
 
 NBSP = "\u00a0"
 SECTION = {section.key: section for section in SECTIONS}
@@ -135,14 +136,6 @@ def changed(record: Any, **values: Any) -> Any:
 # Words
 
 
-def assert_states(sentence: str, *facts: str) -> None:
-    """The facts stand in the sentence, in this order."""
-    position = 0
-    for fact in facts:
-        position = sentence.find(fact, position) + len(fact)
-        assert position >= len(fact), (fact, sentence)
-
-
 def test_a_cell_says_what_it_means_and_how_often(small: Board) -> None:
     model = chosen(small).models["eac_resnet50"]
     cell = sentences.cell_sentence
@@ -154,7 +147,9 @@ def test_a_cell_says_what_it_means_and_how_often(small: Board) -> None:
     assert "correct" not in wrong
     rare = row([[999, 1], [0, 0]], 0.9)
     assert_states(cell(rare, "X", "fear", "sadness"), "1,000 faces", "fear", "X", "sadness", " 1 ", f"under 1{NBSP}%")
-    assert cell(rare, "X", "sadness", "fear") == "No test face is labelled sadness."
+    none = cell(rare, "X", "sadness", "fear")
+    assert_states(none, "No", "sadness")
+    assert "%" not in none and "X" not in none
 
 
 def test_p_values_are_adjusted_after_holm() -> None:
@@ -195,11 +190,12 @@ def test_the_summary_ranks_only_significant_differences(small: Board) -> None:
 def test_the_summary_names_what_is_not_significantly_behind_and_what_is_too_rare(small: Board) -> None:
     gaps = {"vgg16": Interval(0.01, -0.002, 0.02)}
     summary = sentences.summary(small, changed(chosen(small), calibration_gaps=gaps), "fer2013_test")
-    assert summary[3].endswith("percentage points apart on average. Not significantly different: VGG16.")
+    assert_states(summary[3], "calibrated", "6.2 percentage points", "Not significantly different", "VGG16")
     clear = changed(chosen(small), calibration_gaps={"vgg16": Interval(0.01, 0.002, 0.02)})
     assert "significant" not in sentences.summary(small, clear, "fer2013_test")[3]
     # as leaderboard_files.py has it: EAC (ResNet-50) is behind by -1 to 20 points, the other two by more than 0
-    assert summary[4].endswith("Not significantly different: EAC (ResNet-50).")
+    assert_states(summary[4], "Not significantly different", "EAC (ResNet-50)")
+    assert not any(title in summary[4].split("Not significantly")[1] for title in ("VGG16", "MobileNetV2"))
 
     labels, matrix = ("fear", "sadness", "disgust"), ((400, 128, 0), (30, 70, 0), (12, 0, 6))
     rare = {name: changed(each, labels=labels, confusion=matrix) for name, each in chosen(small).models.items()}
@@ -501,10 +497,10 @@ def test_what_is_missing_names_its_command(folder: Path) -> None:
         "python -m benchmarks.latency --json weights/results/latency.json",
     ):
         assert words in text
-    assert "Not measured yet. Measure with:" in text
+    assert text.count("Not measured yet") >= 5
     assert "23.5 million" in text  # what the cards know is shown all the same
     empty = read_board(folder / "none")
-    assert not empty.cards and "There are no model cards here." in everything(empty)
+    assert not empty.cards and "no model cards" in everything(empty)
 
 
 def test_one_set_may_be_missing(folder: Path) -> None:
@@ -531,7 +527,8 @@ def test_new_weights_make_the_models_rows_stale(folder: Path) -> None:
     assert set(board.stale(board.robustness["ferplus_test"].record)) == {"vgg16"}
     assert set(board.stale(board.latency.record)) == {"vgg16"}
     text = everything(board)
-    assert "VGG16. Stale: measured with other weights" in text and "VGG16 (stale)" in text
+    assert_states(text, "VGG16", "Stale", "other weights")
+    assert "VGG16 (stale)" in text
     assert "ResNet50 (stale)" not in text
 
 
@@ -694,10 +691,10 @@ def test_cards_are_readable_pages(folder: Path) -> None:
     text = "\n".join(facts.values())
     for words in ("28,709 grey faces", "MIT", "lie or attention detection", "14,726,727 parameters", card.sha256):
         assert words in text
-    assert "28 epochs at 64 px; optimizer sgd" in facts["Recipe"]
+    assert_states(facts["Recipe"], "28 epochs", "64 px", "sgd")
     first = recipe_summary(card.recipe["earlier_runs"][0])
-    assert "5 epochs at 48 px, then 2 epochs at 64 px; optimizer sgd" in first
-    assert f"66.6{NBSP}% on the validation split" in first
+    assert_states(first, "5 epochs", "48 px", "2 epochs", "64 px", "sgd")
+    assert_states(first, "66.6 %", "validation")
     assert recipe_summary({}) == "Not stated."
     assert recipe_summary({"settings": {"stages": "odd"}, "command": "C"}) == "Command: C"
     summary = metrics_summary({"fer2013_test": {"accuracy": 0.5, "count": 9}, "other": 3})

@@ -19,6 +19,7 @@ from fer_models.expressions import EXPRESSIONS
 from fer_models.models.card import ModelCard
 from fer_models.models.noise_pairs import NoisePair, find_noise_pairs, load_noise_pair
 from fer_models.results import Prediction
+from tests.helpers.texts import assert_states
 
 
 @pytest.fixture(scope="module")
@@ -90,18 +91,14 @@ def predict(label: str, confidence: float) -> Prediction:
 
 
 def test_the_sentence() -> None:
-    assert sentence(30, predict("fear", 0.6), predict("fear", 0.8)).replace("\u00a0", " ") == (
-        "With 30 % of the training labels wrong, both predict fear: 60 % after plain training, 80 % with EAC."
-    )
-    assert sentence(0, predict("fear", 0.6), predict("anger", 0.8)).replace("\u00a0", " ") == (
-        "Without wrong training labels, the plainly trained network predicts fear (60 %), the one trained with EAC "
-        "anger (80 %)."
-    )
+    agreed = sentence(30, predict("fear", 0.6), predict("fear", 0.8))
+    assert_states(agreed, "30 %", "wrong", "both", "fear", "60 %", "plain", "80 %", "EAC")
+    split = sentence(0, predict("fear", 0.6), predict("anger", 0.8))
+    assert_states(split, "Without wrong", "plain", "fear", "60 %", "EAC", "anger", "80 %")
+    assert "both" not in split
     tie = predict("fear", 0.4)
     tie.probabilities[EXPRESSIONS.index("anger")] = 0.395
-    assert "both predict anger: 40\u00a0% after plain training, 80\u00a0% with EAC" in sentence(
-        0, tie, predict("anger", 0.8)
-    )
+    assert_states(sentence(0, tie, predict("anger", 0.8)), "both", "anger", "40 %", "plain", "80 %", "EAC")
 
 
 def test_the_section_is_there_only_with_networks_and_idle_until_opened(

@@ -22,6 +22,7 @@ from fer_models.video.analysis import FrameAnalysis, Summary, analyze_video, tot
 from fer_models.video.run import LINES, SUMMARY, TABLE, VIDEO, VideoRun, run_video
 from tests.helpers.browsing import CHROMIUM, WAIT, chromium
 from tests.helpers.clips import flat, index_of, ramp, write_clip, write_turning_clip
+from tests.helpers.texts import assert_states
 
 NAMES = ("one", "two")
 CROP = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8).repeat(6, 0).repeat(6, 1)
@@ -258,7 +259,8 @@ def test_stopping_keeps_what_is_done(fake: ByGrey, tmp_path: Path) -> None:
     assert not last.complete and last.summary is not None
     # Frames at 0, 0.2 ... 1.8 s: the last one stands until 2 s.
     assert last.summary["analysis"]["frames"] == 10 and last.summary["analysis"]["seconds"] == pytest.approx(2)
-    assert last.summary["notes"] == ["Stopped after 2.0 seconds of the video."]
+    (note,) = last.summary["notes"]
+    assert_states(note, "Stopped", "2.0 seconds")
     times, sound_s, _, _ = probe(tmp_path / VIDEO)
     assert times == pytest.approx([index / 10 for index in range(20)], abs=1e-3)
     assert sound_s == pytest.approx(2, abs=0.1)
@@ -294,7 +296,7 @@ def test_notes_tell_of_a_truncated_file(fake: ByGrey, tmp_path: Path) -> None:
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
     done = run(fake, clip, tmp_path, rate=5)
     assert done.complete and done.summary is not None
-    assert "The file is incomplete: it should last 3.0 seconds" in done.summary["notes"][0]
+    assert_states(done.summary["notes"][0], "incomplete", "3.0 seconds")
     assert len(probe(tmp_path / VIDEO)[0]) > 5
 
 
