@@ -2,15 +2,15 @@
 
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from explain.gradcam import all_expressions, check, explain
-from explain.maps import Explanation
-from explain.methods import METHODS, supported
+from explain.maps import Explanation, contrast_of, likeliest_other
+from explain.methods import CONTRAST_SCALE, METHODS, supported
 from fer_models import __version__
 from fer_models.analyzer import Analyzer
 from fer_models.errors import ExplanationError, ImageError, UnknownNameError
@@ -22,6 +22,8 @@ from fer_models.results import FaceAnalysis, Prediction
 ALL: Final = "all"
 #: The target that means each model's predicted class.
 OWN: Final = "own"
+#: The other expression of a contrast that means each model's most probable one besides the target.
+SECOND: Final = "second"
 
 _PACKAGES: Final = ("grad-cam", "torch", "numpy")
 
@@ -50,6 +52,7 @@ def explain_picture(
     models: Sequence[str] | None = None,
     method: str = "native",
     target: str = OWN,
+    rather_than: str | None = None,
     layer: str | None = None,
     smooth: str | None = None,
     face: int = 1,
@@ -64,6 +67,8 @@ def explain_picture(
         models: only these; None means all that are loaded.
         method: a key of `explain.methods.METHODS`.
         target: an expression, `OWN` or `ALL`.
+        rather_than: another expression or `SECOND`: then maps show why the target rather than this one
+            (`explain.maps.contrast`), for the native method. A model that does not know one of both has no map.
         layer: as in `explain.gradcam.explain`.
         smooth: as in `explain.gradcam.explain`.
         face: number of the face, from 1, the largest.
@@ -76,6 +81,8 @@ def explain_picture(
         ImageError: the picture cannot be used, or has no such face.
     """
     names = list(analyzer.classifiers) if models is None else list(dict.fromkeys(models))
+    if rather_than is not None and method != "native":
+        raise ExplanationError(f"Two expressions are contrasted with native maps, not by {method}.")
     without_map: dict[str, str] = {}
     for name in names:
         if name not in analyzer.classifiers:
@@ -85,7 +92,15 @@ def explain_picture(
             without_map[name] = reason
             continue
         known = classifier.card.labels
-        for one in known if target in (ALL, OWN) else (_expression(target, classifier),):
+        asked = known if target in (ALL, OWN) else (_expression(target, classifier),)
+        if rather_than is not None:
+            other = () if rather_than == SECOND else (_expression(rather_than, classifier),)
+            if missing := [one for one in (*asked, *other) if one not in known]:
+                without_map[name] = f"No map: this model does not know {missing[0]}."
+                continue
+            if asked == other:
+                raise ExplanationError(f"{target} cannot be contrasted with itself. Name two expressions.")
+        for one in asked:
             check(classifier, one, method, layer=layer, smooth=smooth)
     if names and len(without_map) == len(names):
         raise ExplanationError(next(iter(without_map.values())))
@@ -108,6 +123,10 @@ def explain_picture(
         if method == "native":  # one pass gives them all
             every = all_expressions(classifier, analysis.crop)
             maps[name] = {one: every[one] for one in targets}
+            if rather_than is not None:
+                maps[name] = _contrasts(every, analysis.predictions[name], targets, rather_than)
+                if not maps[name]:
+                    without_map[name] = f"No map: {rather_than} is what this model itself predicts."
             done += len(targets)
             continue
         maps[name] = {}
@@ -184,9 +203,10 @@ def map_record(explanation: Explanation) -> dict[str, Any]:
     """What `to_json` holds of one map."""
     return {
         "method": explanation.method,
+        **({} if explanation.rather_than is None else {"rather_than": explanation.rather_than}),
         "layer": explanation.layer,
         "smooth": explanation.smooth,
-        "scale": METHODS[explanation.method].scale,
+        "scale": CONTRAST_SCALE if explanation.rather_than else METHODS[explanation.method].scale,
         "shape": list(explanation.heat.shape),
         "peak": explanation.peak,
         "cost_ms": None if explanation.cost_ms is None else round(explanation.cost_ms, 2),
@@ -207,13 +227,29 @@ class _Part:
 
 
 def _expression(target: str, classifier: Classifier) -> str:
+    return _known(target, classifier.card.labels)
+
+
+def _known(target: str, labels: Sequence[str]) -> str:
     """A target by any spelling the vocabulary knows; a model may also have labels of its own."""
-    if target in classifier.card.labels:
+    if target in labels:
         return target
     try:
         return expression(target)
     except UnknownNameError:
         raise UnknownNameError("expression", target, (*EXPRESSIONS, OWN, ALL)) from None
+
+
+def _contrasts(
+    every: Mapping[str, Explanation], prediction: Prediction, targets: Sequence[str], rather_than: str
+) -> dict[str, Explanation]:
+    """Each target contrasted with another expression, but not with itself."""
+    found = {}
+    for one in targets:
+        other = likeliest_other(prediction, one) if rather_than == SECOND else _known(rather_than, prediction.labels)
+        if other != one:
+            found[one] = replace(contrast_of(every, prediction.model, one, other), cost_ms=every[one].cost_ms)
+    return found
 
 
 def _targets(target: str, prediction: Prediction, classifier: Classifier) -> list[str]:

@@ -87,7 +87,7 @@ def attention(prediction: Prediction, class_weights: NDArray[np.float32] | None)
     }
 
 
-def contrast(prediction: Prediction, class_weights: NDArray[np.float32], first: str, second: str) -> Explanation:
+def contrast(prediction: Prediction, class_weights: NDArray[np.float32] | None, first: str, second: str) -> Explanation:
     """Why one expression rather than another: the class attention map of the difference of their class weights.
 
     The idea of Finer-CAM (Zhang et al., CVPR 2025): what both expressions share cancels out. For a pooled linear head
@@ -104,7 +104,7 @@ def contrast(prediction: Prediction, class_weights: NDArray[np.float32], first: 
 
     Raises:
         UnknownNameError: the model does not know one of them.
-        ExplanationError: they are the same.
+        ExplanationError: they are the same, or the model has no maps.
         ValueError: as for `attention`.
     """
     return contrast_of(attention(prediction, class_weights), prediction.model, first, second)
@@ -121,8 +121,10 @@ def contrast_of(maps: Mapping[str, Explanation], model: str, first: str, second:
 
     Raises:
         UnknownNameError: one of them has no map.
-        ExplanationError: they are the same.
+        ExplanationError: they are the same, or there are no maps.
     """
+    if not maps:
+        raise ExplanationError(f"{model}: {NO_MAP}")
     for name in (first, second):
         if name not in maps:
             raise UnknownNameError(f"expression for model {model}", name, maps)
@@ -130,3 +132,9 @@ def contrast_of(maps: Mapping[str, Explanation], model: str, first: str, second:
         raise ExplanationError(f"{model}: {first} cannot be contrasted with itself. Choose two expressions.")
     heat = np.asarray(maps[first].heat - maps[second].heat, np.float32)
     return Explanation(model, "contrast", first, heat, rather_than=second)
+
+
+def likeliest_other(prediction: Prediction, expression: str) -> str:
+    """The most probable of all other expressions: a model's second answer, if it is asked about its first."""
+    others = [label for label in prediction.labels if label != expression]
+    return max(others, key=prediction.probability)

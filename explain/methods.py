@@ -23,6 +23,9 @@ _AUG: Final = ("aug",)
 ACTIVATION: Final = "class activation map"
 PERTURBATION: Final = "perturbation map"
 
+#: What the numbers of `explain.maps.contrast` mean.
+CONTRAST_SCALE: Final = "evidence for the expression's logit minus that for the other's"
+
 _LOGIT: Final = "evidence for the expression's logit"
 _OWN: Final = "a scale of its own"
 _RELATIVE: Final = "relative only: compare places, not strengths"
@@ -163,5 +166,5 @@ def _obstacle(classifier: "Classifier", facts: Method) -> str:
 
         return NO_MAP if classifier.class_weights is None else ""
     if classifier.network is None:
-        return f"{facts.title} needs a PyTorch network; this file only computes answers."
+        return f"No map: {facts.title} needs a PyTorch network; this file is a graph without gradients."
     return ""

@@ -34,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="EXPRESSION",
         help="an expression, 'own' (each model's predicted class) or 'all'",
     )
+    add(
+        "--rather-than",
+        metavar="EXPRESSION",
+        help="show why the target rather than this expression, or 'second' (each model's next most probable one)",
+    )
     add("--layer", metavar="LAYER", help="stage1 to stage4, the last four stages of a network (default: stage4)")
     add("--smooth", metavar="HOW", help=f"{', '.join(SMOOTHING)} (default: none)")
     add("--face", type=int, default=1, metavar="N", help="number of the face, from 1, the largest (default: 1)")
@@ -44,8 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Explain one face and write crop.png, two pictures per map and explanation.json.
 
-    MODEL-METHOD-EXPRESSION.png is the map on the face, MODEL-METHOD-EXPRESSION-cells.png the map alone. Maps of one
-    model share one colour scale. The JSON is that of `explain.explain_picture` with the file's name as "file" in front
+    MODEL-METHOD-EXPRESSION.png is the map on the face, MODEL-METHOD-EXPRESSION-cells.png the map alone; a contrast is
+    MODEL-contrast-EXPRESSION-rather-than-OTHER.png, orange for the first and blue for the other. Maps of one model
+    share one colour scale. The JSON is that of `explain.explain_picture` with the file's name as "file" in front
     and the names of both pictures as "overlay" and "cells" in each map.
 
     Returns:
@@ -56,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from tqdm import tqdm
 
-    from explain.drawing.overlay import draw_cells, draw_map, shared_peak
+    from explain.drawing import overlay
     from explain.explain_picture import explain_picture, to_json
     from fer_models.media.images import read_image
 
@@ -68,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
             image,
             method=args.method,
             target=args.target,
+            rather_than=args.rather_than,
             layer=args.layer,
             smooth=args.smooth,
             face=args.face,
@@ -80,14 +87,21 @@ def run(args: argparse.Namespace) -> int:
     for name, maps in explained.maps.items():
         if name in explained.without_map:
             print(f"{name:<18} {explained.without_map[name]}")
-        peak = shared_peak(maps.values())
+        peak, reach = overlay.shared_peak(maps.values()), overlay.shared_reach(maps.values())
         for target, one in maps.items():
-            stem = re.sub(r"[^\w+.-]", "_", f"{name}-{args.method}-{target}")  # other systems' labels hold anything
-            pictures[f"{stem}.png"] = draw_map(crop, one, peak=peak, side=_SIDE)
-            pictures[f"{stem}-cells.png"] = draw_cells(one, _SIDE, peak=peak)
+            question = f"{target}-rather-than-{one.rather_than}" if one.rather_than else target
+            # other systems' labels hold anything
+            stem = re.sub(r"[^\w+.-]", "_", f"{name}-{one.method}-{question}")
+            if one.rather_than:
+                values = overlay.signed(one, reach)
+                pictures[f"{stem}.png"] = overlay.draw_difference(crop, values, side=_SIDE)
+                pictures[f"{stem}-cells.png"] = overlay.enlarged_cells(overlay.difference_colours(values), _SIDE)
+            else:
+                pictures[f"{stem}.png"] = overlay.draw_map(crop, one, peak=peak, side=_SIDE)
+                pictures[f"{stem}-cells.png"] = overlay.draw_cells(one, _SIDE, peak=peak)
             document["models"][name]["maps"][target] |= {"overlay": f"{stem}.png", "cells": f"{stem}-cells.png"}
             cost = "" if one.cost_ms is None else f"  {one.cost_ms:8.0f} ms"
-            print(f"{name:<18} {target:<10} peak {one.peak:10.4g}{cost}")
+            print(f"{name:<18} {question.replace('-', ' '):<10} peak {one.peak:10.4g}{cost}")
     _write(args.out, pictures, document)
     print(f"{len(pictures)} pictures and explanation.json are in {args.out}")
     return 0

@@ -21,6 +21,28 @@ def shared_peak(explanations: Iterable[Explanation]) -> float:
     return max((float(explanation.positive.max(initial=0)) for explanation in explanations), default=0.0)
 
 
+def shared_reach(explanations: Iterable[Explanation]) -> float:
+    """The largest absolute raw value of several maps. Contrasts drawn with it can be compared."""
+    return max((float(np.abs(explanation.heat).max(initial=0)) for explanation in explanations), default=0.0)
+
+
+def signed(explanation: Explanation, reach: float | None = None) -> NDArray[np.float32]:
+    """Evidence for and against on the [-1, 1] scale, as `draw_difference` takes it.
+
+    Args:
+        explanation: with heat (h, w); values that are not finite count as no evidence.
+        reach: the absolute raw value drawn as 1, such as a `shared_reach`; None means this map's own largest one.
+
+    Returns:
+        (h, w) float32 in [-1, 1]; all zero if the reach is not above `BLANK`.
+    """
+    heat = np.nan_to_num(explanation.heat, nan=0, posinf=0, neginf=0)
+    top = float(np.abs(heat).max(initial=0)) if reach is None else reach
+    if not top > BLANK:
+        return np.zeros_like(heat)
+    return np.asarray(np.clip(heat / top, -1, 1), np.float32)
+
+
 def scaled(explanation: Explanation, peak: float | None = None) -> NDArray[np.float32]:
     """Positive evidence on the [0, 1] scale.
 
@@ -89,8 +111,12 @@ def draw_cells(
     Raises:
         UnknownNameError: no such colour map.
     """
-    cells = map_colours(explanation, peak=peak, colours=colours)
-    return np.asarray(cv2.resize(cells, (side, side), interpolation=cv2.INTER_NEAREST), np.uint8)
+    return enlarged_cells(map_colours(explanation, peak=peak, colours=colours), side)
+
+
+def enlarged_cells(colours: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The colours of cells (h, w, 3) uint8 RGB as squares: (side, side, 3)."""
+    return np.asarray(cv2.resize(colours, (side, side), interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
 def map_colours(explanation: Explanation, *, peak: float | None = None, colours: str = "viridis") -> NDArray[np.uint8]:

@@ -1,14 +1,16 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 import fer_models.analyzer
-from explain.explain_picture import explain_picture, to_json
+from explain.explain_picture import explain_picture, map_record, to_json
 from explain.gradcam import explain
 from explain.methods import METHODS
 from fer_models import __version__
@@ -16,8 +18,9 @@ from fer_models.analyzer import Analyzer
 from fer_models.cli.main import main
 from fer_models.errors import ImageError, UnknownNameError
 from fer_models.expressions import EXPRESSIONS
+from fer_models.models.classifier import Classifier
 from fer_models.registry import MODELS
-from tests.conftest import FakeDetector
+from tests.conftest import FakeDetector, network_of
 from tests.unit.cli.test_predict_command import python
 
 
@@ -98,9 +101,55 @@ def test_all_targets_come_in_the_vocabularys_order(analyzer: Analyzer, picture: 
         assert explained.analysis.face.landmarks is None
 
 
+def test_a_contrast_is_the_difference_of_two_maps(
+    photo: str, flags: list[str], tmp_path: Path, analyzer: Analyzer, picture: NDArray[np.uint8]
+) -> None:
+    assert main(["explain", photo, "--target", "happy", "--rather-than", "fear", *flags]) == 0
+    document = json.loads((tmp_path / "out" / "explanation.json").read_text())
+    every = explain_picture(analyzer, picture, target="all").maps
+    for name, model in document["models"].items():
+        ((target, one),) = model["maps"].items()
+        assert (target, one["rather_than"], one["method"]) == ("happiness", "fear", "contrast")
+        expected = every[name]["happiness"].heat - every[name]["fear"].heat
+        np.testing.assert_allclose(one["heat"], expected, rtol=1e-4, atol=1e-4)
+        for kind in ("overlay", "cells"):
+            drawn = cv2.imread(str(tmp_path / "out" / one[kind]))
+            assert "happiness-rather-than-fear" in one[kind] and drawn is not None and drawn.shape == (448, 448, 3)
+        blue, _, red = cv2.imread(str(tmp_path / "out" / one["cells"])).reshape(4, 112, 4, 112, 3)[:, 56, :, 56].T  # type: ignore[union-attr]
+        np.testing.assert_array_equal(red.T > blue.T, expected > 0)  # orange is for the target
+    assert all("rather_than" not in record for record in map(map_record, every["vgg16"].values()))
+
+
+def test_a_contrast_with_each_models_second_answer(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
+    explained = explain_picture(analyzer, picture, rather_than="second")
+    for name, maps in explained.maps.items():
+        prediction = explained.analysis.predictions[name]
+        second, first = (prediction.labels[index] for index in prediction.probabilities.argsort()[-2:])
+        assert [(one.expression, one.rather_than) for one in maps.values()] == [(first, second)]
+    label = explained.analysis.predictions["vgg16"].label
+    everything = explain_picture(analyzer, picture, models=["vgg16"], target="all", rather_than=label)
+    assert set(everything.maps["vgg16"]) == set(EXPRESSIONS) - {label}
+
+
+def test_a_model_that_cannot_contrast_says_so(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
+    vgg16 = analyzer.classifiers["vgg16"]
+    labels = tuple("contempt" if label == "fear" else label for label in vgg16.card.labels)
+    other = Classifier(replace(vgg16.card, name="other", labels=labels), network_of(vgg16), torch.device("cpu"))
+    mixed = Analyzer([vgg16, other], analyzer.detector)
+    explained = explain_picture(mixed, picture, target="anger", rather_than="fear")
+    assert list(explained.maps["vgg16"]) == ["anger"] and not explained.maps["other"]
+    assert explained.without_map == {"other": "No map: this model does not know fear."}
+    label = explained.analysis.predictions["vgg16"].label
+    alone = explain_picture(analyzer, picture, models=["vgg16"], rather_than=label)
+    assert label in alone.without_map["vgg16"] and not alone.maps["vgg16"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--rather-than", "bored"], "Unknown expression 'bored'"),
+        (["--rather-than", "fear", "--method", "gradcam"], "contrasted with native maps"),
+        (["--rather-than", "fear", "--target", "scared"], "cannot be contrasted with itself"),
         (["--model", "alexnet"], "Unknown model 'alexnet'"),
         (["--method", "guesscam"], "Unknown method 'guesscam'"),
         (["--target", "bored"], "Unknown expression 'bored'. Known: anger"),

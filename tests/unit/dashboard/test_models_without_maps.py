@@ -93,8 +93,8 @@ def test_without_network_and_engine_there_is_no_model() -> None:
 
 
 @pytest.mark.parametrize("method", [name for name, facts in METHODS.items() if facts.kind == ACTIVATION])
-def test_no_activation_map_explains_it(method: str, crop: NDArray[np.uint8]) -> None:
-    with pytest.raises(ExplanationError, match="No map: |needs a PyTorch network"):
+def test_no_class_activation_map_explains_it(method: str, crop: NDArray[np.uint8]) -> None:
+    with pytest.raises(ExplanationError, match="No map: "):
         explain(graph(), crop, "fear", method)
 
 

@@ -90,6 +90,8 @@ def test_a_contrast_takes_two_expressions_that_the_model_knows() -> None:
             contrast(answer, weights, *pair)
     with pytest.raises(ExplanationError, match="tiny: fear"):
         contrast(answer, weights, "fear", "fear")
+    with pytest.raises(ExplanationError, match="tiny: No map"):
+        contrast(answer, None, "fear", "anger")
     with pytest.raises(ValueError, match="carries no features"):
         contrast(prediction(None), weights, "fear", "anger")
 
