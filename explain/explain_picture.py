@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explain.gradcam import all_expressions, check, explain
-from explain.maps import Explanation, contrast_of, likeliest_other
+from explain.maps import Explanation, contrast_of, likeliest_other, why_no_contrast
 from explain.methods import CONTRAST_SCALE, METHODS, supported
 from fer_models import __version__
 from fer_models.analyzer import Analyzer
@@ -92,14 +92,12 @@ def explain_picture(
             without_map[name] = reason
             continue
         known = classifier.card.labels
-        asked = known if target in (ALL, OWN) else (_expression(target, classifier),)
+        asked: Sequence[str] = known if target in (ALL, OWN) else (_expression(target, classifier),)
         if rather_than is not None:
-            other = () if rather_than == SECOND else (_expression(rather_than, classifier),)
-            if missing := [one for one in (*asked, *other) if one not in known]:
-                without_map[name] = f"No map: this model does not know {missing[0]}."
-                continue
-            if asked == other:
+            other = rather_than if rather_than == SECOND else _expression(rather_than, classifier)
+            if asked == (other,):
                 raise ExplanationError(f"{target} cannot be contrasted with itself. Name two expressions.")
+            asked = [one for one in asked if one in known]  # one that a model does not know is its reason, not an error
         for one in asked:
             check(classifier, one, method, layer=layer, smooth=smooth)
     if names and len(without_map) == len(names):
@@ -122,11 +120,12 @@ def explain_picture(
         classifier = analyzer.classifiers[name]
         if method == "native":  # one pass gives them all
             every = all_expressions(classifier, analysis.crop)
-            maps[name] = {one: every[one] for one in targets}
-            if rather_than is not None:
-                maps[name] = _contrasts(every, analysis.predictions[name], targets, rather_than)
+            if rather_than is None:
+                maps[name] = {one: every[one] for one in targets}
+            else:
+                maps[name], reason = _contrasts(every, analysis.predictions[name], targets, rather_than)
                 if not maps[name]:
-                    without_map[name] = f"No map: {rather_than} is what this model itself predicts."
+                    without_map[name] = reason
             done += len(targets)
             continue
         maps[name] = {}
@@ -136,6 +135,8 @@ def explain_picture(
                 classifier, analysis.crop, one, method, layer=layer, smooth=smooth, progress=report
             )
             done += 1
+    if names and len(without_map) == len(names):
+        raise ExplanationError(next(iter(without_map.values())))
     shown = {name: maps.get(name, {}) for name in analyzer.classifiers if name in names}
     return ExplainedFace(analysis, face, shown, without_map)
 
@@ -242,14 +243,16 @@ def _known(target: str, labels: Sequence[str]) -> str:
 
 def _contrasts(
     every: Mapping[str, Explanation], prediction: Prediction, targets: Sequence[str], rather_than: str
-) -> dict[str, Explanation]:
-    """Each target contrasted with another expression, but not with itself."""
-    found = {}
+) -> tuple[dict[str, Explanation], str]:
+    """Each target rather than another expression, where it can be contrasted; and why one cannot."""
+    found, reason = {}, ""
     for one in targets:
         other = likeliest_other(prediction, one) if rather_than == SECOND else _known(rather_than, prediction.labels)
-        if other != one:
+        if why := why_no_contrast(prediction.labels, one, other):
+            reason = why
+        else:
             found[one] = replace(contrast_of(every, prediction.model, one, other), cost_ms=every[one].cost_ms)
-    return found
+    return found, reason
 
 
 def _targets(target: str, prediction: Prediction, classifier: Classifier) -> list[str]:

@@ -5,7 +5,7 @@ ICCV 2017, equations 1 and 2) times the number of cells, before its ReLU: the gr
 cell of channel k is w_ck / (h w) everywhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -132,6 +132,19 @@ def contrast_of(maps: Mapping[str, Explanation], model: str, first: str, second:
         raise ExplanationError(f"{model}: {first} cannot be contrasted with itself. Choose two expressions.")
     heat = np.asarray(maps[first].heat - maps[second].heat, np.float32)
     return Explanation(model, "contrast", first, heat, rather_than=second)
+
+
+def why_no_contrast(labels: Sequence[str], first: str, second: str) -> str:
+    """Why a model that has maps cannot contrast two expressions; "" if it can.
+
+    Args:
+        labels: the expressions that it knows.
+        first: as for `contrast`; where nobody named it, what the model predicts.
+        second: as for `contrast`.
+    """
+    if missing := [name for name in (first, second) if name not in labels]:
+        return f"No map: this model does not know {missing[0]}."
+    return f"No map: {first} is what this model itself predicts." if first == second else ""
 
 
 def likeliest_other(prediction: Prediction, expression: str) -> str:

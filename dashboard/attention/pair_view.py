@@ -1,4 +1,7 @@
-"""View models of two maps and their difference: of two models, and of a face and its mirror image. No Gradio here."""
+"""View models of two maps and their difference: of two models, two expressions, a face and its mirror image.
+
+No Gradio here.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +13,19 @@ from dashboard.attention.view import Legend, MapStyle, legend, number
 from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.display import ModelDisplay
 from explain.drawing.colormaps import diverging
-from explain.drawing.overlay import difference, difference_colours, draw_difference, draw_map, map_colours, shared_peak
+from explain.drawing.overlay import (
+    difference,
+    difference_colours,
+    draw_difference,
+    draw_map,
+    map_colours,
+    shared_peak,
+    shared_reach,
+    signed,
+)
+from explain.explain_picture import OWN, SECOND
 from explain.flip_consistency import FlipConsistency
-from explain.maps import NO_MAP, Explanation
+from explain.maps import NO_MAP, Explanation, contrast_of, likeliest_other, why_no_contrast
 from fer_models.formatting import percent
 from fer_models.registry import ModelStyle
 
@@ -65,6 +78,31 @@ class FlipResults:
     legend: Legend
 
 
+@dataclass(frozen=True, eq=False)
+class ContrastResult:
+    """Why one model gives one expression rather than another.
+
+    Attributes:
+        model: its name.
+        title: what people read.
+        style: the model's.
+        text: both probabilities, or why there is no map.
+        panels: evidence for the first expression, the contrast, evidence for the second; none without a map.
+        legend: of the contrast.
+        numbers: terms with their values.
+        files: that save all three.
+    """
+
+    model: str
+    title: str
+    style: ModelStyle
+    text: str
+    panels: Sequence[Panel] = ()
+    legend: Legend | None = None
+    numbers: Sequence[tuple[str, str]] = ()
+    files: Sequence[MapFile] = ()
+
+
 def map_difference(
     face: AnalyzedFace, first: str, second: str, expression: str, style: MapStyle, display: ModelDisplay
 ) -> MapDifference | str:
@@ -98,6 +136,94 @@ def map_difference(
         ),
         text,
     )
+
+
+def face_contrasts(face: AnalyzedFace, first: str = OWN, second: str = SECOND) -> dict[str, Explanation | str]:
+    """Why each model gives one expression rather than another, or why it has no map for that.
+
+    Args:
+        face: the face.
+        first: an expression, or `OWN`.
+        second: an expression, or `SECOND`.
+
+    Returns:
+        By model name.
+    """
+    found: dict[str, Explanation | str] = {}
+    for name, prediction in face.predictions.items():
+        one = prediction.label if first == OWN else first
+        other = likeliest_other(prediction, one) if second == SECOND else second
+        reason = why_no_contrast(prediction.labels, one, other) if face.maps[name] else NO_MAP
+        found[name] = reason or contrast_of(face.maps[name], name, one, other)
+    return found
+
+
+def contrast_results(
+    face: AnalyzedFace, first: str, second: str, style: MapStyle, display: ModelDisplay
+) -> list[ContrastResult]:
+    """Each model's evidence for two expressions, and between them the evidence for the one rather than the other.
+
+    Args:
+        face: the face.
+        first: an expression, or `OWN`.
+        second: an expression, or `SECOND`.
+        style: how maps are drawn. Logits have no common scale, so each model has its own colour scales.
+        display: cards and styles.
+    """
+    contrasts, results = face_contrasts(face, first, second), []
+    for name in [name for name in display.cards if name in contrasts]:
+        title, model_style, one = display.titles[name], display.styles[name], contrasts[name]
+        if isinstance(one, str):
+            results.append(ContrastResult(name, title, model_style, one))
+            continue
+        panels = _contrast_panels(face, one, style)
+        pair = f"{one.expression}-rather-than-{one.rather_than}"
+        results.append(
+            ContrastResult(
+                *(name, title, model_style, contrast_sentence(face, one), panels),
+                contrast_legend(one),
+                contrast_numbers(face, one),
+                panel_files(f"{name}-contrast-{pair}", f"{title}: {pair.replace('-', ' ')}", panels),
+            )
+        )
+    return results
+
+
+def _contrast_panels(face: AnalyzedFace, one: Explanation, style: MapStyle) -> list[Panel]:
+    maps = [face.maps[one.model][name] for name in (one.expression, str(one.rather_than))]
+    peak, values = shared_peak(maps), signed(one)
+    first, second = (
+        Panel(
+            f"Evidence for {evidence.expression}",
+            draw_map(face.crop, evidence, peak=peak, side=260, opacity=style.opacity, colours=style.colours),
+            map_colours(evidence, peak=peak, colours=style.colours),
+        )
+        for evidence in maps
+    )
+    drawn = draw_difference(face.crop, values, side=260, opacity=style.opacity)
+    caption = f"{one.expression.capitalize()} rather than {one.rather_than}"
+    return [first, Panel(caption, drawn, difference_colours(values)), second]
+
+
+def contrast_sentence(face: AnalyzedFace, one: Explanation) -> str:
+    """Both probabilities of a contrast."""
+    first, second = (face.predictions[one.model].probability(name) for name in (one.expression, str(one.rather_than)))
+    return f"{one.expression.capitalize()} {percent(first)}, {one.rather_than} {percent(second)}."
+
+
+def contrast_legend(one: Explanation) -> Legend:
+    """The colour scale of a contrast drawn alone: blue for the second expression, orange for the first."""
+    reach = number(shared_reach([one]))
+    return legend(f"{reach} for {one.rather_than}", f"{reach} for {one.expression}", diverging())
+
+
+def contrast_numbers(face: AnalyzedFace, one: Explanation) -> tuple[tuple[str, str], ...]:
+    """What a contrast's mean and the biases add up to."""
+    prediction = face.predictions[one.model]
+    first, second = (prediction.logits[prediction.labels.index(name)] for name in (one.expression, one.rather_than))
+    logits, evidence = float(first) - float(second), float(one.heat.mean())
+    parts = (("Mean of the map", evidence), ("Biases", logits - evidence), ("Difference of logits", logits))
+    return tuple((term, f"{value:+.2f}".replace("-", "\u2212")) for term, value in parts)
 
 
 def flip_results(

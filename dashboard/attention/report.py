@@ -10,15 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.attention.faithfulness_view import FaithfulnessResults, FaithfulnessTable, faithfulness_table
+from dashboard.attention.pair_view import contrast_legend, contrast_numbers, contrast_sentence
 from dashboard.attention.view import GridCell, Legend, legend, number
 from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.display import ModelDisplay
 from explain.drawing.colormaps import sequential
-from explain.drawing.overlay import draw_cells, draw_map, shared_peak
-from explain.explain_picture import model_record, versions
+from explain.drawing.overlay import (
+    difference_colours,
+    draw_cells,
+    draw_difference,
+    draw_map,
+    enlarged_cells,
+    shared_peak,
+    signed,
+)
+from explain.explain_picture import map_record, model_record, versions
 from explain.faithfulness import Curves, Faithfulness
 from explain.flip_consistency import FlipConsistency
-from explain.maps import NO_MAP
+from explain.maps import NO_MAP, Explanation
 from explain.methods import METHODS
 from fer_models.analyzer import Analyzer
 from fer_models.expressions import in_display_order
@@ -56,6 +65,25 @@ class FaithfulnessSection:
 
 
 @dataclass(frozen=True, eq=False)
+class ContrastSection:
+    """Why one model gives one expression rather than another.
+
+    Attributes:
+        title: the model's, and both expressions.
+        image: (S, S, 3) uint8 RGB; None without a map.
+        legend: of the map.
+        numbers: terms with their values.
+        text: both probabilities, or why there is no map.
+    """
+
+    title: str
+    text: str
+    image: NDArray[np.uint8] | None = None
+    legend: Legend | None = None
+    numbers: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class FaceReport:
     """A report of one face.
 
@@ -70,6 +98,7 @@ class FaceReport:
         faithfulness: of each model's map.
         cards: of the models.
         versions: by package.
+        contrasts: of each model.
     """
 
     crop: NDArray[np.uint8] | None
@@ -81,6 +110,7 @@ class FaceReport:
     faithfulness: Sequence[FaithfulnessSection]
     cards: Sequence[ModelCard]
     versions: Mapping[str, str]
+    contrasts: Sequence[ContrastSection]
     without_map: Sequence[tuple[str, str]] = ()
 
 
@@ -116,6 +146,7 @@ def face_report(
     display: ModelDisplay,
     flips: Mapping[str, FlipConsistency],
     faithfulness: FaithfulnessResults | None,
+    contrasts: Mapping[str, Explanation | str],
     *,
     with_face: bool,
 ) -> FaceReport:
@@ -126,6 +157,7 @@ def face_report(
         display: cards and styles.
         flips: flip consistency by model name.
         faithfulness: of each model's map, if it was measured.
+        contrasts: by model name, as `face_contrasts` gives them.
         with_face: whether maps are drawn on the face; else they are drawn alone, and no pixel of it is in the report.
     """
     names = [name for name in display.cards if name in face.maps]
@@ -150,18 +182,27 @@ def face_report(
         sections,
         [display.cards[name] for name in names],
         versions(),
+        _contrast_sections(face, display, contrasts, with_face=with_face),
         [(display.titles[name], NO_MAP) for name in names if not face.maps[name]],
     )
 
 
-def face_json(face: AnalyzedFace, analyzer: Analyzer) -> str:
-    """The raw native maps of every model and expression, as `explain_picture` writes them, without a picture."""
+def face_json(face: AnalyzedFace, analyzer: Analyzer, contrasts: Mapping[str, Explanation | str]) -> str:
+    """The raw native maps of every model and expression, as `explain_picture` writes them, without a picture.
+
+    Each model's contrast is under "contrast", with its "expression"; a model without one says why under "no_contrast".
+    """
     models = {}
     for name, maps in face.maps.items():
         native = {one: replace(maps[one], method="native") for one in in_display_order(maps)}
         models[name] = model_record(analyzer.classifiers[name], face.predictions[name], native)
         if not maps:
             models[name]["no_map"] = NO_MAP
+        one = contrasts[name]
+        if isinstance(one, str):
+            models[name]["no_contrast"] = one
+        else:
+            models[name]["contrast"] = {"expression": one.expression, **map_record(one)}
     return json.dumps({"versions": versions(), "models": models}, allow_nan=False)
 
 
@@ -172,6 +213,23 @@ def _cell(face: AnalyzedFace, name: str, expression: str, peak: float, *, with_f
     image = draw_map(face.crop, heat, peak=peak, side=_SIDE) if with_face else draw_cells(heat, _SIDE, peak=peak)
     probability = prediction.probability(expression)
     return GridCell(expression, image, number(heat.peak), probability, expression == prediction.label)
+
+
+def _contrast_sections(
+    face: AnalyzedFace, display: ModelDisplay, contrasts: Mapping[str, Explanation | str], *, with_face: bool
+) -> list[ContrastSection]:
+    sections = []
+    for name in [name for name in display.cards if name in contrasts]:
+        title, one = display.titles[name], contrasts[name]
+        if isinstance(one, str):
+            sections.append(ContrastSection(title, one))
+            continue
+        values = signed(one)
+        cells = enlarged_cells(difference_colours(values), _SIDE)
+        image = draw_difference(face.crop, values, side=_SIDE) if with_face else cells
+        facts = contrast_sentence(face, one), image, contrast_legend(one), contrast_numbers(face, one)
+        sections.append(ContrastSection(f"{title}: {one.expression} rather than {one.rather_than}", *facts))
+    return sections
 
 
 def _section(result: Faithfulness, display: ModelDisplay) -> FaithfulnessSection:

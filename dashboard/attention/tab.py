@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import gradio as gr
 
+from dashboard.attention.sections.contrast import ContrastSection
 from dashboard.attention.sections.export import ExportSection
 from dashboard.attention.sections.faithfulness import FaithfulnessSection
 from dashboard.attention.sections.flip_consistency import FlipConsistencySection
@@ -54,6 +55,8 @@ class AttentionTab:
             with gr.Tabs(elem_id="attention-sections"):
                 with gr.Tab("Maps"):
                     self.maps = MapsSection(self.display, expressions)
+                with gr.Tab("Contrast"):
+                    self.contrast = ContrastSection(self.display, expressions)
                 with gr.Tab("Methods"):
                     self.methods = MethodsSection(self.analyzer, self.display, expressions, self.jobs)
                 with gr.Tab("Flip consistency"):
@@ -71,7 +74,10 @@ class AttentionTab:
         self.face = gr.State(None, time_to_live=FORGET)
 
     def _connect(self) -> None:
-        per_face = (self.maps, self.methods, self.flips, self.occlusion, self.faithfulness, self.regions, self.export)
+        per_face = (
+            *(self.maps, self.contrast, self.methods, self.flips),
+            *(self.occlusion, self.faithfulness, self.regions, self.export),
+        )
         self.one_face = [self.card, self.face, *(part for section in per_face for part in section.outputs)]
         self.everything = [
             *(*self.picture_input.outputs, self.lab, self.picture, self.analyzed),
@@ -79,12 +85,13 @@ class AttentionTab:
         ]
         self.controls = [self.maps.first, self.maps.second, *self.maps.style]
         self.maps.connect(self.face)
+        self.contrast.connect(self.face, self.maps.style)
         self.methods.connect(self.face, self.maps.style)
         self.flips.connect(self.face, self.maps.style)
         self.occlusion.connect(self.face, self.maps.style)
         self.faithfulness.connect(self.face)
         self.regions.connect(self.face)
-        self.export.connect(self.face, self.faithfulness.results)
+        self.export.connect(self.face, self.faithfulness.results, self.contrast.chosen)
         reads = {
             "outputs": self.everything,
             "concurrency_limit": COMPARE_AT_ONCE,
@@ -151,6 +158,7 @@ class AttentionTab:
             self.picture: gr.update(value="", visible=False),
             **{part: None for part in (self.analyzed, self.face)},
             **{part: "" for part in (self.card, self.maps.grid, self.maps.large, self.maps.difference)},
+            **self.contrast.fresh(None),
             **self._fresh(None),
         }
 
@@ -176,11 +184,12 @@ class AttentionTab:
             self.card: render("attention/face.html", crop=face.crop, where=where, sentence=sentence),
             self.face: face,
             **self.maps.fresh(face, *controls),
+            **self.contrast.fresh(face, *controls[2:]),
             **self._fresh(face),
         }
 
     def _fresh(self, face: AnalyzedFace | None) -> Updates:
-        """Every section but the maps, for another face or none."""
+        """Every section but those that are drawn in a style, for another face or none."""
         return {
             **self.methods.fresh(),
             **self.flips.fresh(),

@@ -1,10 +1,12 @@
 """Section of the attention lab: a report and the raw numbers, to keep."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import gradio as gr
 
 from dashboard.attention.faithfulness_view import FaithfulnessResults
+from dashboard.attention.pair_view import face_contrasts
 from dashboard.attention.report import Download, face_json, face_report
 from dashboard.attention.sections.job_status import EXPLAINING, Updates
 from dashboard.components.analyzed_image import AnalyzedFace
@@ -32,10 +34,10 @@ class ExportSection:
         gr.HTML(
             render(
                 "attention/hint.html",
-                text="A report as one HTML file that any browser opens without a network: maps, confidences, flip "
-                "consistency, the curves of Faithfulness if you ran that test, versions and the models’ hashes. And "
-                "the raw maps as JSON. Single charts and maps have buttons that save them as PNG and SVG: enlarge a "
-                "map to find its buttons.",
+                text="A report as one HTML file that any browser opens without a network: maps, confidences, the two "
+                "expressions chosen under Contrast, flip consistency, the curves of Faithfulness if you ran that "
+                "test, versions and the models’ hashes. And the raw maps as JSON. Single charts and maps have buttons "
+                "that save them as PNG and SVG: enlarge a map to find its buttons.",
             )
         )
         self.without_face = gr.Checkbox(label="Leave the face out: maps alone", elem_id="attention-without-face")
@@ -44,10 +46,13 @@ class ExportSection:
         self.files = gr.HTML(elem_id="attention-export-files")
         self.outputs = [self.files]
 
-    def connect(self, face: gr.State, faithfulness: gr.State) -> None:
-        """Connect the section to the lab's face and to the faithfulness results, if there are any."""
+    def connect(self, face: gr.State, faithfulness: gr.State, contrast: Sequence[Any]) -> None:
+        """Connect the section to the lab's face, to the faithfulness results, if any, and to the contrast's choices."""
         made = self.make.click(
-            self.run, [face, faithfulness, self.without_face], self.files, **EXPLAINING | {"show_progress": "full"}
+            self.run,
+            [face, faithfulness, self.without_face, *contrast],
+            self.files,
+            **EXPLAINING | {"show_progress": "full"},
         )
         # Files on their way were asked for with the other answer, perhaps with the face.
         self.without_face.input(self.discard, outputs=self.files, cancels=[made], queue=False, **HIDDEN)
@@ -68,6 +73,8 @@ class ExportSection:
         faithfulness: FaithfulnessResults | None,
         without_face: bool,
         request: gr.Request,
+        first: str,
+        second: str,
     ) -> Any:
         """Both files as links of the page."""
         if face is None:
@@ -75,9 +82,10 @@ class ExportSection:
         with self.jobs.running(request.session_hash, _SECTION) as job:
             classifiers = {name: self.analyzer.classifiers[name] for name, maps in face.maps.items() if maps}
             flips = {name: flip_consistency(model, face.model_input) for name, model in classifiers.items()}
-            report = face_report(face, self.display, flips, faithfulness, with_face=not without_face)
+            contrasts = face_contrasts(face, first, second)
+            report = face_report(face, self.display, flips, faithfulness, contrasts, with_face=not without_face)
             html = str(render("attention/report.html", report=report))
-            maps = face_json(face, self.analyzer)
+            maps = face_json(face, self.analyzer, contrasts)
             if job.forgotten:
                 return gr.skip()
         name = "attention-report-without-face.html" if without_face else "attention-report.html"

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from dashboard.attention.cards_view import method_cards, method_legend, occluded_cards
 from dashboard.attention.faithfulness_view import FaithfulnessResults, faithfulness_cards, faithfulness_table
 from dashboard.attention.figures import curves_figure, effects_figure, regions_figure
-from dashboard.attention.pair_view import MapDifference, flip_results, flip_sentence, map_difference
+from dashboard.attention.pair_view import (
+    MapDifference,
+    contrast_results,
+    face_contrasts,
+    flip_results,
+    flip_sentence,
+    map_difference,
+)
 from dashboard.attention.report import Download, face_json, face_report
 from dashboard.attention.sections.regions import RegionsSection
 from dashboard.attention.view import MapStyle, draw_regions, enlarged_map, map_grid, map_scale, number
@@ -20,7 +27,7 @@ from dashboard.components.display import ModelDisplay, model_display
 from dashboard.components.templates import render
 from explain.arcc import Arcc
 from explain.drawing.overlay import shared_peak
-from explain.explain_picture import OWN
+from explain.explain_picture import OWN, SECOND
 from explain.faithfulness import Curves, Faithfulness
 from explain.flip_consistency import FlipConsistency, flip_consistency
 from explain.occlusion import RegionEffects
@@ -101,6 +108,47 @@ def test_two_models_stand_on_either_side_of_their_difference(face: AnalyzedFace,
     assert (pair.legend.low, pair.legend.high) == (f"{models.titles['resnet50']} more", "VGG16 more")
     same = map_difference(face, "vgg16", "vgg16", "fear", MapStyle(), models)
     assert isinstance(same, MapDifference) and "choose two" in same.text
+
+
+def test_a_contrast_stands_between_the_evidence_for_both(face: AnalyzedFace, models: ModelDisplay) -> None:
+    results = contrast_results(face, "fear", "anger", MapStyle(), models)
+    assert [result.model for result in results] == list(MODELS)
+    for result in results:
+        assert [panel.caption for panel in result.panels] == [
+            "Evidence for fear",
+            "Fear rather than anger",
+            "Evidence for anger",
+        ]
+        prediction, maps = face.predictions[result.model], face.maps[result.model]
+        evidence, biases, logits = (float(value.replace("\u2212", "-")) for _, value in result.numbers)
+        by_name = dict(zip(prediction.labels, prediction.logits.tolist(), strict=True))
+        assert logits == pytest.approx(by_name["fear"] - by_name["anger"], abs=0.006)
+        heat = maps["fear"].heat - maps["anger"].heat
+        assert evidence == pytest.approx(heat.mean(), abs=0.006)
+        assert evidence + biases == pytest.approx(logits, abs=0.011)
+        red, _, blue = result.panels[1].cells.astype(int).transpose(2, 0, 1)
+        clear = np.abs(heat) > 0.05 * np.abs(heat).max()
+        np.testing.assert_array_equal((red > blue)[clear], (heat > 0)[clear])
+        assert result.legend is not None
+        reach = number(float(np.abs(heat).max()))
+        assert (result.legend.low, result.legend.high) == (f"{reach} for anger", f"{reach} for fear")
+    html = render("attention/contrast.html", results=results)
+    assert html.count("<img") == 12 and html.count("data-contrast") == 4 and html.count("download=") == 12
+
+
+def test_a_contrast_is_of_the_first_two_answers_or_says_why_not(face: AnalyzedFace, models: ModelDisplay) -> None:
+    for name, one in face_contrasts(face, OWN, SECOND).items():
+        assert not isinstance(one, str)
+        prediction = face.predictions[name]
+        second, first = (prediction.labels[index] for index in prediction.probabilities.argsort()[-2:])
+        assert (one.expression, one.rather_than) == (first, second)
+    own = face.predictions["vgg16"].label
+    assert own in str(face_contrasts(face, OWN, own)["vgg16"])
+    assert "contempt" in str(face_contrasts(face, OWN, "contempt")["vgg16"])
+    results = contrast_results(face, "contempt", own, MapStyle(), models)
+    assert not any(result.panels for result in results)
+    html = render("attention/contrast.html", results=results)
+    assert html.count("does not know contempt") == 4 and "data-contrast" not in html
 
 
 def test_flips_are_shown_for_one_expression(face: AnalyzedFace, models: ModelDisplay, analyzer: Analyzer) -> None:
@@ -216,12 +264,12 @@ def test_the_report_holds_everything_and_no_face_if_it_is_left_out(
     flips = {name: flip_consistency(analyzer.classifiers[name], face.model_input) for name in MODELS}
 
     def report(results: FaithfulnessResults | None, *, with_face: bool) -> str:
-        view = face_report(face, models, flips, results, with_face=with_face)
+        view = face_report(face, models, flips, results, face_contrasts(face), with_face=with_face)
         return str(render("attention/report.html", report=view))
 
     with_face = report(FaithfulnessResults("gradcam", {"vgg16": faithfulness()}), with_face=True)
     without = report(None, with_face=False)
-    assert with_face.count("<img") == 29 and without.count("<img") == 28
+    assert with_face.count("<img") == 33 and without.count("<img") == 32
     assert with_face.count("<polyline") == 6 and without.count("<polyline") == 0
     assert "ARCC" not in with_face  # it was not measured
     score, removal = Arcc(coherency=0.9, simplicity=0.6, road=0.5), Road((10,), (0.2,), (0.4,))
@@ -240,10 +288,13 @@ def test_the_report_holds_everything_and_no_face_if_it_is_left_out(
 
 
 def test_the_json_is_that_of_the_record(face: AnalyzedFace, analyzer: Analyzer) -> None:
-    document = json.loads(face_json(face, analyzer))
+    document = json.loads(face_json(face, analyzer, face_contrasts(face, "fear", "anger")))
     assert list(document["models"]) == list(MODELS)
     for name, record in document["models"].items():
         assert list(record["maps"]) == list(EXPRESSIONS)
         for expression, one in record["maps"].items():
             np.testing.assert_allclose(one["heat"], face.maps[name][expression].heat, rtol=1e-5)
             assert one["method"] == "native"
+        contrast, maps = record["contrast"], face.maps[name]
+        assert (contrast["expression"], contrast["rather_than"]) == ("fear", "anger")
+        np.testing.assert_allclose(contrast["heat"], maps["fear"].heat - maps["anger"].heat, rtol=1e-4, atol=1e-5)

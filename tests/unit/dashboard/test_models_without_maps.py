@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from dashboard.attention.cards_view import occluded_cards
-from dashboard.attention.pair_view import map_difference
+from dashboard.attention.pair_view import face_contrasts, map_difference
 from dashboard.attention.report import face_json, face_report
 from dashboard.attention.sections.regions import RegionsSection
 from dashboard.attention.view import MapStyle, map_grid
@@ -141,9 +141,11 @@ def test_the_tabs_show_its_answer_and_why_there_is_no_map(mixed: Analyzer, pictu
     after: dict[str, Any] = {"graph": (face.predictions["graph"], {})}
     (card,) = occluded_cards(face, face.crop, after, MapStyle(), display)
     assert card.caption == NO_MAP and card.now == face.predictions["graph"].label
-    report = render("attention/report.html", report=face_report(face, display, {}, None, with_face=True))
-    assert report.count(NO_MAP) == 1
-    assert json.loads(face_json(face, mixed))["models"]["graph"]["no_map"] == NO_MAP
+    report = render(
+        "attention/report.html", report=face_report(face, display, {}, None, face_contrasts(face), with_face=True)
+    )
+    assert report.count(NO_MAP) == 2
+    assert json.loads(face_json(face, mixed, face_contrasts(face)))["models"]["graph"]["no_map"] == NO_MAP
 
 
 def test_live_keeps_the_frame_and_says_why(mixed: Analyzer) -> None:
