@@ -14,7 +14,7 @@ from dashboard.components.display import ModelDisplay
 from explain.drawing.colormaps import sequential
 from explain.drawing.overlay import draw_cells, draw_map, map_colours, shared_peak
 from explain.maps import NO_MAP, Explanation
-from explain.methods import METHODS
+from explain.methods import METHODS, PERTURBATION
 from fer_models.formatting import percent
 from fer_models.registry import ModelStyle
 from fer_models.results import Prediction
@@ -83,11 +83,13 @@ class OccludedCard:
     text: str
 
 
-def method_facts(method: str) -> str:
-    """What a method does, how slow it is and what its numbers mean.
+def method_facts(method: str, reasons: Mapping[str, str], titles: Mapping[str, str]) -> list[str]:
+    """What a method does, how slow it is and what its numbers mean; and which models it cannot explain.
 
     Args:
         method: a key of `METHODS`.
+        reasons: by model name, why the method cannot explain it; "" where it can.
+        titles: what people read, by model name.
     """
     facts = METHODS[method]
     speed = {
@@ -97,7 +99,15 @@ def method_facts(method: str) -> str:
         "very slow": "Takes up to a minute per model.",
     }[facts.speed]
     target = "" if facts.uses_target else " The map is the same for every expression."
-    return f"{facts.idea} {speed} Its numbers: {facts.scale}.{target}"
+    kind = ""
+    if facts.kind == PERTURBATION:
+        kind = " A perturbation map needs nothing but answers: do not compare its numbers with class activation maps."
+    models: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        if reason:
+            models.setdefault(reason, []).append(titles[name])
+    without = [f"{', '.join(names)}: {reason}" for reason, names in models.items()]
+    return [f"{facts.idea} {speed} Its numbers: {facts.scale}.{target}{kind}", *without]
 
 
 def method_cards(

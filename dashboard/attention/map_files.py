@@ -14,6 +14,7 @@ from dashboard.theme import FONT_STACK
 
 _SIDE: Final = 420  # px of each picture of an SVG
 _GAP: Final = 16
+_MOST_SQUARES: Final = 64  # per side; a map of one face with more would be a file of megabytes
 _TITLE_HEIGHT: Final = 40  # px
 _CAPTION_HEIGHT: Final = 40  # px
 
@@ -152,13 +153,18 @@ def _svg(title: str, panels: Sequence[Panel], *, columns: int) -> str:
         return index % columns * (_SIDE + _GAP), _TITLE_HEIGHT + index // columns * row_height
 
     pictures = [SvgPart(*place(i), panel.caption, png_uri(panel.drawn)) for i, panel in enumerate(panels)]
-    squares = [
-        SvgPart(*place(i), "", cells=[[f"#{bytes(cell).hex()}" for cell in row] for row in panel.cells])
-        for i, panel in enumerate(panels, len(panels))
-    ]
+    squares = [_squares(*place(i), panel.cells) for i, panel in enumerate(panels, len(panels))]
     width = columns * (_SIDE + _GAP) - _GAP
     height = _TITLE_HEIGHT + -(-2 * len(panels) // columns) * row_height
     return str(render("attention/map.svg", figure=SvgFigure(title, width, height, pictures + squares)))
+
+
+def _squares(x: int, y: int, cells: NDArray[np.uint8]) -> SvgPart:
+    """Cells (h, w, 3) uint8 RGB as squares; as a picture where they are as fine as pixels."""
+    if len(cells) > _MOST_SQUARES:
+        enlarged = cv2.resize(cells, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
+        return SvgPart(x, y, "", png_uri(np.asarray(enlarged, np.uint8)))
+    return SvgPart(x, y, "", cells=[[f"#{bytes(cell).hex()}" for cell in row] for row in cells])
 
 
 def _base64(data: bytes) -> str:

@@ -40,7 +40,8 @@ class FaithfulnessSection:
             cancel_id="attention-trust-cancel",
             notice_id="attention-trust-notice",
         )
-        names = [name for name, facts in METHODS.items() if facts.speed in ("at once", "fast")]
+        quick = [name for name, facts in METHODS.items() if facts.speed in ("at once", "fast")]
+        names = [*quick, "occlusion"]  # slower, but it can explain any model
         gr.HTML(
             render(
                 "attention/hint.html",

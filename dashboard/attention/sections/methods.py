@@ -18,7 +18,7 @@ from dashboard.components.templates import render
 from explain.explain_picture import OWN
 from explain.gradcam import explain
 from explain.maps import Explanation
-from explain.methods import LAST, METHODS, SMOOTHING
+from explain.methods import LAST, METHODS, SMOOTHING, supported
 from fer_models.analyzer import Analyzer
 from fer_models.models.architectures import STAGES
 
@@ -44,6 +44,10 @@ class MethodsSection:
         self.status = JobStatus(
             jobs, _SECTION, display.titles, cancel_id="attention-cancel", notice_id="attention-methods-notice"
         )
+        #: By model name and method, why it cannot explain the model; "" where it can.
+        self.reasons = {name: supported(analyzer.classifiers[name]) for name in display.cards}
+        usable = [name for name in METHODS if not all(reasons[name] for reasons in self.reasons.values())]
+        start = "gradcam" if "gradcam" in usable else usable[0]
         layers = list(dict.fromkeys(name for stages in STAGES.values() for name in stages))
         gr.HTML(
             render(
@@ -54,8 +58,11 @@ class MethodsSection:
         )
         with gr.Row():
             self.method = gr.Dropdown(
-                [(f"{METHODS[name].title} – {METHODS[name].speed}", name) for name in METHODS],
-                value="gradcam",
+                [
+                    (f"{facts.title} – {facts.speed if name in usable else 'not for these models'}", name)
+                    for name, facts in METHODS.items()
+                ],
+                value=start,
                 label="Method",
                 elem_id="attention-method",
             )
@@ -77,7 +84,7 @@ class MethodsSection:
                 label="Smoothing",
                 elem_id="attention-smooth",
             )
-        self.facts = gr.HTML(self._facts("gradcam"), elem_id="attention-facts")
+        self.facts = gr.HTML(self._facts(start), elem_id="attention-facts")
         with gr.Row(elem_classes="fer-actions"):
             self.make = gr.Button("Make the maps", variant="primary", elem_id="attention-make")
             self.status.cancel.render()
@@ -88,7 +95,9 @@ class MethodsSection:
     def connect(self, face: gr.State, style: Sequence[Any]) -> None:
         """Connect the section to the lab's face and to the controls of the maps' style."""
         chosen = [self.method, self.target, self.layer, self.smooth]
-        self.method.input(self.choose, self.method, [self.facts, self.layer, self.smooth], **CHANGED, **HIDDEN)
+        self.method.input(
+            self.choose, self.method, [self.facts, self.layer, self.smooth, self.make], **CHANGED, **HIDDEN
+        )
         self.make.click(self.run, [face, *chosen, *style], self.outputs, **EXPLAINING)
         self.status.connect()
 
@@ -104,6 +113,7 @@ class MethodsSection:
             self._facts(method),
             gr.update(value=LAST, interactive=facts.layers),
             gr.update(choices=smoothing, value=_NONE, interactive=len(smoothing) > 1),
+            gr.update(interactive=any(not reasons[method] for reasons in self.reasons.values())),
         )
 
     def run(
@@ -133,7 +143,7 @@ class MethodsSection:
                 progress=report,
             )
 
-        names = [name for name in self.display.cards if name in face.predictions]
+        names = [name for name in self.display.cards if name in face.predictions and not self.reasons[name][method]]
         for progress in self.jobs.run_per_model(request.session_hash, _SECTION, names, step, _UNEXPECTED):
             yield self._rendered(progress, face, method, map_style_of(*style))
 
@@ -141,7 +151,9 @@ class MethodsSection:
         """The section while maps are made, and at the end. What failed is said on the model's card."""
         if progress.share:  # nothing but the share has changed
             return self.status.of(progress, f"{METHODS[method].title}, ")
-        cards = method_cards(face, progress.results, progress.errors, progress.waiting, style, self.display)
+        reasons = {name: reasons[method] for name, reasons in self.reasons.items() if reasons[method]}
+        errors = {**reasons, **progress.errors}
+        cards = method_cards(face, progress.results, errors, progress.waiting, style, self.display)
         updates = {self.cards: render("attention/method_cards.html", cards=cards, legend=method_legend(style))}
         if progress.running is None:
             return self.fresh("Stopped." if progress.cancelled else "") | (updates if cards else {})
@@ -150,6 +162,6 @@ class MethodsSection:
             self.make: gr.update(interactive=False),
         }
 
-    @staticmethod
-    def _facts(method: str) -> str:
-        return render("attention/hint.html", text=method_facts(method))
+    def _facts(self, method: str) -> str:
+        reasons = {name: reasons[method] for name, reasons in self.reasons.items()}
+        return render("attention/method_facts.html", lines=method_facts(method, reasons, self.display.titles))

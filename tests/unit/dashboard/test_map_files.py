@@ -39,6 +39,14 @@ def test_an_svg_has_the_face_and_a_square_a_cell_in_its_colour() -> None:
     assert fills == [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in expected]
 
 
+def test_a_map_as_fine_as_pixels_stays_a_picture() -> None:
+    fine = np.random.default_rng(1).integers(0, 256, (84, 84, 3), np.uint8)
+    root = ElementTree.fromstring(map_svg("RISE", Panel("", CROP, fine)))
+    assert not list(root.iter("{http://www.w3.org/2000/svg}rect"))
+    _, cells = root.iter("{http://www.w3.org/2000/svg}image")
+    np.testing.assert_array_equal(decoded(cells.attrib["href"])[2::5, 2::5], fine)
+
+
 def test_links_save_three_files_and_one_is_without_the_face() -> None:
     drawn, cells = draw_map(CROP, ONE), draw_cells(ONE, 64)
     files = map_files("vgg16", drawn, cells, map_svg("Map", Panel("", drawn, map_colours(ONE))))

@@ -2,10 +2,12 @@
 
 import base64
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import cv2
+import gradio as gr
 import numpy as np
 import pytest
 import torch
@@ -14,11 +16,14 @@ from numpy.typing import NDArray
 from dashboard.attention.cards_view import occluded_cards
 from dashboard.attention.pair_view import face_contrasts, map_difference
 from dashboard.attention.report import face_json, face_report
+from dashboard.attention.sections.methods import MethodsSection
 from dashboard.attention.sections.regions import RegionsSection
+from dashboard.attention.tab import AttentionTab
 from dashboard.attention.view import MapStyle, map_grid
 from dashboard.compare.view import columns
-from dashboard.components.analyzed_image import analyze_picture
+from dashboard.components.analyzed_image import AnalyzedFace, analyze_picture
 from dashboard.components.display import model_display
+from dashboard.components.jobs import Jobs
 from dashboard.components.templates import render
 from dashboard.live.tab import LiveTab
 from dashboard.mcp.tools import Tools
@@ -26,7 +31,7 @@ from explain.explain_picture import OWN, explain_picture, to_json
 from explain.flip_consistency import flip_consistency
 from explain.gradcam import explain
 from explain.maps import NO_MAP
-from explain.methods import ACTIVATION, METHODS
+from explain.methods import ACTIVATION, METHODS, supported
 from explain.test_set import study
 from fer_models.analyzer import Analyzer
 from fer_models.errors import ExplanationError
@@ -156,3 +161,47 @@ def test_live_keeps_the_frame_and_says_why(mixed: Analyzer) -> None:
     frame = np.zeros((100, 100, 3), np.uint8)
     drawn, caption = LiveTab._draw(tab, frame, [SimpleNamespace()], "graph", ["graph"])  # type: ignore[list-item]
     assert caption == NO_MAP and drawn is frame
+
+
+def run_methods(analyzer: Analyzer, face: AnalyzedFace, method: str) -> tuple[MethodsSection, str]:
+    """The section and its cards at the end of a run."""
+    display = model_display({name: model.card for name, model in analyzer.classifiers.items()})
+    with gr.Blocks():
+        section = MethodsSection(analyzer, display, EXPRESSIONS, Jobs())
+    request: Any = SimpleNamespace(session_hash="one")
+    *_, last = section.run(face, request, method, OWN, "stage4", "none", "all", "viridis", 0.75)
+    return section, last[section.cards]
+
+
+def test_a_method_is_made_for_the_models_that_it_can_explain(mixed: Analyzer, picture: NDArray[np.uint8]) -> None:
+    face = analyze_picture(mixed, picture).faces[0]
+    reason = supported(mixed.classifiers["graph"])["gradcam"]
+    section, cards = run_methods(mixed, face, "gradcam")
+    assert cards.count("<img") == 1 and cards.count(reason) == 1 and cards.index("GRAPH") < cards.index(reason)
+    facts, *_, make = section.choose("gradcam")
+    assert f"GRAPH: {reason}" in facts and "VGG16" not in facts and make["interactive"]
+    _, cards = run_methods(mixed, face, "occlusion")
+    assert cards.count("<img") == 2
+    facts, layer, smooth, make = section.choose("occlusion")
+    assert "GRAPH" not in facts and "class activation maps" in facts
+    assert not layer["interactive"] and not smooth["interactive"] and make["interactive"]
+
+
+def test_with_no_other_model_other_methods_are_disabled(picture: NDArray[np.uint8]) -> None:
+    alone = Analyzer([graph()], FakeDetector())
+    face = analyze_picture(alone, picture).faces[0]
+    section, cards = run_methods(alone, face, "gradcam")
+    assert "<img" not in cards and supported(alone.classifiers["graph"])["gradcam"] in cards
+    choices: Any = section.method.choices
+    usable = [name for label, name in choices if "not for these models" not in label]
+    assert usable == ["occlusion", "rise"] and section.method.value == "occlusion"
+    assert not section.choose("gradcam")[-1]["interactive"] and section.choose("rise")[-1]["interactive"]
+
+
+def test_the_lab_opens_with_no_map_at_all(picture: NDArray[np.uint8], tmp_path: Path) -> None:
+    alone = Analyzer([graph()], FakeDetector())
+    with gr.Blocks():
+        tab = AttentionTab(alone, tmp_path, tmp_path, tmp_path)
+    updates = tab.done(analyze_picture(alone, picture), "graph", "graph", "all", "viridis", 0.75)
+    for html in (updates[tab.maps.grid], updates[tab.maps.difference], updates[tab.contrast.cards]):
+        assert NO_MAP in html and "<img" not in html
