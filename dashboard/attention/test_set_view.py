@@ -63,14 +63,14 @@ def stale_results(results: AttentionResults, cards: Mapping[str, ModelCard]) -> 
 
 
 def source_sentence(results: AttentionResults) -> str:
-    """On which faces this was measured, and which models are baselines."""
-    baselines = [model.title for model in results.models.values() if model.baseline]
-    if not baselines:
-        return results.source
-    return (
-        f"{results.source} {', '.join(baselines)}: a baseline, trained for comparison alone; its weights are not "
-        "shipped."
-    )
+    """On which faces this was measured, which models are baselines, and which were left out."""
+    sentences = [results.source]
+    if baselines := [model.title for model in results.models.values() if model.baseline]:
+        sentences.append(
+            f"{', '.join(baselines)}: a baseline, trained for comparison alone; its weights are not shipped."
+        )
+    sentences += [f"{name} was left out. {reason}" for name, reason in results.record.left_out.items()]
+    return " ".join(sentences)
 
 
 def flip_rows(results: AttentionResults, styles: Mapping[str, ModelStyle]) -> list[FlipRow]:

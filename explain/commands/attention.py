@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from tqdm import tqdm
 
-    from explain.maps import NO_MAP
+    from explain.methods import supported
     from explain.test_set import mean_faces, study
     from fer_models.errors import ExplanationError
     from fer_models.evaluation.store import write_record
@@ -65,11 +65,13 @@ def run(args: argparse.Namespace) -> int:
     shipped = analyzer_of(args).classifiers
     baselines = {model.name: model for model in load_baselines(args.baseline, shipped, args.device, args.engine)}
     classifiers = {**shipped, **baselines}
-    for name in [name for name, model in classifiers.items() if model.class_weights is None]:
-        print(f"{name} is left out. {NO_MAP}", file=sys.stderr)
+    reasons = {name: supported(model)["native"] for name, model in classifiers.items()}
+    left_out = {name: reason for name, reason in reasons.items() if reason}
+    for name, reason in left_out.items():
+        print(f"{name} is left out. {reason}", file=sys.stderr)
         del classifiers[name]
     if not classifiers:
-        raise ExplanationError(NO_MAP)
+        raise ExplanationError("None of the models has evidence maps. Name one that has with --models.")
     check_writable(args.json)
     judged = min(args.judged, len(data))
     figures = {}
@@ -88,7 +90,8 @@ def run(args: argparse.Namespace) -> int:
             )
     for name, model in figures.items():
         print(_line(name, model))
-    write_record(_record(args, data, classifiers, figures, mean_faces(crops, labels)), args.json, indent=None)
+    record = _record(args, data, classifiers, left_out, figures, mean_faces(crops, labels))
+    write_record(record, args.json, indent=None)
     return 0
 
 
@@ -96,6 +99,7 @@ def _record(
     args: argparse.Namespace,
     data: "FaceData",
     classifiers: "Mapping[str, Classifier]",
+    left_out: Mapping[str, str],
     figures: Mapping[str, dict[str, Any]],
     faces: Mapping[str, Any],
 ) -> "AttentionRecord":
@@ -133,6 +137,7 @@ def _record(
                 }
                 for name, model in figures.items()
             },
+            "left_out": left_out,
             "mean_faces": faces,
         }
     )

@@ -91,6 +91,7 @@ class AttentionRecord(Provenance):
         what: what the figures are, in words.
         areas: shares of the crop by facial region.
         models: by name.
+        left_out: models without maps by name, and why.
         mean_faces: by expression.
     """
 
@@ -103,6 +104,7 @@ class AttentionRecord(Provenance):
     what: dict[str, str] = {}
     areas: dict[str, Share]
     models: dict[str, ModelAttention] = Field(min_length=1)
+    left_out: dict[str, str] = {}
     mean_faces: dict[str, MeanFace]
 
     @property

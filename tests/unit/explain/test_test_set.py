@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from dashboard.attention.test_set import AttentionResults
+from dashboard.attention.test_set_view import source_sentence
+from explain.commands import attention as command
 from explain.regions import REGIONS
 from explain.test_set import LEAST_FACES, MEAN_SIDE, mean_faces, study, summary
+from fer_models.analyzer import Analyzer
 from fer_models.cli.main import main
+from fer_models.evaluation.records import AttentionRecord
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import PooledClassifier
 from fer_models.models.card import ModelCard, read_card
@@ -178,6 +184,29 @@ def test_a_whole_run_writes_what_it_says_and_no_place_of_this_machine(
     assert main([*arguments, "--models", "resnet50", "--faces", "35", "--seed", "4"]) == 0
     one, other = document["models"]["resnet50"], json.loads(again.read_text())["models"]["resnet50"]
     assert one["consistency"] == other["consistency"] and one["regions"] == other["regions"]  # the same faces
+
+
+def test_models_without_maps_are_left_out_and_named(
+    dataset: Path,
+    weights_dir: Path,
+    analyzer: Analyzer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    vgg16 = analyzer.classifiers["vgg16"]
+    card = replace(vgg16.card, name="graph")
+    graph = Classifier(card, None, torch.device("cpu"), vgg16.engine)  # whose head nobody knows
+    for models in ([graph], [graph, vgg16]):
+        monkeypatch.setattr(command, "analyzer_of", lambda _, models=models: Analyzer(models, analyzer.detector))
+        report = dataset / "attention.json"
+        code = main([*words(dataset, weights_dir, report), "--faces", "2"])
+        assert "graph is left out. No map" in capsys.readouterr().err
+        assert code == (0 if vgg16 in models else 2) and report.exists() == (code == 0)
+    document = json.loads(report.read_text())
+    assert list(document["models"]) == ["vgg16"] and list(document["left_out"]) == ["graph"]
+    assert "consistency" in document["models"]["vgg16"] and "left_out" not in document["models"]["vgg16"]
+    record = AttentionRecord.model_validate(document)
+    assert "graph was left out. No map" in source_sentence(AttentionResults(record))
 
 
 def test_a_baseline_of_another_folder_is_measured_beside_and_marked(
