@@ -11,17 +11,15 @@ from numpy.typing import NDArray
 
 from dashboard.attention.faithfulness_view import FaithfulnessResults, FaithfulnessTable, faithfulness_table
 from dashboard.attention.pair_view import contrast_legend, contrast_numbers, contrast_sentence
-from dashboard.attention.view import GridCell, Legend, legend, number
+from dashboard.attention.view import GridCell, GridRow, Legend, MapStyle, map_scale, number, scale_legend
 from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.display import ModelDisplay
-from explain.drawing.colormaps import sequential
 from explain.drawing.overlay import (
     difference_colours,
     draw_cells,
     draw_difference,
     draw_map,
     enlarged_cells,
-    shared_peak,
     signed,
 )
 from explain.explain_picture import map_record, model_record, versions
@@ -90,7 +88,7 @@ class FaceReport:
     Attributes:
         crop: (S, S, 3) uint8 RGB; None if the face is left out.
         expressions: the columns of the maps.
-        maps: each model's title and its maps, in the order of the expressions.
+        maps: of each model, in the order of the expressions, on a colour scale of its own.
         without_map: titles of the models without a map, and why.
         legend: of the maps.
         flips: each model's title, correlation and loss in words.
@@ -103,7 +101,7 @@ class FaceReport:
 
     crop: NDArray[np.uint8] | None
     expressions: Sequence[str]
-    maps: Sequence[tuple[str, Sequence[GridCell]]]
+    maps: Sequence[GridRow]
     legend: Legend
     flips: Sequence[tuple[str, str, str]]
     tested: str
@@ -162,7 +160,7 @@ def face_report(
     """
     names = [name for name in display.cards if name in face.maps]
     expressions = in_display_order({label for name in names for label in face.predictions[name].labels})
-    peak = shared_peak(one for name in names for one in face.maps[name].values())
+    peaks = {name: map_scale(face, name, MapStyle()) for name in names}
     tested, sections = "", []
     if faithfulness:
         method = faithfulness.method
@@ -172,11 +170,17 @@ def face_report(
         face.crop if with_face else None,
         expressions,
         [
-            (display.titles[name], [_cell(face, name, one, peak, with_face=with_face) for one in expressions])
+            GridRow(
+                name,
+                display.titles[name],
+                display.styles[name],
+                number(peaks[name]),
+                [_cell(face, name, one, peaks[name], with_face=with_face) for one in expressions],
+            )
             for name in names
             if face.maps[name]
         ],
-        legend("No evidence", f"{number(peak)}, the strongest of all models", sequential("viridis")),
+        scale_legend(max(peaks.values(), default=0), MapStyle()),
         [(display.titles[name], f"{flip.correlation:.2f}", number(flip.loss)) for name, flip in flips.items()],
         tested,
         sections,

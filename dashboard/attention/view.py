@@ -31,12 +31,12 @@ class MapStyle:
     Attributes:
         colours: a key of `explain.drawing.colormaps.SEQUENTIAL`.
         opacity: of the strongest evidence, in [0, 1].
-        shared: one colour scale for all models; else one for each.
+        shared: one colour scale for all models; else one for each, since logits have no common scale.
     """
 
     colours: str = "viridis"
     opacity: float = 0.75
-    shared: bool = True
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class GridCell:
     Attributes:
         expression: whose evidence.
         image: (S, S, 3) uint8 RGB; None where the model does not know the expression.
-        peak: the strongest raw value, in words.
+        peak: the strongest raw value in logits, in words.
         probability: in [0, 1].
         predicted: whether the model predicts this expression.
     """
@@ -75,11 +75,12 @@ class GridCell:
 
 @dataclass(frozen=True, eq=False)
 class GridRow:
-    """One model's maps; `note` says why it has none."""
+    """One model's maps; `scale` is the raw value in logits that is drawn strongest; `note` says why there are none."""
 
     model: str
     title: str
     style: ModelStyle
+    scale: str
     cells: Sequence[GridCell]
     note: str = ""
 
@@ -137,14 +138,24 @@ def map_grid(face: AnalyzedFace, expressions: Sequence[str], style: MapStyle, di
             name,
             display.titles[name],
             display.styles[name],
+            number(map_scale(face, name, style)) if face.maps[name] else "",
             [_cell(face, name, one, style) for one in expressions],
             "" if face.maps[name] else NO_MAP,
         )
         for name in names
     ]
-    top = number(map_scale(face, names[0], style))
-    high = f"{top}, the strongest of all models" if style.shared else "Strongest of each model"
-    return MapGrid(expressions, rows, legend("No evidence", high, sequential(style.colours)))
+    return MapGrid(expressions, rows, scale_legend(map_scale(face, names[0], style), style))
+
+
+def scale_legend(top: float, style: MapStyle) -> Legend:
+    """The colour scale of models x expressions.
+
+    Args:
+        top: the raw value in logits that is drawn strongest, where the scale is shared.
+        style: how maps are drawn.
+    """
+    high = f"{number(top)} logits, the strongest cell of all models" if style.shared else "Strongest cell of each model"
+    return legend("No evidence", high, sequential(style.colours))
 
 
 def _cell(face: AnalyzedFace, name: str, expression: str, style: MapStyle) -> GridCell:
@@ -168,7 +179,7 @@ def enlarged_map(face: AnalyzedFace, name: str, expression: str, style: MapStyle
     against = float(-np.minimum(explanation.heat, 0).sum() / max(np.abs(explanation.heat).sum(), 1e-12))
     text = (
         f"{title} gives {expression} a probability of {percent(prediction.probability(expression))}. The strongest "
-        f"cell adds {number(explanation.peak)}; the strongest one on this colour scale is {number(peak)}. "
+        f"cell has {number(explanation.peak)} logits; the strongest one on this colour scale has {number(peak)}. "
         f"Of the evidence in the {height} x {width} cells, {percent(against)} speaks against {expression}; that part "
         "is not drawn."
     )

@@ -43,7 +43,7 @@ def choose(page: Page, box: str, option: str) -> None:
 
 
 @at_both_widths
-def test_a_photo_gives_a_grid_with_one_scale(page: Page, photos: dict[str, Path]) -> None:
+def test_a_photo_gives_a_grid_with_one_scale_per_model(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["two"])
     expect(page.locator(".fer-lab-grid img")).to_have_count(28)
     heads = page.locator(".fer-lab-grid thead th").all_inner_texts()
@@ -52,20 +52,20 @@ def test_a_photo_gives_a_grid_with_one_scale(page: Page, photos: dict[str, Path]
     cells = [(button.get_attribute("data-model"), button.get_attribute("data-expression")) for button in buttons]
     assert cells == [(model, name) for model in MODELS for name in EXPRESSIONS]
     expect(page.locator(".fer-lab-grid td[data-answer]")).to_have_count(4)
-    peaks = [float(text.replace("\u2212", "-")) for text in page.locator(".fer-lab-peak").all_inner_texts()]
-    legend = page.locator("#attention-grid .fer-lab-legend").inner_text()
-    assert f"{max(peaks):.1f}, the strongest of all models" in legend
+    expect(page.locator("#attention-grid .fer-lab-legend")).to_contain_text("Strongest cell of each model")
+    peaks = [float(text.replace("\u2212", "-")) for text in page.locator(".fer-lab-peak b").all_inner_texts()]
     expect(page.locator("#attention-image")).to_be_hidden()
 
-    shared = grid(page)
-    page.get_by_role("radio", name="One for each model").click()
-    expect(page.locator("#attention-grid .fer-lab-legend")).to_contain_text("Strongest of each model")
-    strongest = peaks.index(max(peaks)) // 7
-    same = [before == after for before, after in zip(shared, grid(page), strict=True)]
-    assert all(same[7 * strongest : 7 * strongest + 7]) and not all(same)
     each = grid(page)
+    page.get_by_role("radio", name="One for all models").click()
+    legend = page.locator("#attention-grid .fer-lab-legend")
+    expect(legend).to_contain_text(f"{max(peaks):.1f} logits, the strongest cell of all models")
+    strongest = peaks.index(max(peaks)) // 7
+    same = [before == after for before, after in zip(each, grid(page), strict=True)]
+    assert all(same[7 * strongest : 7 * strongest + 7]) and not all(same)
+    shared = grid(page)
     page.get_by_role("radio", name="Magma").click()
-    expect(page.locator(".fer-lab-grid img").first).not_to_have_attribute("src", each[0])
+    expect(page.locator(".fer-lab-grid img").first).not_to_have_attribute("src", shared[0])
 
 
 def test_a_cell_is_enlarged_and_two_models_compared(page: Page, photos: dict[str, Path]) -> None:

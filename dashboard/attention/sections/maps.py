@@ -40,17 +40,19 @@ class MapsSection:
         gr.HTML(
             render(
                 "attention/hint.html",
-                text="Each row is a model, each column an expression. The number on the left is the strength of the "
-                "strongest spot, the one on the right the probability; a frame marks each model’s predicted class. "
-                "Choose a map to enlarge it.",
+                text="Each row is a model, each column an expression. In bold: the probability; a frame marks each "
+                "model’s predicted class. The peak is the map’s strongest cell in logits, the scores before the "
+                "softmax: the map’s mean plus a constant is the expression’s logit. Logits have no common scale, so "
+                "compare peaks and colours within a row. Choose a map to enlarge it.",
             )
         )
         self.grid = gr.HTML(js_on_load=_CHOOSE, elem_id="attention-grid")
         with gr.Row():
             self.scale = gr.Radio(
-                [("One for all models", "all"), ("One for each model", "each")],
-                value="all",
+                [("One for each model", "each"), ("One for all models", "all")],
+                value="each",
                 label="Colour scale",
+                info="On one scale for all, models whose logits are small look blank, however sure they are.",
                 elem_id="attention-scale",
             )
             self.colours = gr.Radio(

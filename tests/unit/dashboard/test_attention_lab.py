@@ -26,6 +26,7 @@ from dashboard.components.analyzed_image import AnalyzedFace, analyze_picture
 from dashboard.components.display import ModelDisplay, model_display
 from dashboard.components.templates import render
 from explain.arcc import Arcc
+from explain.drawing.colormaps import sequential
 from explain.drawing.overlay import shared_peak
 from explain.explain_picture import OWN, SECOND
 from explain.faithfulness import Curves, Faithfulness
@@ -64,6 +65,24 @@ def test_one_scale_for_all_models_or_one_each(face: AnalyzedFace) -> None:
     peaks = {name: shared_peak(maps.values()) for name, maps in face.maps.items()}
     assert {map_scale(face, name, MapStyle(shared=True)) for name in peaks} == {max(peaks.values())}
     assert {name: map_scale(face, name, MapStyle(shared=False)) for name in peaks} == peaks
+
+
+def test_maps_have_one_scale_per_model_unless_one_for_all_is_chosen(
+    face: AnalyzedFace, models: ModelDisplay, analyzer: Analyzer
+) -> None:
+    peaks = {name: number(shared_peak(maps.values())) for name, maps in face.maps.items()}
+    grid = map_grid(face, EXPRESSIONS, MapStyle(), models)
+    assert {row.model: row.scale for row in grid.rows} == peaks and "each model" in grid.legend.high
+    # Every model has a map that is drawn in the strongest colour.
+    strongest = np.array(sequential("viridis")[-1], int)
+    style = MapStyle(opacity=1.0)
+    for row in map_grid(face, EXPRESSIONS, style, models).rows:
+        pixels = np.stack([cell.image for cell in row.cells if cell.image is not None])
+        assert np.abs(pixels - strongest).sum(-1).min() < 30, row.title
+    shared = map_grid(face, EXPRESSIONS, MapStyle(shared=True), models)
+    assert len({row.scale for row in shared.rows}) == 1 and "all models" in shared.legend.high
+    report = face_report(face, models, {}, None, face_contrasts(face), with_face=True)
+    assert {row.model: row.scale for row in report.maps} == peaks and "each model" in report.legend.high
 
 
 def test_texts_are_escaped(face: AnalyzedFace) -> None:
