@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, Final
 
+from fer_models.registry import dark_colours
+
 _FONTS: Final = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Liberation Sans", "sans-serif")
 #: As a CSS font-family value.
 FONT_STACK: Final = ", ".join(f"'{name}'" if " " in name else name for name in _FONTS)
@@ -37,7 +39,23 @@ THEME_VALUES: Final[dict[str, str]] = {
 
 _STATIC: Final = Path(__file__).parent / "static"
 _SHEETS: Final = ("style.css", "attention.css", "live.css", "video.css", "batch.css", "leaderboard.css")
+
+
+def _dark_charts() -> str:
+    """Rules that give charts on dark surfaces the models' dark colours: Plotly writes the light ones inline."""
+    rules = []
+    for light, dark in dark_colours().items():
+        written = f"rgb({', '.join(str(int(light[i : i + 2], 16)) for i in (1, 3, 5))})"
+        # A pattern's ground has an attribute instead of a style.
+        rules += [
+            f'.dark .js-plotly-plot :is([style*="{kind}: {written}"], [{kind}="{written}"])'
+            f" {{ {kind}: {dark} !important; }}"
+            for kind in ("fill", "stroke")
+        ]
+    return "\n".join(rules)
+
+
 #: The page's style sheet: what every tab shares, then what only one has.
-CSS: Final = "\n".join((_STATIC / name).read_text(encoding="utf-8") for name in _SHEETS)
+CSS: Final = "\n".join([*((_STATIC / name).read_text(encoding="utf-8") for name in _SHEETS), _dark_charts()])
 
 TITLE: Final = "Facial expressions: models compared"

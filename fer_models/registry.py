@@ -20,24 +20,42 @@ class ModelStyle:
     """How a model looks in every chart, legend and column. Colour and shape differ, so that either is enough.
 
     Attributes:
-        colour: "#rrggbb".
+        colour: "#rrggbb", on light surfaces and in pictures.
         pattern: of bars and swatches, a Plotly pattern shape; "" is solid.
         marker: of points, a Plotly marker symbol.
         dash: of lines, a Plotly dash style.
+        dark: "#rrggbb" on dark surfaces; "" if it is the same.
     """
 
     colour: str
     pattern: str = ""
     marker: str = "circle"
     dash: str = "solid"
+    dark: str = ""
+
+    @property
+    def on_dark(self) -> str:
+        """The colour on dark surfaces."""
+        return self.dark or self.colour
 
 
-#: The first four are at least 30 apart (CIE 1976 Lab) with full colour vision, protanopia, deuteranopia and tritanopia.
-#: The others are at least 16 apart, and colours that share a shape at least 30. Every colour has a contrast of at least
-#: 2 on the light and on the dark surface. All of this is tested.
+#: On light and on dark surfaces. On each, the first five are at least 30 apart (CIE 1976 Lab) with full colour vision,
+#: protanopia, deuteranopia and tritanopia; the others are at least 16 apart, and colours that share a shape at least
+#: 30. None is nearer than 25 to an expression's colour, or 15 without full colour vision. Every colour has a contrast
+#: of at least 3 on its surface (WCAG 2.2, 1.4.11). All of this is tested.
 _COLOURS: Final = (
-    *("#33BBEE", "#C2185B", "#D89000", "#6A3FE0", "#009988", "#881188"),
-    *("#886622", "#CCAA77", "#8888FF", "#EE33BB", "#990066", "#9933BB"),
+    ("#3C3C87", "#9696FF"),
+    ("#E1005A", "#FF1E4B"),
+    ("#4B2D00", "#F0E12D"),
+    ("#961EFF", "#960FFF"),
+    ("#8787F0", "#4BFFF0"),
+    ("#C3693C", "#D20FB4"),
+    ("#3C0087", "#4B783C"),
+    ("#963C0F", "#FFB4C3"),
+    ("#5A004B", "#784BE1"),
+    ("#692DC3", "#96B478"),
+    ("#0F5A3C", "#D2E196"),
+    ("#784B78", "#B4F069"),
 )
 #: Pattern, marker and dash. Their number shares no factor with that of the colours, so all pairs occur before one does
 #: twice.
@@ -50,19 +68,27 @@ _SHAPES: Final = (
     ("\\", "triangle-down", "12px,4px,4px,4px"),
     ("|", "pentagon", "2px,7px"),
 )
-#: Ensembles are grey. The second shape has a model's pattern, but not its colour, and a marker and dash of its own.
-_GREYS: Final = ("#808080", "#5A5A5A", "#B0B0B0")
+#: Ensembles are black, on dark surfaces white: grey is neutral's. The second shape has a model's pattern, but not its
+#: colour, and a marker and dash of its own.
+_GREYS: Final = (("#17171A", "#F4F4F5"), ("#404047", "#DCDCE0"), ("#2C2C31", "#E9E9EC"))
 _ENSEMBLE_SHAPES: Final = (("+", "cross", "longdashdot"), ("\\", "star", "4px,2px,1px,2px"))
 
 
 def style_at(position: int) -> ModelStyle:
     """The style of the model at a position, counted from 0. The first 84 all differ."""
-    return ModelStyle(_COLOURS[position % len(_COLOURS)], *_SHAPES[position % len(_SHAPES)])
+    light, dark = _COLOURS[position % len(_COLOURS)]
+    return ModelStyle(light, *_SHAPES[position % len(_SHAPES)], dark)
 
 
 def ensemble_style_at(position: int) -> ModelStyle:
     """The style of the ensemble at a position, counted from 0. The first six all differ."""
-    return ModelStyle(_GREYS[position % len(_GREYS)], *_ENSEMBLE_SHAPES[position % len(_ENSEMBLE_SHAPES)])
+    light, dark = _GREYS[position % len(_GREYS)]
+    return ModelStyle(light, *_ENSEMBLE_SHAPES[position % len(_ENSEMBLE_SHAPES)], dark)
+
+
+def dark_colours() -> dict[str, str]:
+    """The colour on dark surfaces of every colour that a model or ensemble has on light ones."""
+    return dict((*_COLOURS, *_GREYS))
 
 
 #: Of the only ensemble of a chart.

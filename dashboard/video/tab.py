@@ -53,7 +53,8 @@ class VideoTab:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer, self.uploads = analyzer, uploads
         self.display = model_display({name: model.card for name, model in analyzer.classifiers.items()})
-        self.colours = {name: style.colour for name, style in self.display.styles.items() if name in self.display.cards}
+        # An annotated video writes on dark panels.
+        self.colours = {name: self.display.styles[name].on_dark for name in self.display.cards}
         self._lay_out()
         self._connect()
 

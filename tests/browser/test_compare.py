@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from dashboard.compare import view
 from fer_models.analyzer import Analyzer
 from fer_models.expressions import EXPRESSIONS
-from fer_models.registry import MODELS
+from fer_models.registry import MODELS, model_styles
 from tests.helpers.browsing import MARKS, Gate, at_both_widths, browser, launched, uploads, watched_page
 
 __all__ = ["browser", "uploads"]
@@ -97,6 +97,26 @@ def test_a_photo_gives_four_columns_and_a_chart(page: Page, photos: dict[str, Pa
     assert page.locator(".js-plotly-plot .xtick").all_text_contents() == [name.capitalize() for name in EXPRESSIONS]
     expect(page.locator(".fer-sentence")).to_contain_text("predict")
     expect(page.locator("#compare-image")).to_be_hidden()
+
+
+def test_the_chart_has_the_dark_colours_on_the_dark_page(page: Page, photos: dict[str, Path]) -> None:
+    upload(page, photos["two"])
+    expect(page.locator(".js-plotly-plot .bars .point path")).to_have_count(42)
+    fills = "nodes => nodes.map(node => getComputedStyle(node).fill)"
+    swatches = "nodes => nodes.map(node => getComputedStyle(node).backgroundColor)"
+    # A solid bar is filled itself, the others by their patterns' ground.
+    for dark in (False, True):
+        page.evaluate("dark => document.body.classList.toggle('dark', dark)", dark)
+        drawn = page.locator(".js-plotly-plot .barlayer .trace.bars .point path").evaluate_all(fills)
+        drawn = [fill for fill in drawn if "url" not in fill]
+        drawn += page.locator(".js-plotly-plot pattern rect").evaluate_all(fills)
+        shown = page.locator("#compare-verdict .fer-key .fer-swatch").evaluate_all(swatches)
+        colours = {rgb(style.dark if dark else style.colour) for style in model_styles(MODELS).values()}
+        assert colours < set(drawn) and set(drawn) == set(shown), (dark, drawn, shown)
+
+
+def rgb(colour: str) -> str:
+    return f"rgb({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))})"
 
 
 def test_another_expression_shows_other_maps(page: Page, photos: dict[str, Path]) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dashboard.components.charts import page_layout
 from dashboard.theme import CSS
+from fer_models.expressions import COLOURS
 from fer_models.models.architectures import ARCHITECTURES
 from fer_models.models.ensemble import ENSEMBLE, Ensemble
 from fer_models.registry import (
@@ -18,7 +20,7 @@ from fer_models.registry import (
     LABEL_SETS,
     MODEL_SPECS,
     MODELS,
-    ModelStyle,
+    dark_colours,
     ensemble_members,
     ensemble_style_at,
     ensemble_styles,
@@ -130,27 +132,45 @@ def test_two_ensembles_differ_in_colour_and_shape() -> None:
         assert not {getattr(style, channel) for style in ENSEMBLES} & {getattr(style, channel) for style in others}
 
 
+surfaces = pytest.mark.parametrize("surface", ["colour", "dark"])
+
+
+@surfaces
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)
-def test_ensembles_stay_apart_from_models_with_their_pattern(deficiency: str) -> None:
-    seen = seen_colours([*TWELVE, *ENSEMBLES], np.array(DEFICIENCIES[deficiency]))
+def test_ensembles_stay_apart_from_models_with_their_pattern(deficiency: str, surface: str) -> None:
+    seen = seen_colours(
+        [getattr(style, surface) for style in [*TWELVE, *ENSEMBLES]], np.array(DEFICIENCIES[deficiency])
+    )
     for first, style in enumerate(TWELVE):
         for second, ensemble in enumerate(ENSEMBLES, len(TWELVE)):
             assert style.pattern != ensemble.pattern or float(np.linalg.norm(seen[first] - seen[second])) > 30
 
 
+@surfaces
 @pytest.mark.parametrize("deficiency", DEFICIENCIES)
-def test_twelve_models_stay_apart_without_colour_vision(deficiency: str) -> None:
-    lab = seen_colours(TWELVE, np.array(DEFICIENCIES[deficiency]))
+def test_twelve_models_stay_apart_without_colour_vision(deficiency: str, surface: str) -> None:
+    lab = seen_colours([getattr(style, surface) for style in TWELVE], np.array(DEFICIENCIES[deficiency]))
     for first, second in combinations(range(12), 2):
         distance = float(np.linalg.norm(lab[first] - lab[second]))
         # 2 to 3 is what an observer just notices. The pattern comes on top, unless it is the same.
         same_shape = TWELVE[first].pattern == TWELVE[second].pattern
-        assert distance > (30 if same_shape or second < 4 else 16), (TWELVE[first], TWELVE[second])
+        assert distance > (30 if same_shape or second < 5 else 16), (TWELVE[first], TWELVE[second])
 
 
-def seen_colours(styles: list[ModelStyle], deficiency: NDArray[np.float64]) -> NDArray[np.float32]:
-    """The colours as people with a deficiency see them, (N, 3) CIE 1976 Lab."""
-    colours = np.array([[int(style.colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for style in styles])
+@surfaces
+@pytest.mark.parametrize("deficiency", DEFICIENCIES)
+def test_no_model_has_an_expressions_colour(deficiency: str, surface: str) -> None:
+    models = [getattr(style, surface) for style in [*TWELVE, *ENSEMBLES]]
+    seen = seen_colours([*models, *COLOURS.values()], np.array(DEFICIENCIES[deficiency]))
+    for model, colour in zip(models, seen, strict=False):
+        for expression, other in zip(COLOURS, seen[len(models) :], strict=True):
+            distance = float(np.linalg.norm(colour - other))
+            assert distance > (25 if deficiency == "none" else 15), (model, expression)
+
+
+def seen_colours(styles: list[str], deficiency: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Colours "#rrggbb" as people with a deficiency see them, (N, 3) CIE 1976 Lab."""
+    colours = np.array([[int(style[i : i + 2], 16) / 255 for i in (1, 3, 5)] for style in styles])
     linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
     seen = np.clip(linear @ deficiency.T, 0, 1)
     encoded = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
@@ -163,12 +183,23 @@ def luminance(colour: str) -> float:
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
-@pytest.mark.parametrize("surface", ["#ffffff", "#1c1c20"])
-def test_the_colours_show_on_light_and_dark_surfaces(surface: str) -> None:
+@pytest.mark.parametrize(("kind", "surface"), [("colour", "#ffffff"), ("dark", "#1c1c20")])
+def test_the_colours_show_on_light_and_dark_surfaces(kind: str, surface: str) -> None:
     assert f"--fer-surface: {surface};" in CSS
     for style in [*TWELVE, *ENSEMBLES]:
-        pair = sorted((luminance(style.colour), luminance(surface)))
-        assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 2
+        pair = sorted((luminance(getattr(style, kind)), luminance(surface)))
+        assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 3, style
+
+
+def test_charts_on_dark_surfaces_have_the_dark_colours() -> None:
+    for style in [*TWELVE, *ENSEMBLES]:
+        written = ", ".join(str(int(style.colour[i : i + 2], 16)) for i in (1, 3, 5))
+        for kind in ("fill", "stroke"):
+            chart = f'.dark .js-plotly-plot :is([style*="{kind}: rgb({written})"], [{kind}="rgb({written})"])'
+            assert f"{chart} {{ {kind}: {style.dark} !important; }}" in CSS
+    # The labels under the pointer are dark on both surfaces: no rule may take them for a model.
+    hover = page_layout(100).hoverlabel
+    assert not {hover.bgcolor.upper(), hover.bordercolor.upper()} & set(dark_colours())
 
 
 def test_every_pattern_has_a_swatch() -> None:

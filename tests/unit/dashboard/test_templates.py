@@ -3,7 +3,7 @@
 import numpy as np
 
 from dashboard.components.templates import busy, macro, message
-from fer_models.registry import style_at
+from fer_models.registry import ModelStyle, style_at
 
 STYLE = style_at(1)
 EVIL = '<script>"'
@@ -16,10 +16,11 @@ def test_texts_are_escaped_and_no_text_is_no_message() -> None:
 
 
 def test_a_bar_is_as_long_as_its_share() -> None:
-    assert (
-        macro("bar", 0.123456, "#123456") == '<div class="fer-bar"><i style="width:12.3%;background:#123456"></i></div>'
-    )
-    assert macro("bar", 1, "red", 0.4, "span").endswith(';background:red;opacity:0.4"></i></span>')
+    hue = f"--fer-hue:{STYLE.colour};--fer-hue-dark:{STYLE.dark}"
+    bar = f'<div class="fer-bar"><i class="fer-hue" style="width:12.3%;{hue}"></i></div>'
+    assert macro("bar", 0.123456, STYLE) == bar
+    assert macro("bar", 1, STYLE, 0.4, "span").endswith(f';{hue};opacity:0.4"></i></span>')
+    assert macro("bar", 1, ModelStyle("#123456")).count("#123456") == 2  # one colour for both surfaces
 
 
 def test_a_face_has_a_picture_and_its_attributes() -> None:
