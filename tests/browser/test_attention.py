@@ -86,6 +86,46 @@ def test_a_cell_is_enlarged_and_two_models_compared(page: Page, photos: dict[str
     expect(panel).to_contain_text("one and the same model")
 
 
+def contrasts(page: Page) -> list[tuple[list[str], str, list[float]]]:
+    """Of each model: the captions, the legend, and the mean of the map, the biases and the difference of logits."""
+    found = []
+    for panel in page.locator("[data-contrast]").all():
+        numbers = [float(text.replace("\u2212", "-")) for text in panel.locator("dd").all_inner_texts()]
+        captions = panel.locator("figcaption").all_inner_texts()
+        found.append((captions, panel.locator(".fer-lab-legend").inner_text(), numbers))
+    return found
+
+
+@at_both_widths
+def test_two_expressions_are_contrasted(page: Page, photos: dict[str, Path]) -> None:
+    upload(page, photos["two"])
+    section(page, "Contrast")
+    panels = page.locator("[data-contrast]")
+    expect(panels).to_have_count(4)
+    assert [panel.get_attribute("data-contrast") for panel in panels.all()] == list(MODELS)
+    for _, _, (evidence, biases, logits) in contrasts(page):
+        assert abs(evidence + biases - logits) < 0.02 and logits >= 0  # the first answer is the more probable one
+
+    choose(page, "#attention-contrast-first", "Fear")
+    choose(page, "#attention-contrast-second", "Anger")
+    expect(panels.first.locator("figcaption").nth(1)).to_have_text("Fear rather than anger")
+    expect(panels).to_have_count(4)
+    before = contrasts(page)
+    for captions, legend, _ in before:
+        assert captions == ["Evidence for fear", "Fear rather than anger", "Evidence for anger"]
+        assert legend.index("for anger") < legend.index("for fear")  # blue on the left is for the second
+    picture = panels.first.locator("img").nth(1).get_attribute("src")
+    choose(page, "#attention-contrast-first", "Sadness")
+    expect(panels.first.locator("figcaption").nth(1)).to_have_text("Sadness rather than anger")
+    after = contrasts(page)
+    assert all("for sadness" in legend and "for fear" not in legend for _, legend, _ in after)
+    assert all(old[2] != new[2] for old, new in zip(before, after, strict=True))
+    assert panels.first.locator("img").nth(1).get_attribute("src") != picture
+    choose(page, "#attention-contrast-second", "Sadness")
+    expect(panels).to_have_count(0)
+    expect(page.locator("#attention-contrast-results")).to_contain_text("two expressions")
+
+
 def test_methods_are_made_for_all_models(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["two"])
     section(page, "Methods")
