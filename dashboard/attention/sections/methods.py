@@ -52,7 +52,7 @@ class MethodsSection:
         gr.HTML(
             render(
                 "attention/hint.html",
-                text="There are many ways to map a network’s evidence, and they do not always agree. Make the maps "
+                text="There are many ways to map a model’s evidence, and they do not always agree. Make the maps "
                 "of all models by one of them.",
             )
         )
@@ -65,12 +65,14 @@ class MethodsSection:
                 value=start,
                 label="Method",
                 elem_id="attention-method",
+                min_width=240,
             )
             self.target = gr.Dropdown(
                 [("Each model’s predicted class", OWN), *((one.capitalize(), one) for one in expressions)],
                 value=OWN,
                 label="Expression",
                 elem_id="attention-target",
+                min_width=240,
             )
             self.layer = gr.Dropdown(
                 [(f"{name[:-1].capitalize()} {name[-1]}{' (last)' if name == LAST else ''}", name) for name in layers],
