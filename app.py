@@ -8,7 +8,6 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,7 +80,7 @@ def _serve(options: argparse.Namespace, uploads: Path, metrics: Metrics) -> int:
             link = PublicLink(options.port, uploads, _say, host.strip("[]"))
             stack.callback(link.close)
             link.open()
-        # Gradio imports Matplotlib at the first call, which should not wait for it.
+        # Gradio imports Matplotlib at its first call, which should not wait for it.
         threading.Thread(target=import_module, args=("matplotlib.pyplot",), daemon=True).start()
         server.run([listener])
     return 0
@@ -95,26 +94,20 @@ def _build(options: argparse.Namespace, settings: Settings, metrics: Metrics) ->
         from dashboard.mcp.server import endpoint
         from dashboard.server.mcp_auth import mcp_route
     _say("Loading the models ...")
-    weights = weights_folder(options)  # imports PyTorch, before a second thread could
-    with ThreadPoolExecutor(1, "imports") as pool:
-        page_import = pool.submit(import_module, "dashboard.page")  # Gradio takes as long as the models
-        # Not in the thread: once the thread that computed first has ended, PyTorch waits by spinning, which makes it
-        # several times slower where other programs run.
-        loaded = analyzer_of(options)
-        loaded.detect(np.zeros((64, 64, 3), np.uint8))  # the detector reads its weights at the first picture
-        page_import.result()
     from dashboard.page import build_page, launch_settings
     from dashboard.server.health import Health
     from dashboard.server.measured_analyzer import MeasuredAnalyzer
     from dashboard.server.serve import Extension, Server, mount
 
+    loaded = analyzer_of(options)
+    loaded.detect(np.zeros((64, 64, 3), np.uint8))  # the detector reads its weights at the first picture
     analyzer = MeasuredAnalyzer(loaded, metrics)
     extensions = []
     if options.mcp:
         tools = endpoint(analyzer, settings.max_upload, settings.concurrency)
         extensions.append(Extension(mcp_route(tools.handle, settings.accounts), tools.running))
     health = Health(analyzer)
-    page = build_page(analyzer, settings.uploads, weights)
+    page = build_page(analyzer, settings.uploads, weights_folder(options))
     return Server(mount(page, launch_settings(), settings, health, metrics, extensions), page, health)
 
 
