@@ -11,6 +11,7 @@ Importing this package loads no weights and starts no thread. Its names are impo
 nothing waits for PyTorch that does not need it.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,6 +42,9 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+# Before ONNX Runtime is imported: otherwise it reports its use to its makers (onnxruntime/Privacy.md).
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 #: Where each public name is.
 _MODULES: Final = {

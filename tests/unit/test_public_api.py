@@ -1,8 +1,10 @@
 """What `import fer_models` gives, and that it costs nothing."""
 
+import os
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +35,11 @@ def test_importing_waits_for_no_library() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.split() == ["[]", "[]", "False"]
+
+
+def test_onnxruntime_reports_nothing(tmp_path: Path) -> None:
+    """Its telemetry keeps a file among the temporary ones as soon as it is on."""
+    words = [sys.executable, "-c", "import fer_models, onnxruntime"]
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run(words, check=True, timeout=60, env=environment | {"TMPDIR": str(tmp_path)})
+    assert list(tmp_path.iterdir()) == []
