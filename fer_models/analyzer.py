@@ -19,7 +19,7 @@ from fer_models.faces.following import FaceFollower
 from fer_models.media.images import as_image
 from fer_models.models.architectures import ARCHITECTURES
 from fer_models.models.classifier import BATCH, Classifier, load_classifier
-from fer_models.models.external.files import external_file, external_files, external_name
+from fer_models.models.external.files import MODEL_SUFFIXES, external_file, external_files, external_name
 from fer_models.models.preprocessing import InputSpec
 from fer_models.registry import MODELS
 from fer_models.results import Face, FaceAnalysis, Prediction
@@ -29,7 +29,7 @@ _CHECKOUT: Final = Path(__file__).resolve().parents[1]
 WEIGHTS: Final = _CHECKOUT / "weights" if (_CHECKOUT / "weights").is_dir() else Path("weights")
 
 #: Suffixes of other frameworks' weights.
-_OTHER_FORMATS: Final = (".bin", ".h5", ".hdf5", ".keras", ".onnx", ".pb", ".pt2", ".tar", ".tflite")
+_OTHER_FORMATS: Final = (".bin", ".h5", ".hdf5", ".keras", ".pb", ".pt2", ".tar", ".tflite")
 
 _log = logging.getLogger(__name__)
 
@@ -178,6 +178,7 @@ def load_analyzer(
     engine: str = "auto",
     weights: Path = WEIGHTS,
     detector: FaceDetector | None = None,
+    files: Sequence[Path] = (),
 ) -> Analyzer:
     """Load models and a face detector, in a few seconds.
 
@@ -190,6 +191,7 @@ def load_analyzer(
         engine: "auto" (onnxruntime on a CPU, else PyTorch), or another of `fer_models.models.engines.ENGINES`.
         weights: the folder with NAME.json and NAME.safetensors.
         detector: None means CenterFace.
+        files: other systems' models in other folders, loaded after these; each with its card beside it.
 
     Raises:
         UnknownNameError: no such model, kind of device or engine.
@@ -199,7 +201,7 @@ def load_analyzer(
         FerError: this machine has no such device.
     """
     known = list_models(weights)
-    if not known:
+    if not known and not files:
         advice = (
             f"There are no model cards in {weights}. Restore them with: git checkout -- weights, or name the weights "
             "folder of a checkout with --weights."
@@ -210,7 +212,7 @@ def load_analyzer(
         if name not in known and (path := weights / f"{name}.safetensors").is_file():
             raise CardError(_without_card(path))
     _check_names(names, known)
-    if not names:
+    if not names and not files:
         raise WeightsError(f"No model was named. Known: {', '.join(known)}.")
     classifiers, left_out = [], []
     for name in names:
@@ -220,6 +222,8 @@ def load_analyzer(
             if models is not None or external_file(weights, name) is None:
                 raise
             left_out.append(f"The model {name} is left out. {error}")
+    for file in files:
+        classifiers.append(_load_file(file, [model.name for model in classifiers], device, engine))
     if models is None:
         left_out += _unread(weights)
     for reason in left_out:
@@ -227,6 +231,20 @@ def load_analyzer(
     if not classifiers:
         raise WeightsError(f"None of the models in {weights} can be used. Restore them with: git checkout -- weights")
     return Analyzer(classifiers, CenterFace() if detector is None else detector, left_out)
+
+
+def _load_file(file: Path, taken: Sequence[str], device: str, engine: str) -> Classifier:
+    """Another system's model in any folder."""
+    name = external_name(file)
+    if name == file.name:
+        raise WeightsError(f"{file} is no model: files with {', '.join(MODEL_SUFFIXES)} are. Names go to --models.")
+    if not file.is_file():
+        raise WeightsError(f"There is no file {file}.")
+    if name in taken:
+        raise WeightsError(f"There is already a model {name}. Rename {file} and its card.")
+    if external_file(file.parent, name) != file:
+        raise WeightsError(f"{file} is not read: another file has its name. Rename one of them.")
+    return load_classifier(name, file.parent, device, engine)
 
 
 def _unread(weights: Path) -> list[str]:

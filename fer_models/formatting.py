@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from fer_models.results import Prediction
+from fer_models.results import Prediction, is_beyond
 
 
 def percent(fraction: float, space: str = "\u00a0") -> str:
@@ -32,8 +32,11 @@ def examples(names: Sequence[str], most: int = 3) -> str:
 def majority(predictions: Mapping[str, Prediction]) -> str:
     """What most models predict, and how many they are: "happiness", "happiness 3/4", "fear or sadness".
 
-    Of a model's tied expressions (`Prediction.tied_labels`) each counts.
+    Of a model's tied expressions (`Prediction.tied_labels`) each counts. As for `results.agreement`, a model whose
+    answer is none of the seven expressions is left out beside others.
     """
+    known = {name: each for name, each in predictions.items() if not is_beyond(each.tied_labels)}
+    predictions = known or predictions
     votes = Counter(label for prediction in predictions.values() for label in prediction.tied_labels).most_common()
     if not votes:
         return ""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_models.errors import UnknownNameError
+from fer_models.expressions import EXPRESSIONS
 
 #: Probabilities that differ by less are tied: all that are the same in whole percent, as people read them, are.
 TIE: Final = 0.01
@@ -24,12 +25,25 @@ def is_tied(probability: float, highest: float) -> bool:
     return round(float(highest) - float(probability), 6) < TIE  # float32 puts 0.24 - 0.23 on either side of it
 
 
+def is_beyond(answer: Collection[str]) -> bool:
+    """Whether an answer is none of the seven expressions, such as another system's contempt.
+
+    Args:
+        answer: a model's expression and those tied with it.
+    """
+    return not set(answer) & set(EXPRESSIONS)
+
+
 def agreement(answers: Collection[Collection[str]]) -> float:
     """Share of the models that give the most frequent answer, in (0, 1].
+
+    A model whose answer is none of the seven expressions, such as contempt, cannot agree with those that do not know
+    it, so it is left out; where all are, they are compared as they are.
 
     Args:
         answers: for each model, its expression and those tied with it; at least one model.
     """
+    answers = [tied for tied in answers if not is_beyond(tied)] or answers
     return max(Counter(label for tied in answers for label in tied).values()) / len(answers)
 
 

@@ -18,7 +18,7 @@ from fer_models.errors import ImageError
 from fer_models.faces.alignment import align
 from fer_models.faces.quality import FaceQuality, face_quality
 from fer_models.media.images import read_image
-from fer_models.results import Face, FaceAnalysis, Prediction
+from fer_models.results import Face, FaceAnalysis, Prediction, is_beyond
 
 _log = logging.getLogger(__name__)
 _SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp"}
@@ -134,6 +134,12 @@ def agreement_sentence(
     """
     if not predictions:
         return "No model is chosen."
+    beyond = {name: each for name, each in predictions.items() if is_beyond(each.tied_labels)}
+    if beyond and len(beyond) < len(predictions):
+        rest = {name: each for name, each in predictions.items() if name not in beyond}
+        lead = agreement_sentence(rest, titles, training)
+        answers = _join([f"{titles[name]} predicts {each.label}" for name, each in beyond.items()])
+        return f"{lead} {answers}: not one of the seven expressions, so it is left out of agreement."
     ties: dict[frozenset[str], list[str]] = {}
     for name, prediction in predictions.items():
         if len(prediction.tied_labels) > 1:

@@ -16,6 +16,7 @@ from fer_models.evaluation.records import (
 from fer_models.evaluation.store import Loaded, Problem, not_measured, read_cards, read_record, stale_models
 from fer_models.models.card import ModelCard
 from fer_models.models.ensemble import ENSEMBLE, ENSEMBLE_TITLE
+from fer_models.models.external.files import external_file
 from fer_models.registry import FER2013_LABEL_SETS
 
 COMPARE: Final = "python -m fer_models leaderboard"
@@ -116,14 +117,20 @@ class Board:
         return stale | _stale_ensemble(ENSEMBLE in faces.models, faces.members, stale, commands)
 
 
-def read_board(weights: Path, left_out: Sequence[str] = ()) -> Board:
+def read_board(weights: Path, left_out: Sequence[str] = (), loaded: Mapping[str, ModelCard] | None = None) -> Board:
     """Read the cards and every result file. Never fails: what cannot be read becomes a problem.
 
     Args:
         weights: folder of the cards, with results/ below.
         left_out: as on `Analyzer`: why files of weights in this folder are no models here.
+        loaded: cards of the loaded models; those of other systems' files are in no file.
     """
     cards, problems, sizes = read_cards(weights)
+    for name, card in (loaded or {}).items():
+        if name not in cards:
+            cards[name] = card
+            file = external_file(weights, name)
+            sizes[name] = file.stat().st_size if file else 0
     results = weights / "results"
     return Board(
         cards=cards,

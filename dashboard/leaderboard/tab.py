@@ -89,7 +89,8 @@ class LeaderboardTab:
     @show_errors(_UNREADABLE, _unreadable)
     def show(self, name: str) -> Updates:
         """Every section for one label set, from the files as they are now."""
-        board = read_board(self.weights, self.analyzer.left_out)
+        cards = {name: model.card for name, model in self.analyzer.classifiers.items()}
+        board = read_board(self.weights, self.analyzer.left_out, cards)
         updates: Updates = {}
         for section in SECTIONS:
             components, parts = self.parts[section.key], section.parts(board, name)

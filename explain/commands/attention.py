@@ -24,7 +24,7 @@ _SIDE: Final = 224  # px; the areas of the regions are measured at this side
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of the command."""
     add_flag(parser, "labels", choices=FER2013_LABEL_SETS)
-    add_flags(parser, "data", "split", "models", "baseline")
+    add_flags(parser, "data", "split", "models", "model", "baseline")
     parser.add_argument(
         "--faces", type=whole_number(1), default=300, metavar="N", help="how many faces (default: %(default)s)"
     )

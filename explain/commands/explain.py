@@ -26,7 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("file", type=Path, metavar="FILE", help="a picture")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for the pictures and explanation.json")
-    add("--model", action="append", metavar="NAME", help="only this model; may be repeated (default: all)")
+    add(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="only this model, by name or file; may be repeated (default: all)",
+    )
     add("--method", default="native", metavar="METHOD", help="how maps are made, see below (default: native)")
     add(
         "--target",

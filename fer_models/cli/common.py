@@ -10,6 +10,14 @@ if TYPE_CHECKING:  # the help should not wait for PyTorch
 
 _FLAGS: Final[dict[str, dict[str, Any]]] = {
     "models": {"nargs": "+", "metavar": "NAME", "help": "only these models (default: all)"},
+    "model": {
+        "action": "append",
+        "type": Path,
+        "default": [],
+        "metavar": "FILE",
+        "dest": "model_files",
+        "help": "also this file of another system, such as NAME.onnx with its card NAME.json beside; may be repeated",
+    },
     "device": {"default": "auto", "help": "auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)"},
     "engine": {
         "choices": ["auto", "torch", "onnxruntime", "openvino"],
@@ -81,19 +89,30 @@ def weights_folder(args: argparse.Namespace) -> Path:
 
 
 def analyzer_of(args: argparse.Namespace, models: Sequence[str] | None = None) -> "Analyzer":
-    """Load the models of --models, --device, --engine and --weights.
+    """Load the models of --models, --model, --device, --engine and --weights.
 
     Args:
         args: of the command.
-        models: instead of --models.
+        models: instead of --models; such as end like files of models are those.
 
     Raises:
         FerError: they cannot be loaded.
     """
     from fer_models.analyzer import load_analyzer
 
+    files = [*getattr(args, "model_files", [])]
     chosen = models or getattr(args, "models", None)
-    return load_analyzer(chosen, device=args.device, engine=args.engine, weights=weights_folder(args))
+    if models:
+        files += [Path(each) for each in models if _is_file(each)]
+        chosen = [each for each in models if not _is_file(each)]
+    return load_analyzer(chosen, device=args.device, engine=args.engine, weights=weights_folder(args), files=files)
+
+
+def _is_file(name: str) -> bool:
+    """Whether what was given as a model is a file, by its suffix."""
+    from fer_models.models.external.files import external_name
+
+    return external_name(Path(name)) != Path(name).name
 
 
 def use_threads(args: argparse.Namespace) -> None:

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also measure the mean over each face and its mirror image; takes twice the time",
     )
-    add_flags(parser, "data", "split", "faces", "models", "baseline", "device", "engine", "weights")
+    add_flags(parser, "data", "split", "faces", "models", "model", "baseline", "device", "engine", "weights")
 
 
 def run(args: argparse.Namespace) -> int:

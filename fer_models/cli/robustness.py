@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
     add_flag(parser, "labels", choices=[*LABEL_SETS])
     parser.add_argument("--count", type=int, default=500, help="faces, drawn at random (default: %(default)s)")
-    add_flags(parser, "data", "split", "seed", "json", "models", "device", "engine", "weights")
+    add_flags(parser, "data", "split", "seed", "json", "models", "model", "device", "engine", "weights")
 
 
 def run(args: argparse.Namespace) -> int:

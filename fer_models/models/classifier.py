@@ -17,7 +17,7 @@ from fer_models.models.card import ModelCard, read_card
 from fer_models.models.engines import Engine, build_engine
 from fer_models.models.engines.batching import Batcher
 from fer_models.models.engines.torch_engine import TorchEngine
-from fer_models.models.external.files import external_file
+from fer_models.models.external.files import external_file, is_graph
 from fer_models.models.external.load import load_external
 from fer_models.models.weights import load_network
 from fer_models.results import Prediction
@@ -190,8 +190,8 @@ class Classifier:
 def load_classifier(name: str, weights: Path, device: str = "auto", engine: str = "auto") -> Classifier:
     """Read weights/NAME.json and weights/NAME.safetensors, check them, and put the model on a device.
 
-    Without a NAME.safetensors, another system's NAME.pth or the like is read instead, which needs no card
-    (`fer_models.models.external`).
+    Without a NAME.safetensors, another system's file is read instead: NAME.pth or the like, which needs no card, or
+    NAME.onnx, which onnxruntime runs on the CPU (`fer_models.models.external`).
 
     Args:
         name: the model's name.
@@ -208,12 +208,27 @@ def load_classifier(name: str, weights: Path, device: str = "auto", engine: str 
     """
     target = find_device(device)
     external = external_file(weights, name)
+    if external and is_graph(external):
+        return _warm(_load_graph(external))
     card, network = load_external(external) if external else (read_card(weights / f"{name}.json"), None)
     if card.name != name:
         raise CardError(f"The card {weights / name}.json is the card of {card.name}. Rename one of them.")
     classifier = Classifier(card, network or load_network(card, weights / f"{name}.safetensors"), target, engine)
-    side = 2 * card.input.size  # in colour and too large, so that every step of the preprocessing runs
-    classifier.predict([np.zeros((side, side, 3), np.uint8)])  # the first pass sets up kernels: charge no face for it
+    return _warm(classifier)
+
+
+def _load_graph(path: Path) -> Classifier:
+    """A graph, which its own engine runs on the CPU, whatever device and engine the others have."""
+    from fer_models.models.external.onnx_model import load_onnx  # not everybody has graphs, and ONNX takes a while
+
+    graph = load_onnx(path)
+    return Classifier(graph.card, None, torch.device("cpu"), graph.engine, graph.class_weights)
+
+
+def _warm(classifier: Classifier) -> Classifier:
+    """The classifier after its first pass, which sets up kernels: no face is charged for it."""
+    side = 2 * classifier.card.input.size  # in colour and too large, so that every step of the preprocessing runs
+    classifier.predict([np.zeros((side, side, 3), np.uint8)])
     return classifier
 
 

@@ -1,6 +1,6 @@
 """External weights: files of other systems, read safely and recognised by the names and shapes of their tensors.
 
-Two kinds are known:
+Two kinds of checkpoints are known:
 
 * Checkpoints of the EAC authors' code (github.com/zyh-uaiaaaa/Erasing-Attention-Consistency, src/): `features.*` are
   the first children of VGGFace2's ResNet-50, `fc.*` is the head (model.py). Its faces are RGB, resized to 224 px,
@@ -16,7 +16,11 @@ its fields override them, even a card with nothing but {"labels": [...]}.
 Training frameworks put a checkpoint's state dict under a key of their own and prefixes before its names. Both are
 undone, whatever the key and however the prefixes nest.
 
+Any ONNX classifier of expressions is a model, too: `onnx_file` checks it, `graph_card` reads the card beside it,
+`graph_families` has the cards of well-known files, `graph_head` finds the linear head that gives evidence maps, and
+`onnx_model` runs it.
+
 `files` says which files of a folder are models, `checkpoints` reads one without executing anything in it,
-`state_dict` finds the one network it holds, `recognition` tells the architecture, and `load` makes the model and its
-card.
+`state_dict` finds the one network it holds, `recognition` tells the architecture, and `load` makes the model of a
+checkpoint and its card.
 """

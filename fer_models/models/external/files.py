@@ -3,10 +3,14 @@
 from pathlib import Path
 from typing import Final
 
+#: Suffixes of PyTorch checkpoints.
+CHECKPOINT_SUFFIXES: Final = (".pth", ".pt", ".ckpt", ".pth.tar")
+#: Suffixes of graphs that need no network of this project.
+GRAPH_SUFFIXES: Final = (".onnx",)
 #: Suffixes of files that can be models, in lower case; of files with the same name, the first suffix wins.
-MODEL_SUFFIXES: Final = (".pth", ".pt", ".ckpt", ".pth.tar")
+MODEL_SUFFIXES: Final = (*CHECKPOINT_SUFFIXES, *GRAPH_SUFFIXES)
 #: Suffixes of files that training can begin with.
-START_SUFFIXES: Final = (*MODEL_SUFFIXES, ".pkl")
+START_SUFFIXES: Final = (*CHECKPOINT_SUFFIXES, ".pkl")
 
 
 def external_file(weights: Path, name: str) -> Path | None:
@@ -25,6 +29,11 @@ def external_files(weights: Path) -> list[Path]:
 def external_name(path: Path) -> str:
     """What the model of an external file is called: the file's name without its suffix, also without .pth.tar."""
     return path.name[: len(path.name) - len(_model_suffix(path))]
+
+
+def is_graph(path: Path) -> bool:
+    """Whether a file is a graph, by its suffix."""
+    return path.name.lower().endswith(GRAPH_SUFFIXES)
 
 
 def _model_suffix(path: Path) -> str:

@@ -16,6 +16,7 @@ from fer_models.media.images import read_image
 from fer_models.registry import MODELS
 from fer_models.schema import to_json
 from tests.conftest import FakeDetector
+from tests.helpers.graphs import export, small_net, write_card
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -193,3 +194,15 @@ def test_a_reader_that_leaves_early_is_no_error(files: list[str], flags: list[st
         process.stdout.close()
         assert b"Traceback" not in process.stderr.read()
     assert process.returncode == 141
+
+
+def test_a_model_file_is_a_further_model(
+    files: list[str], flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = export(small_net(), tmp_path / "theirs.onnx")
+    write_card(path)
+    assert main(["predict", files[0], "--json", "-", "--models", "vgg16", "--model", str(path), *flags]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [list(face["models"]) for face in document["faces"]] == [["vgg16", "theirs"]] * 2
+    assert main(["predict", files[0], "--model", "vgg16", *flags]) == 2
+    assert "--models" in capsys.readouterr().err
