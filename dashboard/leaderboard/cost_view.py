@@ -8,6 +8,7 @@ from dashboard.leaderboard.sentences import millions
 from dashboard.leaderboard.view import DASH, ModelLabel, model_label
 from fer_models.evaluation.records import FaceSetComparison, LatencyRecord, ModelLatency
 from fer_models.evaluation.timing import Timing
+from fer_models.models.architectures import ARCHITECTURES
 from fer_models.models.ensemble import ENSEMBLE
 from fer_models.registry import model_styles
 
@@ -60,7 +61,7 @@ def cost_rows(board: Board) -> list[CostRow]:
                 model=model_label(board, board.cards, name, stale),
                 parameters=millions(card.parameters),
                 multiply_adds=f"{card.multiply_adds / 1e9:.2f} billion" if card.multiply_adds else "not counted",
-                file=f"{size / 1e6:.1f}\u00a0MB" if size else "missing",
+                file=f"{size / 1e6:.1f}\u00a0MB" if size else "missing" if card.architecture in ARCHITECTURES else DASH,
                 times=_times(latency) if latency else Times(),
                 memory=f"{latency.peak_memory_mb:.0f}\u00a0MB" if latency and latency.peak_memory_mb else DASH,
             )

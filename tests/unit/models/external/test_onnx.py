@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from dashboard.leaderboard.board import read_board
+from dashboard.leaderboard.cost_view import cost_rows
 from explain.maps import attention
 from fer_models.analyzer import list_models, load_analyzer
 from fer_models.errors import CardError, EngineError, FerError, WeightsError
@@ -445,6 +447,17 @@ def test_it_is_a_model_beside_ours(
     face, _ = analyzer.analyze([picture])
     assert list(face.predictions) == ["vgg16", "theirs"]
     assert analyzer.classifiers["theirs"].card.title == "Theirs"
+
+
+def test_it_has_a_card_and_a_size_on_the_leaderboard(tmp_path: Path) -> None:
+    path = export(small_net(), tmp_path / "theirs.onnx")
+    write_card(path, title="Theirs")
+    loaded = {"theirs": load(path).card}
+    board = read_board(tmp_path, (), loaded)
+    assert board.cards["theirs"].title == "Theirs" and board.file_bytes["theirs"] == path.stat().st_size
+    assert [row.file for row in cost_rows(board)] != ["missing"]
+    elsewhere = read_board(tmp_path / "results", (), loaded)
+    assert elsewhere.file_bytes["theirs"] == 0 and [row.file for row in cost_rows(elsewhere)] != ["missing"]
 
 
 def test_files_elsewhere_are_further_models(
