@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_models.errors import CardError, UnknownNameError, WeightsError
+from fer_models.errors import CardError, EngineError, UnknownNameError, WeightsError
 from fer_models.faces.alignment import align, whole_picture
 from fer_models.faces.detector import CenterFace, FaceDetector
 from fer_models.faces.following import FaceFollower
@@ -20,6 +20,7 @@ from fer_models.media.images import as_image
 from fer_models.models.architectures import ARCHITECTURES
 from fer_models.models.classifier import BATCH, Classifier, load_classifier
 from fer_models.models.external.files import MODEL_SUFFIXES, external_file, external_files, external_name
+from fer_models.models.external.peers import PEERS, load_peer
 from fer_models.models.preprocessing import InputSpec
 from fer_models.registry import MODELS
 from fer_models.results import Face, FaceAnalysis, Prediction
@@ -179,49 +180,61 @@ def load_analyzer(
     weights: Path = WEIGHTS,
     detector: FaceDetector | None = None,
     files: Sequence[Path] = (),
+    peers: Sequence[str] = (),
 ) -> Analyzer:
     """Load models and a face detector, in a few seconds.
 
     Another system's file that cannot be used is an error only if it was named. Otherwise it is left out, and the log
-    and `Analyzer.left_out` say why; so are weights without a card and files in formats that are not read.
+    and `Analyzer.left_out` say why; so are weights without a card, files in formats that are not read, and peers.
 
     Args:
-        models: names, loaded in this order; None means all available.
+        models: names, loaded in this order; None means all available. Peers may be among them.
         device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:1" or "mps".
         engine: "auto" (onnxruntime on a CPU, else PyTorch), or another of `fer_models.models.engines.ENGINES`.
         weights: the folder with NAME.json and NAME.safetensors.
         detector: None means CenterFace.
         files: other systems' models in other folders, loaded after these; each with its card beside it.
+        peers: models of other people's packages that are loaded too, last unless they are named in `models`: names in
+            `fer_models.models.external.peers.PEERS`.
 
     Raises:
-        UnknownNameError: no such model, kind of device or engine.
+        UnknownNameError: no such model, peer, kind of device or engine.
         EngineError: the engine is not installed or does not run on this device.
         WeightsError: there are no models, or weights are missing, truncated, altered or do not fit their card.
         CardError: a card is malformed, or a named model has weights but no card.
         FerError: this machine has no such device.
     """
     known = list_models(weights)
-    if not known and not files:
+    _check_names(peers, PEERS, "peer")
+    if not known and not files and not peers:
         advice = (
             f"There are no model cards in {weights}. Restore them with: git checkout -- weights, or name the weights "
             "folder of a checkout with --weights."
         )
         raise WeightsError(" ".join([advice, *_unread(weights)]))
-    names = list(dict.fromkeys(known if models is None else models))
+    own_peers = [name for name in peers if name not in known]
+    names = list(dict.fromkeys([*(known if models is None else models), *own_peers]))
     for name in names:
-        if name not in known and (path := weights / f"{name}.safetensors").is_file():
+        if name not in (*known, *own_peers) and (path := weights / f"{name}.safetensors").is_file():
             raise CardError(_without_card(path))
-    _check_names(names, known)
+    _check_names(names, [*known, *own_peers])
     if not names and not files:
         raise WeightsError(f"No model was named. Known: {', '.join(known)}.")
-    classifiers, left_out = [], []
+    classifiers = []
+    left_out = [
+        f"The peer {name} is left out: {weights} has a model of this name. Rename that one."
+        for name in peers
+        if name in known
+    ]
     for name in names:
+        is_peer = name in own_peers
         try:
-            classifiers.append(load_classifier(name, weights, device, engine))
-        except (CardError, WeightsError) as error:
-            if models is not None or external_file(weights, name) is None:
+            classifiers.append(load_peer(name) if is_peer else load_classifier(name, weights, device, engine))
+        except (CardError, EngineError, WeightsError) as error:
+            external = external_file(weights, name) is not None and not isinstance(error, EngineError)
+            if not is_peer and (models is not None or not external):
                 raise
-            left_out.append(f"The model {name} is left out. {error}")
+            left_out.append(f"The {'peer' if is_peer else 'model'} {name} is left out. {error}")
     for file in files:
         classifiers.append(_load_file(file, [model.name for model in classifiers], device, engine))
     if models is None:
@@ -229,7 +242,8 @@ def load_analyzer(
     for reason in left_out:
         _log.warning("%s", reason)
     if not classifiers:
-        raise WeightsError(f"None of the models in {weights} can be used. Restore them with: git checkout -- weights")
+        advice = f"None of the models in {weights} can be used. Restore them with: git checkout -- weights"
+        raise WeightsError(" ".join([advice, *left_out]))
     return Analyzer(classifiers, CenterFace() if detector is None else detector, left_out)
 
 
@@ -278,8 +292,8 @@ def _without_card(path: Path) -> str:
     )
 
 
-def _check_names(names: Sequence[str], known: Mapping[str, Classifier] | Sequence[str]) -> None:
+def _check_names(names: Sequence[str], known: Mapping[str, object] | Sequence[str], kind: str = "model") -> None:
     """Raise UnknownNameError for the first name that is not known."""
     for name in names:
         if name not in known:
-            raise UnknownNameError("model", name, known)
+            raise UnknownNameError(kind, name, known)

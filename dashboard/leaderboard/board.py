@@ -17,6 +17,7 @@ from fer_models.evaluation.store import Loaded, Problem, not_measured, read_card
 from fer_models.models.card import ModelCard
 from fer_models.models.ensemble import ENSEMBLE, ENSEMBLE_TITLE
 from fer_models.models.external.files import external_file
+from fer_models.models.external.peers import PEERS
 from fer_models.registry import FER2013_LABEL_SETS
 
 COMPARE: Final = "python -m fer_models leaderboard"
@@ -81,14 +82,23 @@ class Board:
     latency: Loaded[LatencyRecord]
 
     def title(self, name: str) -> str:
-        """What people read, a baseline marked as one; the name itself for a model without a card."""
+        """What people read, a baseline marked as one; the name itself for a model without a card.
+
+        A peer is in none of our means either, but its title says by itself that it is other people's.
+        """
         if name == ENSEMBLE:
             return ENSEMBLE_TITLE
         for measured in self.sets.values():
             model = measured.record.models.get(name) if measured.record else None
             if model and model.baseline is not None:
-                return f"{model.baseline.title} (baseline)"
-        return self.cards[name].title if name in self.cards else name
+                return model.baseline.title if model.baseline.peer else f"{model.baseline.title} (baseline)"
+        cards = self._known_cards
+        return cards[name].title if name in cards else name
+
+    @property
+    def _known_cards(self) -> dict[str, ModelCard]:
+        """The cards, and those of all peers, loaded or not."""
+        return {name: peer.card for name, peer in PEERS.items()} | dict(self.cards)
 
     def stale(self, record: FaceSetComparison | RobustnessRecord | LatencyRecord | None) -> dict[str, Problem]:
         """By model name, why its figures in one of the board's records are out of date."""
@@ -101,7 +111,7 @@ class Board:
             return {}
         if isinstance(record, FaceSetComparison):
             return self._stale_comparison(record, (label_set.evaluate, COMPARE))
-        stale = stale_models(record.measured_weights, self.cards, (label_set.robustness,))
+        stale = stale_models(record.measured_weights, self._known_cards, (label_set.robustness,))
         return stale | _stale_ensemble(ENSEMBLE in record.clean, record.members, stale, (label_set.robustness,))
 
     def _label_set(self, record: object) -> LabelSet | None:

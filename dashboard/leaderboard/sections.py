@@ -89,6 +89,7 @@ def _accuracy(board: Board, name: str) -> list[Part]:
     if record is None:
         return [_missing(board.sets[name].problem), None, _html("accuracy", "only_published", quoted=quoted)]
     rows = csv.accuracy_rows(board, record, quoted)
+    marks = [model.baseline for model in record.models.values() if model.baseline]
     return [
         _html(
             "accuracy",
@@ -96,6 +97,8 @@ def _accuracy(board: Board, name: str) -> list[Part]:
             stale=stale_problems(board, board.stale(record)),
             record=record,
             members=members(board, record) if record.members else "",
+            baselines=any(not mark.peer for mark in marks),
+            peers=[mark.peer for mark in marks if mark.peer],
             download=Download(f"accuracy-{record.labels}", rows, "accuracy"),
         ),
         figures.accuracy_figure(board, record, quoted),

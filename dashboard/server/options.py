@@ -75,7 +75,7 @@ def parse(arguments: Sequence[str] | None = None, program: str = "app.py") -> ar
     add("--host", default="127.0.0.1", help="address to listen on, 0.0.0.0 for all (default: %(default)s)")
     add("--port", type=_port, default=7860, help="port to listen on, 1 to 65535 (default: %(default)s)")
     add("--share", action="store_true", help="also open a public link through Gradio's servers, for up to a week")
-    add_flags(parser, "models", "model", "device", "engine", "weights")
+    add_flags(parser, "models", "model", "peers", "device", "engine", "weights")
 
     tools = parser.add_argument_group("tools for MCP clients (needs requirements-mcp.txt)")
     add = tools.add_argument

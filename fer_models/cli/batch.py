@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=int, default=32, metavar="N", help="faces per batch of the models (default: 32)")
     add("--whole-if-none", action="store_true", help="take a picture in which no face is detected as one face")
     add("--restart", action="store_true", help="begin anew and replace an existing output")
-    add_flags(parser, "models", "model", "device", "engine", "weights")
+    add_flags(parser, "models", "model", "peers", "device", "engine", "weights")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -18,6 +18,13 @@ _FLAGS: Final[dict[str, dict[str, Any]]] = {
         "dest": "model_files",
         "help": "also this file of another system, such as NAME.onnx with its card NAME.json beside; may be repeated",
     },
+    "peers": {
+        "nargs": "+",
+        "default": [],
+        "metavar": "NAME",
+        "help": "also models of other people's packages that are installed: fer, facex (they need "
+        "requirements-tflite.txt; docs/your-model.md)",
+    },
     "device": {"default": "auto", "help": "auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)"},
     "engine": {
         "choices": ["auto", "torch", "onnxruntime", "openvino"],
@@ -89,7 +96,7 @@ def weights_folder(args: argparse.Namespace) -> Path:
 
 
 def analyzer_of(args: argparse.Namespace, models: Sequence[str] | None = None) -> "Analyzer":
-    """Load the models of --models, --model, --device, --engine and --weights.
+    """Load the models of --models, --model, --peers, --device, --engine and --weights.
 
     Args:
         args: of the command.
@@ -105,7 +112,14 @@ def analyzer_of(args: argparse.Namespace, models: Sequence[str] | None = None) -
     if models:
         files += [Path(each) for each in models if _is_file(each)]
         chosen = [each for each in models if not _is_file(each)]
-    return load_analyzer(chosen, device=args.device, engine=args.engine, weights=weights_folder(args), files=files)
+    return load_analyzer(
+        chosen,
+        device=args.device,
+        engine=args.engine,
+        weights=weights_folder(args),
+        files=files,
+        peers=getattr(args, "peers", ()),
+    )
 
 
 def _is_file(name: str) -> bool:

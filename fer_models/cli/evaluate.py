@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also measure the mean over each face and its mirror image; takes twice the time",
     )
-    add_flags(parser, "data", "split", "faces", "models", "model", "baseline", "device", "engine", "weights")
+    add_flags(parser, "data", "split", "faces", "models", "model", "peers", "baseline", "device", "engine", "weights")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,9 +56,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _command(args: argparse.Namespace) -> str:
     beside = f" --baseline {' '.join(f'DIR/{path.name}' for path in args.baseline)}" if args.baseline else ""
+    peers = f" --peers {' '.join(args.peers)}" if args.peers else ""
     flip = " --flip-average" if args.flip_average else ""
     file = f" --json {args.json.name}" if args.json else ""
-    words = f"--data DIR --labels {args.labels} --split {args.split}{beside}{flip}{file}"
+    words = f"--data DIR --labels {args.labels} --split {args.split}{peers}{beside}{flip}{file}"
     return f"python -m fer_models evaluate {words}"
 
 

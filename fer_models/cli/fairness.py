@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--least", type=int, default=_LEAST, help="faces that a group needs to be reported (default: %(default)s)"
     )
-    add_flags(parser, "faces", "seed", "json", "models", "model", "device", "engine", "weights")
+    add_flags(parser, "faces", "seed", "json", "models", "model", "peers", "device", "engine", "weights")
 
 
 def run(args: argparse.Namespace) -> int:

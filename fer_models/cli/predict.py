@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pictures")
     parser.add_argument("--json", metavar="OUT", help="write one JSON line per picture to this file; - is the terminal")
     parser.add_argument("--whole-image", action="store_true", help="take each picture as one face, without detection")
-    add_flags(parser, "models", "model", "device", "engine", "weights")
+    add_flags(parser, "models", "model", "peers", "device", "engine", "weights")
 
 
 def run(args: argparse.Namespace) -> int:

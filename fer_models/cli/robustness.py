@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
     add_flag(parser, "labels", choices=[*LABEL_SETS])
     parser.add_argument("--count", type=int, default=500, help="faces, drawn at random (default: %(default)s)")
-    add_flags(parser, "data", "split", "seed", "json", "models", "model", "device", "engine", "weights")
+    add_flags(parser, "data", "split", "seed", "json", "models", "model", "peers", "device", "engine", "weights")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,7 +32,9 @@ def run(args: argparse.Namespace) -> int:
     data = data.take(np.sort(order[: args.count]))
     command = (
         f"python -m fer_models robustness --data DIR --labels {args.labels} --split {args.split} "
-        f"--count {args.count} --seed {args.seed}" + (f" --json {args.json.name}" if args.json else "")
+        f"--count {args.count} --seed {args.seed}"
+        + (f" --peers {' '.join(args.peers)}" if args.peers else "")
+        + (f" --json {args.json.name}" if args.json else "")
     )
     record = measure_robustness(analyzer_of(args), data, args.seed, command)
     for name, accuracy in record.clean.items():

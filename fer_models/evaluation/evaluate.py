@@ -37,6 +37,7 @@ from fer_models.models.architectures import multiply_adds
 from fer_models.models.card import ModelCard, read_card, write_card
 from fer_models.models.classifier import Classifier, engine_names
 from fer_models.models.external.files import external_file
+from fer_models.models.external.peers import is_peer, peer_origin
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,14 +149,14 @@ def write_onto_cards(evaluation: Evaluation, classifiers: Mapping[str, Classifie
 
     Args:
         evaluation: of the models.
-        classifiers: by name; another system's file keeps the card that was recognised in it.
+        classifiers: by name; another system's file keeps the card that was recognised in it, and a peer its own.
         weights: the folder of the cards.
 
     Raises:
         CardError: a card is malformed or cannot be written.
     """
     for name, classifier in classifiers.items():
-        if external_file(weights, name):
+        if external_file(weights, name) or is_peer(classifier.card):
             continue
         path = weights / f"{name}.json"
         card = _with_metrics(read_card(path), evaluation.record, name)
@@ -172,13 +173,15 @@ def model_evaluations(
     Args:
         predictions: of the models.
         cards: by model name.
-        baselines: names of models that are not shipped.
+        baselines: names of models that are not shipped; peers are marked without being named here.
     """
+    marks = {name: Baseline(title=cards[name].title) for name in baselines}
+    marks |= {name: Baseline(title=card.title, peer=peer_origin(card)) for name, card in cards.items() if is_peer(card)}
     models = {}
     for name in predictions.logits:
         raw = measure(predictions.targets, predictions.probabilities(name, calibrated=False))
         # A baseline's card is not shipped: what the leaderboard needs of it stands here.
-        marked: dict[str, Any] = {"baseline": Baseline(title=cards[name].title)} if name in baselines else {}
+        marked: dict[str, Any] = {"baseline": marks[name]} if name in marks else {}
         models[name] = ModelEvaluation(
             **_figures(predictions, predictions.probabilities(name), [name]),
             temperature=cards[name].temperature,

@@ -41,9 +41,15 @@ class EvaluationFigures(Headline, ConfidenceErrors):
 
 
 class Baseline(Record):
-    """Marks a network that is measured beside the models and not shipped."""
+    """Marks a network that is measured beside the models and not shipped.
+
+    Attributes:
+        title: what people read.
+        peer: whose weights they are and what they learned from; None for a network that this project trained.
+    """
 
     title: str
+    peer: str | None = None
 
 
 class ModelEvaluation(EvaluationFigures):

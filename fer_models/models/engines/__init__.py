@@ -1,7 +1,8 @@
 """What runs a network: PyTorch, onnxruntime or OpenVINO, behind one small protocol.
 
 PyTorch runs on GPUs, trains, and serves the methods that need gradients. On CPUs onnxruntime gives the same float32
-numbers in less than half the time. OpenVINO is optional and may compute in bfloat16, which moves them a little.
+numbers in less than half the time. OpenVINO is optional and may compute in bfloat16, which moves them a little. LiteRT,
+also optional, runs what has no PyTorch network: `tflite_engine` is built for one file, so it is none of `ENGINES`.
 """
 
 import logging
