@@ -19,7 +19,7 @@ from fer_models.faces.following import FaceFollower
 from fer_models.media.images import as_image
 from fer_models.models.architectures import ARCHITECTURES
 from fer_models.models.classifier import BATCH, Classifier, load_classifier
-from fer_models.models.external.files import MODEL_SUFFIXES, external_file, external_files, external_name
+from fer_models.models.external.files import MODEL_SUFFIXES, external_file, external_files, external_name, is_graph
 from fer_models.models.external.peers import PEERS, load_peer
 from fer_models.models.preprocessing import InputSpec
 from fer_models.registry import MODELS
@@ -30,7 +30,7 @@ _CHECKOUT: Final = Path(__file__).resolve().parents[1]
 WEIGHTS: Final = _CHECKOUT / "weights" if (_CHECKOUT / "weights").is_dir() else Path("weights")
 
 #: Suffixes of other frameworks' weights.
-_OTHER_FORMATS: Final = (".bin", ".h5", ".hdf5", ".keras", ".pb", ".pt2", ".tar", ".tflite")
+_OTHER_FORMATS: Final = (".bin", ".h5", ".hdf5", ".keras", ".pb", ".pt2", ".tar")
 
 _log = logging.getLogger(__name__)
 
@@ -231,8 +231,10 @@ def load_analyzer(
         try:
             classifiers.append(load_peer(name) if is_peer else load_classifier(name, weights, device, engine))
         except (CardError, EngineError, WeightsError) as error:
-            external = external_file(weights, name) is not None and not isinstance(error, EngineError)
-            if not is_peer and (models is not None or not external):
+            file = external_file(weights, name)
+            # An engine that is not there stops the app, unless it is a graph's own.
+            excused = file is not None and (is_graph(file) or not isinstance(error, EngineError))
+            if not is_peer and (models is not None or not excused):
                 raise
             left_out.append(f"The {'peer' if is_peer else 'model'} {name} is left out. {error}")
     for file in files:

@@ -191,7 +191,7 @@ def load_classifier(name: str, weights: Path, device: str = "auto", engine: str 
     """Read weights/NAME.json and weights/NAME.safetensors, check them, and put the model on a device.
 
     Without a NAME.safetensors, another system's file is read instead: NAME.pth or the like, which needs no card, or
-    NAME.onnx, which onnxruntime runs on the CPU (`fer_models.models.external`).
+    NAME.onnx or NAME.tflite, which onnxruntime or LiteRT runs on the CPU (`fer_models.models.external`).
 
     Args:
         name: the model's name.
@@ -219,6 +219,11 @@ def load_classifier(name: str, weights: Path, device: str = "auto", engine: str 
 
 def _load_graph(path: Path) -> Classifier:
     """A graph, which its own engine runs on the CPU, whatever device and engine the others have."""
+    if path.suffix.lower() == ".tflite":
+        from fer_models.models.external.tflite_model import load_tflite
+
+        card, engine = load_tflite(path)
+        return Classifier(card, None, torch.device("cpu"), engine)
     from fer_models.models.external.onnx_model import load_onnx  # not everybody has graphs, and ONNX takes a while
 
     graph = load_onnx(path)

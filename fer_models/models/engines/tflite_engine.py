@@ -1,20 +1,15 @@
 """LiteRT, an optional extra: runs models in TFLite's format on CPUs, in the precision that their file has."""
 
 import threading
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_models.errors import EngineError, WeightsError
 from fer_models.models.engines.outputs import Outputs
-
-#: The smallest normal float32: what a probability of 0 is taken for, so that its logarithm is finite.
-_LEAST: Final = float(np.finfo(np.float32).tiny)
-#: How far probabilities may be from adding up to 1: those of 8 bits are rounded to 1/256 each.
-_ROUNDING: Final = 0.05
+from fer_models.models.external.graph_card import GraphFormat
 
 
 class TfliteEngine:
@@ -26,86 +21,77 @@ class TfliteEngine:
     Attributes:
         name: "tflite".
         precision: "float32", or "int8" if the file holds tensors of 8 bits.
-        gives_probabilities: whether the model ends in a softmax; its logits are then the logarithms, which are what
-            the softmax was given but for a constant.
     """
 
     name = "tflite"
 
-    def __init__(self, model: bytes, size: int, classes: int) -> None:
+    def __init__(self, model: bytes, form: GraphFormat, size: int, classes: int) -> None:
         """Load a model.
 
         Args:
             model: the file's bytes.
+            form: how it is fed and read.
             size: side of its input in pixels.
-            classes: how many logits or probabilities it gives.
+            classes: how many numbers it gives for a face.
 
         Raises:
             EngineError: LiteRT is not installed.
             WeightsError: it is no TFLite model, cannot be run, or is fed or answers otherwise.
         """
-        self._interpreter = _interpreter(model)
+        self._form = form
         self._turn = threading.Lock()
         try:
-            self._input = _input_of(self._interpreter, size)
+            self._interpreter = interpreter_of(model)
+            self._input = _input_of(self._interpreter, form.shape(size))
             self._output = _output_of(self._interpreter, classes)
             tensors = self._interpreter.get_tensor_details()
             self.precision = "int8" if any(np.dtype(each["dtype"]).itemsize == 1 for each in tensors) else "float32"
-            self.gives_probabilities = False
-            probe = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
-            found = self.run(probe).logits
+            self._run_one(np.zeros(form.shape(size)[1:], self._input["dtype"]))
         except (RuntimeError, ValueError) as error:  # LiteRT's own, for operations that it does not have
             raise WeightsError(f"This TFLite model cannot be run: {str(error)[:200]}") from error
-        self.gives_probabilities = bool((found >= 0).all() and (np.abs(found.sum(1) - 1) < _ROUNDING).all())
 
     def run(self, inputs: Tensor, *, features: bool = False) -> Outputs:
         """As `Engine.run`; it gives no feature maps."""
-        channels = self._input["channels"]
-        faces = inputs[:, :channels].numpy()  # a model of one channel is fed grey, which is alike on all three
-        if self._input["last"]:
-            faces = faces.transpose(0, 2, 3, 1)
+        faces = _stored(self._form.feed(inputs), self._input)
         with self._turn:
-            answers = np.concatenate([self._run_one(face) for face in _stored(faces, self._input)])
-        answers = _restored(answers, self._output)
-        if self.gives_probabilities:
-            step = self._output["quantization"][0] / 2  # what rounds to 0 may be up to this
-            answers = np.log(np.maximum(answers, step or _LEAST))
-        return Outputs(answers, None)
+            answers = np.concatenate([self._run_one(face) for face in faces])
+        return Outputs(self._form.logits(_restored(answers, self._output)), None)
 
     def _run_one(self, face: NDArray[Any]) -> NDArray[Any]:
         """The output (1, C) for one input, both as the file has them."""
-        self._interpreter.set_tensor(self._input["index"], np.ascontiguousarray(face[None]))
+        self._interpreter.set_tensor(self._input["index"], face[None])
         self._interpreter.invoke()
         answer: NDArray[Any] = self._interpreter.get_tensor(self._output["index"])  # a copy
         return answer.reshape(1, -1)
 
 
-def _interpreter(model: bytes) -> Any:
+def interpreter_of(model: bytes) -> Any:
+    """LiteRT's interpreter of a model; no memory is set aside yet.
+
+    Raises:
+        EngineError: LiteRT is not installed.
+        ValueError: it is no TFLite model.
+    """
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         raise EngineError("TFLite models need a package: pip install -r requirements-tflite.txt") from None
-    try:
-        return Interpreter(model_content=model, num_threads=1)
-    except ValueError as error:
-        raise WeightsError(f"This is no TFLite model: {str(error)[:200]}") from error
+    return Interpreter(model_content=model, num_threads=1)
 
 
-def _input_of(interpreter: Any, size: int) -> dict[str, Any]:
-    """The input's details, with `channels`, and `last` for whether they are the last axis; memory is set aside."""
+def _input_of(interpreter: Any, wanted: tuple[int, int, int, int]) -> dict[str, Any]:
+    """The input's details, once it is fed one face of this shape and memory is set aside for that."""
     details = interpreter.get_input_details()
     shape = [int(side) for side in details[0]["shape_signature"]]
-    last = len(shape) == 4 and shape[3] in (1, 3)
-    channels = shape[3 if last else 1] if len(shape) == 4 else 0
-    wanted = [1, size, size, channels] if last else [1, channels, size, size]
-    fits = all(own in (side, -1) for own, side in zip(shape, wanted, strict=False))  # -1: any
-    if len(details) != 1 or channels not in (1, 3) or not fits:
+    fits = len(shape) == 4 and all(own in (side, -1) for own, side in zip(shape, wanted, strict=True))  # -1: any
+    if len(details) != 1 or not fits:
         shapes = ", ".join("x".join(map(str, each["shape_signature"])) for each in details)
-        raise WeightsError(f"This TFLite model is fed {shapes}; one face of 1 or 3 channels, {size} px, was expected.")
+        raise WeightsError(f"This TFLite model is fed {shapes}; {'x'.join(map(str, wanted))} was expected.")
     if -1 in shape:
         interpreter.resize_tensor_input(details[0]["index"], wanted)
     interpreter.allocate_tensors()
-    return {**interpreter.get_input_details()[0], "channels": channels, "last": last}
+    found: dict[str, Any] = interpreter.get_input_details()[0]
+    return found
 
 
 def _output_of(interpreter: Any, classes: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ undone, whatever the key and however the prefixes nest.
 
 Any ONNX classifier of expressions is a model, too: `onnx_file` checks it, `graph_card` reads the card beside it,
 `graph_families` has the cards of well-known files, `graph_head` finds the linear head that gives evidence maps, and
-`onnx_model` runs it.
+`onnx_model` runs it. `tflite_model` does the same for TFLite files, and `peers` for those inside other packages.
 
 `files` says which files of a folder are models, `checkpoints` reads one without executing anything in it,
 `state_dict` finds the one network it holds, `recognition` tells the architecture, and `load` makes the model of a

