@@ -16,6 +16,7 @@ from fer_models.batch.labels import Labels, LikelyWrong, likely_wrong, measure
 from fer_models.batch.run import analyze_files, unreadable
 from fer_models.batch.table import Row, column, table_columns, tied_labels
 from fer_models.expressions import in_display_order
+from fer_models.formatting import percent
 from fer_models.media.sources import Pictures
 from fer_models.metrics import ClassificationMetrics
 
@@ -210,7 +211,8 @@ def shown_table(
 ) -> tuple[list[str], list[list[Any]]]:
     """Headings and cells of the table on the page.
 
-    A model's cell is its answer, or what is tied, with the confidence behind it, so that sorting by it sorts by both.
+    A model's cell is its answer, or what is tied, with the confidence behind it, so that sorting by it sorts by both:
+    a highest probability of seven is never below 14 %, and "over 99 %" sorts behind all digits.
     """
     given = ["Label"] if analyzed.labelled else []
     headings = [
@@ -225,7 +227,7 @@ def shown_table(
     cells = []
     for row in (analyzed.rows[index] for index in indices):
         answers = [
-            f"{answer_text(row, model, labels).capitalize()} {float(row[column(model, 'confidence')] or 0):.2f}"
+            f"{answer_text(row, model, labels).capitalize()} {percent(float(row[column(model, 'confidence')] or 0))}"
             if row.get("face") is not None
             else ""
             for model, labels in analyzed.models.items()

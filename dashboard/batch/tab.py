@@ -128,7 +128,7 @@ class BatchTab:
                 interactive=False,
                 show_label=False,
                 max_height=420,
-                wrap=False,
+                wrap=True,
                 buttons=[],
                 elem_id="batch-table",
             )
@@ -282,7 +282,9 @@ class BatchTab:
 
 
 def _width(heading: str) -> str:
-    return {"File": "220px", "Face": "80px", "Note": "320px"}.get(heading, "165px")
+    """Together no wider than the page with four models; text wraps."""
+    widths = {"File": 150, "Face": 80, "Label": 110, "Agreement": 130, "Disagreement": 150, "Note": 150}
+    return f"{widths.get(heading, 130)}px"
 
 
 def build(analyzer: Analyzer, uploads: Path) -> BatchTab:

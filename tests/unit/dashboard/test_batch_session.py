@@ -24,12 +24,14 @@ from dashboard.batch.session import (
     read_batch,
     shown_table,
 )
+from dashboard.batch.tab import _width
 from dashboard.components.display import ModelDisplay, model_display
 from fer_models.analyzer import Analyzer
 from fer_models.batch.labels import Labels
 from fer_models.batch.run import NO_FACE
 from fer_models.batch.table import Row
 from fer_models.expressions import EXPRESSIONS, ClassNames
+from fer_models.formatting import percent
 from fer_models.media.images import Picture
 from fer_models.media.sources import PictureFile, Pictures
 from fer_models.registry import model_styles
@@ -98,7 +100,7 @@ def test_a_tie_is_shown_as_one(analyzer: Analyzer) -> None:
     row = face("one.png", 1, "fear", "anger", 0.2, a_fear=0.75, a_anger=0.743, b_anger=0.5, b_fear=0.3)
     batch = AnalyzedBatch({"a": EXPRESSIONS, "b": EXPRESSIONS}, 1, 1, (row | {"agreement": 1.0},), (b"x",))
     _, cells = shown_table(batch, [0], {"a": "A", "b": "B"})
-    assert cells[0][2:4] == ["Fear or anger 0.75", "Anger 0.50"]
+    assert cells[0][2:4] == ["Fear or anger 75\u00a0%", "Anger 50\u00a0%"]
     assert [answer.label for answer in view.face_card(batch, 0, cards(analyzer)).answers] == ["fear or anger", "anger"]
     assert chosen_rows(batch, show=DIFFER) == [] and chosen_rows(batch, expression="anger") == [0]
     assert_states(view.summary(batch), "agree on 1 of 1")
@@ -120,9 +122,24 @@ def test_the_table(analyzed: AnalyzedBatch) -> None:
     headings, cells = shown_table(analyzed, [1, 2], {"a": "A", "b": "B"})
     assert headings == ["File", "Face", "A", "B", "Agreement", "Disagreement", "Note"]
     assert cells == [
-        ["one.png", 2, "Fear 0.75", "Anger 0.50", 0.5, 0.4, ""],
+        ["one.png", 2, "Fear 75\u00a0%", "Anger 50\u00a0%", 0.5, 0.4, ""],
         ["two.png", None, "", "", None, None, NO_FACE],
     ]
+
+
+def test_answers_in_the_table_read_as_everywhere_and_sort_by_confidence() -> None:
+    shares = [0.997, 0.143, 0.98, 0.5]
+    rows = tuple(face("a.png", number, "fear", "fear", 0.0, a_confidence=share) for number, share in enumerate(shares))
+    batch = AnalyzedBatch({"a": EXPRESSIONS}, 1, 1, rows, (b"x",) * 4)
+    _, cells = shown_table(batch, range(4), {"a": "A"})
+    answers = [row[2] for row in cells]
+    assert answers == [f"Fear {percent(share)}" for share in shares] and answers[0].startswith("Fear over")
+    assert sorted(answers) == [answers[index] for index in np.argsort(shares)]
+
+
+def test_the_table_of_four_models_fits_the_page() -> None:
+    headings = ["File", "Face", "VGG16", "ResNet50", "EAC", "Other", "Agreement", "Disagreement", "Note"]
+    assert sum(int(_width(heading).removesuffix("px")) for heading in headings) <= 1182  # px, the page's at 1440
 
 
 def cards(analyzer: Analyzer) -> ModelDisplay:
