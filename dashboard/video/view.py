@@ -102,11 +102,12 @@ def progress(done: float | None, time_s: float, left_s: float | None, faces: int
 
 
 def player(session: VideoSession) -> Markup:
-    """The annotated video, and the files to take away."""
+    """The annotated video, and the files to take away; none where no face was found, since all would be empty."""
+    found = bool((session.summary or {}).get("faces"))
     files = [
         Download(name, title, _address(session.folder / name))
         for name, title in _FILES.items()
-        if (session.folder / name).is_file()
+        if found and (session.folder / name).is_file()
     ]
     return render("video/player.html", video=_address(session.folder / VIDEO), files=files)
 

@@ -1,5 +1,6 @@
 """The Video tab's chart and words, from hand-made timelines."""
 
+from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 
@@ -9,11 +10,13 @@ import pytest
 import dashboard.video.session
 from dashboard.video.figures import POINTS, agreement, clock, timeline_figure
 from dashboard.video.session import Timeline, VideoSession
-from dashboard.video.view import progress, summary
+from dashboard.video.view import player, progress, summary
 from fer_models.errors import VideoError
 from fer_models.expressions import COLOURS, EXPRESSIONS
+from fer_models.registry import ModelStyle
 from fer_models.results import Face, FaceAnalysis, Prediction
 from fer_models.video.analysis import FrameAnalysis
+from fer_models.video.run import LINES, SUMMARY, TABLE, VIDEO
 from tests.helpers.texts import assert_states
 
 CARDS = cast(Any, {"one": SimpleNamespace(labels=EXPRESSIONS), "two": SimpleNamespace(labels=EXPRESSIONS[::-1][:-1])})
@@ -49,6 +52,15 @@ def timeline() -> Timeline:
     line.add(frame(1.5))
     line.add(frame(2, f1=("happiness", "happiness")))
     return line
+
+
+@pytest.mark.parametrize("faces", [(), ({"face": 1},)])
+def test_a_video_without_faces_offers_no_empty_files(tmp_path: Path, faces: tuple[Any, ...]) -> None:
+    for name in (VIDEO, TABLE, LINES, SUMMARY):
+        (tmp_path / name).write_bytes(b"x")
+    session = cast(VideoSession, SimpleNamespace(folder=tmp_path, summary={"faces": faces}))
+    html = player(session)
+    assert "<video" in html and html.count("download=") == 4 * len(faces) and ("Download" in html) == bool(faces)
 
 
 def test_the_timeline_joins_models_by_name_and_knows_gaps(timeline: Timeline) -> None:
@@ -134,7 +146,7 @@ def test_the_summary_shows_tracks_with_thumbnails_and_notes(timeline: Timeline) 
     ]
     facts = {"analysis": {"seconds": 2.5, "models": ["one"]}, "faces": tracks, "notes": ["It is interlaced."]}
     session = cast(Any, SimpleNamespace(summary=facts, timeline=timeline))
-    style = SimpleNamespace(colour="#123456", pattern="solid")
+    style = ModelStyle("#123456")
     display = cast(Any, SimpleNamespace(styles={"one": style}, cards={"one": SimpleNamespace(title="One")}))
     html = summary(session, display)
     assert "2 tracks" in html and "different" not in html and "It is interlaced." in html
