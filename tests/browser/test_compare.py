@@ -119,6 +119,19 @@ def rgb(colour: str) -> str:
     return f"rgb({', '.join(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5))})"
 
 
+def test_the_spinner_shows_and_the_page_keeps_room_for_its_scroll_bar(page: Page) -> None:
+    spinner = """() => {
+      const busy = document.createElement('div');
+      busy.className = 'fer-busy';
+      document.querySelector('.html-container').append(busy);
+      const {backgroundImage, borderTopWidth, width} = getComputedStyle(busy, '::before');
+      busy.remove();
+      return [backgroundImage.startsWith('conic-gradient') || borderTopWidth !== '0px', width];
+    }"""
+    assert page.evaluate(spinner) == [True, "22px"]
+    assert page.evaluate("getComputedStyle(document.documentElement).scrollbarGutter") == "stable"
+
+
 def test_another_expression_shows_other_maps(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["two"])
     expect(page.locator(".fer-card")).to_have_count(6)
