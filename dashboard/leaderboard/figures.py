@@ -10,7 +10,7 @@ from dashboard.components.charts import GRID, base_layout, marker
 from dashboard.leaderboard.board import Board
 from dashboard.leaderboard.cost_view import cost_of, frontier
 from dashboard.leaderboard.published import QUOTED, Quoted
-from dashboard.leaderboard.view import corruption_title
+from dashboard.leaderboard.view import corruption_title, ranks
 from fer_models.evaluation.records import FaceSetComparison, RobustnessRecord
 from fer_models.registry import ModelStyle, model_styles
 
@@ -18,11 +18,11 @@ _QUOTED_COLOUR: Final = "#808080"
 
 
 def accuracy_figure(board: Board, face_set: FaceSetComparison, quoted: Sequence[Quoted]) -> go.Figure:
-    """Measured accuracies with their intervals, and below them quoted ones as open grey diamonds, in %."""
+    """Measured accuracies with their intervals, by accuracy, and below them quoted ones as open grey diamonds, in %."""
     figure = percent_chart(height=110 + 34 * (len(face_set.models) + len(quoted)))
     styles = model_styles(face_set.models)
-    for name, row in face_set.models.items():
-        accuracy = row.accuracy
+    for name in ranks(face_set):
+        accuracy = face_set.models[name].accuracy
         figure.add_scatter(
             x=[100 * accuracy.value],
             y=[_name(board, name, face_set)],

@@ -93,6 +93,7 @@ class AccuracyRow:
     """A model's accuracy.
 
     Attributes:
+        rank: by accuracy, as `ranks` words it.
         model: the model.
         accuracy: in percent.
         best: whether no model has a higher one.
@@ -103,6 +104,7 @@ class AccuracyRow:
         flip_averaged_interval: its 95 % interval.
     """
 
+    rank: str
     model: ModelLabel
     accuracy: str
     best: bool
@@ -242,11 +244,28 @@ def _best(board: Board, values: Mapping[str, float | None]) -> Best | None:
     return Best(tuple(board.title(name) for name, value in known.items() if value == best), best)
 
 
+def ranks(face_set: FaceSetComparison) -> dict[str, str]:
+    """The rank of each model and ensemble by accuracy, the most accurate first.
+
+    A rank is a range, such as "2–3", where intervals overlap: from one behind those whose intervals lie wholly above
+    to one before those whose intervals lie wholly below.
+    """
+    accuracies = {name: model.accuracy for name, model in face_set.models.items()}
+    ordered = sorted(accuracies, key=lambda name: -accuracies[name].value)
+    words = {}
+    for name in ordered:
+        first = 1 + sum(other.low > accuracies[name].high for other in accuracies.values())
+        last = len(ordered) - sum(other.high < accuracies[name].low for other in accuracies.values())
+        words[name] = str(first) if first == last else f"{first}{DASH}{last}"
+    return words
+
+
 def accuracy_rows(board: Board, face_set: FaceSetComparison) -> list[AccuracyRow]:
-    """Accuracy with its interval, without train/test duplicates, macro-F1; one row per model."""
+    """Rank, accuracy with its interval, without train/test duplicates, macro-F1; one row per model, by accuracy."""
     best = max(model.accuracy.value for model in face_set.models.values())
     return [
         AccuracyRow(
+            rank=rank,
             model=model_label(board, face_set.models, name, board.stale(face_set)),
             accuracy=share(model.accuracy.value),
             best=model.accuracy.value == best,
@@ -258,7 +277,8 @@ def accuracy_rows(board: Board, face_set: FaceSetComparison) -> list[AccuracyRow
             flip_averaged=share(both.value) if (both := model.accuracy_flip_averaged) else None,
             flip_averaged_interval=interval_text(both) if both else "",
         )
-        for name, model in face_set.models.items()
+        for name, rank in ranks(face_set).items()
+        for model in [face_set.models[name]]
     ]
 
 

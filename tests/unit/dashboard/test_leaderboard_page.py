@@ -237,8 +237,8 @@ def test_the_table_of_the_best_models_says_what_is_weak_and_what_is_missing() ->
 def test_tables_show_the_figures(small: Board) -> None:
     record = chosen(small)
     accuracy = view.accuracy_rows(small, record)
-    assert [row.best for row in accuracy] == [False, True, False] and accuracy[1].accuracy == f"82.2{NBSP}%"
-    assert accuracy[0].interval == f"72.8 to 77.8{NBSP}%" and accuracy[0].without_duplicates == view.DASH
+    assert [row.best for row in accuracy] == [True, False, False] and accuracy[0].accuracy == f"82.2{NBSP}%"
+    assert accuracy[2].interval == f"72.8 to 77.8{NBSP}%" and accuracy[2].without_duplicates == view.DASH
     calibration = view.calibration_rows(small, record)
     same = tuple(view.Change(figure, figure) for figure in ("6.2", "1.250", "0.500"))
     assert calibration[0].changes == same and calibration[0].temperature == "1.50"
@@ -252,6 +252,27 @@ def test_tables_show_the_figures(small: Board) -> None:
     page = everything(small)
     assert f'<td class="fer-best">82.2{NBSP}%</td>' in page
     assert "1.250 \u2192 <b>1.250</b>" in page and f"71.0{NBSP}%<br><small>\u03ba 0.52</small>" in page
+
+
+def test_models_are_ranked_by_accuracy_and_overlapping_intervals_share_ranks(small: Board) -> None:
+    record = chosen(small)
+    # By hand: a is wholly above b and c, which overlap; d is wholly below b, but not below c.
+    measured = {"d": (0.60, 0.58, 0.62), "b": (0.70, 0.67, 0.73), "a": (0.80, 0.77, 0.83), "c": (0.65, 0.61, 0.69)}
+    model = next(iter(record.models.values()))
+    models = {name: changed(model, accuracy=Interval(*values)) for name, values in measured.items()}
+    assert view.ranks(changed(record, models=models)) == {"a": "1", "b": "2\u20133", "c": "2\u20134", "d": "3\u20134"}
+    rows = view.accuracy_rows(small, record)
+    assert [row.accuracy for row in rows] == sorted((row.accuracy for row in rows), reverse=True)
+    chart = figures.accuracy_figure(small, record, [])
+    assert [trace.x[0] for trace in chart.data] == sorted((trace.x[0] for trace in chart.data), reverse=True)
+    assert '<td class="fer-rank">1' in everything(small)
+
+
+def test_the_label_noise_study_says_that_it_has_labels_of_its_own(small: Board, board: Board) -> None:
+    (section,) = (each for each in SECTIONS if each.key == "noise")
+    for name in LABEL_SETS:
+        page = "".join(str(part) for part in section.parts(board, name))
+        assert "choice of labels above does not change it" in page
 
 
 def test_confusion_matrices_mark_the_diagonal(small: Board) -> None:
@@ -394,14 +415,14 @@ def test_charts_mark_what_is_quoted(small: Board) -> None:
     quoted = quoted_for("fer2013")
     figure = figures.accuracy_figure(small, chosen(small), quoted)
     measured, others = figure.data[:3], figure.data[3:]
-    assert [trace.x[0] for trace in measured] == pytest.approx([74.8, 82.2, 81.2])
+    assert [trace.x[0] for trace in measured] == pytest.approx([82.2, 81.2, 74.8])
     assert measured[0].error_x.array[0] == pytest.approx(3) and measured[0].error_x.arrayminus[0] == pytest.approx(2)
     assert all(trace.marker.symbol == "diamond-open" and QUOTED in trace.hovertemplate for trace in others)
     assert [trace.x[0] for trace in others] == [76.82, 75.42, 74.42, 74.14, 73.28, 68.63, 65.94, 65.0]
     people = others[-1]
     assert people.y[0] == "Human annotators (2013)" and people.error_x.array[0] == pytest.approx(5)
     styles = model_styles(chosen(small).models)
-    assert [trace.marker.color for trace in measured] == [style.colour for style in styles.values()]
+    assert [trace.marker.color for trace in measured] == [styles[name].colour for name in view.ranks(chosen(small))]
 
 
 def test_long_titles_wrap_in_charts(small: Board) -> None:
