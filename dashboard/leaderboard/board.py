@@ -17,7 +17,7 @@ from fer_models.evaluation.store import Loaded, Problem, not_measured, read_card
 from fer_models.models.card import ModelCard
 from fer_models.models.ensemble import ENSEMBLE, ENSEMBLE_TITLE
 from fer_models.models.external.files import external_file
-from fer_models.models.external.peers import PEERS
+from fer_models.models.external.peers import PEERS, is_peer, peer_file
 from fer_models.registry import FER2013_LABEL_SETS
 
 COMPARE: Final = "python -m fer_models leaderboard"
@@ -139,8 +139,8 @@ def read_board(weights: Path, left_out: Sequence[str] = (), loaded: Mapping[str,
     for name, card in (loaded or {}).items():
         if name not in cards:
             cards[name] = card
-            file = external_file(weights, name)
-            sizes[name] = file.stat().st_size if file else 0
+            file = peer_file(PEERS[name]) if is_peer(card) else external_file(weights, name)
+            sizes[name] = file.stat().st_size if file and file.is_file() else 0
     results = weights / "results"
     return Board(
         cards=cards,

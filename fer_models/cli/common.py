@@ -16,7 +16,7 @@ _FLAGS: Final[dict[str, dict[str, Any]]] = {
         "default": [],
         "metavar": "FILE",
         "dest": "model_files",
-        "help": "also this file of another system, such as NAME.onnx or .tflite with its card NAME.json beside; repeatable",
+        "help": "also this file of another system: NAME.onnx or NAME.tflite, with its card beside; may be repeated",
     },
     "peers": {
         "nargs": "+",

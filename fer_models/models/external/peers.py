@@ -116,7 +116,7 @@ def load_peer(name: str) -> Classifier:
     if name not in PEERS:
         raise UnknownNameError("peer", name, PEERS)
     peer = PEERS[name]
-    path = _installed(peer)
+    path = _checked_file(peer)
     try:
         data = path.read_bytes()  # hashed and loaded from the same bytes, so nothing can change in between
     except OSError as error:
@@ -144,8 +144,16 @@ def peer_origin(card: ModelCard) -> str:
     return f"{package}. Training data: {card.training_data}"
 
 
-def _installed(peer: Peer) -> Path:
-    """Where the peer's file is. The package is not imported."""
+def peer_file(peer: Peer) -> Path | None:
+    """Where the peer's file is, whatever the package's version; None if that is not installed."""
+    try:
+        return Path(str(distribution(peer.card.name).locate_file(peer.file)))
+    except PackageNotFoundError:
+        return None
+
+
+def _checked_file(peer: Peer) -> Path:
+    """The peer's file in a package of the known version. The package is not imported."""
     name = peer.card.name
     try:
         package = distribution(name)

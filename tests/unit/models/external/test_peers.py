@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import fer_models.analyzer
+from dashboard.leaderboard import board
 from dashboard.leaderboard.board import read_board
 from dashboard.leaderboard.sections import SECTIONS
 from dashboard.server.options import parse
@@ -55,7 +56,7 @@ def peer(model: bytes, monkeypatch: pytest.MonkeyPatch) -> Peer:
         sha256=hashlib.sha256(model).hexdigest(),
     )
     known = {"elsewhere": Peer("2.1", FILE, GraphFormat("NHWC", 3, outputs="probabilities"), card)}
-    for module in (peers, fer_models.analyzer):
+    for module in (peers, fer_models.analyzer, board):
         monkeypatch.setattr(module, "PEERS", known)
     return known["elsewhere"]
 
@@ -137,6 +138,8 @@ def test_peers_stand_after_the_models(
     install("2.1", model)
     analyzer = loaded(weights, fake_detector, peers=["elsewhere"])
     assert list(analyzer.classifiers) == ["vgg16", "elsewhere"] and analyzer.left_out == ()
+    shown = read_board(weights, (), {name: each.card for name, each in analyzer.classifiers.items()})
+    assert list(shown.cards) == ["vgg16", "elsewhere"] and shown.file_bytes["elsewhere"] == len(model)
     assert analyzer.analyze([picture], features=True)[0].predictions["elsewhere"].labels == peer.card.labels
     alone = loaded(weights, fake_detector, peers=["elsewhere"], models=["elsewhere"])
     assert list(alone.classifiers) == ["elsewhere"]
@@ -195,11 +198,11 @@ def test_a_measured_peer_is_marked_and_joins_no_mean(
 
 
 def test_the_cards_of_loaded_peers_stand_on_the_leaderboard(weights: Path) -> None:
-    board = read_board(weights, (), {name: peer.card for name, peer in PEERS.items()})
-    (page,) = next(section for section in SECTIONS if section.key == "cards").parts(board, "fer2013_test")
+    shown = read_board(weights, (), {name: peer.card for name, peer in PEERS.items()})
+    (page,) = next(section for section in SECTIONS if section.key == "cards").parts(shown, "fer2013_test")
     for peer in PEERS.values():
         assert f'data-card="{peer.card.name}"' in str(page) and peer.card.sha256 in str(page)
-    assert list(board.cards) == ["vgg16", *PEERS]
+    assert list(shown.cards) == ["vgg16", *PEERS]
 
 
 def test_the_known_peers_are_of_the_vocabulary_and_join_no_ensemble() -> None:
