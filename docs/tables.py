@@ -23,7 +23,7 @@ from fer_models.evaluation.records import (
     NoiseStudyRecord,
     RobustnessRecord,
 )
-from fer_models.evaluation.records.benchmarks import CropResolutionRecord
+from fer_models.evaluation.records.benchmarks import CropResolutionRecord, DetectionRecord
 from fer_models.evaluation.statistics import Interval
 from fer_models.evaluation.store import read_cards
 from fer_models.expressions import EXPRESSIONS
@@ -210,7 +210,43 @@ def latency() -> str:
         "one face, 95th percentile",
         f"faces per second in batches of {measured.batch}",
     ]
-    return f"{measured.machine}, {measured.dtype}.\n\n" + table([*head, "peak memory of its process"], rows)
+    settings = f"{measured.machine}, {measured.engine or measured.dtype}.\n\n"
+    return settings + table([*head, "peak memory of its process"], rows)
+
+
+def whole_comparison() -> str:
+    """All models on one photo with detection and maps, against the usual way and the machine's floor."""
+    whole = record("latency.json", LatencyRecord).comparison
+    if whole is None:
+        return "Not measured yet."
+    rows = [
+        ["the usual way, without detection", *_milliseconds(whole.usual_way_ms), ""],
+        ["here, with detection", *_milliseconds(whole.whole_ms), f"{whole.usual_way_ms[0] / whole.whole_ms[0]:.1f}"],
+        ["of that, detection", *_milliseconds(whole.detection_ms), ""],
+    ]
+    faces = ", ".join(f"{ms:.0f} ms for {count}" for count, ms in whole.networks_ms.items())
+    return (
+        table(["one photo of one face, four models and their maps", "median", "95th percentile", "times faster"], rows)
+        + f"\n\nPreprocessing and networks by number of faces: {faces}. Floor for one face: {whole.floor_ms:.1f} ms "
+        f"(all multiply-adds at the rate of a large matrix product: {whole.arithmetic_floor_ms:.1f} ms; all weights "
+        f"read once: {whole.memory_floor_ms:.1f} ms); measured: {whole.networks_ms[1] / whole.floor_ms:.1f} times that."
+    )
+
+
+def _milliseconds(times: tuple[float, float]) -> list[str]:
+    return [f"{time:.0f} ms" for time in times]
+
+
+def detection() -> str:
+    """What face detection finds, and how much faster than seeing every picture whole at the finest scale."""
+    measured = record("detection.json", DetectionRecord)
+    rows = [
+        [scene, str(found.faces), percent(ways["reference"].recall), percent(found.recall), f"{found.times_faster:.1f}"]
+        for scene, ways in measured.scenes.items()
+        for name, found in ways.items()
+        if name != "reference" and ("following" not in ways or name == "following")
+    ]
+    return table(["", "faces", "found, whole at the finest scale", "found, here", "times faster"], rows)
 
 
 def crops() -> str:
@@ -236,6 +272,8 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "consistency": evidence.consistency,
     "regions": evidence.regions,
     "latency": latency,
+    "whole-comparison": whole_comparison,
+    "detection": detection,
     "crops": crops,
     "faults": software.faults,
     "fuzz": lambda: software.fuzz(RESULTS),

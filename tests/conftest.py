@@ -36,8 +36,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers and their subprocesses sh
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep graphs of networks where the next run finds them, and not among the user's."""
-    if config.cache is not None:
-        os.environ.setdefault(CACHE_VARIABLE, str(config.cache.mkdir("graphs")))
+    if (cache := getattr(config, "cache", None)) is not None:  # there is none with -p no:cacheprovider
+        os.environ.setdefault(CACHE_VARIABLE, str(cache.mkdir("graphs")))
 
 
 LANDMARKS = np.array([(0.31, 0.40), (0.68, 0.40), (0.49, 0.60), (0.35, 0.76), (0.65, 0.75)], np.float32)
