@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +16,8 @@ from explain.drawing.colormaps import sequential
 from explain.drawing.overlay import draw_cells, draw_map, map_colours, shared_peak
 from explain.maps import NO_MAP, Explanation
 from explain.methods import METHODS, PERTURBATION
+from explain.occlusion import Fill, occlude
+from explain.regions import REGIONS
 from fer_models.formatting import percent
 from fer_models.registry import ModelStyle
 from fer_models.results import Prediction
@@ -66,10 +69,10 @@ class OccludedCard:
         style: the model's.
         drawn: (S, S, 3) uint8 RGB: the evidence for `now` on the occluded face, or that face alone.
         caption: of the picture.
-        now: the expression that is predicted for the occluded face.
         before: the expression that was predicted for the whole face.
-        bars: the probability of `before`, first for the whole face and then for the occluded one.
-        text: whether the answer changed.
+        now: the expression that is predicted for the occluded face.
+        confidences: of `before` on the whole face and of `now` on the occluded one, in [0, 1].
+        text: whether the answer changed, and what became of the one before.
     """
 
     model: str
@@ -77,10 +80,15 @@ class OccludedCard:
     style: ModelStyle
     drawn: NDArray[np.uint8]
     caption: str
-    now: str
     before: str
-    bars: tuple[float, float]
+    now: str
+    confidences: tuple[float, float]
     text: str
+
+    @property
+    def changed(self) -> bool:
+        """Whether the occluded face gets another expression than the whole one."""
+        return self.now != self.before
 
 
 def method_facts(method: str, reasons: Mapping[str, str], titles: Mapping[str, str]) -> list[str]:
@@ -181,13 +189,61 @@ def occluded_cards(
         if maps:
             caption, heat = f"Evidence for {now.label}", maps[now.label]
             drawn = draw_map(occluded, heat, peak=peak, side=_SIDE, opacity=style.opacity, colours=style.colours)
-        text = f"Still {now.label}."
+        text = "The same answer."
         if now.label != before.label:
-            text = f"Now {now.label} ({percent(now.confidence)}) instead of {before.label}."
-        bars = (before.confidence, now.probability(before.label))
-        cards.append(
-            OccludedCard(
-                *(name, display.titles[name], display.styles[name], drawn, caption), now.label, before.label, bars, text
-            )
-        )
+            text = f"The answer changed. {before.label.capitalize()} has {percent(now.probability(before.label))} left."
+        confidences, title = (before.confidence, now.confidence), display.titles[name]
+        answers = (before.label, now.label, confidences, text)
+        cards.append(OccludedCard(name, title, display.styles[name], drawn, caption, *answers))
     return cards
+
+
+def draw_hidden(crop: NDArray[np.uint8], mask: NDArray[np.bool_], fill: Fill) -> NDArray[np.uint8]:
+    """A face with its hidden part filled as the models see it, and outlined.
+
+    Args:
+        crop: (S, S, 3) uint8 RGB.
+        mask: (N, N) bool, true where it is hidden.
+        fill: what hides it.
+
+    Returns:
+        (S, S, 3) uint8 RGB.
+    """
+    side = crop.shape[0]
+    large = cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
+    drawn = occlude(crop, large.astype(bool), fill).copy()
+    outlines, _ = cv2.findContours(large, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(drawn, outlines, -1, (24, 24, 27), 3, cv2.LINE_AA)
+    cv2.drawContours(drawn, outlines, -1, (255, 255, 255), 1, cv2.LINE_AA)
+    return drawn
+
+
+def hidden_words(regions: Sequence[str], *, painted: bool) -> str:
+    """What is occluded, in words; "" for nothing.
+
+    Args:
+        regions: keys of `explain.regions.REGIONS`.
+        painted: whether something was painted over, too.
+    """
+    words = [f"the {name}" for name in REGIONS if name in regions] + ["the painted part"] * painted
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
+
+
+def occlusion_sentence(cards: Sequence[OccludedCard], hidden: str) -> str:
+    """How many models change their answer.
+
+    Args:
+        cards: one per model.
+        hidden: what is occluded, in words.
+    """
+    changed, total = sum(card.changed for card in cards), len(cards)
+    who = (
+        "the model"
+        if total == 1
+        else f"all {total} models"
+        if changed in (0, total)
+        else f"{changed} of {total} models"
+    )
+    one = total == 1 or changed == 1
+    verb = ("changes its" if one else "change their") if changed else ("keeps its" if one else "keep their")
+    return f"Without {hidden}, {who} {verb} answer."

@@ -212,10 +212,14 @@ def test_another_face_another_picture_no_face_and_a_bad_file(page: Page, photos:
 def test_the_face_is_occluded_by_region_and_by_hand(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["two"])
     section(page, "Occlusion")
+    picture = page.locator(".fer-brush img")
+    bare = str(picture.get_attribute("src"))
     page.get_by_role("checkbox", name="Mouth").click()
     cards = page.locator("#attention-erase-results .fer-card")
     expect(cards).to_have_count(4)
     expect(cards.first).to_contain_text("→")
+    expect(picture).not_to_have_attribute("src", bare)
+    expect(page.locator("#attention-brush")).to_contain_text("Hidden: the mouth")
     by_name = str(cards.locator("img").first.get_attribute("src"))
     canvas = page.locator(".fer-brush canvas")
     box = canvas.bounding_box()
@@ -225,11 +229,19 @@ def test_the_face_is_occluded_by_region_and_by_hand(page: Page, photos: dict[str
     page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.3, steps=8)
     page.mouse.up()
     expect(cards.locator("img").first).not_to_have_attribute("src", by_name)
+    expect(page.locator("#attention-brush")).to_contain_text("the mouth and the painted part")
+    # The picture changed under the strokes, which are still there.
+    assert page.evaluate(
+        "document.querySelector('.fer-brush canvas').getContext('2d').getImageData(0, 0, 28, 28).data.some(Boolean)"
+    )
     page.locator("#attention-uncover").click()
     expect(cards).to_have_count(0)
     expect(page.get_by_role("checkbox", name="Mouth")).not_to_be_checked()
-    bare = "!document.querySelector('.fer-brush canvas').getContext('2d').getImageData(0, 0, 28, 28).data.some(Boolean)"
-    page.wait_for_function(bare)
+    expect(picture).to_have_attribute("src", bare)
+    wiped = (
+        "!document.querySelector('.fer-brush canvas').getContext('2d').getImageData(0, 0, 28, 28).data.some(Boolean)"
+    )
+    page.wait_for_function(wiped)
 
     page.locator("#attention-each").click()
     chart = page.locator("#attention-erase-chart .js-plotly-plot .bars .point path")

@@ -10,7 +10,14 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.attention.cards_view import method_cards, method_legend, occluded_cards
+from dashboard.attention.cards_view import (
+    draw_hidden,
+    hidden_words,
+    method_cards,
+    method_legend,
+    occluded_cards,
+    occlusion_sentence,
+)
 from dashboard.attention.figures import effects_figure
 from dashboard.attention.sections.job_status import EXPLAINING, JobStatus, Updates
 from dashboard.attention.sections.maps import map_style_of
@@ -27,6 +34,7 @@ from explain.maps import Explanation, attention
 from explain.occlusion import Fill, RegionEffects, occlude, region_effects, sensitivity_map
 from explain.regions import REGIONS, crop_landmarks, region_masks
 from fer_models.analyzer import Analyzer
+from fer_models.formatting import percent_of
 
 _SECTION: Final = "erase"
 _UNEXPECTED: Final = "This could not be computed. Try again, or try another picture."
@@ -64,9 +72,9 @@ const lift = (event) => {{
   for (let i = 3; i < pixels.length; i += 4) cells += pixels[i] ? '1' : '0';
   trigger('select', {{cells}});
 }};
-// The page patches what is there instead of replacing it: strokes stay unless they are wiped.
+// The page patches what is there instead of replacing it: strokes stay unless a new round wipes them.
 watch('value', () => {{
-  const canvas = element.querySelector('canvas');
+  const canvas = element.querySelector('.fer-brush:not([data-round=""]) canvas');
   if (canvas) canvas.getContext('2d').clearRect(0, 0, SIDE, SIDE);
 }});
 element.addEventListener('pointerup', lift);
@@ -143,9 +151,9 @@ class OcclusionSection:
     def connect(self, face: gr.State, style: Sequence[Any]) -> None:
         """Connect the section to the lab's face and to the controls of the maps' style."""
         chosen = [face, self.regions, self.fill, self.strokes, *style]
-        self.brush.select(self.paint, chosen, [self.strokes, self.cards], **CLICKED, **HIDDEN)
+        self.brush.select(self.paint, chosen, [self.strokes, self.brush, self.cards], **CLICKED, **HIDDEN)
         for choice in (self.regions.input, self.fill.input):
-            choice(self.occlude, chosen, self.cards, **CHANGED, **HIDDEN)
+            choice(self.occlude, chosen, [self.brush, self.cards], **CHANGED, **HIDDEN)
         self.reset.click(self.uncover, face, [self.brush, self.regions, self.strokes, self.cards], **HIDDEN)
         self.each_region.click(
             self.run_regions, [face, self.fill], [self.chart, self.tools, *self.status.outputs], **EXPLAINING
@@ -182,14 +190,14 @@ class OcclusionSection:
         colours: str,
         opacity: float,
         event: gr.EventData,
-    ) -> tuple[Any, str]:
+    ) -> tuple[Any, str, str]:
         """Occlude what was painted."""
         cells = str(event.cells)
         if len(cells) == BRUSH**2 and set(cells) <= {"0", "1"}:
             strokes = np.array([cell == "1" for cell in cells]).reshape(BRUSH, BRUSH)
-        return strokes, self.occlude(face, regions, fill, strokes, scale, colours, opacity)
+        return strokes, *self.occlude(face, regions, fill, strokes, scale, colours, opacity)
 
-    @show_errors(_UNEXPECTED, lambda _, text: str(message(text)))
+    @show_errors(_UNEXPECTED, lambda _, text: (gr.skip(), str(message(text))))
     def occlude(
         self,
         face: AnalyzedFace | None,
@@ -197,10 +205,10 @@ class OcclusionSection:
         fill: Fill,
         strokes: NDArray[np.bool_] | None,
         *style: Any,
-    ) -> str:
-        """The models' answers for the occluded face, before and after."""
+    ) -> tuple[str, str]:
+        """The occluded face as the models see it, and their answers before and after."""
         if face is None:
-            return message(FORGOTTEN)
+            return "", message(FORGOTTEN)
         side = face.model_input.shape[0]
         mask = np.zeros((side, side), bool)
         if strokes is not None:
@@ -209,8 +217,14 @@ class OcclusionSection:
         for name, region in _masks(face).items():
             if name in regions:
                 mask |= region
-        if not mask.any():
-            return ""
+        painted = strokes is not None and bool(strokes.any())
+        hidden = hidden_words(regions, painted=painted) if mask.any() else ""
+        drawn = draw_hidden(face.crop, mask, fill)
+        brush = render(
+            "attention/brush.html", face=drawn, hidden=hidden, share=percent_of(mask.mean()), cells=BRUSH, round=""
+        )
+        if not hidden:
+            return brush, ""
         occluded = occlude(face.model_input, mask, fill)
         after = {}
         for name in face.predictions:
@@ -218,7 +232,8 @@ class OcclusionSection:
             (prediction,) = classifier.predict([occluded], features=True)
             after[name] = (prediction, attention(prediction, classifier.class_weights))
         cards = occluded_cards(face, occluded, after, map_style_of(*style), self.display)
-        return render("attention/occluded_cards.html", cards=cards)
+        sentence = occlusion_sentence(cards, hidden)
+        return brush, render("attention/occluded_cards.html", cards=cards, sentence=sentence)
 
     def run_regions(self, face: AnalyzedFace | None, request: gr.Request, fill: Fill) -> Iterator[Updates]:
         """Occlude each region in turn, one model after the other."""
@@ -265,7 +280,7 @@ class OcclusionSection:
 
     @staticmethod
     def _brush(face: AnalyzedFace) -> str:
-        return render("attention/brush.html", crop=face.crop, cells=BRUSH, round=uuid4().hex)
+        return render("attention/brush.html", face=face.crop, hidden="", cells=BRUSH, round=uuid4().hex)
 
 
 def _masks(face: AnalyzedFace) -> dict[str, NDArray[np.bool_]]:

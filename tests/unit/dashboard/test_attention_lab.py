@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dashboard.attention.cards_view import method_cards, method_legend, occluded_cards
+from dashboard.attention.cards_view import (
+    draw_hidden,
+    hidden_words,
+    method_cards,
+    method_legend,
+    occluded_cards,
+    occlusion_sentence,
+)
 from dashboard.attention.faithfulness_view import FaithfulnessResults, faithfulness_cards, faithfulness_table
 from dashboard.attention.figures import curves_figure, effects_figure, regions_figure
 from dashboard.attention.pair_view import (
@@ -36,6 +43,7 @@ from explain.regions import REGIONS, crop_landmarks, region_masks
 from explain.road import Road
 from fer_models.analyzer import Analyzer
 from fer_models.expressions import EXPRESSIONS
+from fer_models.formatting import percent
 from fer_models.registry import MODELS, model_styles, style_at
 from fer_models.results import Face
 
@@ -200,13 +208,40 @@ def test_cards_show_maps_errors_and_what_is_still_to_come(face: AnalyzedFace, mo
 def test_an_occluded_face_has_answers_before_and_after(face: AnalyzedFace, models: ModelDisplay) -> None:
     before = face.predictions["vgg16"]
     now = replace(before, probabilities=np.roll(before.probabilities, 1))
-    after = {"vgg16": (now, face.maps["vgg16"])}
-    (card,) = occluded_cards(face, face.crop, after, MapStyle(), models)
-    assert (card.now, card.before) == (now.label, before.label) and now.label != before.label
-    assert card.bars == (before.confidence, now.probability(before.label))
-    assert "instead of" in card.text
+    (card,) = occluded_cards(face, face.crop, {"vgg16": (now, face.maps["vgg16"])}, MapStyle(), models)
+    assert (card.before, card.now) == (before.label, now.label) and card.changed
+    assert card.confidences == (before.confidence, now.confidence)
+    assert percent(now.probability(before.label)) in card.text
     (still,) = occluded_cards(face, face.crop, {"vgg16": (before, face.maps["vgg16"])}, MapStyle(), models)
-    assert still.text == f"Still {before.label}." and still.bars == (before.confidence, before.confidence)
+    assert not still.changed and still.confidences == (before.confidence, before.confidence)
+    html = render("attention/occluded_cards.html", cards=[replace(card, confidences=(0.57, 0.98))], sentence="So.")
+    for answer, confidence in ((card.before, "57\u00a0%"), (card.now, "98\u00a0%")):
+        headline = html.index(f'<span class="fer-label">{answer.capitalize()}</span>')
+        assert html[headline:].split('"fer-confidence">')[1].startswith(confidence)
+
+
+def test_a_sentence_says_how_many_models_change_their_answer(face: AnalyzedFace, models: ModelDisplay) -> None:
+    cards = occluded_cards(
+        face, face.crop, {name: (face.predictions[name], face.maps[name]) for name in MODELS}, MapStyle(), models
+    )
+    one = [replace(cards[0], now="other"), *cards[1:]]
+    assert occlusion_sentence(cards, "the mouth") == "Without the mouth, all 4 models keep their answer."
+    assert "1 of 4 models changes its" in occlusion_sentence(one, "the mouth")
+    assert "2 of 4 models change their" in occlusion_sentence([*one[:3], one[0]], "the mouth")
+    assert "all 2 models change their" in occlusion_sentence([one[0], one[0]], "the mouth")
+    assert "the model keeps its" in occlusion_sentence(cards[:1], "the mouth")
+
+
+def test_the_hidden_part_is_drawn_on_the_face_and_named(face: AnalyzedFace) -> None:
+    side = face.model_input.shape[0]
+    mask = np.zeros((side, side), bool)
+    mask[side // 2 :] = True
+    drawn = draw_hidden(face.crop, mask, "grey")
+    half = face.crop.shape[0] // 2
+    np.testing.assert_array_equal(drawn[: half - 4], face.crop[: half - 4])
+    assert (drawn[half + 4 : -4, 4:-4] == 128).all()
+    assert hidden_words(["mouth", "eyes"], painted=True) == "the eyes, the mouth and the painted part"
+    assert hidden_words(["mouth"], painted=False) == "the mouth" and hidden_words([], painted=False) == ""
 
 
 def test_regions_that_do_not_fit_a_turned_head_say_so(face: AnalyzedFace, models: ModelDisplay) -> None:
