@@ -10,7 +10,8 @@ from dashboard.components.charts import GRID, base_layout, marker
 from dashboard.leaderboard.board import Board
 from dashboard.leaderboard.cost_view import cost_of, frontier
 from dashboard.leaderboard.published import QUOTED, Quoted
-from dashboard.leaderboard.view import corruption_title, ranks
+from dashboard.leaderboard.sentences import ranks
+from dashboard.leaderboard.view import corruption_title
 from fer_models.evaluation.records import FaceSetComparison, RobustnessRecord
 from fer_models.registry import ModelStyle, model_styles
 

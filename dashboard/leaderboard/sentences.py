@@ -30,6 +30,22 @@ def interval_text(interval: Interval) -> str:
     return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}\u00a0%"
 
 
+def ranks(face_set: FaceSetComparison) -> dict[str, str]:
+    """The rank of each model and ensemble by accuracy, the most accurate first.
+
+    A rank is a range, such as "2–3", where intervals overlap: from one behind those whose intervals lie wholly above
+    to one before those whose intervals lie wholly below.
+    """
+    accuracies = {name: model.accuracy for name, model in face_set.models.items()}
+    ordered = sorted(accuracies, key=lambda name: -accuracies[name].value)
+    words = {}
+    for name in ordered:
+        first = 1 + sum(other.low > accuracies[name].high for other in accuracies.values())
+        last = len(ordered) - sum(other.high < accuracies[name].low for other in accuracies.values())
+        words[name] = str(first) if first == last else f"{first}\u2013{last}"
+    return words
+
+
 def p_text(value: float) -> str:
     """A p-value as papers print it."""
     return "p\u00a0<\u00a00.001" if value < 0.001 else f"p\u00a0=\u00a0{value:.3f}"

@@ -7,7 +7,7 @@ from typing import Final
 
 from dashboard.leaderboard.board import Board
 from dashboard.leaderboard.csv_tables import Rows, csv_text
-from dashboard.leaderboard.sentences import FEW, cell_sentence, interval_text, share, signed
+from dashboard.leaderboard.sentences import FEW, cell_sentence, interval_text, ranks, share, signed
 from fer_models.evaluation.records import Calibration, FaceSetComparison, ModelComparison, RobustnessRecord
 from fer_models.evaluation.store import Problem
 from fer_models.media.files import CSV_ENCODING
@@ -242,22 +242,6 @@ def _best(board: Board, values: Mapping[str, float | None]) -> Best | None:
         return None
     best = max(known.values())
     return Best(tuple(board.title(name) for name, value in known.items() if value == best), best)
-
-
-def ranks(face_set: FaceSetComparison) -> dict[str, str]:
-    """The rank of each model and ensemble by accuracy, the most accurate first.
-
-    A rank is a range, such as "2–3", where intervals overlap: from one behind those whose intervals lie wholly above
-    to one before those whose intervals lie wholly below.
-    """
-    accuracies = {name: model.accuracy for name, model in face_set.models.items()}
-    ordered = sorted(accuracies, key=lambda name: -accuracies[name].value)
-    words = {}
-    for name in ordered:
-        first = 1 + sum(other.low > accuracies[name].high for other in accuracies.values())
-        last = len(ordered) - sum(other.high < accuracies[name].low for other in accuracies.values())
-        words[name] = str(first) if first == last else f"{first}{DASH}{last}"
-    return words
 
 
 def accuracy_rows(board: Board, face_set: FaceSetComparison) -> list[AccuracyRow]:

@@ -260,7 +260,12 @@ def test_models_are_ranked_by_accuracy_and_overlapping_intervals_share_ranks(sma
     measured = {"d": (0.60, 0.58, 0.62), "b": (0.70, 0.67, 0.73), "a": (0.80, 0.77, 0.83), "c": (0.65, 0.61, 0.69)}
     model = next(iter(record.models.values()))
     models = {name: changed(model, accuracy=Interval(*values)) for name, values in measured.items()}
-    assert view.ranks(changed(record, models=models)) == {"a": "1", "b": "2\u20133", "c": "2\u20134", "d": "3\u20134"}
+    assert sentences.ranks(changed(record, models=models)) == {
+        "a": "1",
+        "b": "2\u20133",
+        "c": "2\u20134",
+        "d": "3\u20134",
+    }
     rows = view.accuracy_rows(small, record)
     assert [row.accuracy for row in rows] == sorted((row.accuracy for row in rows), reverse=True)
     chart = figures.accuracy_figure(small, record, [])
@@ -422,7 +427,9 @@ def test_charts_mark_what_is_quoted(small: Board) -> None:
     people = others[-1]
     assert people.y[0] == "Human annotators (2013)" and people.error_x.array[0] == pytest.approx(5)
     styles = model_styles(chosen(small).models)
-    assert [trace.marker.color for trace in measured] == [styles[name].colour for name in view.ranks(chosen(small))]
+    assert [trace.marker.color for trace in measured] == [
+        styles[name].colour for name in sentences.ranks(chosen(small))
+    ]
 
 
 def test_long_titles_wrap_in_charts(small: Board) -> None:
