@@ -11,10 +11,12 @@ from fer_models.analyzer import Analyzer
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import PooledClassifier
+from fer_models.models.classifier import Classifier
 from fer_models.models.preprocessing import imagenet_input
 from fer_models.registry import load_dataset
 from fer_models.training.losses import CrossEntropyTask
 from fer_models.training.teachers import teacher_of_inputs, with_teachers
+from tests.conftest import network_of
 
 
 def test_a_target_lies_between_the_label_and_the_teachers_by_name(analyzer: Analyzer, data_dir: Path) -> None:
@@ -42,7 +44,8 @@ def test_without_a_share_the_labels_stay(analyzer: Analyzer, data_dir: Path) -> 
 
 
 def test_teachers_of_inputs_see_what_the_network_sees_at_their_own_size(analyzer: Analyzer) -> None:
-    teachers = [analyzer.classifiers["resnet50"], analyzer.classifiers["vgg16"]]
+    models = [analyzer.classifiers["resnet50"], analyzer.classifiers["vgg16"]]
+    teachers = [Classifier(model.card, network_of(model), model.device, "torch") for model in models]  # as `train` does
     spec = replace(teachers[0].card.input, size=96)
     inputs = torch.randn(2, 3, 96, 96)
     predicted = teacher_of_inputs(teachers, spec)(inputs)
