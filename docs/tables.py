@@ -23,7 +23,7 @@ from fer_models.evaluation.records import (
     NoiseStudyRecord,
     RobustnessRecord,
 )
-from fer_models.evaluation.records.benchmarks import CropResolutionRecord, DetectionRecord
+from fer_models.evaluation.records.benchmarks import CropResolutionRecord
 from fer_models.evaluation.statistics import Interval
 from fer_models.evaluation.store import read_cards
 from fer_models.expressions import EXPRESSIONS
@@ -237,18 +237,6 @@ def _milliseconds(times: tuple[float, float]) -> list[str]:
     return [f"{time:.0f} ms" for time in times]
 
 
-def detection() -> str:
-    """What face detection finds, and how much faster than seeing every picture whole at the finest scale."""
-    measured = record("detection.json", DetectionRecord)
-    rows = [
-        [scene, str(found.faces), percent(ways["reference"].recall), percent(found.recall), f"{found.times_faster:.1f}"]
-        for scene, ways in measured.scenes.items()
-        for name, found in ways.items()
-        if name != "reference" and ("following" not in ways or name == "following")
-    ]
-    return table(["", "faces", "found, whole at the finest scale", "found, here", "times faster"], rows)
-
-
 def crops() -> str:
     """Accuracy by the size that crops are averaged down to."""
     measured = record("crop_resolution.json", CropResolutionRecord)
@@ -273,7 +261,6 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "regions": evidence.regions,
     "latency": latency,
     "whole-comparison": whole_comparison,
-    "detection": detection,
     "crops": crops,
     "faults": software.faults,
     "fuzz": lambda: software.fuzz(RESULTS),
