@@ -274,7 +274,7 @@ def test_maps_are_put_to_the_test_and_go_into_the_report(page: Page, photos: dic
         download.value.save_as(saved[-1])
     report, maps = (path.read_text(encoding="utf-8") for path in saved)
     assert [path.name for path in saved] == ["attention-report.html", "attention-maps.json"]
-    assert report.count("<polyline") == 4 * 6 and report.count("<img") == 1 + 28
+    assert report.count("<polyline") == 4 * 6 and report.count("<img") == 1 + 28 + 4  # face, maps, contrasts
     assert "<script" not in report and "http" not in report
     assert list(json.loads(maps)["models"]) == list(MODELS)
     page.locator("#attention-without-face input").click()
@@ -283,7 +283,7 @@ def test_maps_are_put_to_the_test_and_go_into_the_report(page: Page, photos: dic
     with page.expect_download() as download:
         links.first.click()
     download.value.save_as(saved[0])
-    assert saved[0].read_text(encoding="utf-8").count("<img") == 28
+    assert saved[0].read_text(encoding="utf-8").count("<img") == 28 + 4
     assert download.value.suggested_filename == "attention-report-without-face.html"
 
 
