@@ -65,7 +65,7 @@ def test_plain_and_eac_side_by_side_follow_the_face_and_the_noise(page: Page, ph
     expect(shown.locator("img").first).not_to_have_attribute("src", before)
     section.get_by_text("0\u00a0%", exact=True).first.click()
     expect(shown).to_have_attribute("data-noise", "0")
-    expect(page.locator("#compare-columns article[data-model]")).to_have_count(5)  # four models and their mean
+    expect(page.locator("#compare-columns article[data-model]")).to_have_count(6)  # four models and two ensembles
 
 
 @at_both_widths
