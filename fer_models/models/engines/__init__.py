@@ -21,7 +21,7 @@ from fer_models.models.engines.torch_engine import TorchEngine
 #: "auto" is onnxruntime on CPUs and PyTorch elsewhere.
 ENGINES: Final = ("auto", "torch", "onnxruntime", "openvino")
 #: Largest difference from PyTorch's logits, as a share of their range, by the precision that an engine computes in.
-TOLERANCE: Final = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
+TOLERANCE: Final = {"float32": 1e-4, "bfloat16": 5e-2}
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Engine(Protocol):
 
     Attributes:
         name: one of `ENGINES`.
-        precision: what it computes in: "float32", "float16" or "bfloat16".
+        precision: what it computes in: "float32" or "bfloat16".
     """
 
     name: str
