@@ -1,6 +1,7 @@
 """Measure how long each model takes for one face and in batches, and how much memory a process with it needs.
 
-python -m benchmarks.latency [--repeats N] [--batches N] [--rounds N] [--threads N] [--engine NAME] [--json FILE]
+python -m benchmarks.latency [--repeats N] [--batches N] [--rounds N] [--threads N] [--engine NAME]
+    [--beside ENGINE ...] [--json FILE]
 
 A model's times cover preprocessing and the network, not face detection. Every model is timed once a round, in an order
 drawn anew, after a warm-up. Peak memory is that of a process of its own which loads the model and reads one batch. Then
@@ -13,6 +14,7 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,6 +30,7 @@ from fer_models.evaluation.store import write_record
 from fer_models.evaluation.timing import BATCH, Progress, time_models
 from fer_models.faces.detector import CenterFace
 from fer_models.models.classifier import engine_names, load_classifier
+from fer_models.models.engines import ENGINES
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Of `--peak`: no model at all, only the libraries.
@@ -58,16 +61,33 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def measure(weights: Path, device: str, engine: str, repeats: int, batches: int, rounds: int) -> LatencyRecord:
-    """Every model's figures, and the settings they were measured with."""
+def measure(
+    weights: Path, device: str, engine: str, repeats: int, batches: int, rounds: int, beside: Sequence[str] = ()
+) -> LatencyRecord:
+    """Every model's figures, and the settings they were measured with.
+
+    Args:
+        weights: folder of the models.
+        device: where they run.
+        engine: that they run on.
+        repeats: rounds of one face alone.
+        batches: rounds of a batch.
+        rounds: of whole comparisons.
+        beside: further engines whose whole comparisons are timed in the same rounds.
+    """
     classifiers = [load_classifier(name, weights, device, engine) for name in list_models(weights)]
+    others = {}
+    for name in beside:
+        models = [load_classifier(model.name, weights, device, name) for model in classifiers]
+        others[engine_names(models)] = Analyzer(models, CenterFace())
     progress = Progress(0, {})
     with tqdm(total=100, file=sys.stderr, disable=None) as bar:
         for progress in time_models(classifiers, repeats=repeats, batches=batches):
             bar.update(round(100 * progress.share) - bar.n)
     return LatencyRecord(
         command=f"python -m benchmarks.latency --repeats {repeats} --batches {batches} --rounds {rounds}"
-        + (f" --engine {engine}" if engine != "auto" else ""),
+        + (f" --engine {engine}" if engine != "auto" else "")
+        + (f" --beside {' '.join(beside)}" if beside else ""),
         machine=f"{os.cpu_count()} CPU cores, {platform.machine()}",
         device=str(classifiers[0].device),
         threads=torch.get_num_threads(),
@@ -78,7 +98,7 @@ def measure(weights: Path, device: str, engine: str, repeats: int, batches: int,
         versions=package_versions(),
         engine=engine_names(classifiers),
         memory_without_a_model_mb=peak_memory_mb(NOTHING, weights, device, engine),
-        comparison=time_comparison(Analyzer(classifiers, CenterFace()), rounds),
+        comparison=time_comparison(Analyzer(classifiers, CenterFace()), rounds, others),
         models={
             model.name: ModelLatency(
                 sha256=model.card.sha256,
@@ -100,6 +120,11 @@ def _summary(record: LatencyRecord, whole: WholeComparison) -> list[str]:
         f"networks {one:.1f} ms against a floor of {whole.floor_ms:.1f} ms (arithmetic "
         f"{whole.arithmetic_floor_ms:.1f}, memory {whole.memory_floor_ms:.1f}): {one / whole.floor_ms:.1f} times",
         "ms by number of faces: " + ", ".join(f"{count}: {ms:.1f}" for count, ms in whole.networks_ms.items()),
+        *(
+            f"{name}: whole {times.whole_ms[0]:.1f} ms, {whole.usual_way_ms[0] / times.whole_ms[0]:.1f} times as fast; "
+            + ", ".join(f"{count}: {ms:.1f}" for count, ms in times.networks_ms.items())
+            for name, times in whole.other_engines.items()
+        ),
         f"faces per second in batches of {record.batch} against one by one: {speed_up}, all models at {most} faces "
         f"{one * most / whole.networks_ms[most]:.1f}",
     ]
@@ -111,6 +136,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=100, help="rounds of one face alone (default: %(default)s)")
     parser.add_argument("--batches", type=int, default=20, help=f"rounds of {BATCH} faces (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=30, help="rounds of whole comparisons (default: %(default)s)")
+    parser.add_argument(
+        "--beside", nargs="+", choices=ENGINES[1:], default=(), help="also time whole comparisons on these engines"
+    )
     add_flags(parser, "threads", "weights", "device", "engine", "json")
     parser.add_argument("--peak", metavar="NAME", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -121,7 +149,7 @@ def main() -> None:
         return
     if min(args.repeats, args.batches, args.rounds) < 1:
         parser.error("--repeats, --batches and --rounds must be at least 1")
-    record = measure(weights, args.device, args.engine, args.repeats, args.batches, args.rounds)
+    record = measure(weights, args.device, args.engine, args.repeats, args.batches, args.rounds, args.beside)
     print(record.text(), end="")
     if record.comparison:
         print(*_summary(record, record.comparison), sep="\n")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.usual_way import usual_way
 from explain.maps import attention
 from fer_models.analyzer import Analyzer
-from fer_models.evaluation.records import WholeComparison
+from fer_models.evaluation.records import EngineTimes, WholeComparison
 from fer_models.media.images import read_picture
 
 PICTURE: Final = Path(__file__).resolve().parents[1] / "examples" / "camera.jpg"
@@ -23,7 +24,9 @@ _MATRIX: Final = 2048  # rows and columns: large enough to reach the processor's
 _COPIED: Final = 1 << 28  # bytes: larger than any cache
 
 
-def time_comparison(analyzer: Analyzer, rounds: int, seed: int = 0) -> WholeComparison:
+def time_comparison(
+    analyzer: Analyzer, rounds: int, others: Mapping[str, Analyzer] = MappingProxyType({}), seed: int = 0
+) -> WholeComparison:
     """Time a comparison of all models on one photo of one face, with detection and all evidence maps.
 
     In every round each way is timed once, in a new random order, so that other load affects all alike.
@@ -31,6 +34,7 @@ def time_comparison(analyzer: Analyzer, rounds: int, seed: int = 0) -> WholeComp
     Args:
         analyzer: with all models.
         rounds: how often, at least 1.
+        others: the same models on other engines, by what these are called.
         seed: of the orders.
     """
     image = read_picture(PICTURE).pixels
@@ -42,6 +46,10 @@ def time_comparison(analyzer: Analyzer, rounds: int, seed: int = 0) -> WholeComp
         "detection": lambda: analyzer.detect(image),
         **{f"{count} faces": partial(analyzer.predict, [(0, face, crop)] * count, features=True) for count in _FACES},
     }
+    for name, other in others.items():
+        ways[name] = partial(_compare, other, image)
+        for count in (1, _FACES[-1]):
+            ways[f"{name}, {count}"] = partial(other.predict, [(0, face, crop)] * count, features=True)
     times = _rounds(ways, rounds, seed)
     cards = [model.card for model in analyzer.classifiers.values()]
     rate, bandwidth = _multiply_adds_per_second(), _bytes_per_second()
@@ -54,6 +62,13 @@ def time_comparison(analyzer: Analyzer, rounds: int, seed: int = 0) -> WholeComp
         bytes_per_second=bandwidth,
         arithmetic_floor_ms=1000 * sum(card.multiply_adds or 0 for card in cards) / rate,
         memory_floor_ms=1000 * sum(4 * card.parameters for card in cards) / bandwidth,
+        other_engines={
+            name: EngineTimes(
+                whole_ms=_percentiles(times[name]),
+                networks_ms={count: float(np.median(times[f"{name}, {count}"])) for count in (1, _FACES[-1])},
+            )
+            for name in others
+        },
     )
 
 

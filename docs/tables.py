@@ -17,13 +17,14 @@ from fer_models.analyzer import WEIGHTS
 from fer_models.errors import FerError
 from fer_models.evaluation.predictions import load_test_predictions
 from fer_models.evaluation.records import (
+    EngineTimes,
     FaceSetComparison,
     LatencyRecord,
     NoiseRun,
     NoiseStudyRecord,
     RobustnessRecord,
 )
-from fer_models.evaluation.records.benchmarks import CropResolutionRecord
+from fer_models.evaluation.records.benchmarks import CropResolutionRecord, DetectionRecord
 from fer_models.evaluation.statistics import Interval
 from fer_models.evaluation.store import read_cards
 from fer_models.expressions import EXPRESSIONS
@@ -233,6 +234,48 @@ def whole_comparison() -> str:
     )
 
 
+def engines() -> str:
+    """The whole comparison on each engine, timed in the same rounds."""
+    measured = record("latency.json", LatencyRecord)
+    whole = measured.comparison
+    if whole is None:
+        return "Not measured yet."
+    times = {measured.engine or "default": EngineTimes(whole_ms=whole.whole_ms, networks_ms=whole.networks_ms)}
+    rows = [
+        [
+            name,
+            f"{each.whole_ms[0]:.0f} ms",
+            f"{whole.usual_way_ms[0] / each.whole_ms[0]:.1f}",
+            f"{each.networks_ms[1]:.0f} ms",
+            f"{each.networks_ms[16] / 16:.1f} ms",
+            f"{16 * each.networks_ms[1] / each.networks_ms[16]:.1f}",
+        ]
+        for name, each in (times | whole.other_engines).items()
+    ]
+    head = ["engine", "whole comparison", "times as fast as the usual way", "networks, one face"]
+    return table([*head, "per face in batches of 16", "batch against one by one"], rows)
+
+
+def detection() -> str:
+    """Recall and time of face detection, beside a detector that searches every picture whole at the finest scale."""
+    measured = record("detection.json", DetectionRecord)
+    rows = [
+        [
+            scene,
+            way,
+            f"{figures.faces:,}",
+            percent(figures.recall),
+            f"{figures.false_positives}",
+            f"{figures.landmark_error:.3f}",
+            f"{figures.times_faster:.2f}",
+        ]
+        for scene, ways in measured.scenes.items()
+        for way, figures in ways.items()
+    ]
+    head = ["pictures", "detector", "faces", "recall", "false positives", "landmark error"]
+    return table([*head, "times faster"], rows, names=2)
+
+
 def _milliseconds(times: tuple[float, float]) -> list[str]:
     return [f"{time:.0f} ms" for time in times]
 
@@ -261,6 +304,8 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "regions": evidence.regions,
     "latency": latency,
     "whole-comparison": whole_comparison,
+    "engines": engines,
+    "detection": detection,
     "crops": crops,
     "faults": software.faults,
     "fuzz": lambda: software.fuzz(RESULTS),

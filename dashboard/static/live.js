@@ -11,7 +11,7 @@ const canvas = document.createElement('canvas');
 const LONGEST = 640;
 const LEAST_MS = 50;
 const PATIENCE_MS = 5000;
-const QUICK_MS = 150;  // round trip up to which a second frame is sent ahead
+const QUICK_MS = 300;  // round trip up to which a second frame is sent ahead, half a round trip after the first
 
 let stream = null;
 let running = false;
@@ -144,7 +144,8 @@ function take() {
 function plan() {
   clearTimeout(timer);
   const room = takenAt.size < (delay !== null && delay < QUICK_MS ? 2 : 1);
-  if (room) timer = setTimeout(take, Math.max(0, LEAST_MS - (performance.now() - takenLast)));
+  const spacing = takenAt.size ? Math.max(LEAST_MS, delay / 2) : LEAST_MS;
+  if (room) timer = setTimeout(take, Math.max(0, spacing - (performance.now() - takenLast)));
   else timer = setTimeout(() => { if (running) show('slow'); take(); }, PATIENCE_MS);
 }
 

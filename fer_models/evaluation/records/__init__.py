@@ -32,7 +32,7 @@ from fer_models.evaluation.records.evaluation import (
     ModelEvaluation,
     TrainTestDuplicates,
 )
-from fer_models.evaluation.records.latency import LatencyRecord, ModelLatency, WholeComparison
+from fer_models.evaluation.records.latency import EngineTimes, LatencyRecord, ModelLatency, WholeComparison
 from fer_models.evaluation.records.noise_study import NoisePoint, NoiseRun, NoiseStudyRecord
 from fer_models.evaluation.records.robustness import RobustnessRecord
 
@@ -47,6 +47,7 @@ __all__ = [
     "Distribution",
     "EnsembleEvaluation",
     "EvaluationFigures",
+    "EngineTimes",
     "EvaluationRecord",
     "FaceSetComparison",
     "FaithfulnessFigures",

@@ -26,6 +26,13 @@ class ModelLatency(Record):
     peak_memory_mb: Amount | None
 
 
+class EngineTimes(Record):
+    """The same comparison on another engine, as of `WholeComparison`."""
+
+    whole_ms: tuple[Amount, Amount]
+    networks_ms: dict[int, Amount]
+
+
 class WholeComparison(Record):
     """All models on one photo of one face, with detection and all evidence maps. Times are in ms.
 
@@ -39,6 +46,7 @@ class WholeComparison(Record):
         bytes_per_second: read by a large sum in the same process.
         arithmetic_floor_ms: the networks' multiply-adds for one face at that rate.
         memory_floor_ms: the time to read their weights once, in float32.
+        other_engines: timed in the same rounds, by name and precision.
     """
 
     usual_way_ms: tuple[Amount, Amount]
@@ -49,6 +57,7 @@ class WholeComparison(Record):
     bytes_per_second: Amount
     arithmetic_floor_ms: Amount
     memory_floor_ms: Amount
+    other_engines: dict[str, EngineTimes] = {}
 
     @property
     def floor_ms(self) -> float:

@@ -19,11 +19,13 @@ from fer_models.evaluation.records import (
 from fer_models.evaluation.records.benchmarks import (
     BatchRecord,
     CropResolutionRecord,
+    DetectionRecord,
     FaceQualityRecord,
     FuzzRecord,
     LandmarkTemplateRecord,
     LiveRecord,
     LoadRecord,
+    StartRecord,
     VideoRecord,
 )
 from fer_models.evaluation.store import read_cards, read_record, stale_models, write_record
@@ -34,6 +36,7 @@ KINDS: dict[str, type[Provenance]] = {
     "attention_ferplus": AttentionRecord,
     "batch": BatchRecord,
     "crop_resolution": CropResolutionRecord,
+    "detection": DetectionRecord,
     "face_quality": FaceQualityRecord,
     "fer2013_test": EvaluationRecord,
     "ferplus_test": EvaluationRecord,
@@ -47,6 +50,7 @@ KINDS: dict[str, type[Provenance]] = {
     "noise_study": NoiseStudyRecord,
     "robustness_fer2013": RobustnessRecord,
     "robustness_ferplus": RobustnessRecord,
+    "start": StartRecord,
     "video": VideoRecord,
 }
 AGAIN = ("python -m fer_models evaluate",)
