@@ -23,12 +23,11 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.whole_comparison import time_comparison
-from fer_models.analyzer import Analyzer, list_models
+from fer_models.analyzer import list_models, load_analyzer
 from fer_models.cli.common import add_flags, use_threads, weights_folder
 from fer_models.evaluation.records import LatencyRecord, ModelLatency, WholeComparison, package_versions
 from fer_models.evaluation.store import write_record
 from fer_models.evaluation.timing import BATCH, Progress, time_models
-from fer_models.faces.detector import CenterFace
 from fer_models.models.classifier import engine_names, load_classifier
 from fer_models.models.engines import ENGINES
 
@@ -78,8 +77,8 @@ def measure(
     classifiers = [load_classifier(name, weights, device, engine) for name in list_models(weights)]
     others = {}
     for name in beside:
-        models = [load_classifier(model.name, weights, device, name) for model in classifiers]
-        others[engine_names(models)] = Analyzer(models, CenterFace())
+        other = load_analyzer([model.name for model in classifiers], device=device, engine=name, weights=weights)
+        others[engine_names(other.classifiers.values())] = other
     progress = Progress(0, {})
     with tqdm(total=100, file=sys.stderr, disable=None) as bar:
         for progress in time_models(classifiers, repeats=repeats, batches=batches):
@@ -98,7 +97,7 @@ def measure(
         versions=package_versions(),
         engine=engine_names(classifiers),
         memory_without_a_model_mb=peak_memory_mb(NOTHING, weights, device, engine),
-        comparison=time_comparison(Analyzer(classifiers, CenterFace()), rounds, others),
+        comparison=time_comparison(load_analyzer(device=device, engine=engine, weights=weights), rounds, others),
         models={
             model.name: ModelLatency(
                 sha256=model.card.sha256,

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -148,15 +148,22 @@ class Analyzer:
         for start in range(0, len(crops), BATCH):
             chunk = crops[start : start + BATCH]
             prepared: dict[tuple[InputSpec, torch.device], tuple[Tensor, float]] = {}
-            for name in models:
+            waiting: dict[str, Callable[[], list[Prediction]]] = {}
+            for name in sorted(models, key=self._cost, reverse=True):  # the longest first: fewer cores idle at the end
                 model = self.classifiers[name]
                 key = (model.card.input, model.device)
                 if key not in prepared:
                     began = time.perf_counter()
                     prepared[key] = model.inputs(chunk), (time.perf_counter() - began) / len(chunk)
                 inputs, seconds = prepared[key]
-                predictions[name] += model.predict_inputs(inputs, features=features, seconds=seconds)
+                waiting[name] = model.submit(inputs, features=features, seconds=seconds)
+            for name in models:
+                predictions[name] += waiting[name]()
         return predictions
+
+    def _cost(self, name: str) -> int:
+        card = self.classifiers[name].card
+        return card.multiply_adds or card.parameters
 
     def _chosen(self, models: Sequence[str] | None) -> list[str]:
         _check_names(models or (), self.classifiers)
@@ -226,10 +233,12 @@ def load_analyzer(
         for name in peers
         if name in known
     ]
+    # Models run beside one another: cores that share one pass wait for one another many times in it.
+    threads = max(1, torch.get_num_threads() // len([*names, *files]))
     for name in names:
         is_peer = name in own_peers
         try:
-            classifiers.append(load_peer(name) if is_peer else load_classifier(name, weights, device, engine))
+            classifiers.append(load_peer(name) if is_peer else load_classifier(name, weights, device, engine, threads))
         except (CardError, EngineError, WeightsError) as error:
             file = external_file(weights, name)
             # An engine that is not there stops the app, unless it is a graph's own.
@@ -238,7 +247,7 @@ def load_analyzer(
                 raise
             left_out.append(f"The {'peer' if is_peer else 'model'} {name} is left out. {error}")
     for file in files:
-        classifiers.append(_load_file(file, [model.name for model in classifiers], device, engine))
+        classifiers.append(_load_file(file, [model.name for model in classifiers], device, engine, threads))
     if models is None:
         left_out += _unread(weights)
     for reason in left_out:
@@ -249,7 +258,7 @@ def load_analyzer(
     return Analyzer(classifiers, CenterFace() if detector is None else detector, left_out)
 
 
-def _load_file(file: Path, taken: Sequence[str], device: str, engine: str) -> Classifier:
+def _load_file(file: Path, taken: Sequence[str], device: str, engine: str, threads: int) -> Classifier:
     """Another system's model in any folder."""
     name = external_name(file)
     if name == file.name:
@@ -260,7 +269,7 @@ def _load_file(file: Path, taken: Sequence[str], device: str, engine: str) -> Cl
         raise WeightsError(f"There is already a model {name}. Rename {file} and its card.")
     if external_file(file.parent, name) != file:
         raise WeightsError(f"{file} is not read: another file has its name. Rename one of them.")
-    return load_classifier(name, file.parent, device, engine)
+    return load_classifier(name, file.parent, device, engine, threads)
 
 
 def _unread(weights: Path) -> list[str]:

@@ -179,14 +179,16 @@ class LiveTab:
             if 0 < number <= session.number:
                 return None
             session.number, time_s = number, time.monotonic()
-            result = session.analyze(
-                self.analyzer,
-                frame,
-                time_s,
-                models=names,
-                smoothing_s=float(np.clip(smoothing_s or 0, 0, 60)),
-                features=overlay in names,
-            )
+        result = session.analyze(
+            self.analyzer,
+            frame,
+            time_s,
+            models=names,
+            smoothing_s=float(np.clip(smoothing_s or 0, 0, 60)),
+            features=overlay in names,
+        )
+        if result is None:
+            return None
         stopwatch.lap("analyze")
         drawn, caption = self._draw(frame, result.faces, overlay, names)
         picture = data_uri(drawn, 80)

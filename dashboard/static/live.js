@@ -11,7 +11,7 @@ const canvas = document.createElement('canvas');
 const LONGEST = 640;
 const LEAST_MS = 50;
 const PATIENCE_MS = 5000;
-const QUICK_MS = 300;  // round trip up to which a second frame is sent ahead, half a round trip after the first
+const QUICK_MS = 150;  // round trip up to which a second frame is sent ahead, half a round trip after the first
 
 let stream = null;
 let running = false;

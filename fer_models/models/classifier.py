@@ -1,7 +1,7 @@
 """Classifier: the one place where a network, its card and a device meet."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,8 @@ from fer_models.errors import CardError, FerError, UnknownNameError
 from fer_models.models.architectures import PooledClassifier
 from fer_models.models.card import ModelCard, read_card
 from fer_models.models.engines import Engine, build_engine
-from fer_models.models.engines.batching import Batcher
+from fer_models.models.engines.batching import Batcher, pass_pool
+from fer_models.models.engines.outputs import Outputs
 from fer_models.models.engines.torch_engine import TorchEngine
 from fer_models.models.external.files import external_file, is_graph
 from fer_models.models.external.load import load_external
@@ -24,6 +25,8 @@ from fer_models.results import Prediction
 
 #: Faces in one forward pass at most: bounds the memory, and larger batches are no faster.
 BATCH: Final = 32
+#: Faces of several requests in one pass at most, where passes run beside one another: larger ones keep cores idle.
+_JOINED: Final = 8
 _DEVICES: Final = ("auto", "cpu", "cuda", "mps")
 
 
@@ -49,6 +52,7 @@ class Classifier:
         device: torch.device,
         engine: str | Engine = "torch",
         class_weights: NDArray[np.float32] | None = None,
+        threads: int | None = None,
     ) -> None:
         """Join a card and its network on a device.
 
@@ -59,6 +63,8 @@ class Classifier:
             engine: a name in `fer_models.models.engines.ENGINES`, or one that was built for the model.
             class_weights: (C, K) of the linear head behind the feature maps that an engine without a network gives;
                 None where it has no such head.
+            threads: of the CPU that one pass takes; passes then run beside those of other models, on all threads that
+                PyTorch is set to. None means all of them for one pass. PyTorch itself always takes all.
 
         Raises:
             CardError: the card's labels do not fit the network's head, or its temperature is not positive.
@@ -79,17 +85,21 @@ class Classifier:
         self.device = device
         self.network = network
         self._class_weights = class_weights
+        self._beside = 1  # passes at the same time
         if network is not None:
             self.network = network.to(device, torch.float32).to(memory_format=torch.channels_last)
             self.network.eval().requires_grad_(False)
             if engine == "torch":
                 engine = TorchEngine(self.network, device)
             elif isinstance(engine, str):
-                engine = build_engine(engine, self.network, card.input.size, device)
+                engine = build_engine(engine, self.network, card.input.size, device, threads)
+                if threads and engine.name != "torch":
+                    self._beside = max(1, torch.get_num_threads() // threads)
         if isinstance(engine, str):
             raise ValueError(f"{card.name} has no network for the engine {engine}: give an engine built for it.")
         self.engine: Engine = engine
-        self._batcher = Batcher(engine, BATCH)
+        pooled = self._beside > 1
+        self._batcher = Batcher(engine, _JOINED if pooled else BATCH, pass_pool(self._beside) if pooled else None)
 
     @property
     def name(self) -> str:
@@ -130,7 +140,8 @@ class Classifier:
         Returns:
             (N, C) float32 on the CPU, columns in the order of the card's labels.
         """
-        return torch.cat([torch.from_numpy(self._batcher.run(chunk)[0].logits) for chunk in torch.split(inputs, BATCH)])
+        passes = [self._batcher.submit(piece) for piece in self._pieces(inputs)]
+        return torch.cat([torch.from_numpy(answer.result()[0].logits) for answer in passes])
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Logits (N, C) to probabilities (N, C): softmax(logits / temperature) (Guo et al., ICML 2017, equation 9)."""
@@ -163,14 +174,19 @@ class Classifier:
             features: as for `predict`.
             seconds: that preparing each one took, counted in its latency.
         """
-        return [
-            prediction
-            for chunk in torch.split(inputs, BATCH)
-            for prediction in self._predict_batch(chunk, features, seconds)
-        ]
+        return self.submit(inputs, features=features, seconds=seconds)()
 
-    def _predict_batch(self, inputs: Tensor, features: bool, seconds: float) -> list[Prediction]:
-        outputs, in_pass = self._batcher.run(inputs, features=features)
+    def submit(self, inputs: Tensor, *, features: bool = False, seconds: float = 0.0) -> Callable[[], list[Prediction]]:
+        """Start `predict_inputs`, so that other models can start, too; what is returned waits for the predictions."""
+        passes = [self._batcher.submit(piece, features=features) for piece in self._pieces(inputs)]
+        return lambda: [each for answer in passes for each in self._predictions(*answer.result(), seconds)]
+
+    def _pieces(self, inputs: Tensor) -> Sequence[Tensor]:
+        """Inputs for one pass each: where several run at the same time, all of them get some."""
+        pieces: Sequence[Tensor] = torch.split(inputs, min(BATCH, -(-len(inputs) // self._beside)))
+        return pieces
+
+    def _predictions(self, outputs: Outputs, in_pass: float, seconds: float) -> list[Prediction]:
         probabilities = self.probabilities(torch.from_numpy(outputs.logits)).numpy()
         return [
             Prediction(
@@ -187,7 +203,9 @@ class Classifier:
         ]
 
 
-def load_classifier(name: str, weights: Path, device: str = "auto", engine: str = "auto") -> Classifier:
+def load_classifier(
+    name: str, weights: Path, device: str = "auto", engine: str = "auto", threads: int | None = None
+) -> Classifier:
     """Read weights/NAME.json and weights/NAME.safetensors, check them, and put the model on a device.
 
     Without a NAME.safetensors, another system's file is read instead: NAME.pth or the like, which needs no card, or
@@ -198,6 +216,7 @@ def load_classifier(name: str, weights: Path, device: str = "auto", engine: str 
         weights: the folder of both files.
         device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:1" or "mps".
         engine: "auto" (onnxruntime on a CPU, else PyTorch), or another of `fer_models.models.engines.ENGINES`.
+        threads: as of `Classifier`.
 
     Raises:
         CardError: the card is missing, malformed or another model's.
@@ -213,7 +232,9 @@ def load_classifier(name: str, weights: Path, device: str = "auto", engine: str 
     card, network = load_external(external) if external else (read_card(weights / f"{name}.json"), None)
     if card.name != name:
         raise CardError(f"The card {weights / name}.json is the card of {card.name}. Rename one of them.")
-    classifier = Classifier(card, network or load_network(card, weights / f"{name}.safetensors"), target, engine)
+    classifier = Classifier(
+        card, network or load_network(card, weights / f"{name}.safetensors"), target, engine, threads=threads
+    )
     return _warm(classifier)
 
 

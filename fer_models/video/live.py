@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fer_models.analyzer import Analyzer
 from fer_models.faces.following import FaceFollower
 from fer_models.faces.tracking import Tracker
-from fer_models.results import Face, Prediction
+from fer_models.results import Face, FaceAnalysis, Prediction
 
 #: Seconds of a face's history that are kept for the chart.
 WINDOW_S: Final = 30.0
@@ -168,8 +168,8 @@ class LiveFrame:
 
     Attributes:
         faces: the largest first.
-        detect_ms: detecting and aligning the faces, and waiting for the frames of other viewers.
-        models_ms: all models on all faces.
+        detect_ms: detecting and aligning the faces.
+        models_ms: all models on all faces, and waiting for the frames of other viewers.
     """
 
     faces: tuple[LiveFace, ...]
@@ -181,7 +181,7 @@ class LiveSession:
     """One viewer's camera: numbers faces, smooths the predictions, remembers `WINDOW_S` of them.
 
     Attributes:
-        turn: held while a frame is analysed: frames are decoded and drawn beside one another, but analysed in turn.
+        turn: held while what is kept here changes; the networks work on consecutive frames beside one another.
         number: of the last frame, as the viewer counts them; 0 before the first.
         faces: of the last frame, without feature maps.
         chosen: number of the face the viewer looks at; None before the first face.
@@ -193,6 +193,7 @@ class LiveSession:
     def __init__(self) -> None:
         """Start without a history."""
         self.turn = threading.Lock()
+        self._detecting = threading.Lock()
         self.number = 0
         self.ended = False
         self.clear()
@@ -224,8 +225,8 @@ class LiveSession:
         models: Sequence[str] | None = None,
         smoothing_s: float = 0.0,
         features: bool = False,
-    ) -> LiveFrame:
-        """Detect, number and classify every face of a frame.
+    ) -> LiveFrame | None:
+        """Detect, number and classify every face of a frame; None if a later frame overtook it.
 
         Args:
             analyzer: shared by all sessions.
@@ -240,11 +241,19 @@ class LiveSession:
             UnknownNameError: a model that is not loaded.
         """
         watch = Stopwatch()
-        analyses = analyzer.analyze(
-            [frame], features=features, models=models, follower=self._follower, times_s=[time_s]
-        )
-        elapsed = watch.lap("analyze")
-        models_ms = sum(p.latency_ms for analysis in analyses for p in analysis.predictions.values())
+        with self._detecting:
+            detected = analyzer.detect(frame, follower=self._follower, time_s=time_s)
+        faces = [(0, face, crop) for face, crop in detected]
+        detect_ms = watch.lap("detect")
+        analyses = analyzer.predict(faces, features=features, models=models)
+        models_ms = watch.lap("models")
+        with self.turn:
+            if time_s < self.time_s:
+                return None
+            return LiveFrame(self._update(analyses, time_s, smoothing_s), detect_ms, models_ms)
+
+    def _update(self, analyses: Sequence[FaceAnalysis], time_s: float, smoothing_s: float) -> tuple[LiveFace, ...]:
+        """The faces of the latest frame, numbered and smoothed, and what is kept of them."""
         numbers = self._tracker.update(analyses, time_s)
         faces = []
         for number, analysis in zip(numbers, analyses, strict=True):
@@ -259,7 +268,7 @@ class LiveSession:
         self._forget()
         self.faces = tuple(replace(face, predictions=_small(face.predictions)) for face in faces)
         self._follow()
-        return LiveFrame(tuple(faces), max(elapsed - models_ms, 0.0), models_ms)
+        return tuple(faces)
 
     def choose(self, number: int) -> None:
         """Look at another face; a number that is not remembered is ignored, for it may just have left."""

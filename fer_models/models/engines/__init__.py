@@ -7,6 +7,7 @@ also optional, runs what has no PyTorch network: `tflite_engine` is built for on
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
@@ -42,7 +43,9 @@ class Engine(Protocol):
         ...
 
 
-def build_engine(name: str, network: PooledClassifier, size: int, device: torch.device) -> Engine:
+def build_engine(
+    name: str, network: PooledClassifier, size: int, device: torch.device, threads: int | None = None
+) -> Engine:
     """The engine of a name for a network; its first pass is already done, so that no face is charged for it.
 
     Args:
@@ -50,6 +53,7 @@ def build_engine(name: str, network: PooledClassifier, size: int, device: torch.
         network: float32, frozen, in evaluation mode, on the device.
         size: side of its input in pixels.
         device: where it runs; all engines but PyTorch need a CPU.
+        threads: that one pass takes on a CPU; None means as many as PyTorch is set to, which takes these anyway.
 
     Raises:
         UnknownNameError: no such engine.
@@ -65,8 +69,9 @@ def build_engine(name: str, network: PooledClassifier, size: int, device: torch.
         return reference
     if device.type != "cpu":
         raise EngineError(f"The engine {name} runs on CPUs, not on {device}. Use --device cpu or --engine torch.")
+    make = partial(_MAKERS["onnxruntime" if name == "auto" else name], threads=threads or torch.get_num_threads())
     try:
-        return _checked(_MAKERS["onnxruntime" if name == "auto" else name], network, size, probe, expected)
+        return _checked(make, network, size, probe, expected)
     except EngineError as error:
         if name != "auto":
             raise
@@ -104,16 +109,16 @@ def _distance(found: Outputs, expected: Outputs) -> float:
     return max(float(np.abs(one - other).max() / max(np.ptp(other), 1e-6)) for one, other in pairs)
 
 
-def _onnxruntime(graph: bytes) -> Engine:
+def _onnxruntime(graph: bytes, threads: int) -> Engine:
     from fer_models.models.engines.onnxruntime_engine import OnnxRuntimeEngine
 
-    return OnnxRuntimeEngine(graph)
+    return OnnxRuntimeEngine(graph, threads)
 
 
-def _openvino(graph: bytes) -> Engine:
+def _openvino(graph: bytes, threads: int) -> Engine:
     from fer_models.models.engines.openvino_engine import OpenVinoEngine
 
-    return OpenVinoEngine(graph)
+    return OpenVinoEngine(graph, threads)
 
 
-_MAKERS: Final[dict[str, Callable[[bytes], Engine]]] = {"onnxruntime": _onnxruntime, "openvino": _openvino}
+_MAKERS: Final[dict[str, Callable[..., Engine]]] = {"onnxruntime": _onnxruntime, "openvino": _openvino}

@@ -1,7 +1,6 @@
 """onnxruntime on CPUs: the same float32 numbers as PyTorch in less than half the time."""
 
 import onnxruntime
-import torch
 from torch import Tensor
 
 from fer_models.models.engines.graph import INPUT, OUTPUTS
@@ -9,7 +8,7 @@ from fer_models.models.engines.outputs import Outputs
 
 
 class OnnxRuntimeEngine:
-    """Runs a graph of `network_graph` in float32, on as many threads as PyTorch is set to.
+    """Runs a graph of `network_graph` in float32.
 
     Attributes:
         name: "onnxruntime".
@@ -19,10 +18,10 @@ class OnnxRuntimeEngine:
     name = "onnxruntime"
     precision = "float32"
 
-    def __init__(self, graph: bytes) -> None:
-        """Load a graph."""
+    def __init__(self, graph: bytes, threads: int) -> None:
+        """Load a graph; a pass takes this many threads."""
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
+        options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors only
         # Threads that spin while they wait take the cores from the other models.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -3,7 +3,6 @@
 import threading
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from fer_models.errors import EngineError
@@ -21,8 +20,8 @@ class OpenVinoEngine:
 
     name = "openvino"
 
-    def __init__(self, graph: bytes) -> None:
-        """Load a graph.
+    def __init__(self, graph: bytes, threads: int) -> None:
+        """Load a graph; a pass takes this many threads.
 
         Raises:
             EngineError: OpenVINO is not installed.
@@ -34,7 +33,7 @@ class OpenVinoEngine:
         core = openvino.Core()
         fast = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         settings = {
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": "bf16" if fast else "f32",
             "PERFORMANCE_HINT": "LATENCY",
         }

@@ -77,7 +77,7 @@ class _Wrong:
 
     name, precision = "onnxruntime", "float32"
 
-    def __init__(self, graph: bytes) -> None:
+    def __init__(self, graph: bytes, threads: int) -> None:
         pass
 
     def run(self, inputs: Tensor, *, features: bool = False) -> Outputs:
@@ -217,3 +217,48 @@ class TestBatcher:
             batcher.run(_faces(1))
         counting.fails = False
         assert batcher.run(_faces(1, 2))[0].logits.ravel().tolist() == [1, 2]
+
+
+class TestPool:
+    """Engines whose passes take one thread each."""
+
+    def test_passes_run_beside_one_another_and_everybody_gets_their_own_rows(self) -> None:
+        both = threading.Barrier(2, timeout=10)  # broken unless two passes run at the same time
+
+        class Meeting(_Counting):
+            def run(self, inputs: Tensor, *, features: bool = False) -> Outputs:
+                both.wait()
+                return Outputs(inputs.sum((1, 2, 3)).numpy()[:, None], None)
+
+        with ThreadPoolExecutor(2) as pool:
+            batchers = [Batcher(Meeting(), 8, pool) for _ in range(2)]
+            answers = [batcher.submit(_faces(*values)) for batcher, values in zip(batchers, ([1, 2], [3]), strict=True)]
+            assert [answer.result(10)[0].logits.ravel().tolist() for answer in answers] == [[1, 2], [3]]
+
+    def test_requests_that_come_while_all_threads_work_share_a_pass(self, counting: _Counting) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            batcher = Batcher(counting, 8, pool)
+            answers = [batcher.submit(_faces(0))]
+            assert counting.begun.wait(10)
+            answers += [batcher.submit(_faces(value)) for value in (1, 2, 3)]
+            counting.go_on.set()
+            logits = [answer.result(10)[0].logits.item() for answer in answers]
+        assert counting.passes == [1, 3] and logits == [0, 1, 2, 3]
+
+    def test_an_error_in_the_pool_reaches_who_asked(self, counting: _Counting) -> None:
+        counting.fails = True
+        counting.go_on.set()
+        with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match="out of memory"):
+            Batcher(counting, 8, pool).run(_faces(1))
+
+    def test_a_model_gives_the_same_answers_on_one_thread_beside_others(self, weights_dir: Path) -> None:
+        inputs = torch.randn(33, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+        alone, beside = (
+            load_classifier("resnet50", weights_dir, "cpu", "onnxruntime", threads) for threads in (None, 1)
+        )
+        expected, found = (model.logits(inputs) for model in (alone, beside))
+        assert found.shape == expected.shape
+        assert (found - expected).abs().max() <= TOLERANCE["float32"] * float(expected.max() - expected.min())
+        one, other = (model.predict_inputs(inputs[:3], features=True) for model in (alone, beside))
+        assert [each.label for each in one] == [each.label for each in other]
+        assert all(each.features is not None for each in other)

@@ -2,6 +2,7 @@
 
 import math
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,17 @@ from numpy.typing import NDArray
 
 from fer_models.analyzer import Analyzer
 from fer_models.registry import MODELS
-from fer_models.video.live import MAX_HISTORIES, SPACING_S, WINDOW_S, LiveSession, Meter, Series, Smoother, Stopwatch
+from fer_models.video.live import (
+    MAX_HISTORIES,
+    SPACING_S,
+    WINDOW_S,
+    LiveFrame,
+    LiveSession,
+    Meter,
+    Series,
+    Smoother,
+    Stopwatch,
+)
 
 
 def array(*values: float) -> NDArray[np.float32]:
@@ -113,10 +124,17 @@ def test_the_meter_counts_the_last_two_seconds() -> None:
     assert meter.means == pytest.approx({"total": 50, "delay": 90})
 
 
+def _frame(session: LiveSession, *arguments: Any, **settings: Any) -> LiveFrame:
+    """The results of a frame that no other overtook."""
+    result = session.analyze(*arguments, **settings)
+    assert result is not None
+    return result
+
+
 def test_faces_keep_their_numbers_and_their_own_readings(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     session = LiveSession()
-    first = session.analyze(analyzer, picture, 0.0)
-    again = session.analyze(analyzer, picture, 0.5)
+    first = _frame(session, analyzer, picture, 0.0)
+    again = _frame(session, analyzer, picture, 0.5)
     assert [face.number for face in first.faces] == [face.number for face in again.faces] == [1, 2]
     assert list(first.faces[0].predictions) == list(MODELS)
     raw = analyzer.analyze([picture])
@@ -133,7 +151,7 @@ def test_smoothing_joins_two_frames_and_off_is_raw(analyzer: Analyzer, picture: 
     for constant, share in ((0.0, 1.0), (0.5, 1 - math.exp(-1))):
         session = LiveSession()
         session.analyze(analyzer, picture, 0.0, smoothing_s=constant)
-        face = session.analyze(analyzer, other, 0.5, smoothing_s=constant).faces[0]
+        face = _frame(session, analyzer, other, 0.5, smoothing_s=constant).faces[0]
         expected = raw[0] + share * (raw[1] - raw[0])
         assert face.number == 1
         np.testing.assert_allclose(face.predictions["vgg16"].probabilities, expected, atol=1e-5)
@@ -142,16 +160,24 @@ def test_smoothing_joins_two_frames_and_off_is_raw(analyzer: Analyzer, picture: 
 def test_models_can_be_switched_off_and_on(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     session = LiveSession()
     session.analyze(analyzer, picture, 0.0)
-    frame = session.analyze(analyzer, picture, 1.0, models=["vgg16"])
+    frame = _frame(session, analyzer, picture, 1.0, models=["vgg16"])
     assert list(frame.faces[0].predictions) == ["vgg16"]
     assert [len(session.history()[name]) for name in MODELS] == [1, 2, 1, 1]
-    assert session.analyze(analyzer, picture, 2.0, models=[]).faces[0].predictions == {}
-    assert list(session.analyze(analyzer, picture, 3.0).faces[0].predictions) == list(MODELS)
+    assert _frame(session, analyzer, picture, 2.0, models=[]).faces[0].predictions == {}
+    assert list(_frame(session, analyzer, picture, 3.0).faces[0].predictions) == list(MODELS)
+
+
+def test_a_frame_that_a_later_one_overtook_changes_nothing(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
+    session = LiveSession()
+    session.analyze(analyzer, picture, 1.0)
+    before = session.faces
+    assert session.analyze(analyzer, picture[:, :90], 0.9) is None
+    assert session.faces is before and session.time_s == 1.0
 
 
 def test_no_features_stay(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     session = LiveSession()
-    frame = session.analyze(analyzer, picture, 0.0, features=True)
+    frame = _frame(session, analyzer, picture, 0.0, features=True)
     assert frame.faces[0].predictions["vgg16"].features is not None
     assert all(p.features is None for face in session.faces for p in face.predictions.values())
 
@@ -170,7 +196,7 @@ def test_two_sessions_share_nothing(analyzer: Analyzer, picture: NDArray[np.uint
 def test_the_chosen_face_is_followed(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     nobody = picture[:, :90]
     session = LiveSession()
-    assert session.analyze(analyzer, nobody, 0.0).faces == () and session.chosen is None
+    assert _frame(session, analyzer, nobody, 0.0).faces == () and session.chosen is None
     session.analyze(analyzer, picture, 1.0)
     assert session.chosen == 1  # the detector's first, until the viewer picks one
     session.choose(99)
