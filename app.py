@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from fer_models.errors import FerError
 
 if TYPE_CHECKING:  # PyTorch and Gradio take seconds to import: --help and wrong flags do not wait for them
     from dashboard.server.serve import Server
+    from fer_models.analyzer import Analyzer
 
 # Before Gradio is imported: otherwise it checks for new versions and counts starts.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -88,20 +90,19 @@ def _serve(options: argparse.Namespace, uploads: Path, metrics: Metrics) -> int:
 
 def _build(options: argparse.Namespace, settings: Settings, metrics: Metrics) -> "Server":
     """Load the models, build the page, and put the server around it."""
-    import numpy as np
-
     if options.mcp:
         from dashboard.mcp.server import endpoint
         from dashboard.server.mcp_auth import mcp_route
     _say("Loading the models ...")
-    from dashboard.page import build_page, launch_settings
-    from dashboard.server.health import Health
-    from dashboard.server.measured_analyzer import MeasuredAnalyzer
-    from dashboard.server.serve import Extension, Server, mount
+    import_module("fer_models.analyzer")  # PyTorch, which the thread below and Gradio share
+    with ThreadPoolExecutor(1) as loader:
+        loading = loader.submit(_load, options)
+        from dashboard.page import build_page, launch_settings
+        from dashboard.server.health import Health
+        from dashboard.server.measured_analyzer import MeasuredAnalyzer
+        from dashboard.server.serve import Extension, Server, mount
 
-    loaded = analyzer_of(options)
-    loaded.detect(np.zeros((64, 64, 3), np.uint8))  # the detector reads its weights at the first picture
-    analyzer = MeasuredAnalyzer(loaded, metrics)
+        analyzer = MeasuredAnalyzer(loading.result(), metrics)
     extensions = []
     if options.mcp:
         tools = endpoint(analyzer, settings.max_upload, settings.concurrency)
@@ -109,6 +110,15 @@ def _build(options: argparse.Namespace, settings: Settings, metrics: Metrics) ->
     health = Health(analyzer)
     page = build_page(analyzer, settings.uploads, weights_folder(options))
     return Server(mount(page, launch_settings(), settings, health, metrics, extensions), page, health)
+
+
+def _load(options: argparse.Namespace) -> "Analyzer":
+    """The models and the detector, ready for the first picture."""
+    import numpy as np
+
+    loaded = analyzer_of(options)
+    loaded.detect(np.zeros((64, 64, 3), np.uint8))  # the detector reads its weights at the first picture
+    return loaded
 
 
 def bind(host: str, port: int) -> socket.socket:
