@@ -75,7 +75,7 @@ def test_a_bad_frame_is_explained_and_the_next_one_read(analyzer: Analyzer, pict
 
 def test_unexpected_errors_show_neutral_words(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     class Broken(Analyzer):
-        def analyze(self, *_: Any, **__: Any) -> Any:
+        def detect(self, *_: Any, **__: Any) -> Any:
             raise RuntimeError("secret detail")
 
     tab = build(Broken(list(analyzer.classifiers.values()), analyzer.detector))
