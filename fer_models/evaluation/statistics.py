@@ -31,6 +31,19 @@ class Interval:
     high: float
 
 
+def wilson(successes: int, count: int) -> Interval:
+    """A share with its 95 % score interval (Wilson, 1927), which stays within [0, 1] and is wide for few faces.
+
+    Args:
+        successes: how many of them are true.
+        count: faces, at least 1.
+    """
+    share, spread = successes / count, 1.959963985**2 / count
+    middle = (share + spread / 2) / (1 + spread)
+    half = ((share * (1 - share) + spread / 4) * spread) ** 0.5 / (1 + spread)
+    return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
+
+
 def share_with_interval(right: NDArray[np.bool_], *, seed: int = 0) -> Interval:
     """The share of true entries with its percentile bootstrap interval (Efron and Tibshirani, 1993, chapter 13).
 
@@ -155,7 +168,7 @@ def brier_score(targets: NDArray[np.int64], probabilities: NDArray[np.float32]) 
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Faces whose top confidence lies in one of 15 equal bins.
+    """Faces of similar top confidence.
 
     Attributes:
         low: the bin's lower edge.
@@ -186,6 +199,30 @@ def reliability(targets: NDArray[np.int64], probabilities: NDArray[np.float32]) 
         )
         for number in np.unique(index).tolist()
     ]
+
+
+def equal_mass_bins(
+    targets: NDArray[np.int64], probabilities: NDArray[np.float32], bins: int = 10
+) -> tuple[ReliabilityBin, ...]:
+    """Bins with equally many faces, but for one: no point of a reliability diagram stands for a handful of faces.
+
+    Args:
+        targets: (N,) int64, N at least 1.
+        probabilities: (N, C).
+        bins: how many; fewer if there are fewer faces.
+    """
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == targets
+    parts = np.array_split(np.argsort(confidence, kind="stable"), min(bins, len(targets)))
+    return tuple(
+        ReliabilityBin(
+            low=float(confidence[rows[0]]),
+            high=float(confidence[rows[-1]]),
+            count=len(rows),
+            confidence=min(1.0, float(confidence[rows].mean(dtype=np.float64))),
+            accuracy=float(right[rows].mean()),
+        )
+        for rows in parts
+    )
 
 
 def calibration_gap(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from fer_models.evaluation.metrics import measure
 from fer_models.evaluation.statistics import (
@@ -14,12 +15,14 @@ from fer_models.evaluation.statistics import (
     Interval,
     brier_score,
     calibration_gap,
+    equal_mass_bins,
     mean_with_interval,
     oracle_accuracy,
     paired_tests,
     reliability,
     risk_coverage,
     share_with_interval,
+    wilson,
 )
 
 
@@ -29,6 +32,26 @@ def sure(labels: list[int], confidences: list[float], classes: int = 7) -> NDArr
         row[:] = (1 - confidence) / (classes - 1)
         row[label] = confidence
     return table
+
+
+@pytest.mark.parametrize(("successes", "count"), [(1, 1), (0, 3), (50, 100), (998, 1000)])
+def test_wilsons_interval_is_scipys(successes: int, count: int) -> None:
+    reference = binomtest(successes, count).proportion_ci(method="wilson")
+    interval = wilson(successes, count)
+    assert (interval.value, interval.low, interval.high) == pytest.approx(
+        (successes / count, reference.low, reference.high), abs=1e-9
+    )
+
+
+def test_equal_mass_bins_by_hand() -> None:
+    """Seven faces in three bins: the three least confident ones, then two, then two."""
+    table = sure([0, 1, 1, 0, 0, 1, 0], [0.9, 0.5, 0.6, 0.4, 0.8, 0.99, 0.7])
+    low, middle, high = equal_mass_bins(np.zeros(7, np.int64), table, 3)
+    assert [each.count for each in (low, middle, high)] == [3, 2, 2]
+    assert [each.accuracy for each in (low, middle, high)] == pytest.approx([1 / 3, 1, 0.5])
+    assert [each.confidence for each in (low, middle, high)] == pytest.approx([0.5, 0.75, 0.945])
+    assert (low.low, low.high, high.low) == pytest.approx((0.4, 0.6, 0.9))
+    assert len(equal_mass_bins(np.zeros(1, np.int64), table[:1])) == 1  # one face is one bin
 
 
 def test_the_interval_of_a_share() -> None:
