@@ -23,6 +23,7 @@ from fer_models.registry import ModelStyle
 from fer_models.results import Prediction
 
 _SIDE: Final = 320  # px
+_SMALL: Final = 168  # px of a map in the matrix of methods
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,9 +103,9 @@ def method_facts(method: str, reasons: Mapping[str, str], titles: Mapping[str, s
     facts = METHODS[method]
     speed = {
         "at once": "Comes with the model's answer.",
-        "fast": "Takes less than a second per model.",
-        "slow": "Takes seconds per model.",
-        "very slow": "Takes up to a minute per model.",
+        "fast": "Under a second per model.",
+        "slow": "Seconds per model.",
+        "very slow": "Up to a minute per model.",
     }[facts.speed]
     target = "" if facts.uses_target else " The map is the same for every expression."
     kind = ""
@@ -161,9 +162,70 @@ def _method_map(face: AnalyzedFace, explanation: Explanation, style: MapStyle, d
     )
 
 
+@dataclass(frozen=True, eq=False)
+class MatrixCell:
+    """One method's map of one model, small.
+
+    Attributes:
+        drawn: (S, S, 3) uint8 RGB, on the face; None while it is to come or where there is none.
+        note: why there is none; "" while it is to come.
+        alt: what the picture shows, for those who cannot see it.
+    """
+
+    drawn: NDArray[np.uint8] | None = None
+    note: str = ""
+    alt: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class MethodMatrix:
+    """Methods x models.
+
+    Attributes:
+        heads: each model's style, title and the expression whose evidence is shown.
+        rows: each method's title and cells, one per model.
+        legend: of every map.
+    """
+
+    heads: Sequence[tuple[ModelStyle, str, str]]
+    rows: Sequence[tuple[str, Sequence[MatrixCell]]]
+    legend: Legend
+
+
+def method_matrix(
+    face: AnalyzedFace,
+    maps: Mapping[str, Mapping[str, Explanation | str]],
+    targets: Mapping[str, str],
+    methods: Sequence[str],
+    style: MapStyle,
+    display: ModelDisplay,
+) -> MethodMatrix:
+    """All maps that several methods make of one face.
+
+    Args:
+        face: the face.
+        maps: by model name, then by method, the map or why there is none; what is still to come is missing.
+        targets: by model name, in the order of the columns, the expression.
+        methods: keys of `METHODS`, in the order of the rows.
+        style: how maps are drawn; each has its own colour scale.
+        display: cards and styles.
+    """
+
+    def cell(name: str, method: str) -> MatrixCell:
+        found = maps.get(name, {}).get(method)
+        if found is None or isinstance(found, str):
+            return MatrixCell(note=found or "")
+        drawn = draw_map(face.crop, found, side=_SMALL, opacity=style.opacity, colours=style.colours)
+        return MatrixCell(drawn, alt=f"{METHODS[method].title}, {display.titles[name]}: evidence for {targets[name]}")
+
+    heads = [(display.styles[name], display.titles[name], target) for name, target in targets.items()]
+    rows = [(METHODS[method].title, [cell(name, method) for name in targets]) for method in methods]
+    return MethodMatrix(heads, rows, method_legend(style))
+
+
 def method_legend(style: MapStyle) -> Legend:
     """The colour scale of maps that have one each."""
-    return legend("No evidence", "Strongest spot of each map", sequential(style.colours))
+    return legend("No evidence", "Strongest evidence of each map", sequential(style.colours))
 
 
 def occluded_cards(
@@ -189,9 +251,9 @@ def occluded_cards(
         if maps:
             caption, heat = f"Evidence for {now.label}", maps[now.label]
             drawn = draw_map(occluded, heat, peak=peak, side=_SIDE, opacity=style.opacity, colours=style.colours)
-        text = "The same answer."
+        text = "Same answer as for the whole face"
         if now.label != before.label:
-            text = f"The answer changed. {before.label.capitalize()} has {percent(now.probability(before.label))} left."
+            text = f"Changed: {before.label} fell to {percent(now.probability(before.label))}"
         confidences, title = (before.confidence, now.confidence), display.titles[name]
         answers = (before.label, now.label, confidences, text)
         cards.append(OccludedCard(name, title, display.styles[name], drawn, caption, *answers))

@@ -124,7 +124,7 @@ def map_difference(
     if first != second:
         text = (
             f"Orange: {titles[0]} has more evidence for {expression} there; blue: {titles[1]} has. Each map counts as "
-            f"a share of its model’s strongest spot. On average they differ by {percent(share)} of that."
+            f"a share of its model’s strongest evidence. On average they differ by {percent(share)} of that."
         )
     return MapDifference(
         [panels[0], panels[2], panels[1]],
@@ -282,7 +282,7 @@ def flip_sentence(title: str, result: FlipConsistency) -> str:
     elif result.correlation > 0.6:
         text = "finds its evidence at roughly the same places in the mirror image"
     else:
-        text = "finds its evidence at other places in the mirror image: do not rely on its map"
+        text = "finds its evidence at other places in the mirror image, so do not rely on its map as an explanation"
     return f"{title} {text} (1 is perfect agreement, 0 none)."
 
 

@@ -9,7 +9,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.attention.faithfulness_view import FaithfulnessResults, FaithfulnessTable, faithfulness_table
+from dashboard.attention.faithfulness_view import (
+    CurveLine,
+    FaithfulnessResults,
+    FaithfulnessTable,
+    curve_lines,
+    faithfulness_table,
+)
 from dashboard.attention.pair_view import contrast_legend, contrast_numbers, contrast_sentence
 from dashboard.attention.view import GridCell, GridRow, Legend, MapStyle, map_scale, number, scale_legend
 from dashboard.components.analyzed_image import AnalyzedFace
@@ -23,7 +29,7 @@ from explain.drawing.overlay import (
     signed,
 )
 from explain.explain_picture import map_record, model_record, versions
-from explain.faithfulness import Curves, Faithfulness
+from explain.faithfulness import Faithfulness
 from explain.flip_consistency import FlipConsistency
 from explain.maps import NO_MAP, Explanation
 from explain.methods import METHODS
@@ -32,24 +38,6 @@ from fer_models.expressions import in_display_order
 from fer_models.models.card import ModelCard
 
 _SIDE: Final = 150  # px of a map
-_GREY: Final = "#71717a"
-
-
-@dataclass(frozen=True)
-class CurveLine:
-    """A line of a drawing of curves.
-
-    Attributes:
-        points: in px from the upper left, x from 0 to 300 and y from 0 to 150, as SVG writes them.
-        colour: as CSS.
-        width: in px.
-        dashes: as SVG's stroke-dasharray; "" for a solid line.
-    """
-
-    points: str
-    colour: str
-    width: int
-    dashes: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,24 +226,9 @@ def _contrast_sections(
 
 def _section(result: Faithfulness, display: ModelDisplay) -> FaithfulnessSection:
     colour = display.styles[result.model].colour
-    lines = (
-        (result.map, (colour, 3, "")),
-        (result.random, (_GREY, 2, "2 4")),
-        (result.centre_prior, (_GREY, 2, "8 5")),
-    )
-
-    def drawing(kind: str) -> list[CurveLine]:
-        return [CurveLine(_points(curves, kind), *line) for curves, line in lines]
-
     return FaithfulnessSection(
         f"{display.cards[result.model].title}: {result.target}",
-        [("Deletion", drawing("deletion")), ("Insertion", drawing("insertion"))],
+        [(kind.capitalize(), curve_lines(result, kind, colour)) for kind in ("deletion", "insertion")],
         faithfulness_table(result),
         result.sentence,
     )
-
-
-def _points(curves: Curves, kind: str) -> str:
-    values = curves.deletion if kind == "deletion" else curves.insertion
-    steps = np.linspace(0, 300, len(values))
-    return " ".join(f"{x:.1f},{150 * (1 - y):.1f}" for x, y in zip(steps, values, strict=True))

@@ -154,7 +154,11 @@ def scale_legend(top: float, style: MapStyle) -> Legend:
         top: the raw value in logits that is drawn strongest, where the scale is shared.
         style: how maps are drawn.
     """
-    high = f"{number(top)} logits, the strongest cell of all models" if style.shared else "Strongest cell of each model"
+    high = (
+        f"Strongest evidence of any model ({number(top)} logits)"
+        if style.shared
+        else "Strongest evidence of each model"
+    )
     return legend("No evidence", high, sequential(style.colours))
 
 
@@ -180,8 +184,8 @@ def enlarged_map(face: AnalyzedFace, name: str, expression: str, style: MapStyle
     text = (
         f"{title} gives {expression} a probability of {percent(prediction.probability(expression))}. The strongest "
         f"cell has {number(explanation.peak)} logits; the strongest one on this colour scale has {number(peak)}. "
-        f"Of the evidence in the {height} x {width} cells, {percent(against)} speaks against {expression}; that part "
-        "is not drawn."
+        f"The map has {height} x {width} cells. {percent(against).capitalize()} of the map’s weight counts against "
+        f"{expression} and is not shown."
     )
     panel = Panel("", drawn, map_colours(explanation, peak=peak, colours=style.colours))
     files = map_files(f"{name}-{expression}", drawn, cells, map_svg(f"{title}: evidence for {expression}", panel))

@@ -25,8 +25,8 @@ class ContrastSection:
         gr.HTML(
             render(
                 "attention/hint.html",
-                text="Why one expression rather than another? What speaks for both cancels out: the map in the middle "
-                "is the difference of both maps. Orange cells speak for the first expression, blue ones for the "
+                text="Why one expression rather than another? What counts for both cancels out: the map in the middle "
+                "is the difference of both maps. Orange cells count for the first expression, blue ones for the "
                 "second. The mean of that map and the difference of the biases add up to the difference of the "
                 "logits, so nothing is left out. Each model has a colour scale of its own.",
             )

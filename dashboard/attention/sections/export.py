@@ -40,9 +40,9 @@ class ExportSection:
                 "that save them as PNG and SVG: enlarge a map to find its buttons.",
             )
         )
-        self.without_face = gr.Checkbox(label="Leave the face out: maps alone", elem_id="attention-without-face")
+        self.without_face = gr.Checkbox(label="Export maps without the face", elem_id="attention-without-face")
         with gr.Row(elem_classes="fer-actions"):
-            self.make = gr.Button("Make the files", variant="primary", elem_id="attention-export-make")
+            self.make = gr.Button("Create files", variant="primary", elem_id="attention-export-make")
         self.files = gr.HTML(elem_id="attention-export-files")
         self.outputs = [self.files]
 

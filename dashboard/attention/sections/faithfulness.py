@@ -7,7 +7,7 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.attention.faithfulness_view import FaithfulnessResults, faithfulness_cards
+from dashboard.attention.faithfulness_view import STEPS, FaithfulnessResults, deleted_faces, faithfulness_cards
 from dashboard.attention.figures import curves_figure
 from dashboard.attention.sections.job_status import EXPLAINING, JobStatus, Updates
 from dashboard.components.analyzed_image import AnalyzedFace
@@ -23,6 +23,24 @@ from fer_models.analyzer import Analyzer
 
 _SECTION: Final = "trust"
 _UNEXPECTED: Final = "The test failed. Try again, or try another method."
+
+# The face at each step is part of the page: the slider needs no answer of the server.
+_SCRUB: Final = """
+element.addEventListener('input', (event) => {
+  const panel = event.target.closest('.fer-scrub');
+  if (!panel) return;
+  const step = Number(event.target.value), last = Number(event.target.max);
+  panel.querySelectorAll('img').forEach((image, number) => { image.hidden = number !== step; });
+  const confidence = Number(panel.dataset.confidences.split(' ')[step]);
+  const dot = panel.querySelector('circle');
+  dot.setAttribute('cx', 300 * step / last);
+  dot.setAttribute('cy', 150 * (1 - confidence));
+  const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
+  const words = `${percent(step / last)} hidden: confidence ${percent(confidence)}`;
+  panel.querySelector('output').textContent = words;
+  event.target.setAttribute('aria-valuetext', words);
+});
+"""
 
 
 class FaithfulnessSection:
@@ -63,7 +81,7 @@ class FaithfulnessSection:
             self.start = gr.Button("Test the maps", variant="primary", elem_id="attention-trust-start")
             self.status.cancel.render()
         self.status.notice.render()
-        self.cards = gr.HTML(elem_id="attention-trust-cards")
+        self.cards = gr.HTML(js_on_load=_SCRUB, elem_id="attention-trust-cards")
         self.chart = gr.Plot(
             show_label=False,
             visible=False,
@@ -96,29 +114,36 @@ class FaithfulnessSection:
             yield self.status.idle(FORGOTTEN)
             return
 
-        def step(name: str, report: Callable[[float], None]) -> Faithfulness:
+        def step(name: str, report: Callable[[float], None]) -> tuple[Faithfulness, list[NDArray[np.uint8]]]:
             return self._evaluate(face, name, method, report)
 
         names = list(face.predictions)
         for progress in self.jobs.run_per_model(request.session_hash, _SECTION, names, step, _UNEXPECTED):
             updates = self.status.of(progress, "Testing ")
-            if progress.results and not progress.share:
-                cards = faithfulness_cards(progress.results, METHODS[method].title, self.display)
+            results = {name: result for name, (result, _) in progress.results.items()}
+            if results and not progress.share:
+                frames = {name: pictures for name, (_, pictures) in progress.results.items()}
+                cards = faithfulness_cards(results, METHODS[method].title, self.display, frames)
                 updates[self.cards] = render("attention/faithfulness.html", cards=cards)
-            if progress.results and progress.running is None:
-                figure = curves_figure(progress.results, self.display.titles, self.display.styles)
+            if results and progress.running is None:
+                figure = curves_figure(results, self.display.titles, self.display.styles)
                 updates |= {
-                    self.results: FaithfulnessResults(method, progress.results),
+                    self.results: FaithfulnessResults(method, results),
                     self.chart: gr.update(value=figure, visible=True),
                     self.tools: gr.update(visible=True),
                 }
             yield updates
 
-    def _evaluate(self, face: AnalyzedFace, name: str, method: str, report: Callable[[float], None]) -> Faithfulness:
+    def _evaluate(
+        self, face: AnalyzedFace, name: str, method: str, report: Callable[[float], None]
+    ) -> tuple[Faithfulness, list[NDArray[np.uint8]]]:
+        """The test, and the face at each step of its deletion."""
         classifier, target = self.analyzer.classifiers[name], face.predictions[name].label
         explanation = explain(classifier, face.model_input, target, method, progress=report)
 
         def recompute(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
             return explain(classifier, crop, target, method).heat
 
-        return evaluate_faithfulness(classifier, face.model_input, target, explanation.heat, recompute=recompute)
+        heat, crop = explanation.heat, face.model_input
+        result = evaluate_faithfulness(classifier, crop, target, heat, steps=STEPS, recompute=recompute)
+        return result, deleted_faces(crop, heat)

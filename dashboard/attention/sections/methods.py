@@ -1,11 +1,11 @@
 """Section of the attention lab: any method, layer and smoothing, all models side by side."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import gradio as gr
 
-from dashboard.attention.cards_view import method_cards, method_facts, method_legend
+from dashboard.attention.cards_view import method_cards, method_facts, method_legend, method_matrix
 from dashboard.attention.sections.job_status import EXPLAINING, JobStatus, Updates
 from dashboard.attention.sections.maps import map_style_of
 from dashboard.attention.view import MapStyle
@@ -20,11 +20,17 @@ from explain.gradcam import explain
 from explain.maps import Explanation
 from explain.methods import LAST, METHODS, SMOOTHING, supported
 from fer_models.analyzer import Analyzer
+from fer_models.errors import FerError
 from fer_models.models.architectures import STAGES
+from fer_models.models.classifier import Classifier
 
 _SECTION: Final = "methods"
+_MATRIX: Final = "matrix"
 _UNEXPECTED: Final = "This map could not be made. Try another method."
 _NONE: Final = "none"
+#: The methods of the matrix by their speed; the slow ones are asked for.
+_QUICK: Final = tuple(name for name, facts in METHODS.items() if facts.speed in ("at once", "fast"))
+_SLOW: Final = tuple(name for name, facts in METHODS.items() if facts.speed == "slow")
 _SMOOTHED: Final = {
     _NONE: "None",
     "aug": "Average of six augmented copies",
@@ -43,6 +49,9 @@ class MethodsSection:
         self.jobs = jobs
         self.status = JobStatus(
             jobs, _SECTION, display.titles, cancel_id="attention-cancel", notice_id="attention-methods-notice"
+        )
+        self.matrix_status = JobStatus(
+            jobs, _MATRIX, display.titles, cancel_id="attention-matrix-cancel", notice_id="attention-matrix-notice"
         )
         #: By model name and method, why it cannot explain the model; "" where it can.
         self.reasons = {name: supported(analyzer.classifiers[name]) for name in display.cards}
@@ -92,7 +101,22 @@ class MethodsSection:
             self.status.cancel.render()
         self.status.notice.render()
         self.cards = gr.HTML(elem_id="attention-methods-results")
-        self.outputs = [self.make, *self.status.outputs, self.cards]
+        gr.HTML(
+            render(
+                "attention/hint.html",
+                title="All methods in one grid",
+                text="Where methods agree, a map is more than its method. Each map has a colour scale of its own; the "
+                "expression is the one chosen above.",
+            )
+        )
+        self.slow = gr.Checkbox(label="Slow methods, too (up to a minute per model)", elem_id="attention-matrix-slow")
+        with gr.Row(elem_classes="fer-actions"):
+            self.compare = gr.Button("Compare all methods", variant="primary", elem_id="attention-matrix-start")
+            self.matrix_status.cancel.render()
+        self.matrix_status.notice.render()
+        self.matrix = gr.HTML(elem_id="attention-matrix")
+        self.matrix_outputs = [self.compare, *self.matrix_status.outputs, self.matrix]
+        self.outputs = [self.make, *self.status.outputs, self.cards, *self.matrix_outputs]
 
     def connect(self, face: gr.State, style: Sequence[Any]) -> None:
         """Connect the section to the lab's face and to the controls of the maps' style."""
@@ -100,12 +124,22 @@ class MethodsSection:
         self.method.input(
             self.choose, self.method, [self.facts, self.layer, self.smooth, self.make], **CHANGED, **HIDDEN
         )
-        self.make.click(self.run, [face, *chosen, *style], self.outputs, **EXPLAINING)
+        made = [self.make, *self.status.outputs, self.cards]
+        self.make.click(self.run, [face, *chosen, *style], made, **EXPLAINING)
         self.status.connect()
+        self.compare.click(self.run_matrix, [face, self.target, self.slow, *style], self.matrix_outputs, **EXPLAINING)
+        self.matrix_status.connect()
 
-    def fresh(self, text: str = "") -> Updates:
-        """The section for another face; with a message, if there is one."""
+    def fresh(self) -> Updates:
+        """The section for another face."""
+        return {**self._idle(), **self._matrix_idle(), self.matrix: ""}
+
+    def _idle(self, text: str = "") -> Updates:
+        """No map by one method, and none being made; with a message, if there is one."""
         return {**self.status.idle(text), self.make: gr.update(interactive=True), self.cards: ""}
+
+    def _matrix_idle(self, text: str = "") -> Updates:
+        return {**self.matrix_status.idle(text), self.compare: gr.update(interactive=True)}
 
     def choose(self, method: str) -> tuple[Any, ...]:
         """What another method takes."""
@@ -130,7 +164,7 @@ class MethodsSection:
     ) -> Iterator[Updates]:
         """Make the maps of one model after the other, and show each as soon as it is there."""
         if face is None:
-            yield self.fresh(FORGOTTEN)
+            yield self._idle(FORGOTTEN)
             return
 
         def step(name: str, report: Callable[[float], None]) -> Explanation:
@@ -158,12 +192,52 @@ class MethodsSection:
         cards = method_cards(face, progress.results, errors, progress.waiting, style, self.display)
         updates = {self.cards: render("attention/method_cards.html", cards=cards, legend=method_legend(style))}
         if progress.running is None:
-            return self.fresh("Stopped." if progress.cancelled else "") | (updates if cards else {})
+            return self._idle("Stopped." if progress.cancelled else "") | (updates if cards else {})
         return updates | {
             **self.status.of(progress, f"{METHODS[method].title}, "),
             self.make: gr.update(interactive=False),
         }
 
+    def run_matrix(
+        self, face: AnalyzedFace | None, request: gr.Request, target: str, slow: bool, *style: Any
+    ) -> Iterator[Updates]:
+        """Make the maps of every method, one model after the other, and show each model's as soon as they are there."""
+        if face is None:
+            yield self._matrix_idle(FORGOTTEN)
+            return
+        methods = [name for name in METHODS if name in _QUICK or (slow and name in _SLOW)]
+        targets = {
+            name: face.predictions[name].label if target == OWN else target
+            for name in self.display.cards
+            if name in face.predictions
+        }
+
+        def step(name: str, report: Callable[[float], None]) -> Mapping[str, Explanation | str]:
+            classifier, made = self.analyzer.classifiers[name], {}
+            for number, method in enumerate(methods):
+                report(number / len(methods))
+                made[method] = self.reasons[name][method] or _made(classifier, face, targets[name], method)
+            return made
+
+        for progress in self.jobs.run_per_model(request.session_hash, _MATRIX, list(targets), step, _UNEXPECTED):
+            updates = self.matrix_status.of(progress, "All methods, ")
+            if not progress.share:
+                failed = {name: dict.fromkeys(methods, error) for name, error in progress.errors.items()}
+                shown = method_matrix(
+                    face, {**progress.results, **failed}, targets, methods, map_style_of(*style), self.display
+                )
+                updates[self.matrix] = render("attention/method_matrix.html", matrix=shown)
+            running = progress.running is not None
+            yield updates | {self.compare: gr.update(interactive=not running)}
+
     def _facts(self, method: str) -> str:
         reasons = {name: reasons[method] for name, reasons in self.reasons.items()}
         return render("attention/method_facts.html", lines=method_facts(method, reasons, self.display.titles))
+
+
+def _made(classifier: Classifier, face: AnalyzedFace, target: str, method: str) -> Explanation | str:
+    """One map, or why there is none: a method that fails does not end the others."""
+    try:
+        return explain(classifier, face.model_input, target, method)
+    except FerError as error:
+        return str(error)

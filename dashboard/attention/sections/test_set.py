@@ -69,7 +69,7 @@ class TestSetSection:
             elem_id="attention-study-expression",
         )
         self.regions = self._chart("regions")
-        self._heading("Attention atlas", "Mean maps, drawn on the mean of many faces: nobody’s face.")
+        self._heading("Attention atlas", "Mean maps, drawn on the mean of many faces, which is no person’s face.")
         with gr.Row():
             self.kind = gr.Radio(
                 [("Faces labelled with it", "labelled"), ("Faces it is predicted for", "answered")],

@@ -1,6 +1,7 @@
 """The attention lab's texts, charts and report, without a browser."""
 
 import json
+import re
 from dataclasses import replace
 
 import gradio as gr
@@ -13,10 +14,18 @@ from dashboard.attention.cards_view import (
     hidden_words,
     method_cards,
     method_legend,
+    method_matrix,
     occluded_cards,
     occlusion_sentence,
 )
-from dashboard.attention.faithfulness_view import FaithfulnessResults, faithfulness_cards, faithfulness_table
+from dashboard.attention.eac_view import eac_steps
+from dashboard.attention.faithfulness_view import (
+    FaithfulnessResults,
+    deleted_faces,
+    faithfulness_cards,
+    faithfulness_table,
+    verdict,
+)
 from dashboard.attention.figures import curves_figure, effects_figure, regions_figure
 from dashboard.attention.pair_view import (
     MapDifference,
@@ -38,6 +47,8 @@ from explain.drawing.overlay import shared_peak
 from explain.explain_picture import OWN, SECOND
 from explain.faithfulness import Curves, Faithfulness
 from explain.flip_consistency import FlipConsistency, flip_consistency
+from explain.maps import Explanation
+from explain.methods import METHODS
 from explain.occlusion import RegionEffects
 from explain.regions import REGIONS, crop_landmarks, region_masks
 from explain.road import Road
@@ -46,6 +57,7 @@ from fer_models.expressions import EXPRESSIONS
 from fer_models.formatting import percent
 from fer_models.registry import MODELS, model_styles, style_at
 from fer_models.results import Face
+from tests.helpers.texts import assert_states
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +92,7 @@ def test_maps_have_one_scale_per_model_unless_one_for_all_is_chosen(
 ) -> None:
     peaks = {name: number(shared_peak(maps.values())) for name, maps in face.maps.items()}
     grid = map_grid(face, EXPRESSIONS, MapStyle(), models)
-    assert {row.model: row.scale for row in grid.rows} == peaks and "each model" in grid.legend.high
+    assert {row.model: row.scale for row in grid.rows} == peaks and "of each model" in grid.legend.high
     # Every model has a map that is drawn in the strongest colour.
     strongest = np.array(sequential("viridis")[-1], int)
     style = MapStyle(opacity=1.0)
@@ -88,7 +100,9 @@ def test_maps_have_one_scale_per_model_unless_one_for_all_is_chosen(
         pixels = np.stack([cell.image for cell in row.cells if cell.image is not None])
         assert np.abs(pixels - strongest).sum(-1).min() < 30, row.title
     shared = map_grid(face, EXPRESSIONS, MapStyle(shared=True), models)
-    assert len({row.scale for row in shared.rows}) == 1 and "all models" in shared.legend.high
+    top = number(max(shared_peak(maps.values()) for maps in face.maps.values()))
+    assert len({row.scale for row in shared.rows}) == 1
+    assert_states(shared.legend.high, "any model", f"{top} logits")
     report = face_report(face, models, {}, None, face_contrasts(face), with_face=True)
     assert {row.model: row.scale for row in report.maps} == peaks and "each model" in report.legend.high
 
@@ -188,7 +202,23 @@ def test_flips_are_shown_for_one_expression(face: AnalyzedFace, models: ModelDis
     assert not unknown.models[0].panels
 
 
-@pytest.mark.parametrize(("turned", "text"), [(False, "at the same places"), (True, "do not rely on its map")])
+def test_eac_is_three_steps_on_a_face(face: AnalyzedFace, models: ModelDisplay, analyzer: Analyzer) -> None:
+    flips = {name: flip_consistency(analyzer.classifiers[name], face.model_input) for name in MODELS}
+    erase, mirror, compare = eac_steps(face, flip_results(face, flips, None, MapStyle(), models))
+    (whole, _), (erased, _) = erase.pictures
+    changed = (whole != erased).any(-1).mean()
+    assert 0.05 < changed < 0.3
+    np.testing.assert_array_equal(mirror.pictures[0][0], erased[:, ::-1])
+    assert len(compare.pictures) == 3 and models.titles["eac_resnet50"] in compare.text
+    without = flip_results(face, {"vgg16": flips["vgg16"]}, None, MapStyle(), models)
+    assert len(eac_steps(face, without)) == 2  # no model here was trained with EAC
+    html = render("attention/eac_steps.html", steps=[erase, mirror, compare], source="<i>")
+    assert html.count("<img") == 6 and "&lt;i&gt;" in html
+
+
+@pytest.mark.parametrize(
+    ("turned", "text"), [(False, "at the same places"), (True, "do not rely on its map as an explanation")]
+)
 def test_the_sentence_of_a_flip_says_how_alike_the_maps_are(turned: bool, text: str) -> None:
     maps = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
     assert text in flip_sentence("VGG16", FlipConsistency("vgg16", ("fear", "anger"), maps, -maps if turned else maps))
@@ -205,6 +235,23 @@ def test_cards_show_maps_errors_and_what_is_still_to_come(face: AnalyzedFace, mo
     assert html.count("data-model") == 2 and html.count("<img") == 1
 
 
+def test_methods_are_rows_and_models_columns(face: AnalyzedFace, models: ModelDisplay) -> None:
+    first, second, *_ = MODELS
+    maps: dict[str, dict[str, Explanation | str]] = {
+        first: {"native": face.maps[first]["fear"], "gradcam": "No <map>."}
+    }
+    targets = {first: "fear", second: "anger"}
+    matrix = method_matrix(face, maps, targets, ["native", "gradcam"], MapStyle(), models)
+    assert [(title, target) for _, title, target in matrix.heads] == [
+        (models.titles[first], "fear"),
+        (models.titles[second], "anger"),
+    ]
+    assert [title for title, _ in matrix.rows] == [METHODS["native"].title, METHODS["gradcam"].title]
+    assert [[cell.drawn is not None for cell in cells] for _, cells in matrix.rows] == [[True, False], [False, False]]
+    html = render("attention/method_matrix.html", matrix=matrix)
+    assert html.count("<img") == 1 and "No &lt;map&gt;." in html and html.count(">…<") == 2
+
+
 def test_an_occluded_face_has_answers_before_and_after(face: AnalyzedFace, models: ModelDisplay) -> None:
     before = face.predictions["vgg16"]
     now = replace(before, probabilities=np.roll(before.probabilities, 1))
@@ -215,9 +262,10 @@ def test_an_occluded_face_has_answers_before_and_after(face: AnalyzedFace, model
     (still,) = occluded_cards(face, face.crop, {"vgg16": (before, face.maps["vgg16"])}, MapStyle(), models)
     assert not still.changed and still.confidences == (before.confidence, before.confidence)
     html = render("attention/occluded_cards.html", cards=[replace(card, confidences=(0.57, 0.98))], sentence="So.")
-    for answer, confidence in ((card.before, "57\u00a0%"), (card.now, "98\u00a0%")):
-        headline = html.index(f'<span class="fer-label">{answer.capitalize()}</span>')
-        assert html[headline:].split('"fer-confidence">')[1].startswith(confidence)
+    # The headline is the new answer alone; the old one comes after it.
+    (answer,), (confidence,) = re.findall(r'"fer-label">(.*?)<', html), re.findall(r'"fer-confidence">(.*?)<', html)
+    assert (answer, confidence) == (card.now.capitalize(), "98\u00a0%")
+    assert html.index(card.before, html.index("fer-confidence")) < html.index("57\u00a0%")
 
 
 def test_a_sentence_says_how_many_models_change_their_answer(face: AnalyzedFace, models: ModelDisplay) -> None:
@@ -286,6 +334,48 @@ def test_effects_are_changes_in_points() -> None:
 def faithfulness() -> Faithfulness:
     up, down = np.array([0, 0.5, 1.0]), np.array([1.0, 0.5, 0])
     return Faithfulness("vgg16", "fear", Curves(down, up), Curves(up, up), Curves(down, down))
+
+
+@pytest.mark.parametrize(
+    ("random", "centre", "key", "margin"),
+    [
+        ((0.6, 0.5), (0.4, 0.6), "both", "+0.20 against the centre prior"),
+        ((0.6, 0.5), (0.2, 0.8), "random", "\u22120.20 against the centre prior"),
+        ((0.2, 0.7), (0.4, 0.6), "centre", "\u22120.10 against random maps"),
+        ((0.2, 0.7), (0.1, 0.9), "neither", "\u22120.40 against the centre prior"),
+        ((0.6, 0.5), (0.295, 0.7), "random", "\u22120.01 against the centre prior"),
+    ],
+)
+def test_a_verdict_is_the_margin_to_the_baseline_that_decides(
+    random: tuple[float, float], centre: tuple[float, float], key: str, margin: str, models: ModelDisplay
+) -> None:
+    """The map's areas are 0.3 (deletion) and 0.7 (insertion): 0.4 is to be beaten by more than 0.01."""
+
+    def flat(areas: tuple[float, float]) -> Curves:
+        deletion, insertion = areas
+        return Curves(np.full(2, deletion), np.full(2, insertion))
+
+    result = Faithfulness("vgg16", "fear", flat((0.3, 0.7)), flat(random), flat(centre))
+    found = verdict(result)
+    assert (found.key, found.margin) == (key, margin)
+    html = render("attention/faithfulness.html", cards=faithfulness_cards({"vgg16": result}, "Grad-CAM", models))
+    assert f'data-verdict="{key}"' in html and found.margin in html
+    assert html.index("<details") < html.index(result.sentence[:30])
+
+
+def test_a_face_is_deleted_step_by_step_beside_its_confidence(models: ModelDisplay) -> None:
+    crop = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8)
+    heat = np.array([[0, 0], [0, 1]], np.float32)
+    frames = deleted_faces(crop, heat, 2)
+    assert len(frames) == 3 and frames[0].shape == (160, 160, 3)
+    assert np.unique(frames[-1].reshape(-1, 3), axis=0).shape[0] == 1  # nothing of the face is left
+    hidden = (frames[1] != frames[0]).any(-1)
+    assert hidden[90:, 90:].mean() > 0.95 > 0.5 > hidden[:60, :60].mean()
+    (card,) = faithfulness_cards({"vgg16": faithfulness()}, "Grad-CAM", models, {"vgg16": frames})
+    assert card.scrubber is not None and list(card.scrubber.confidences) == [1, 0.5, 0]
+    html = render("attention/faithfulness.html", cards=[card])
+    assert html.count("<img") == 3 and html.count(" hidden>") == 2 and 'max="2"' in html
+    assert 'data-confidences="1.000 0.500 0.000 "' in html
 
 
 def test_curves_are_in_percent() -> None:
