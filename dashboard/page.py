@@ -75,5 +75,5 @@ def _build_tabs(analyzer: Analyzer, page: gr.Blocks, uploads: Path, weights: Pat
         with gr.Tab("Batch", id="batch"):
             batch.build(analyzer, uploads)
         with gr.Tab("Leaderboard", id="leaderboard") as opened:
-            leaderboard.build(analyzer, opened, weights)
+            leaderboard.build(analyzer, opened, weights, eac=lab.lay_out_eac)
     lab.opened_from(first.lab, first.analyzed, first.index, tabs)

@@ -17,7 +17,7 @@ from dashboard.attention.sections.regions import RegionsSection
 from dashboard.attention.sections.test_set import TestSetSection
 from dashboard.components.analyzed_image import AnalyzedFace, AnalyzedImage, agreement_sentence, as_whole
 from dashboard.components.display import model_display
-from dashboard.components.events import CHOOSE_FACE, CLICKED, HIDDEN
+from dashboard.components.events import CHOOSE_FACE, CLICKED, FILL_CHARTS, HIDDEN
 from dashboard.components.failures import as_message
 from dashboard.components.jobs import COMPARE_AT_ONCE, EXPLAIN_AT_ONCE, Jobs
 from dashboard.components.picture_input import EXAMPLES, FORGET, FORGOTTEN, UNEXPECTED, PictureInput, Updates
@@ -47,27 +47,25 @@ class AttentionTab:
 
     def _lay_out(self, examples: Path, weights: Path, uploads: Path) -> None:
         labels = {label for card in self.display.cards.values() for label in card.labels}
-        expressions = in_display_order(labels)
+        self.expressions = expressions = in_display_order(labels)
         self.picture_input = PictureInput("attention", self.analyzer, examples, uploads)
         self.picture = gr.HTML(visible=False, js_on_load=CHOOSE_FACE, elem_id="attention-picture")
         with gr.Column(visible=False, elem_id="attention-lab") as self.lab:
-            self.card = gr.HTML(elem_id="attention-face")
-            with gr.Tabs(elem_id="attention-sections"):
-                with gr.Tab("Maps"):
+            self.card = gr.HTML(js_on_load=FILL_CHARTS, elem_id="attention-face")
+            with gr.Tabs(elem_id="attention-sections", elem_classes="fer-sections", overflow_behavior="wrap"):
+                with _section("Maps"):
                     self.maps = MapsSection(self.display, expressions)
-                with gr.Tab("Contrast"):
+                with _section("Contrast"):
                     self.contrast = ContrastSection(self.display, expressions)
-                with gr.Tab("Methods"):
+                with _section("Methods"):
                     self.methods = MethodsSection(self.analyzer, self.display, expressions, self.jobs)
-                with gr.Tab("Flip consistency"):
-                    self.flips = FlipConsistencySection(self.analyzer, self.display, expressions, self.jobs)
-                with gr.Tab("Occlusion"):
+                with _section("Occlusion"):
                     self.occlusion = OcclusionSection(self.analyzer, self.display, self.jobs)
-                with gr.Tab("Faithfulness"):
+                with _section("Faithfulness"):
                     self.faithfulness = FaithfulnessSection(self.analyzer, self.display, self.jobs)
-                with gr.Tab("Facial regions"):
+                with _section("Facial regions"):
                     self.regions = RegionsSection(self.display, expressions)
-                with gr.Tab("Export"):
+                with _section("Export"):
                     self.export = ExportSection(self.analyzer, self.display, self.jobs)
         TestSetSection(weights)
         self.analyzed = gr.State(None, time_to_live=FORGET)
@@ -75,7 +73,7 @@ class AttentionTab:
 
     def _connect(self) -> None:
         per_face = (
-            *(self.maps, self.contrast, self.methods, self.flips),
+            *(self.maps, self.contrast, self.methods),
             *(self.occlusion, self.faithfulness, self.regions, self.export),
         )
         self.one_face = [self.card, self.face, *(part for section in per_face for part in section.outputs)]
@@ -87,7 +85,6 @@ class AttentionTab:
         self.maps.connect(self.face)
         self.contrast.connect(self.face, self.maps.style)
         self.methods.connect(self.face, self.maps.style)
-        self.flips.connect(self.face, self.maps.style)
         self.occlusion.connect(self.face, self.maps.style)
         self.faithfulness.connect(self.face)
         self.regions.connect(self.face)
@@ -126,6 +123,18 @@ class AttentionTab:
 
         inputs = [analyzed, index, *self.controls]
         button.click(hand_over, inputs, [tabs, *self.everything], **HIDDEN)
+
+    def lay_out_eac(self) -> None:
+        """Lay out EAC on this tab's face inside the current `gr.Blocks`: on the tab that tells what EAC brings."""
+        examples = [example.path for example in self.picture_input.examples]
+        section = FlipConsistencySection(
+            self.analyzer, self.display, self.expressions, self.jobs, next(iter(examples), None)
+        )
+        section.connect(self.face, self.maps.style)
+        # Another picture or face: what is shown of the last one is forgotten.
+        chosen = self.picture_input
+        for event in (chosen.image.input, chosen.gallery.select, chosen.clear.click, self.picture.select):
+            event(section.fresh, outputs=section.outputs, queue=False, **HIDDEN)
 
     def _connect_endpoint(self) -> None:
         """/explain needs components for its types; nobody sees them."""
@@ -192,7 +201,6 @@ class AttentionTab:
         """Every section but those that are drawn in a style, for another face or none."""
         return {
             **self.methods.fresh(),
-            **self.flips.fresh(),
             **self.occlusion.fresh(face),
             **self.faithfulness.fresh(),
             **self.regions.fresh(face),
@@ -270,6 +278,12 @@ class AttentionTab:
             return to_json(explained, image, self.analyzer)
         except Exception as error:
             raise gr.Error(as_message(error, UNEXPECTED), print_exception=False) from None
+
+
+def _section(title: str) -> gr.Tab:
+    """A section whose id, as in "facial-regions", is its name in the page's address."""
+    name = title.lower().replace(" ", "-")
+    return gr.Tab(title, id=name, elem_id=f"attention-section-{name}")
 
 
 def build(analyzer: Analyzer, uploads: Path, examples: Path = EXAMPLES, weights: Path = WEIGHTS) -> AttentionTab:

@@ -28,5 +28,8 @@ element.addEventListener('click', (event) => {
   if (example !== undefined) trigger('select', {index: Number(example)});
 });
 """
+#: For HTML on a tab with charts, as its `js_on_load`: charts that were drawn while their tab was hidden fill it once it
+#: shows.
+FILL_CHARTS: Final = (Path(__file__).parents[1] / "static" / "charts.js").read_text(encoding="utf-8")
 #: For HTML with buttons that save a chart: as its `js_on_load`, or as a script of a page.
 SAVE_SCRIPT: Final = (Path(__file__).parents[1] / "static" / "downloads.js").read_text(encoding="utf-8")

@@ -1,18 +1,23 @@
 """What the leaderboard shows: the cards and the result files of a folder of weights."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from fer_models import registry
+from fer_models.errors import FerError
+from fer_models.evaluation.predictions import TestPredictions, load_test_predictions
 from fer_models.evaluation.records import (
+    AttentionRecord,
     FaceSetComparison,
     LatencyRecord,
     LeaderboardRecord,
     NoiseStudyRecord,
     RobustnessRecord,
 )
+from fer_models.evaluation.statistics import ReliabilityBin, equal_mass_bins
 from fer_models.evaluation.store import Loaded, Problem, not_measured, read_cards, read_record, stale_models
 from fer_models.models.card import ModelCard
 from fer_models.models.ensemble import ENSEMBLE, ENSEMBLE_TITLE
@@ -71,6 +76,8 @@ class Board:
         robustness: by the names of `LABEL_SETS`.
         noise: the label noise study.
         latency: times.
+        attention: maps over a test set, where they were measured.
+        predictions: what was predicted for each face, by the names of `LABEL_SETS`; only where the file is there.
     """
 
     cards: Mapping[str, ModelCard]
@@ -80,6 +87,32 @@ class Board:
     robustness: Mapping[str, Loaded[RobustnessRecord]]
     noise: Loaded[NoiseStudyRecord]
     latency: Loaded[LatencyRecord]
+    attention: AttentionRecord | None = None
+    predictions: Mapping[str, TestPredictions] = field(default_factory=dict)
+
+    def reliability(
+        self, face_set: FaceSetComparison, name: str, *, calibrated: bool = True
+    ) -> tuple[ReliabilityBin, ...]:
+        """A model's reliability diagram: bins with equally many faces; the record's own where no faces are at hand.
+
+        Args:
+            face_set: one of the board's.
+            name: of one of its models.
+            calibrated: after the temperature, or before it; an ensemble has no bins before.
+        """
+        model = face_set.models[name]
+        recorded = model.after_temperature if calibrated else model.before_temperature
+        predictions = self.predictions.get(f"{face_set.labels}_test")
+        members = face_set.ensemble_members if name == ENSEMBLE else (name,)
+        if recorded is None or predictions is None or not set(members) <= predictions.logits.keys():
+            return recorded.reliability if recorded else ()
+        probabilities = (
+            predictions.ensemble(members) if calibrated else predictions.probabilities(name, calibrated=False)
+        )
+        accuracy = float((probabilities.argmax(1) == predictions.targets).mean())
+        if not math.isclose(accuracy, model.accuracy.value, abs_tol=1e-6):  # of another run
+            return recorded.reliability
+        return equal_mass_bins(predictions.targets, probabilities)
 
     def title(self, name: str) -> str:
         """What people read, a baseline marked as one; the name itself for a model without a card.
@@ -142,18 +175,29 @@ def read_board(weights: Path, left_out: Sequence[str] = (), loaded: Mapping[str,
             file = peer_file(PEERS[name]) if is_peer(card) else external_file(weights, name)
             sizes[name] = file.stat().st_size if file and file.is_file() else 0
     results = weights / "results"
+    sets = _face_sets(read_record(results / "leaderboard.json", LeaderboardRecord, (COMPARE,)))
     return Board(
         cards=cards,
         card_problems=(*problems, *left_out),
         file_bytes=sizes,
-        sets=_face_sets(read_record(results / "leaderboard.json", LeaderboardRecord, (COMPARE,))),
+        sets=sets,
         robustness={
             name: read_record(results / f"robustness_{each.labels}.json", RobustnessRecord, (each.robustness,))
             for name, each in LABEL_SETS.items()
         },
         noise=read_record(results / "noise_study.json", NoiseStudyRecord, (NOISE_STUDY,)),
         latency=read_record(results / "latency.json", LatencyRecord, (LATENCY,)),
+        attention=read_record(results / "attention_ferplus.json", AttentionRecord, ()).record,
+        predictions={name: found for name in sets if (found := _predictions(results / f"{name}.npz"))},
     )
+
+
+def _predictions(path: Path) -> TestPredictions | None:
+    """What lies beside the record of `evaluate`. It only makes a chart finer, so a damaged file is as good as none."""
+    try:
+        return load_test_predictions(path)
+    except FerError:
+        return None
 
 
 def _face_sets(compared: Loaded[LeaderboardRecord]) -> dict[str, Loaded[FaceSetComparison]]:

@@ -8,6 +8,7 @@ from dashboard.leaderboard.board import Board
 from dashboard.leaderboard.published import NOISE, NOISE_SOURCE, QUOTED, Quoted
 from dashboard.leaderboard.sentences import adjusted
 from fer_models.evaluation.records import FaceSetComparison, NoiseStudyRecord, RobustnessRecord
+from fer_models.evaluation.statistics import wilson
 
 #: A table, header first.
 Rows = Sequence[Sequence[object]]
@@ -85,14 +86,17 @@ def pair_rows(board: Board, face_set: FaceSetComparison) -> Rows:
 
 
 def calibration_rows(board: Board, face_set: FaceSetComparison) -> Rows:
-    """The bins of the reliability diagrams."""
-    rows: list[Sequence[object]] = [("model", "temperature", "bin_low", "bin_high", "faces", "confidence", "accuracy")]
-    for name, row in face_set.models.items():
-        for when, calibration in (("after", row.after_temperature), ("before", row.before_temperature)):
-            rows += [
-                (board.title(name), when, round(b.low, 4), round(b.high, 4), b.count, b.confidence, b.accuracy)
-                for b in (calibration.reliability if calibration else ())
-            ]
+    """The bins of the reliability diagrams, each accuracy with its 95 % interval."""
+    header = ("model", "temperature", "bin_low", "bin_high", "faces", "confidence", "accuracy")
+    rows: list[Sequence[object]] = [(*header, "accuracy_low", "accuracy_high")]
+    for name in face_set.models:
+        for when in ("after", "before"):
+            for b in board.reliability(face_set, name, calibrated=when == "after"):
+                if b.count:
+                    interval = wilson(round(b.accuracy * b.count), b.count)
+                    edges = (round(b.low, 4), round(b.high, 4))
+                    figures = (b.count, b.confidence, b.accuracy, interval.low, interval.high)
+                    rows.append((board.title(name), when, *edges, *figures))
     return rows
 
 

@@ -26,9 +26,9 @@ def accuracy_figure(board: Board, face_set: FaceSetComparison, quoted: Sequence[
         accuracy = face_set.models[name].accuracy
         figure.add_scatter(
             x=[100 * accuracy.value],
-            y=[_name(board, name, face_set)],
+            y=[model_name(board, name, face_set)],
             mode="markers",
-            marker={**_marker(styles[name]), "size": 11},
+            marker={**point_marker(styles[name]), "size": 11},
             error_x=_bar(styles[name].colour, accuracy.value - accuracy.low, accuracy.high - accuracy.value),
             name="Measured here",
             customdata=[[100 * accuracy.low, 100 * accuracy.high]],
@@ -59,45 +59,13 @@ def recall_figure(board: Board, face_set: FaceSetComparison) -> go.Figure:
     for name, row in face_set.models.items():
         recalls = [row.recall_of(label) for label in row.labels]
         figure.add_bar(
-            name=_name(board, name, face_set),
+            name=model_name(board, name, face_set),
             x=[label.capitalize() for label in row.labels],
             y=[None if value is None else 100 * value for value in recalls],
             marker=marker(styles[name]),
             hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b><extra></extra>",
         )
     figure.update_yaxes(title={"text": "Recall (%)", "standoff": 8})
-    return figure
-
-
-def reliability_figure(board: Board, face_set: FaceSetComparison) -> go.Figure:
-    """Accuracy by confidence, after and before the temperature; on the diagonal a model is perfectly calibrated."""
-    figure = percent_chart(height=480)
-    figure.add_scatter(
-        x=[0, 100], y=[0, 100], mode="lines", line={"color": "#808080", "width": 1}, name="Perfect calibration"
-    )
-    styles = model_styles(face_set.models)
-    groups = [0]
-    for choice, attribute in ((1, "after_temperature"), (2, "before_temperature")):
-        for name, row in face_set.models.items():
-            calibration = getattr(row, attribute)
-            if calibration is None:
-                continue
-            figure.add_scatter(
-                x=[100 * bin_.confidence for bin_ in calibration.reliability],
-                y=[100 * bin_.accuracy for bin_ in calibration.reliability],
-                customdata=[bin_.count for bin_ in calibration.reliability],
-                mode="lines+markers",
-                line=_line(styles[name]),
-                marker=_marker(styles[name]),
-                name=_name(board, name, face_set),
-                hovertemplate="%{fullData.name}: accuracy <b>%{y:.0f} %</b> at a confidence of %{x:.0f} % "
-                "(%{customdata:,} faces)<extra></extra>",
-            )
-            groups.append(choice)
-    figure.update_layout(hovermode="closest")
-    add_choices(figure, groups, ["After the temperature", "Before the temperature"])
-    _x_in_percent(figure, "Confidence (%)", [0, 100])
-    figure.update_yaxes(title={"text": "Accuracy (%)", "standoff": 8})
     return figure
 
 
@@ -111,9 +79,9 @@ def risk_figure(board: Board, face_set: FaceSetComparison) -> go.Figure:
             y=[100 * risk for _, risk, _ in row.risk_coverage],
             customdata=[100 * confidence for _, _, confidence in row.risk_coverage],
             mode="lines+markers",
-            line=_line(styles[name]),
-            marker={**_marker(styles[name]), "size": 6},
-            name=_name(board, name, face_set),
+            line=model_line(styles[name]),
+            marker={**point_marker(styles[name]), "size": 6},
+            name=model_name(board, name, face_set),
             hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b> wrong, confidence of at least %{customdata:.0f} %"
             "<extra></extra>",
         )
@@ -134,9 +102,9 @@ def corruption_figure(board: Board, record: RobustnessRecord) -> go.Figure:
                 x=["none", *map(str, record.strengths)],
                 y=[100 * record.clean[name], *(100 * value for value in curve)],
                 mode="lines+markers",
-                line=_line(styles[name]),
-                marker=_marker(styles[name]),
-                name=_name(board, name, record),
+                line=model_line(styles[name]),
+                marker=point_marker(styles[name]),
+                name=model_name(board, name, record),
                 hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b><extra></extra>",
             )
             groups.append(choice)
@@ -170,8 +138,8 @@ def cost_figure(board: Board, face_set: FaceSetComparison) -> go.Figure | None:
             y=[100 * accuracy.value],
             error_y=_bar(styles[name].colour, accuracy.value - accuracy.low, accuracy.high - accuracy.value),
             mode="markers",
-            marker={**_marker(styles[name]), "size": 13},
-            name=_name(board, name, face_set),
+            marker={**point_marker(styles[name]), "size": 13},
+            name=model_name(board, name, face_set),
             hovertemplate="%{fullData.name}: <b>%{y:.1f} %</b> at %{x:.3g}<extra></extra>",
         )
     figure.update_layout(hovermode="closest")
@@ -192,7 +160,8 @@ def percent_chart(height: int = 430) -> go.Figure:
     return figure.update_layout(height=height, showlegend=True)
 
 
-def _name(board: Board, name: str, record: FaceSetComparison | RobustnessRecord) -> str:
+def model_name(board: Board, name: str, record: FaceSetComparison | RobustnessRecord) -> str:
+    """A model in a chart: its title, and whether its figures are out of date."""
     return _wrapped(f"{board.title(name)}{' (stale)' if name in board.stale(record) else ''}")
 
 
@@ -201,11 +170,13 @@ def _wrapped(title: str) -> str:
     return "<br>".join(textwrap.wrap(title, 24, break_long_words=False, break_on_hyphens=False))
 
 
-def _marker(style: ModelStyle) -> dict[str, Any]:
+def point_marker(style: ModelStyle) -> dict[str, Any]:
+    """Points of a model."""
     return {"color": style.colour, "symbol": style.marker, "size": 8}
 
 
-def _line(style: ModelStyle) -> dict[str, Any]:
+def model_line(style: ModelStyle) -> dict[str, Any]:
+    """Lines of a model."""
     return {"color": style.colour, "dash": style.dash, "width": 2}
 
 

@@ -9,18 +9,19 @@ from markupsafe import Markup
 
 from dashboard.components.templates import part, render
 from dashboard.leaderboard import csv_tables as csv
-from dashboard.leaderboard import figures, noise_figures, view
+from dashboard.leaderboard import figures, noise_figures, pairs_view, ranking_view, view
 from dashboard.leaderboard.board import LABEL_SETS, Board
 from dashboard.leaderboard.cards_view import card_view
 from dashboard.leaderboard.cost_view import cost_rows
+from dashboard.leaderboard.eac_view import eac_findings
 from dashboard.leaderboard.noise_view import missing_shares, noise_rows
 from dashboard.leaderboard.published import NOISE, NOISE_SOURCE, quoted_for
+from dashboard.leaderboard.reliability_figure import reliability_figure
 from dashboard.leaderboard.sentences import (
     FEW,
     combination_sentences,
     interval_text,
     members,
-    pair_sentences,
     risk_sentences,
     share,
     summary,
@@ -35,8 +36,8 @@ Part: TypeAlias = Markup | go.Figure | None
 
 TITLE: Final = "Which model should I trust, and for what?"
 INTRO: Final = (
-    "Every figure here comes from a file that a command of this project wrote, unless it is marked “quoted”. Where a "
-    "figure is missing, or was measured with other weights than those in use, the page says so and names the command."
+    "All numbers were measured by this project unless marked “quoted”. Where one is missing, or was measured with "
+    "other weights than those in use, the page says so and names the command."
 )
 _NOTHING: Final = Markup()
 
@@ -68,7 +69,22 @@ def _missing(problem: Problem | None) -> Markup:
     return part("leaderboard/_macros.html", "missing", problem)
 
 
-def _overview(board: Board, name: str) -> list[Part]:
+def _overview(board: Board, _: str) -> list[Part]:
+    sets = ranking_view.measured_sets(board)
+    missing = dict.fromkeys(each.problem for each in board.sets.values() if each.problem)
+    stale = dict.fromkeys(problem for record in sets.values() for problem in stale_problems(board, board.stale(record)))
+    return [
+        render(
+            "leaderboard/ranking.html",
+            problems=[*missing, *stale],
+            picks=ranking_view.picks(board),
+            rows=ranking_view.ranked_rows(board),
+            titles={each.labels: each.title for each in LABEL_SETS.values()},
+        )
+    ]
+
+
+def _summary(board: Board, name: str) -> list[Part]:
     record = board.sets[name].record
     if record is None:
         return [_missing(board.sets[name].problem)]
@@ -138,8 +154,10 @@ def _agreement(board: Board, name: str) -> list[Part]:
             "agreement",
             "comparison",
             stale=stale_problems(board, board.stale(record)),
-            rows=view.agreement_table(board, record),
-            pairs=pair_sentences(board, record),
+            rows=pairs_view.agreement_table(board, record),
+            matrix=pairs_view.pair_matrix(board, record),
+            count=len(record.pairs),
+            verdict=pairs_view.pairs_verdict(board, record),
             combination=combination_sentences(board, record),
             download=Download(f"pairs-{record.labels}", csv.pair_rows(board, record)),
         )
@@ -155,9 +173,10 @@ def _confidence(board: Board, name: str) -> list[Part]:
             "confidence",
             "intro",
             stale=stale_problems(board, board.stale(record)),
+            tenths=name in board.predictions,
             download=Download(f"reliability-{record.labels}", csv.calibration_rows(board, record), "reliability"),
         ),
-        figures.reliability_figure(board, record),
+        reliability_figure(board, record),
         _html(
             "confidence",
             "calibration",
@@ -194,6 +213,14 @@ def _robustness(board: Board, name: str) -> list[Part]:
             intervals=means if record.mean else [],
         ),
     ]
+
+
+def _eac(_: Board, __: str) -> list[Part]:
+    return [_html("eac", "idea")]
+
+
+def _reproduced(board: Board, _: str) -> list[Part]:
+    return [_html("eac", "reproduced", findings=eac_findings(board))]
 
 
 def _noise(board: Board, _: str) -> list[Part]:
@@ -256,14 +283,46 @@ def _cards(board: Board, _: str) -> list[Part]:
 
 
 SECTIONS: Final = (
-    Section("overview", "Overview", ("",), True, _overview),
+    Section("overview", "Overview", ("",), False, _overview),
+    Section("summary", "Summary", ("",), True, _summary),
     Section("accuracy", "Accuracy", ("", "accuracy", ""), True, _accuracy),
     Section("expressions", "Expressions", ("", "recall", ""), True, _expressions),
     Section("agreement", "Agreement", ("",), True, _agreement),
     Section("confidence", "Confidence", ("", "reliability", "", "risk", ""), True, _confidence),
     Section("pictures", "Robustness", ("", "corruption", ""), True, _robustness),
+    Section("eac", "EAC", ("",), False, _eac),
     Section("noise", "Label noise", ("", "noise", "", "memory", ""), False, _noise),
+    Section("reproduced", "Reproduced", ("",), False, _reproduced),
     Section("cost", "Cost", ("", "cost"), True, _cost),
     Section("fairness", "Fairness", ("",), False, _fairness),
     Section("cards", "Model cards", ("",), False, _cards),
+)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Sections that stand on one tab.
+
+    Attributes:
+        key: of the tab; addresses name it.
+        title: what people read.
+        sections: keys of `SECTIONS`, from top to bottom.
+    """
+
+    key: str
+    title: str
+    sections: tuple[str, ...]
+
+    @property
+    def members(self) -> list[Section]:
+        """The sections themselves."""
+        return [section for key in self.sections for section in SECTIONS if section.key == key]
+
+
+GROUPS: Final = (
+    Group("overview", "Overview", ("overview",)),
+    Group("accuracy", "Accuracy", ("summary", "accuracy", "expressions", "agreement")),
+    Group("confidence", "Confidence", ("confidence", "pictures")),
+    Group("eac", "EAC", ("eac", "noise", "reproduced")),
+    Group("cost", "Cost and cards", ("cost", "fairness", "cards")),
 )

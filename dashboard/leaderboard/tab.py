@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import gradio as gr
 
-from dashboard.components.events import CHANGED, HIDDEN, SAVE_SCRIPT
+from dashboard.components.events import CHANGED, FILL_CHARTS, HIDDEN, SAVE_SCRIPT
 from dashboard.components.failures import show_errors, yield_errors
 from dashboard.components.jobs import Jobs, Stopped, run_watched
 from dashboard.components.templates import busy, macro, message, part
 from dashboard.leaderboard.board import LABEL_SETS, read_board
 from dashboard.leaderboard.cost_view import timing_rows
-from dashboard.leaderboard.sections import INTRO, SECTIONS, TITLE
+from dashboard.leaderboard.sections import GROUPS, INTRO, SECTIONS, TITLE
 from fer_models.analyzer import WEIGHTS, Analyzer
 from fer_models.evaluation.timing import BATCH, Timing, time_models
 
@@ -29,16 +29,17 @@ Updates = dict[Any, Any]
 class LeaderboardTab:
     """The components of one page and their callbacks. Of sessions it knows only which are measuring now."""
 
-    def __init__(self, analyzer: Analyzer, opened: gr.Tab, weights: Path) -> None:
+    def __init__(self, analyzer: Analyzer, opened: gr.Tab, weights: Path, eac: Callable[[], None] | None) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
         self.analyzer = analyzer
+        self.eac = eac
         self.weights = weights
         self.jobs = Jobs()
         self._lay_out()
         self._connect(opened)
 
     def _lay_out(self) -> None:
-        gr.HTML(macro("heading", TITLE, INTRO))
+        gr.HTML(macro("heading", TITLE, INTRO), js_on_load=FILL_CHARTS)
         self.labels = gr.Radio(
             [(label_set.title, name) for name, label_set in LABEL_SETS.items()],
             value=next(iter(LABEL_SETS)),
@@ -47,12 +48,18 @@ class LeaderboardTab:
         )
         #: By section, one component per part.
         self.parts: dict[str, list[gr.HTML | gr.Plot]] = {}
-        with gr.Tabs(elem_id="board-sections"):
-            for section in SECTIONS:
-                with gr.Tab(section.title, id=section.key, elem_id=f"board-tab-{section.key}"):
-                    self.parts[section.key] = [self._part(section.key, chart) for chart in section.charts]
-                    if section.key == "cost":
-                        self._lay_out_measuring()
+        with gr.Tabs(elem_id="board-sections", elem_classes="fer-sections", overflow_behavior="wrap"):
+            for group in GROUPS:
+                with gr.Tab(group.title, id=group.key, elem_id=f"board-tab-{group.key}"):
+                    if len(group.sections) > 1:
+                        gr.HTML(part("leaderboard/_macros.html", "contents", group.members), js_on_load=SAVE_SCRIPT)
+                    for section in group.members:
+                        with gr.Column(elem_id=f"board-section-{section.key}", elem_classes="fer-board-section"):
+                            self.parts[section.key] = [self._part(section.key, chart) for chart in section.charts]
+                            if section.key == "cost":
+                                self._lay_out_measuring()
+                            elif section.key == "eac" and self.eac is not None:
+                                self.eac()
 
     def _part(self, section: str, chart: str) -> gr.HTML | gr.Plot:
         if not chart:
@@ -133,12 +140,15 @@ class LeaderboardTab:
         return {self.measure: gr.update(visible=not running), self.stop: gr.update(visible=running)}
 
 
-def build(analyzer: Analyzer, opened: gr.Tab, weights: Path = WEIGHTS) -> LeaderboardTab:
+def build(
+    analyzer: Analyzer, opened: gr.Tab, weights: Path = WEIGHTS, eac: Callable[[], None] | None = None
+) -> LeaderboardTab:
     """Build the tab inside the current `gr.Blocks`.
 
     Args:
         analyzer: holds the models that can be timed.
         opened: the tab around it; the files are read whenever it is opened.
         weights: folder of the cards, with results/ below.
+        eac: lays out EAC on a face, below the words about it; None leaves it out.
     """
-    return LeaderboardTab(analyzer, opened, weights)
+    return LeaderboardTab(analyzer, opened, weights, eac)

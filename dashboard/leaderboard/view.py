@@ -146,19 +146,6 @@ class ConfusionMatrix:
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """How often two models agree.
-
-    Attributes:
-        share: of the faces, in percent.
-        kappa: Cohen's; "" where it is undefined.
-    """
-
-    share: str
-    kappa: str
-
-
-@dataclass(frozen=True)
 class Change:
     """A figure before and after the temperature.
 
@@ -280,23 +267,6 @@ def _confusion(name: str, title: str, model: ModelComparison) -> ConfusionMatrix
             for answer, count in zip(model.labels, counts, strict=True)
         )
     return ConfusionMatrix(name, title, rows)
-
-
-def agreement_table(board: Board, face_set: FaceSetComparison) -> list[tuple[ModelLabel, list[Agreement | None]]]:
-    """For each model its agreement with every model; None with itself."""
-    pairs = {frozenset((pair.first, pair.second)): pair for pair in face_set.pairs}
-    agreements = {
-        names: Agreement(share(pair.agreement), "" if pair.kappa != pair.kappa else f"{pair.kappa:.2f}")
-        for names, pair in pairs.items()
-    }
-    names = [*face_set.single]
-    return [
-        (
-            model_label(board, face_set.models, name),
-            [agreements.get(frozenset((name, other))) if name != other else None for other in names],
-        )
-        for name in names
-    ]
 
 
 def calibration_rows(board: Board, face_set: FaceSetComparison) -> list[CalibrationRow]:

@@ -1,4 +1,5 @@
-// Clicks inside `element`: save a chart, choose a panel, read a cell. Used by the leaderboard, its report and the lab.
+// Clicks inside `element`: save a chart, choose a panel, read a cell, sort a table, scroll to a section. Used by the
+// leaderboard, its report and the lab.
 element.addEventListener('click', (event) => {
   const save = event.target.closest('[data-save]');
   // In the report a chart stands in the section of its button, in the tab in an element of its own.
@@ -32,4 +33,23 @@ element.addEventListener('click', (event) => {
     }
     panel.querySelector('.fer-says').textContent = cell.dataset.says;
   }
+  const jump = event.target.closest('[data-jump]');
+  if (jump) document.getElementById(jump.dataset.jump)?.scrollIntoView({behavior: 'smooth', block: 'start'});
+  const sort = event.target.closest('[data-sort]');
+  if (sort) {
+    const table = sort.closest('table');
+    for (const head of table.querySelectorAll('th[aria-sort]')) {
+      head.setAttribute('aria-sort', head.contains(sort) ? 'ascending' : 'none');
+    }
+    const place = (row) => Number(row.getAttribute(`data-order-${sort.dataset.sort}`));
+    const body = table.tBodies[0];
+    body.append(...[...body.rows].sort((a, b) => place(a) - place(b)));
+  }
 });
+// A pair's test is read where it is pointed at or focused, too.
+for (const kind of ['mouseover', 'focusin']) {
+  element.addEventListener(kind, (event) => {
+    const cell = event.target.closest('[data-result][data-says]');
+    if (cell) cell.closest('[data-panel]').querySelector('.fer-says').textContent = cell.dataset.says;
+  });
+}

@@ -52,14 +52,14 @@ def test_a_photo_gives_a_grid_with_one_scale_per_model(page: Page, photos: dict[
     cells = [(button.get_attribute("data-model"), button.get_attribute("data-expression")) for button in buttons]
     assert cells == [(model, name) for model in MODELS for name in EXPRESSIONS]
     expect(page.locator(".fer-lab-grid td[data-answer]")).to_have_count(4)
-    expect(page.locator("#attention-grid .fer-lab-legend")).to_contain_text("Strongest cell of each model")
+    expect(page.locator("#attention-grid .fer-lab-legend")).to_contain_text("Strongest evidence of each model")
     peaks = [float(text.replace("\u2212", "-")) for text in page.locator(".fer-lab-peak b").all_inner_texts()]
     expect(page.locator("#attention-image")).to_be_hidden()
 
     each = grid(page)
     page.get_by_role("radio", name="One for all models").click()
     legend = page.locator("#attention-grid .fer-lab-legend")
-    expect(legend).to_contain_text(f"{max(peaks):.1f} logits, the strongest cell of all models")
+    expect(legend).to_contain_text(f"Strongest evidence of any model ({max(peaks):.1f} logits)")
     strongest = peaks.index(max(peaks)) // 7
     same = [before == after for before, after in zip(each, grid(page), strict=True)]
     assert all(same[7 * strongest : 7 * strongest + 7]) and not all(same)
@@ -146,6 +146,21 @@ def test_methods_are_made_for_all_models(page: Page, photos: dict[str, Path]) ->
     assert cards.locator("img").first.get_attribute("src") != first
 
 
+def test_methods_are_a_grid_of_all_models(page: Page, photos: dict[str, Path]) -> None:
+    upload(page, photos["two"])
+    section(page, "Methods")
+    page.locator("#attention-matrix-start").click()
+    quick = [facts for facts in METHODS.values() if facts.speed in ("at once", "fast")]
+    expect(page.locator("#attention-matrix tbody tr")).to_have_count(len(quick))
+    expect(page.locator("#attention-matrix img")).to_have_count(4 * len(quick))
+    expect(page.locator("#attention-matrix-cancel")).to_be_hidden()
+    page.locator("#attention-matrix-slow input").click()
+    page.locator("#attention-matrix-start").click()
+    page.locator("#attention-matrix-cancel").click()
+    expect(page.locator("#attention-matrix-notice")).to_contain_text("Stopped.")
+    expect(page.locator("#attention-matrix-start")).to_be_enabled()
+
+
 def test_a_slow_method_shows_its_progress_and_can_be_cancelled(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["two"])
     section(page, "Methods")
@@ -162,9 +177,17 @@ def test_a_slow_method_shows_its_progress_and_can_be_cancelled(page: Page, photo
 
 @at_both_widths
 def test_flip_consistency_is_two_numbers_per_model(page: Page, photos: dict[str, Path]) -> None:
+    page.get_by_role("tab", name="Leaderboard").click()
+    page.locator("#board-sections").get_by_role("tab", name="EAC").click()
+    start, shown = page.locator("#attention-mirror-start"), page.locator("#attention-mirror-results")
+    start.click()
+    expect(shown).to_contain_text("An example")
     upload(page, photos["two"])
-    section(page, "Flip consistency")
-    page.get_by_role("button", name="Measure flip consistency").click()
+    expect(page.locator(".fer-lab-grid img")).to_have_count(28)
+    expect(shown.locator("img")).to_have_count(0)  # what is shown of another face is forgotten
+    page.get_by_role("tab", name="Leaderboard").click()
+    start.click()
+    expect(shown).to_contain_text("you analysed")
     panels = page.locator("[data-mirror]")
     expect(panels).to_have_count(4)
     for panel in panels.all():
@@ -217,7 +240,7 @@ def test_the_face_is_occluded_by_region_and_by_hand(page: Page, photos: dict[str
     page.get_by_role("checkbox", name="Mouth").click()
     cards = page.locator("#attention-erase-results .fer-card")
     expect(cards).to_have_count(4)
-    expect(cards.first).to_contain_text("→")
+    expect(cards.first).to_contain_text("Before:")
     expect(picture).not_to_have_attribute("src", bare)
     expect(page.locator("#attention-brush")).to_contain_text("Hidden: the mouth")
     by_name = str(cards.locator("img").first.get_attribute("src"))
@@ -258,12 +281,20 @@ def test_maps_are_put_to_the_test_and_go_into_the_report(page: Page, photos: dic
     for card in page.locator("[data-trust]").all():
         expect(card).to_contain_text("Random map")
         expect(card).to_contain_text("ROAD")
-        expect(card).to_contain_text("Deleting what the map marks")
+        expect(card.locator("[data-verdict]")).to_contain_text("Beats")
+        expect(card.get_by_text("Deleting what the map marks")).to_be_hidden()
+        card.locator("summary").click()
+        expect(card.get_by_text("Deleting what the map marks")).to_be_visible()
+    slider, panel = page.locator(".fer-scrub input").first, page.locator(".fer-scrub").first
+    slider.evaluate("input => { input.value = 16; input.dispatchEvent(new Event('input', {bubbles: true})); }")
+    expect(panel.locator("output")).to_contain_text("100")
+    expect(panel.locator("img").last).to_be_visible()
+    expect(panel.locator("img").first).to_be_hidden()
     expect(page.locator("#attention-trust-chart .scatterlayer .trace")).to_have_count(4 * 6)
     expect(page.locator("#attention-trust-cancel")).to_be_hidden()
 
     section(page, "Export")
-    page.get_by_role("button", name="Make the files").click()
+    page.get_by_role("button", name="Create files").click()
     links = page.locator("#attention-export-files a")
     expect(links).to_have_count(2)
     saved = []
@@ -279,7 +310,7 @@ def test_maps_are_put_to_the_test_and_go_into_the_report(page: Page, photos: dic
     assert list(json.loads(maps)["models"]) == list(MODELS)
     page.locator("#attention-without-face input").click()
     expect(links).to_have_count(0)
-    page.get_by_role("button", name="Make the files").click()
+    page.get_by_role("button", name="Create files").click()
     with page.expect_download() as download:
         links.first.click()
     download.value.save_as(saved[0])

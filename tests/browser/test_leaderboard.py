@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from dashboard.leaderboard import tab as leaderboard
-from dashboard.leaderboard.sections import SECTIONS
+from dashboard.leaderboard.sections import GROUPS
 from fer_models.analyzer import Analyzer
 from fer_models.evaluation.timing import Progress, Timing
 from fer_models.registry import MODELS
@@ -38,7 +38,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iter
     """The opened tab, watched, 1440 px wide or as `at_both_widths` says."""
     with watched_page(browser, address, getattr(request, "param", 1440)) as tab:
         tab.get_by_role("tab", name="Leaderboard").click()
-        expect(tab.locator(".board-overview .fer-lead")).to_contain_text("most accurate")
+        expect(tab.locator(".board-overview .fer-ranking tbody tr")).to_have_count(len(MODELS) + 2)
         yield tab
 
 
@@ -53,8 +53,9 @@ def choose(page: Page, title: str) -> None:
 
 @at_both_widths
 def test_every_section_opens(page: Page) -> None:
-    for section in SECTIONS:
-        choose(page, section.title)
+    for group, section in [(each, section) for each in GROUPS for section in each.members]:
+        choose(page, group.title)
+        expect(page.locator("#board-labels")).to_be_visible(visible=group.key not in ("overview", "eac"))
         part = page.locator(f".board-{section.key}").first
         expect(part).to_be_visible()
         expect(part).not_to_contain_text("Reading the results")
@@ -68,7 +69,7 @@ def test_every_section_opens(page: Page) -> None:
 
 @at_both_widths
 def test_a_cell_of_the_confusion_matrix_is_read_out(page: Page, weights: Path) -> None:
-    choose(page, "Expressions")
+    choose(page, "Accuracy")
     document = json.loads((weights / "results" / "leaderboard.json").read_text())
     figures = document["sets"]["fer2013_test"]["models"]["vgg16"]
     page.locator(".fer-picker").get_by_role("button", name="VGG16").click()
@@ -95,8 +96,41 @@ def test_another_label_set_shows_other_figures(page: Page, weights: Path) -> Non
     expect(page.locator("#board-accuracy .ytick")).to_have_count(7)
 
 
+def test_charts_fill_their_width_after_another_label_set(page: Page) -> None:
+    """They are drawn anew while their tab is hidden."""
+    choose(page, "Confidence")
+    page.get_by_role("radio", name="FER+", exact=True).click()
+    expect(page.locator("#board-reliability")).to_contain_text("EAC (MobileNetV2)")
+    for title, chart in (("Accuracy", "recall"), ("Cost and cards", "cost"), ("Confidence", "risk")):
+        choose(page, title)
+        drawn = f"document.querySelector('#board-{chart} .main-svg').getBoundingClientRect().width"
+        room = f"document.querySelector('#board-{chart}').getBoundingClientRect().width"
+        page.wait_for_function(f"{drawn} > 0.95 * {room} && {room} > 1000")
+
+
+def test_the_overview_is_sorted_by_either_label_set(page: Page) -> None:
+    def accuracies(column: int) -> list[float]:
+        cells = page.locator(f".fer-ranking tbody tr > :nth-child({column}) b").all_inner_texts()
+        return [float(text.split()[0]) for text in cells]
+
+    assert accuracies(2) == sorted(accuracies(2), reverse=True)
+    page.get_by_role("button", name="FER+", exact=True).click()
+    assert accuracies(3) == sorted(accuracies(3), reverse=True) != sorted(accuracies(3))
+    expect(page.locator(".fer-ranking th[aria-sort=ascending]")).to_contain_text("FER+")
+
+
+def test_a_pair_is_read_where_it_is_pointed_at_or_focused(page: Page) -> None:
+    choose(page, "Accuracy")
+    cells, says = page.locator(".fer-pairs .fer-cell"), page.locator("[data-panel=pairs] .fer-says")
+    expect(cells).to_have_count(12)
+    cells.nth(0).hover()
+    expect(says).to_have_text(str(cells.nth(0).get_attribute("data-says")))
+    cells.nth(5).focus()
+    expect(says).to_have_text(str(cells.nth(5).get_attribute("data-says")))
+
+
 def test_charts_and_figures_can_be_saved(page: Page, tmp_path: Path) -> None:
-    choose(page, "Expressions")
+    choose(page, "Accuracy")
     expect(page.locator("#board-recall .main-svg").first).to_be_visible()
     tools = page.locator(".board-expressions").first
     begins = {"png": b"\x89PNG", "svg": b"<svg"}
@@ -135,7 +169,7 @@ def test_measuring_can_be_cancelled(page: Page, monkeypatch: pytest.MonkeyPatch)
         yield Progress(1.0, {"vgg16": Timing(1, 1, 1)})
 
     monkeypatch.setattr(leaderboard, "time_models", slow)
-    choose(page, "Cost")
+    choose(page, "Cost and cards")
     try:
         page.locator("#board-measure").click()
         expect(page.locator("#board-measured .fer-busy")).to_contain_text("Measuring … 25 %")
@@ -152,7 +186,7 @@ def test_a_measurement_that_fails_says_so(page: Page, monkeypatch: pytest.Monkey
         raise RuntimeError("secret")
 
     monkeypatch.setattr(leaderboard, "time_models", broken)
-    choose(page, "Cost")
+    choose(page, "Cost and cards")
     page.locator("#board-measure").click()
     expect(page.locator("#board-measured .fer-message")).to_contain_text("failed")
     expect(page.locator("#board-measured")).not_to_contain_text("secret")
@@ -160,7 +194,7 @@ def test_a_measurement_that_fails_says_so(page: Page, monkeypatch: pytest.Monkey
 
 
 def test_times_are_measured(page: Page) -> None:
-    choose(page, "Cost")
+    choose(page, "Cost and cards")
     button = page.locator("#board-measure")
     button.click()
     table = page.locator("#board-measured .fer-table tbody tr")

@@ -24,7 +24,7 @@ def test_the_command_writes_every_section(weights: Path, tmp_path: Path, capsys:
     assert main(["report", "--out", str(file), "--weights", str(weights)]) == 0
     assert "wrote" in capsys.readouterr().out
     text = file.read_text(encoding="utf-8")
-    for words in ("Accuracy, FER2013</h2>", "Accuracy, FER+</h2>", "Label noise</h2>", "Model cards</h2>"):
+    for words in ("Accuracy, FER2013</h2>", "Accuracy, FER+</h2>", "Label noise</h2>", "EAC</h2>", "Model cards</h2>"):
         assert text.count(words) == 1
     assert text.count("plotly.js v") == 1  # the library stands in it once
     assert text.count("data-figure>") == 14
