@@ -252,7 +252,7 @@ def ensembles_of(training_labels: Mapping[str, str]) -> tuple[Ensemble, ...]:
     Returns:
         In the order of `LABEL_SETS`, then in the order of the models. No ensemble has the name of a model.
     """
-    known = {_same(spec.training_labels): spec for spec in LABEL_SETS.values()}
+    known = _by_training_labels()
     members: dict[str, list[str]] = {}
     for name, labels in training_labels.items():
         baseline = name in MODEL_SPECS and name not in MODELS
@@ -262,13 +262,23 @@ def ensembles_of(training_labels: Mapping[str, str]) -> tuple[Ensemble, ...]:
     for key in sorted(members, key=[*known, *members].index):
         if len(members[key]) > 1:
             spec = known.get(key)
-            title = spec.title if spec else training_labels[members[key][0]].strip()
+            title = label_set_title(training_labels[members[key][0]])
             taken = {*training_labels, *(each.name for each in ensembles)}
             name = _free_name(f"{ENSEMBLE}_{spec.name if spec else _slug(key)}", taken)
             ensembles.append(
                 Ensemble(name, f"{ENSEMBLE_TITLE} ({title})", tuple(members[key]), spec.name if spec else None)
             )
     return tuple(ensembles)
+
+
+def label_set_title(training_labels: str) -> str:
+    """What people read of the labels that a model was trained on: the label set's title, or else the card's words.
+
+    Args:
+        training_labels: as on its card; case and spaces do not count. "" where the card names none.
+    """
+    spec = _by_training_labels().get(_same(training_labels))
+    return spec.title if spec else " ".join(training_labels.split())
 
 
 def ensemble_members(training_labels: Mapping[str, str], label_set: str) -> tuple[str, ...]:
@@ -292,6 +302,10 @@ def ensemble_styles(ensembles: Iterable[Ensemble]) -> dict[str, ModelStyle]:
         )
         for each in ensembles
     }
+
+
+def _by_training_labels() -> dict[str, LabelSetSpec]:
+    return {_same(spec.training_labels): spec for spec in LABEL_SETS.values()}
 
 
 def _same(labels: str) -> str:

@@ -34,8 +34,8 @@ def is_beyond(answer: Collection[str]) -> bool:
     return not set(answer) & set(EXPRESSIONS)
 
 
-def agreement(answers: Collection[Collection[str]]) -> float:
-    """Share of the models that give the most frequent answer, in (0, 1].
+def votes(answers: Collection[Collection[str]]) -> tuple[int, int]:
+    """How many models give the most frequent answer, and of how many.
 
     A model whose answer is none of the seven expressions, such as contempt, cannot agree with those that do not know
     it, so it is left out; where all are, they are compared as they are.
@@ -44,7 +44,13 @@ def agreement(answers: Collection[Collection[str]]) -> float:
         answers: for each model, its expression and those tied with it; at least one model.
     """
     answers = [tied for tied in answers if not is_beyond(tied)] or answers
-    return max(Counter(label for tied in answers for label in tied).values()) / len(answers)
+    return max(Counter(label for tied in answers for label in tied).values()), len(answers)
+
+
+def agreement(answers: Collection[Collection[str]]) -> float:
+    """Share of the models that give the most frequent answer, in (0, 1]; models and answers as for `votes`."""
+    agreed, models = votes(answers)
+    return agreed / models
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,119 @@
+"""Changes of one aligned face over a range of strengths: what would the models answer if the picture were another?"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from fer_models.evaluation.corruptions import (
+    EYES,
+    MOUTH,
+    Picture,
+    as_bytes,
+    blurred,
+    compressed,
+    covered,
+    moved,
+    noisy,
+    rotated,
+    shrunk,
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One way to change a face.
+
+    Attributes:
+        name: what files and commands would call it, such as "blur".
+        title: what people read.
+        unit: of its strength, with what it is a share of.
+        low: the smallest strength.
+        high: the largest strength.
+        step: between two strengths.
+        neutral: the strength that leaves the face as it is.
+        change: the face at a strength other than that.
+    """
+
+    name: str
+    title: str
+    unit: str
+    low: float
+    high: float
+    step: float
+    neutral: float
+    change: Callable[[Picture, float], Picture]
+
+    @cached_property
+    def values(self) -> tuple[float, ...]:
+        """Every strength, from the smallest to the largest."""
+        return tuple(self.low + self.step * index for index in range(round((self.high - self.low) / self.step) + 1))
+
+    def apply(self, face: Picture, value: float) -> Picture:
+        """A face (S, S, 3) uint8 RGB, aligned, at a strength: a new picture of the same shape.
+
+        The same face and strength give the same picture.
+        """
+        return face.copy() if value == self.neutral else self.change(face, value)
+
+
+def _noisy(face: Picture, deviation: float) -> Picture:
+    return noisy(face, deviation, np.random.default_rng(0))
+
+
+def _brighter(face: Picture, percent: float) -> Picture:
+    return as_bytes(face * (1 + percent / 100))
+
+
+def _contrasted(face: Picture, percent: float) -> Picture:
+    """Distances from the mean brightness, larger or smaller."""
+    mean = float(face.mean())
+    return as_bytes(mean + (face.astype(np.float64) - mean) * (1 + percent / 100))
+
+
+def _sideways(face: Picture, percent: float) -> Picture:
+    return moved(face, percent / 100, 0)
+
+
+def _downwards(face: Picture, percent: float) -> Picture:
+    return moved(face, 0, percent / 100)
+
+
+def _mirrored(face: Picture, _: float) -> Picture:
+    return np.ascontiguousarray(face[:, ::-1])
+
+
+#: By name, in the order they are shown.
+CHANGES: Final[Mapping[str, Change]] = MappingProxyType(
+    {
+        change.name: change
+        for change in (
+            Change("blur", "Blur", "% of the face’s width", 0, 8, 0.5, 0, lambda face, x: blurred(face, x / 100)),
+            Change("noise", "Noise", "grey levels of 255", 0, 60, 5, 0, _noisy),
+            Change("jpeg", "JPEG", "quality", 5, 100, 5, 100, lambda face, x: compressed(face, round(x))),
+            Change("brightness", "Brightness", "%", -80, 80, 10, 0, _brighter),
+            Change("contrast", "Contrast", "%", -80, 80, 10, 0, _contrasted),
+            Change("rotation", "Rotation", "degrees counter-clockwise", -45, 45, 5, 0, rotated),
+            Change(
+                "sideways", "Crop offset sideways", "% of the width", -20, 20, 2, 0, lambda f, x: moved(f, x / 100, 0)
+            ),
+            Change(
+                "downwards",
+                "Crop offset up or down",
+                "% of the height",
+                -20,
+                20,
+                2,
+                0,
+                lambda f, x: moved(f, 0, x / 100),
+            ),
+            Change("resolution", "Resolution", "px per side", 8, 96, 4, 96, lambda face, x: shrunk(face, round(x))),
+            Change("mirror", "Mirror", "0 as it is, 1 mirrored", 0, 1, 1, 0, _mirrored),
+            Change("eyes", "Eyes covered", "% of the height", 0, 40, 2, 0, lambda f, x: covered(f, EYES, x / 200)),
+            Change("mouth", "Mouth covered", "% of the height", 0, 40, 2, 0, lambda f, x: covered(f, MOUTH, x / 200)),
+        )
+    }
+)
