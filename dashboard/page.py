@@ -9,6 +9,7 @@ import gradio as gr
 from dashboard.attention import tab as attention
 from dashboard.batch import tab as batch
 from dashboard.compare import tab as compare
+from dashboard.components.events import HIDDEN
 from dashboard.components.templates import render
 from dashboard.leaderboard import tab as leaderboard
 from dashboard.live import tab as live
@@ -75,5 +76,7 @@ def _build_tabs(analyzer: Analyzer, page: gr.Blocks, uploads: Path, weights: Pat
         with gr.Tab("Batch", id="batch"):
             batch.build(analyzer, uploads)
         with gr.Tab("Leaderboard", id="leaderboard") as opened:
-            leaderboard.build(analyzer, opened, weights, eac=lab.lay_out_eac)
-    lab.opened_from(first.lab, first.analyzed, first.index, tabs)
+            board = leaderboard.build(analyzer, opened, weights, eac=lab.lay_out_eac)
+    lab.opened_from(first.lab, first.analyzed, first.index, {tabs: attention.TAB})
+    flips = lab.opened_from(first.flips, first.analyzed, first.index, {tabs: "leaderboard", board.groups: "eac"})
+    flips.then(board.show, board.labels, board.outputs, **HIDDEN)

@@ -38,7 +38,7 @@ THEME_VALUES: Final[dict[str, str]] = {
 }
 
 _STATIC: Final = Path(__file__).parent / "static"
-_SHEETS: Final = ("style.css", "attention.css", "live.css", "video.css", "batch.css", "leaderboard.css")
+_SHEETS: Final = ("style.css", "compare.css", "attention.css", "live.css", "video.css", "batch.css", "leaderboard.css")
 
 
 def _dark_charts() -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
+from gradio.events import Dependency
 
 from dashboard.attention.sections.contrast import ContrastSection
 from dashboard.attention.sections.export import ExportSection
@@ -107,22 +108,25 @@ class AttentionTab:
         self.picture.select(self.choose_face, chosen, self.one_face, **CLICKED, **HIDDEN)
         self._connect_endpoint()
 
-    def opened_from(self, button: gr.Button, analyzed: gr.State, index: gr.State, tabs: gr.Tabs) -> None:
+    def opened_from(
+        self, button: gr.Button, analyzed: gr.State, index: gr.State, opened: Mapping[gr.Tabs, str]
+    ) -> Dependency:
         """Let a button of another tab hand over a face.
 
         Args:
-            button: opens this tab.
+            button: of the other tab.
             analyzed: holds a `AnalyzedImage` or None.
             index: holds the index of the chosen face.
-            tabs: which this tab is one of, with the id `TAB`.
+            opened: the ids of the tabs that the button opens, by what they are tabs of.
         """
 
         def hand_over(analyzed: AnalyzedImage | None, request: gr.Request, index: int, *controls: Any) -> Updates:
             self.jobs.stop(request.session_hash, forget=True)
-            return {tabs: gr.Tabs(selected=TAB), **self.hand_over(analyzed, index, *controls)}
+            shown = {each: gr.Tabs(selected=name) for each, name in opened.items()}
+            return {**shown, **self.hand_over(analyzed, index, *controls)}
 
         inputs = [analyzed, index, *self.controls]
-        button.click(hand_over, inputs, [tabs, *self.everything], **HIDDEN)
+        return button.click(hand_over, inputs, [*opened, *self.everything], **HIDDEN)
 
     def lay_out_eac(self) -> None:
         """Lay out EAC on this tab's face inside the current `gr.Blocks`: on the tab that tells what EAC brings."""

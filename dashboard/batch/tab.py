@@ -1,8 +1,8 @@
 """The Batch tab: many pictures or a zip in, one table of all faces out, and where the models differ most."""
 
-import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -25,6 +25,7 @@ from dashboard.batch.uploads import Payload, uploaded_pictures
 from dashboard.components.display import model_display
 from dashboard.components.events import CHANGED
 from dashboard.components.failures import as_message
+from dashboard.components.file_download import FileDownload
 from dashboard.components.templates import busy, macro, message
 from dashboard.components.uploads import uploaded_path
 from fer_models.analyzer import Analyzer
@@ -34,14 +35,13 @@ from fer_models.errors import BatchError
 from fer_models.expressions import in_display_order
 
 _UNEXPECTED: Final = "Something went wrong while analysing this batch. Try again, or try fewer pictures."
+_UNWRITTEN: Final = "The file could not be made. Try again, or try fewer pictures."
 _FORGOTTEN: Final = "This batch was forgotten after an hour without a change. Analyse it again."
 #: Seconds after which an idle session's results are forgotten.
 _FORGET: Final = 3600
 #: Batches analysed at the same time; others wait.
 _AT_ONCE: Final = 2
 _DOWNLOADS: Final = {"CSV": "expressions.csv", "JSON": "expressions.json", "Parquet": "expressions.parquet"}
-#: Clicks the hidden download button as soon as it has its file.
-_FETCH: Final = "() => document.querySelector('#batch-file')?.click()"
 
 Updates: TypeAlias = dict[Any, Any]
 
@@ -93,7 +93,7 @@ class BatchTab:
             gr.HTML(macro("heading", "", "Download every row with every probability:"))
             with gr.Row(elem_classes="fer-actions"):
                 self.downloads = {kind: gr.Button(kind, elem_id=f"batch-{kind.lower()}") for kind in _DOWNLOADS}
-                self.file = gr.DownloadButton(visible="hidden", elem_id="batch-file")
+                self.download = FileDownload(self.uploads, "batch-file")
         with gr.Column(elem_classes="fer-panel"):
             gr.HTML(macro("heading", "How often each model predicts what"))
             self.key = gr.HTML()
@@ -140,7 +140,7 @@ class BatchTab:
         filters = [self.text, self.show, self.expression]
         stages = [self.notice, self.start, self.stop, self.clear, self.results, self.labelled]
         parts = [self.summary, self.key, self.chart, self.figures, self.wrong, self.table, self.gallery]
-        everything = [*stages, *parts, *filters, self.files, self.labels, self.file, self.analyzed]
+        everything = [*stages, *parts, *filters, self.files, self.labels, self.analyzed]
         begun = self.read.click(self.waiting, outputs=everything, queue=False, **hidden)
         # preprocess=False hands over where the uploads lie instead of what Gradio makes of them.
         run = begun.then(
@@ -160,8 +160,7 @@ class BatchTab:
         for event in (self.text.change, self.show.input, self.expression.input):
             event(**narrow)
         for kind, button in self.downloads.items():
-            button.click(self._download(kind), self.analyzed, self.file, **hidden)
-        self.file.change(None, js=_FETCH, api_visibility="private")
+            self.download.connect(button, partial(self.write, kind), [self.analyzed], _UNWRITTEN)
 
     # What the page can look like. Each is the one renderer of its state.
 
@@ -264,21 +263,21 @@ class BatchTab:
         )
         return table, view.gallery(analyzed, indices, self.display)
 
-    def _download(self, kind: str) -> Any:
-        """The callback that writes one kind of file into the page's cache, from where it goes after minutes."""
+    def write(self, kind: str, folder: Path, analyzed: AnalyzedBatch | None) -> Path:
+        """Write one kind of file into a folder; its path.
 
-        def write(analyzed: AnalyzedBatch | None) -> str:
-            if analyzed is None:
-                raise gr.Error(_FORGOTTEN, print_exception=False)
-            path = Path(tempfile.mkdtemp(prefix="download-", dir=self.uploads)) / _DOWNLOADS[kind]
-            if kind == "JSON":
-                path.write_text(document(analyzed), encoding="utf-8")
-            else:
-                columns = table_columns(analyzed.models, labelled=bool(analyzed.labelled))
-                write_table(to_frame(analyzed.rows, columns), path)
-            return str(path)
-
-        return write
+        Raises:
+            BatchError: the batch was forgotten, or the file cannot be written.
+        """
+        if analyzed is None:
+            raise BatchError(_FORGOTTEN)
+        path = folder / _DOWNLOADS[kind]
+        if kind == "JSON":
+            path.write_text(document(analyzed), encoding="utf-8")
+        else:
+            columns = table_columns(analyzed.models, labelled=bool(analyzed.labelled))
+            write_table(to_frame(analyzed.rows, columns), path)
+        return path
 
 
 def _width(heading: str) -> str:

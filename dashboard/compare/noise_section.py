@@ -38,7 +38,7 @@ class NoiseSection:
         self._pairs: dict[int, NoisePair] = {}
         self._loading = threading.Lock()
         with gr.Accordion(
-            "What do wrong training labels do? Plain training and EAC compared", open=False, elem_id="compare-noise"
+            "What do wrong training labels do? With and without EAC", open=False, elem_id="compare-noise"
         ) as self.accordion:
             gr.HTML(macro("heading", "", _INTRODUCTION))
             self.noise = gr.Radio(

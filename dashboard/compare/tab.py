@@ -7,8 +7,11 @@ from typing import Any, Final
 import gradio as gr
 
 from dashboard.compare import view
+from dashboard.compare.keep_section import KeepSection
 from dashboard.compare.noise_section import NoiseSection
+from dashboard.compare.what_if.section import WhatIfSection
 from dashboard.components.analyzed_image import AnalyzedImage, as_whole
+from dashboard.components.chart_tools import chart_tools
 from dashboard.components.charts import compare_figure
 from dashboard.components.display import model_display
 from dashboard.components.events import CHANGED, CHOOSE_FACE, CLICKED, HIDDEN
@@ -24,6 +27,9 @@ from fer_models.media.images import read_picture
 from fer_models.models.noise_pairs import find_noise_pairs
 from fer_models.schema import to_json
 
+_ANSWERS_SCRIPT: Final = (Path(__file__).parents[1] / "static" / "compare.js").read_text(encoding="utf-8")
+_PRESENT: Final = "() => { document.body.classList.add('fer-presenting'); scrollTo(0, 0); }"
+_CHART_HEIGHT: Final = 270  # px
 _MAPS_HINT: Final = (
     "What each model predicts, and which parts of the face count as evidence for it. Choose an expression to see the "
     "evidence for it."
@@ -47,13 +53,20 @@ class CompareTab:
         expressions = in_display_order({label for card in cards.values() for label in card.labels})
         self.picture_input = PictureInput("compare", self.analyzer, examples, uploads)
         with gr.Row(visible=False, elem_id="compare-results") as self.results:
-            with gr.Column(scale=5, min_width=300):
+            with gr.Column(scale=4, min_width=300):
                 self.picture = gr.HTML(js_on_load=CHOOSE_FACE, elem_id="compare-picture")
-            with gr.Column(scale=6, min_width=300, elem_classes="fer-panel") as self.report:
-                self.verdict = gr.HTML(elem_id="compare-verdict")
-                self.chart = gr.Plot(show_label=False, container=False, elem_classes="fer-chart")
+            with gr.Column(scale=6, min_width=300, elem_classes="fer-panel", elem_id="compare-report") as self.report:
+                self.verdict = gr.HTML(js_on_load=_ANSWERS_SCRIPT, elem_id="compare-verdict")
                 with gr.Row(elem_classes="fer-actions"):
                     self.lab = gr.Button("Open in the attention lab", size="md", elem_id="compare-lab")
+                    self.flips = gr.Button("Flip consistency", size="md", elem_id="compare-flips")
+                    present = gr.Button("Present", size="md", elem_id="compare-present")
+        with gr.Column(visible=False, elem_classes="fer-panel", elem_id="compare-probabilities") as self.probabilities:
+            self.chart = gr.Plot(show_label=False, container=False, elem_classes="fer-chart", elem_id="compare-chart")
+            chart_tools("probabilities", "compare-chart")
+        with gr.Column(visible=False, elem_classes="fer-panel", elem_id="compare-keep") as self.files:
+            self.keep = KeepSection(uploads, self.display)
+        present.click(None, js=_PRESENT, api_visibility="private")
         with gr.Column(visible=False, elem_id="compare-maps") as self.maps:
             gr.HTML(macro("heading", "Evidence maps", _MAPS_HINT))
             self.expression = gr.Radio(
@@ -69,16 +82,18 @@ class CompareTab:
                 elem_id="compare-models",
             )
             self.columns = gr.HTML(elem_id="compare-columns")
+            self.what_if = WhatIfSection(self.analyzer, self.display)
             levels = list(find_noise_pairs(weights))
             device = str(next(iter(self.analyzer.classifiers.values())).device)
             self.noise = NoiseSection(weights, levels, device) if levels else None
+        self.one_face = [self.report, self.probabilities, self.files, self.maps]
         self.analyzed = gr.State(None, time_to_live=FORGET)
         self.index = gr.State(0, time_to_live=FORGET)
 
     def _connect(self) -> None:
         face = [self.verdict, self.chart, self.columns]
         controls = [*self.picture_input.outputs, self.expression, self.models]
-        stages = [self.results, self.report, self.maps]
+        stages = [self.results, *self.one_face]
         everything = [*stages, *controls, self.picture, *face, self.analyzed, self.index]
         choices = [self.analyzed, self.index, self.models, self.expression]
         analysis = {"outputs": everything, "concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare", **HIDDEN}
@@ -93,8 +108,11 @@ class CompareTab:
         picked = self.picture.select(self.choose_face, chosen, [self.index, *face], **CLICKED, **HIDDEN)
         self.models.input(self.show_face, choices, face, **CHANGED, **HIDDEN)
         self.expression.input(self.show_maps, choices, self.columns, **CHANGED, **HIDDEN)
+        another_face = [sent, tried, whole, picked]
+        self.what_if.connect(self.analyzed, self.index, another_face)
         if self.noise is not None:
-            self.noise.connect(self.analyzed, self.index, [sent, tried, whole, picked])
+            self.noise.connect(self.analyzed, self.index, another_face)
+        self.keep.connect(self.analyzed)
         self._connect_endpoint()
 
     def _connect_endpoint(self) -> None:
@@ -115,7 +133,7 @@ class CompareTab:
         """Ready for a picture, everything else cleared; with a message if the last one could not be read."""
         return {
             **self.picture_input.idle(text),
-            **{part: gr.update(visible=False) for part in (self.results, self.maps)},
+            **{part: gr.update(visible=False) for part in (self.results, *self.one_face)},
             **{part: "" for part in (self.picture, self.verdict, self.columns)},
             **{part: None for part in (self.chart, self.analyzed)},
             self.index: 0,
@@ -130,8 +148,7 @@ class CompareTab:
             **self.picture_input.done(has_faces=has_faces),
             self.results: gr.update(visible=True),
             self.picture: picture(analyzed),
-            self.report: gr.update(visible=has_faces),
-            self.maps: gr.update(visible=has_faces),
+            **{part: gr.update(visible=has_faces) for part in self.one_face},
             self.analyzed: analyzed,
             self.index: 0,
         }
@@ -172,9 +189,11 @@ class CompareTab:
             return message(FORGOTTEN), None, ""
         face, chosen = analyzed.faces[index], self._chosen(names)
         predictions = view.with_ensembles(face, chosen, self.display)
+        chart = compare_figure(predictions, self.display.column_titles, self.display.styles, legend=False)
+        chart.update_layout(height=_CHART_HEIGHT, meta={"alone": view.chart_words(analyzed, index)})
         return (
             render("compare/verdict.html", verdict=view.verdict(analyzed, index, chosen, self.display)),
-            compare_figure(predictions, self.display.column_titles, self.display.styles, legend=False),
+            chart,
             self.show_maps(analyzed, index, names, expression),
         )
 

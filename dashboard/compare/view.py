@@ -7,25 +7,31 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from dashboard.compare.answers import AnswerGroup, answer_groups
 from dashboard.components.analyzed_image import AnalyzedFace, AnalyzedImage, agreement_sentence
 from dashboard.components.display import ModelDisplay
 from dashboard.components.picture_view import position
 from explain.drawing.overlay import draw_map, shared_peak
 from explain.explain_picture import OWN
 from explain.maps import NO_MAP
+from fer_models import __version__
 from fer_models.formatting import percent
 from fer_models.models.card import ModelCard
 from fer_models.models.ensemble import ensemble
 from fer_models.registry import LABEL_SETS, ModelStyle
 from fer_models.results import Prediction
 
+#: What every file says it was made with.
+VERSION: Final = f"fer-compare {__version__}"
+#: Why an ensemble has no map.
+NO_MEAN_MAP: Final = "No map: the ensemble averages the models’ answers."
 #: A model is weak on an expression if it recognises a smaller share of its test faces than this.
 _WEAK: Final = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """The chosen face and where the models agree about it; the key of the chart.
+    """The chosen face, where the models agree about it, and what each of them answers: that is the chart's key, too.
 
     Attributes:
         index: of the face in its picture.
@@ -33,7 +39,7 @@ class Verdict:
         position: which of the picture's faces it is.
         sentence: where the models agree or disagree.
         notes: what makes the face hard to read.
-        key: style and title of each model in the chart.
+        groups: the answers, by the labels that the models learned.
     """
 
     index: int
@@ -41,7 +47,7 @@ class Verdict:
     position: str
     sentence: str
     notes: tuple[str, ...]
-    key: tuple[tuple[ModelStyle, str], ...]
+    groups: tuple[AnswerGroup, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,11 +109,13 @@ def verdict(analyzed: AnalyzedImage, index: int, names: Sequence[str], display: 
     answers = with_ensembles(face, names, display)
     predictions = {name: prediction for name, prediction in answers.items() if name not in display.ensembles}
     sentence = agreement_sentence(predictions, display.titles, display.training)
-    key = tuple((display.styles[name], display.column_titles[name]) for name in answers)
-    return Verdict(index, face.crop, position(analyzed, index), sentence, face.quality.notes, key)
+    groups = answer_groups(face, answers, display)
+    return Verdict(index, face.crop, position(analyzed, index), sentence, face.quality.notes, groups)
 
 
-def columns(face: AnalyzedFace, names: Sequence[str], expression: str, display: ModelDisplay) -> list[Column]:
+def columns(
+    face: AnalyzedFace, names: Sequence[str], expression: str, display: ModelDisplay, side: int = 320
+) -> list[Column]:
     """One column per model: its evidence map, its predicted class with its confidence, what it was trained on.
 
     Args:
@@ -115,20 +123,21 @@ def columns(face: AnalyzedFace, names: Sequence[str], expression: str, display: 
         names: of the models and ensembles, in the order of the columns.
         expression: whose map is shown; `OWN` means each model's predicted class.
         display: cards and styles.
+        side: of the maps in px.
     """
     return [
         _ensemble_column(face, prediction, members(name, names, display), display)
         if name in display.ensembles
-        else _column(face, name, expression, display)
+        else _column(face, name, expression, display, side)
         for name, prediction in with_ensembles(face, names, display).items()
     ]
 
 
-def _column(face: AnalyzedFace, name: str, expression: str, display: ModelDisplay) -> Column:
+def _column(face: AnalyzedFace, name: str, expression: str, display: ModelDisplay, side: int) -> Column:
     card, prediction, maps = display.cards[name], face.predictions[name], face.maps[name]
     target = prediction.label if expression == OWN else expression
     if target in maps:
-        image = draw_map(face.crop, maps[target], peak=shared_peak(maps.values()), side=320)
+        image = draw_map(face.crop, maps[target], peak=shared_peak(maps.values()), side=side)
         caption = f"Evidence for {target} ({percent(prediction.probability(target))})"
         alt = f"{card.title}: evidence map for {target}"
     elif not maps:
@@ -136,7 +145,7 @@ def _column(face: AnalyzedFace, name: str, expression: str, display: ModelDispla
     else:
         image, caption = face.crop, f"This model does not know {target}"
         alt = caption
-    facts = {"Trained on": card.training_labels, **_measured(card)}
+    facts = {"Trained on": card.training_labels, **model_facts(card)}
     return Column(name, card.title, display.styles[name], prediction, image, alt, caption, facts)
 
 
@@ -151,12 +160,19 @@ def _ensemble_column(
         prediction,
         face.crop,
         "The aligned face",
-        "A mean of models has no evidence map",
+        NO_MEAN_MAP,
         {"Mean of": ", ".join(display.titles[name] for name in models)},
     )
 
 
-def _measured(card: ModelCard) -> dict[str, str]:
+def chart_words(analyzed: AnalyzedImage, index: int) -> dict[str, str]:
+    """What a saved chart of a face says of itself: its "title" and a "note", for `static/downloads.js`."""
+    place = position(analyzed, index)
+    of = f" in {analyzed.name}" if analyzed.name else ""
+    return {"title": f"Probability of every expression: {place[0].lower()}{place[1:]}{of}", "note": VERSION}
+
+
+def model_facts(card: ModelCard) -> dict[str, str]:
     """The accuracy on the test set of the model's own labels, and where it is weak, as far as its card states them."""
     metrics, facts = card.test_figures, {}
     if metrics.accuracy is not None:

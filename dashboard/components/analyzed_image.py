@@ -18,7 +18,7 @@ from fer_models.errors import ImageError
 from fer_models.faces.alignment import align
 from fer_models.faces.quality import FaceQuality, face_quality
 from fer_models.media.images import read_image
-from fer_models.results import Face, FaceAnalysis, Prediction, is_beyond
+from fer_models.results import Face, FaceAnalysis, Prediction, is_beyond, votes
 
 _log = logging.getLogger(__name__)
 _SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp"}
@@ -52,6 +52,11 @@ class AnalyzedFace:
         """How well it can be read."""
         return face_quality(self.face, self.model_input)
 
+    @property
+    def votes(self) -> tuple[int, int]:
+        """How many of the models give the most frequent answer, and of how many; as `fer_models.results.votes`."""
+        return votes([prediction.tied_labels for prediction in self.predictions.values()])
+
 
 @dataclass(frozen=True, eq=False)
 class AnalyzedImage:
@@ -64,6 +69,7 @@ class AnalyzedImage:
         whole: the whole picture as one face; only if no face was detected, to be shown if the user asks for it.
         size: width and height of the original in px.
         notes: what the file was not as it should be in.
+        name: of the file; "" if it is not known.
     """
 
     picture: NDArray[np.uint8]
@@ -72,6 +78,7 @@ class AnalyzedImage:
     whole: AnalyzedFace | None
     size: tuple[int, int]
     notes: tuple[str, ...] = ()
+    name: str = ""
 
 
 def analyzed_face(
@@ -97,10 +104,18 @@ def _bounded(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(crop, (CROP_SIDE, CROP_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def analyze_picture(analyzer: Analyzer, image: NDArray[np.uint8], notes: tuple[str, ...] = ()) -> AnalyzedImage:
-    """Detect and classify every face of a picture (H, W, 3) uint8 RGB; if there is none, classify the whole picture.
+def analyze_picture(
+    analyzer: Analyzer, image: NDArray[np.uint8], notes: tuple[str, ...] = (), name: str = ""
+) -> AnalyzedImage:
+    """Detect and classify every face of a picture; if there is none, classify the whole picture.
 
     The latter is done right away and not on request, so that the picture need not be kept until then.
+
+    Args:
+        analyzer: the loaded models and the detector.
+        image: (H, W, 3) uint8 RGB.
+        notes: what its file was not as it should be in.
+        name: of its file.
     """
     weights = {name: model.class_weights for name, model in analyzer.classifiers.items()}
     analyses = analyzer.analyze([image], features=True)
@@ -109,7 +124,7 @@ def analyze_picture(analyzer: Analyzer, image: NDArray[np.uint8], notes: tuple[s
     if not faces:
         whole = analyzed_face(image, analyzer.analyze([image], whole=True, features=True)[0], weights)
     picture = draw_boxes(image, [face.face.box for face in faces])
-    return AnalyzedImage(picture, faces, len(analyses), whole, (image.shape[1], image.shape[0]), notes)
+    return AnalyzedImage(picture, faces, len(analyses), whole, (image.shape[1], image.shape[0]), notes, name)
 
 
 def as_whole(analyzed: AnalyzedImage) -> AnalyzedImage:
@@ -185,7 +200,7 @@ def _by_training(ranked: Sequence[tuple[str, list[str]]], training: Mapping[str,
     """A hint if the camps match the training labels: then the labels differ, not only the models."""
     camps = [{training[name] for name in names} for _, names in ranked]
     if len(camps) == 2 and all(len(camp) == 1 for camp in camps) and camps[0] != camps[1]:
-        return " The split follows the label sets they were trained on."
+        return " Models trained on the same labels agree; the split follows the training data."
     return ""
 
 

@@ -11,7 +11,8 @@ CLICKED: Final[dict[str, Any]] = {"trigger_mode": "multiple"}
 #: For listeners that are no public endpoint and show their progress themselves.
 HIDDEN: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "hidden"}
 
-#: For clickable HTML: the highlight moves in the browser at once; the server gets the number of the face.
+#: For a picture with faces: the highlight moves in the browser at once; the server gets the number of the face. The
+#: thumbnails are sorted here, too: by number, or first those about which the models disagree.
 CHOOSE_FACE: Final = """
 element.addEventListener('click', (event) => {
   const face = event.target.closest('[data-face]')?.dataset.face;
@@ -20,6 +21,12 @@ element.addEventListener('click', (event) => {
     button.setAttribute('aria-pressed', String(button.dataset.face === face));
   }
   trigger('select', {index: Number(face)});
+});
+element.addEventListener('change', (event) => {
+  if (event.target.dataset.differFirst === undefined) return;
+  const strip = element.querySelector('.fer-strip'), first = event.target.checked;
+  const place = ({dataset}) => (first && dataset.differs === undefined ? 1e6 : 0) + Number(dataset.face);
+  strip.append(...[...strip.children].sort((one, other) => place(one) - place(other)));
 });
 """
 CHOOSE_EXAMPLE: Final = """

@@ -118,7 +118,8 @@ class PictureInput:
         """
         yield self.busy()
         try:
-            picture = read_picture(source())
-            yield done(analyze_picture(self.analyzer, picture.pixels, picture.notes))
+            path = source()
+            picture = read_picture(path)
+            yield done(analyze_picture(self.analyzer, picture.pixels, picture.notes, path.name))
         except Exception as error:
             yield idle(as_message(error, UNEXPECTED))

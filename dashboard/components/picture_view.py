@@ -1,5 +1,6 @@
 """A picture with its numbered faces, for the tabs in which one of them is chosen. No Gradio here."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from dashboard.components.analyzed_image import AnalyzedFace, AnalyzedImage
 from dashboard.components.templates import render
+from fer_models.formatting import percent
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,23 @@ class FaceButton:
     """A face that can be chosen.
 
     Attributes:
+        index: its number, counted from 0.
         box: where it is in the picture.
         thumbnail: (96, 96, 3) uint8 RGB.
+        agreed: how many models give the most frequent answer.
+        models: of how many.
     """
 
+    index: int
     box: RelativeBox
     thumbnail: NDArray[np.uint8]
+    agreed: int
+    models: int
+
+    @property
+    def differs(self) -> bool:
+        """Whether the models disagree about it."""
+        return self.agreed < self.models
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +62,7 @@ class PictureView:
         alt: what it shows, for those who cannot see it.
         note: how many faces were detected.
         file_notes: what the file was not as it should be in.
-        size: width and height of the original in px.
+        facts: about the file, by term.
         faces: by number, counted from 0; none if there is nothing to choose.
     """
 
@@ -57,21 +70,34 @@ class PictureView:
     alt: str
     note: str
     file_notes: tuple[str, ...]
-    size: tuple[int, int]
+    facts: Mapping[str, str]
     faces: tuple[FaceButton, ...]
+
+    @property
+    def mixed(self) -> bool:
+        """Whether the models disagree about some of the faces and agree about others."""
+        return len({face.differs for face in self.faces}) == 2
+
+    @property
+    def offered(self) -> list[FaceButton]:
+        """The faces as they are offered: first those about which the models disagree."""
+        return sorted(self.faces, key=lambda face: not face.differs)
 
 
 def picture_view(analyzed: AnalyzedImage) -> PictureView:
     """An analysed picture as the page shows it."""
     count = len(analyzed.faces)
     several = analyzed.faces if count > 1 else ()
-    faces = tuple(FaceButton(relative_box(face.face.box, analyzed.size), _thumbnail(face)) for face in several)
+    faces = tuple(
+        FaceButton(index, relative_box(face.face.box, analyzed.size), _thumbnail(face), *face.votes)
+        for index, face in enumerate(several)
+    )
     alt = f"Your picture with {count} numbered {'box' if count == 1 else 'boxes'}" if count else "Your picture"
-    return PictureView(analyzed.picture, alt, _note(analyzed), analyzed.notes, analyzed.size, faces)
+    return PictureView(analyzed.picture, alt, _note(analyzed), analyzed.notes, _facts(analyzed), faces)
 
 
 def picture(analyzed: AnalyzedImage) -> Markup:
-    """`picture_view` as HTML; each box and each thumbnail is a button with data-face, the face's index."""
+    """`picture_view` as HTML for `CHOOSE_FACE`: each box and thumbnail is a button with data-face, the face's index."""
     return render("components/picture.html", view=picture_view(analyzed))
 
 
@@ -80,6 +106,22 @@ def position(analyzed: AnalyzedImage, index: int) -> str:
     if analyzed.faces[index].face.landmarks is None:
         return "The whole picture as one face"
     return f"Face {index + 1} of {len(analyzed.faces)}" if len(analyzed.faces) > 1 else "The face"
+
+
+def _facts(analyzed: AnalyzedImage) -> dict[str, str]:
+    """The file's name and size, what was detected and how surely."""
+    facts = {"File": analyzed.name} if analyzed.name else {}
+    width, height = analyzed.size
+    facts["Size"] = f"{width:,}\u00a0×\u00a0{height:,}\u00a0px"
+    found = [face.face for face in analyzed.faces if face.face.landmarks is not None]
+    if found:
+        scores = sorted(face.score for face in found)
+        lowest, highest = percent(scores[0]), percent(scores[-1])
+        facts["Detection score"] = lowest if lowest == highest else f"{lowest} to {highest}"
+        sides = sorted(float(face.box[2] - face.box[0]) for face in found)
+        least, most = f"{sides[0]:,.0f}", f"{sides[-1]:,.0f}"
+        facts["Width of the faces"] = f"{least if least == most else f'{least} to {most}'}\u00a0px"
+    return facts
 
 
 def _thumbnail(face: AnalyzedFace) -> NDArray[np.uint8]:

@@ -48,7 +48,7 @@ class LeaderboardTab:
         )
         #: By section, one component per part.
         self.parts: dict[str, list[gr.HTML | gr.Plot]] = {}
-        with gr.Tabs(elem_id="board-sections", elem_classes="fer-sections", overflow_behavior="wrap"):
+        with gr.Tabs(elem_id="board-sections", elem_classes="fer-sections", overflow_behavior="wrap") as self.groups:
             for group in GROUPS:
                 with gr.Tab(group.title, id=group.key, elem_id=f"board-tab-{group.key}"):
                     if len(group.sections) > 1:
@@ -76,9 +76,9 @@ class LeaderboardTab:
         self.measured = gr.HTML(elem_id="board-measured")
 
     def _connect(self, opened: gr.Tab) -> None:
-        outputs = [component for components in self.parts.values() for component in components]
-        opened.select(self.show, self.labels, outputs, **HIDDEN)
-        self.labels.input(self.show, self.labels, outputs, **CHANGED, **HIDDEN)
+        self.outputs = [component for components in self.parts.values() for component in components]
+        opened.select(self.show, self.labels, self.outputs, **HIDDEN)
+        self.labels.input(self.show, self.labels, self.outputs, **CHANGED, **HIDDEN)
         measuring = [self.measure, self.stop, self.measured]
         # One at a time: measurements side by side would time each other.
         self.measure.click(self.time, outputs=measuring, concurrency_limit=1, **HIDDEN)

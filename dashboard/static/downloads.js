@@ -10,9 +10,21 @@ element.addEventListener('click', (event) => {
   if (chart) {
     const layout = {...chart.layout, paper_bgcolor: '#ffffff', plot_bgcolor: '#ffffff', updatemenus: []};
     layout.margin = {...layout.margin, l: 24, r: 24, t: 24, b: 24};
+    let height = chart.clientHeight;
+    // A chart that the page explains around it: its file has title, legend and version of its own.
+    const alone = layout.meta?.alone;
+    if (alone) {
+      layout.title = {text: alone.title, x: 0, xref: 'paper', xanchor: 'left', y: 1, yref: 'container', yanchor: 'top',
+        pad: {t: 20}, font: {size: 18, color: '#18181b'}};
+      layout.showlegend = true;
+      layout.margin = {...layout.margin, t: 72, b: 64};
+      layout.annotations = [...layout.annotations ?? [], {text: alone.note, x: 0, xref: 'paper', xanchor: 'left', y: 0,
+        yref: 'paper', yanchor: 'top', yshift: -48, showarrow: false, font: {size: 12}}];
+      height += 130;
+    }
     window.Plotly.downloadImage(
       {data: chart.data, layout},
-      {format: save.dataset.save, filename: save.dataset.name, width: 960, height: chart.clientHeight, scale: 2}
+      {format: save.dataset.save, filename: save.dataset.name, width: 960, height, scale: 2}
     );
   }
   const pick = event.target.closest('[data-pick]');

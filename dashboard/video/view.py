@@ -29,7 +29,7 @@ _MOST_RATE: Final = 240
 _FILES: Final = {
     VIDEO: "Video (MP4)",
     TABLE: "Table (CSV)",
-    LINES: "All numbers (JSON)",
+    LINES: "All numbers (JSON Lines)",
     SUMMARY: "Summary (JSON)",
 }
 _OTHER_COLOUR: Final = "#B0B0B0"

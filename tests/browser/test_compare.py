@@ -110,7 +110,7 @@ def test_the_chart_has_the_dark_colours_on_the_dark_page(page: Page, photos: dic
         drawn = page.locator(".js-plotly-plot .barlayer .trace.bars .point path").evaluate_all(fills)
         drawn = [fill for fill in drawn if "url" not in fill]
         drawn += page.locator(".js-plotly-plot pattern rect").evaluate_all(fills)
-        shown = page.locator("#compare-verdict .fer-key .fer-swatch").evaluate_all(swatches)
+        shown = page.locator("#compare-verdict .fer-answers .fer-swatch").evaluate_all(swatches)
         colours = {rgb(style.dark if dark else style.colour) for style in model_styles(MODELS).values()}
         assert colours < set(drawn) and set(drawn) == set(shown), (dark, drawn, shown)
 

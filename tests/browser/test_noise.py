@@ -61,7 +61,7 @@ def test_plain_and_eac_side_by_side_follow_the_face_and_the_noise(page: Page, ph
     expect(shown.locator("article")).to_have_count(2)
     expect(shown.locator(".fer-noise-bars li")).to_have_count(14)
     before = str(shown.locator("img").first.get_attribute("src"))
-    page.locator(".fer-strip .fer-thumb").nth(1).click()
+    page.locator(".fer-strip .fer-thumb[data-face='1']").click()
     expect(shown.locator("img").first).not_to_have_attribute("src", before)
     section.get_by_text("0\u00a0%", exact=True).first.click()
     expect(shown).to_have_attribute("data-noise", "0")

@@ -99,7 +99,7 @@ def test_a_video_is_played_charted_and_offered(page: Page, clip: Path, uploads: 
     expect(moment).to_contain_text("track 2", timeout=WAIT)
 
     links = page.locator(".fer-file")
-    assert links.all_inner_texts() == ["Video (MP4)", "Table (CSV)", "All numbers (JSON)", "Summary (JSON)"]
+    assert links.all_inner_texts() == ["Video (MP4)", "Table (CSV)", "All numbers (JSON Lines)", "Summary (JSON)"]
     for link in links.all():
         answer = page.request.get(page.url.rstrip("/") + "/" + str(link.get_attribute("href")))
         assert answer.ok and len(answer.body()) > 100

@@ -75,7 +75,7 @@ def test_an_expression_that_a_model_does_not_know_has_no_bar() -> None:
         (
             ["fear", "fear", "neutral", "neutral"],
             "The models are split: ResNet50 and VGG16 predict fear and EAC (ResNet-50) and EAC (MN) predict neutral. "
-            "The split follows the label sets they were trained on.",
+            "Models trained on the same labels agree; the split follows the training data.",
         ),
         (["fear", "anger"], "The models disagree: ResNet50 predicts fear and VGG16 predicts anger."),
         ([], "No model is chosen."),
@@ -155,7 +155,8 @@ def test_the_verdict_is_of_the_chosen_models(
 ) -> None:
     verdict = view.verdict(analyze_picture(analyzer, picture), 1, ["vgg16", "ensemble_fer2013"], display)
     assert (verdict.index, verdict.position) == (1, "Face 2 of 2")
-    assert [title for _, title in verdict.key] == ["VGG16"] and verdict.sentence.startswith("VGG16 predicts")
+    assert [row.title for group in verdict.groups for row in group.rows] == ["VGG16"]
+    assert verdict.sentence.startswith("VGG16 predicts")
 
 
 def test_columns_show_the_predicted_or_the_chosen_class(

@@ -1,0 +1,87 @@
+"""Every model's answers about one face at every strength of a change. No Gradio here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dashboard.components.analyzed_image import AnalyzedFace
+from explain.maps import Explanation, attention
+from fer_models.analyzer import Analyzer
+from fer_models.evaluation.changes import Change
+from fer_models.results import Prediction
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One strength of a change.
+
+    Attributes:
+        value: the strength.
+        predictions: by model name, without features.
+        maps: by model name and expression; none for a model that gives no feature maps.
+    """
+
+    value: float
+    predictions: Mapping[str, Prediction]
+    maps: Mapping[str, Mapping[str, Explanation]]
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """One face over the range of a change.
+
+    Attributes:
+        change: the change.
+        steps: from its smallest strength to its largest.
+    """
+
+    change: Change
+    steps: tuple[Step, ...]
+
+    def at(self, value: float) -> Step:
+        """The step whose strength is nearest."""
+        return min(self.steps, key=lambda step: abs(step.value - value))
+
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbouring strengths at which a model gives the same answer.
+
+    Attributes:
+        label: the answer.
+        low: the smallest of these strengths.
+        high: the largest of them.
+    """
+
+    label: str
+    low: float
+    high: float
+
+
+def sweep(analyzer: Analyzer, face: AnalyzedFace, change: Change) -> Sweep:
+    """Every model at every strength, in one batch per model.
+
+    Args:
+        analyzer: the loaded models.
+        face: whose crop is changed, as the models received it: it is not detected and aligned anew.
+        change: how.
+    """
+    faces = [(0, face.face, change.apply(face.model_input, value)) for value in change.values]
+    steps = []
+    for value, analysis in zip(change.values, analyzer.predict(faces, features=True), strict=True):
+        weights = {name: analyzer.classifiers[name].class_weights for name in analysis.predictions}
+        maps = {name: attention(one, weights[name]) for name, one in analysis.predictions.items()}
+        answers = {name: replace(one, features=None) for name, one in analysis.predictions.items()}
+        steps.append(Step(value, answers, maps))
+    return Sweep(change, tuple(steps))
+
+
+def answer_runs(result: Sweep, model: str) -> list[Run]:
+    """A model's answers over the range, neighbours with the same answer as one."""
+    runs: list[Run] = []
+    for step in result.steps:
+        label = step.predictions[model].label
+        if runs and runs[-1].label == label:
+            runs[-1] = replace(runs[-1], high=step.value)
+        else:
+            runs.append(Run(label, step.value, step.value))
+    return runs

@@ -1,0 +1,235 @@
+"""What Compare shows of a face, in headless Chromium: above the fold, its maps, its files, on a projector."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from dashboard.compare.view import VERSION
+from dashboard.components.analyzed_image import AnalyzedFace
+from fer_models.analyzer import Analyzer
+from fer_models.registry import MODELS
+from tests.browser.test_compare import photos, upload
+from tests.helpers.browsing import MARKS, at_both_widths, browser, launched, uploads, watched_page
+
+__all__ = ["browser", "photos", "uploads"]
+
+pytestmark = MARKS
+
+
+@pytest.fixture(scope="module")
+def address(analyzer: Analyzer, uploads: Path) -> Iterator[str]:
+    with launched(analyzer, uploads) as (url, _):
+        yield url
+
+
+@pytest.fixture
+def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Page]:
+    """The fresh page, watched, 1440 px wide or as `at_both_widths` says."""
+    with watched_page(browser, address, getattr(request, "param", 1440)) as tab:
+        tab.wait_for_selector("#compare-image input[type=file]", state="attached")
+        yield tab
+
+
+def bottom(page: Page, selector: str) -> float:
+    """The lower edge of the lowest such element in px of the window."""
+    edges = "nodes => Math.max(...nodes.map((node) => node.getBoundingClientRect().bottom))"
+    return float(page.locator(selector).evaluate_all(edges))
+
+
+def test_the_answers_are_above_the_fold(page: Page, photos: dict[str, Path]) -> None:
+    upload(page, photos["two"])
+    expect(page.locator("#compare-verdict [data-answer-of]")).to_have_count(6)
+    page.wait_for_selector(".js-plotly-plot .bars .point path")
+    assert page.evaluate("[scrollY, innerHeight]") == [0, 900]
+    for part in (
+        ".fer-sentence",
+        "[data-answer-of]",
+        ".fer-picture img",
+        "#compare-picture .fer-thumb",
+        "#compare-lab",
+    ):
+        assert 0 < bottom(page, part) <= 900, part
+    picture, report, chart = (
+        page.locator(part).bounding_box() for part in ("#compare-picture", "#compare-report", "#compare-chart")
+    )
+    assert picture and report and chart
+    assert picture["x"] + picture["width"] <= report["x"] and chart["y"] > report["y"] + report["height"] - 1
+
+
+@at_both_widths
+def test_each_model_has_a_row_that_leads_to_its_map(page: Page, photos: dict[str, Path]) -> None:
+    upload(page, photos["two"])
+    rows = page.locator("#compare-verdict [data-answer-of]")
+    expect(rows).to_have_count(6)
+    groups = page.locator("#compare-verdict .fer-answers-group")
+    assert [text.strip() for text in groups.all_inner_texts()] == ["Trained on FER2013", "Trained on FER+"]
+    for name in MODELS:
+        row, column = page.locator(f"[data-answer-of={name}]"), page.locator(f".fer-card[data-model={name}]")
+        for part, same in ((".fer-answers-label", ".fer-label"), (".fer-answers-percent", ".fer-confidence")):
+            assert row.locator(part).inner_text() == column.locator(same).inner_text()
+        expect(row.locator(".fer-answers-margin")).to_contain_text("over")
+        row.locator("[data-goto]").click()
+        expect(column).to_have_attribute("data-found", "")
+        expect(column.locator(".fer-map img")).to_be_in_viewport()
+    expect(page.locator("[data-answer-of^=ensemble] [data-goto]")).to_have_count(0)
+
+
+@at_both_widths
+def test_captions_are_below_their_maps(page: Page, photos: dict[str, Path]) -> None:
+    upload(page, photos["two"])
+    figures = page.locator("#compare-columns .fer-map")
+    expect(figures).to_have_count(6)
+    for figure in figures.all():
+        image, caption = (figure.locator(part).bounding_box() for part in ("img", "figcaption"))
+        assert image and caption and caption["y"] >= image["y"] + image["height"] and caption["height"] > 0
+    expect(page.locator("[data-model=ensemble_fer2013] figcaption")).to_contain_text("No map: the ensemble averages")
+
+
+def test_faces_can_be_sorted_by_disagreement_or_number(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The fake detector sees twelve faces; the models disagree about every other one.
+    monkeypatch.setattr(AnalyzedFace, "votes", property(lambda face: (4 if face.face.box[0] % 200 else 2, 4)))
+    Image.fromarray(np.full((100, 1200, 3), 90, np.uint8)).save(tmp_path / "crowd.png")
+    upload(page, tmp_path / "crowd.png")
+    thumbs = page.locator("#compare-picture .fer-thumb")
+    expect(thumbs).to_have_count(12)
+
+    def order() -> list[tuple[bool, int]]:
+        read = "nodes => nodes.map(({dataset}) => [dataset.differs === undefined, Number(dataset.face)])"
+        return [(agreed, number) for agreed, number in thumbs.evaluate_all(read)]
+
+    first = order()
+    assert first == [(False, 2 * number) for number in range(6)] + [(True, 2 * number + 1) for number in range(6)]
+    control = page.get_by_label("Show faces the models disagree on first")
+    expect(control).to_be_checked()
+    control.uncheck()
+    assert [number for _, number in order()] == list(range(12))
+    control.check()
+    assert order() == first
+
+
+def test_present_shows_photo_verdict_and_maps_on_one_screen_until_escape(page: Page, photos: dict[str, Path]) -> None:
+    upload(page, photos["two"])
+    page.wait_for_selector(".js-plotly-plot .bars .point path")
+    size = "node => parseFloat(getComputedStyle(node).fontSize)"
+    sentence = page.locator("#compare-verdict .fer-sentence")
+    before = sentence.evaluate(size)
+    page.locator("#compare-present").click()
+    expect(page.locator("#compare-chart")).to_be_hidden()
+    assert sentence.evaluate(size) > 1.5 * before
+    for part in (".fer-picture img", ".fer-sentence", *(f".fer-card[data-model={name}] .fer-label" for name in MODELS)):
+        assert 0 < bottom(page, part) <= 900, part
+    assert page.evaluate("document.documentElement.scrollHeight") <= 900
+    # Left or right of the first face, wherever disagreement put it, is the second.
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowRight")
+    order = page.locator("#compare-picture .fer-thumb").evaluate_all("nodes => nodes.map((node) => node.dataset.face)")
+    expect(page.locator("#compare-verdict .fer-eyebrow")).to_have_text(f"Face {int(order[-1]) + 1} of 2")
+    page.keyboard.press("Escape")
+    expect(page.locator("#compare-chart")).to_be_visible()
+    assert sentence.evaluate(size) == before
+    page.locator("#compare-present").click()
+    page.get_by_role("button", name="Leave").click()
+    expect(page.locator("#compare-chart")).to_be_visible()
+
+
+def saved(page: Page, button: str) -> tuple[str, bytes]:
+    """What a click on a button saves: the file's name and content."""
+    with page.expect_download() as download:
+        page.locator(button).click()
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+def test_every_download_is_a_file_of_its_kind(page: Page, photos: dict[str, Path], uploads: Path) -> None:
+    upload(page, photos["two"])
+    page.wait_for_selector(".js-plotly-plot .bars .point path")
+    assert not list(uploads.rglob("*-report.html"))  # made only when asked for
+    name, content = saved(page, "#compare-keep-picture")
+    assert name == "two-annotated.png" and Image.open(io.BytesIO(content)).format == "PNG"
+    name, content = saved(page, "#compare-keep-csv")
+    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
+    assert name == "two-probabilities.csv" and len(rows) == 12 and {row["face"] for row in rows} == {"1", "2"}
+    assert all(float(row["p_fear"]) <= float(row["confidence"]) for row in rows)
+    name, content = saved(page, "#compare-keep-latex")
+    assert name == "two-probabilities.tex" and rb"\toprule" in content and content.count(b" \\\\\n") == 13
+    name, content = saved(page, "#compare-keep-json")
+    assert (
+        name == "two-faces.json"
+        and [list(face["models"]) for face in json.loads(content)["faces"]] == [list(MODELS)] * 2
+    )
+    name, content = saved(page, "#compare-keep-report")
+    assert name == "two-report.html" and content.startswith(b"<!doctype html>") and content.count(b"<section>") == 2
+    name, content = saved(page, "#compare-probabilities [data-save=png]")
+    assert name == "probabilities.png" and Image.open(io.BytesIO(content)).width == 1920
+    name, content = saved(page, "#compare-probabilities [data-save=svg]")
+    svg = content.decode()
+    assert name == "probabilities.svg" and svg.startswith("<svg")
+    for text in ("face 1 of 2 in two.png", VERSION, "RESNET50", "Ensemble (FER+)", "Probability (%)"):
+        assert text in svg
+
+
+def test_the_report_opens_alone_without_a_network(
+    page: Page, photos: dict[str, Path], browser: Browser, tmp_path: Path
+) -> None:
+    upload(page, photos["two"])
+    expect(page.locator(".fer-card")).to_have_count(6)
+    (tmp_path / "report.html").write_bytes(saved(page, "#compare-keep-report")[1])
+    with browser.new_context(offline=True, viewport={"width": 390, "height": 800}) as context:
+        report = context.new_page()
+        report.goto((tmp_path / "report.html").as_uri())
+        widths = report.locator("img").evaluate_all("nodes => nodes.map((node) => node.naturalWidth)")
+        assert len(widths) == 11 and min(widths) > 0
+        assert report.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_face_leads_to_the_lab_and_to_its_flip_consistency(page: Page, photos: dict[str, Path]) -> None:
+    upload(page, photos["two"])
+    page.locator("#compare-picture .fer-thumb[data-face='1']").click()
+    expect(page.locator("#compare-verdict .fer-eyebrow")).to_have_text("Face 2 of 2")
+    face = page.locator("#compare-verdict .fer-verdict img").get_attribute("src")
+    page.locator("#compare-flips").click()
+    expect(page.locator("#attention-mirror-start")).to_be_visible()
+    expect(page.locator("#board-section-noise")).not_to_contain_text("Reading")  # the page about EAC is all there
+    page.get_by_role("tab", name="Compare").click()
+    page.locator("#compare-lab").click()
+    expect(page.locator("#attention-face")).to_be_visible()
+    assert page.locator("#attention-face img").get_attribute("src") == face
+
+
+@at_both_widths
+def test_what_if_follows_change_strength_and_face(page: Page, photos: dict[str, Path]) -> None:
+    upload(page, photos["two"])
+    expect(page.locator("#compare-columns .fer-card")).to_have_count(6)
+    bench = page.locator("#compare-what-if")
+    expect(bench.locator("article")).to_have_count(0)  # nothing is computed before it is opened
+    bench.locator("button").first.click()
+    step = bench.locator(".fer-what-if-step")
+    expect(step).to_have_attribute("data-strength", "as it is")
+    expect(step.locator("article")).to_have_count(4)
+    expect(bench.locator(".fer-what-if-answers li")).to_have_count(4)
+    expect(bench.locator(".scatterlayer .trace")).to_have_count(4)
+    face = step.locator(".fer-what-if-face img")
+    unchanged = str(face.get_attribute("src"))
+    strength = bench.locator("#compare-what-if-strength input[type=number]")
+    strength.fill("6")
+    strength.press("Tab")
+    expect(step).to_have_attribute("data-strength", "6\u00a0% of the face’s width")
+    expect(face).not_to_have_attribute("src", unchanged)
+    bench.get_by_text("Mirror", exact=True).click()
+    expect(bench.locator(".xtitle")).to_contain_text("Mirror")
+    expect(face).to_have_attribute("src", unchanged)
+    page.locator("#compare-picture .fer-thumb[data-face='1']").click()
+    expect(face).not_to_have_attribute("src", unchanged)
+    expect(step.locator("article")).to_have_count(4)
+    with page.expect_download() as download:
+        bench.locator("[data-save=svg]").click()
+    drawn = Path(download.value.path()).read_text()
+    assert "Mirror: each model" in drawn and VERSION in drawn
