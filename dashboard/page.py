@@ -9,12 +9,12 @@ import gradio as gr
 from dashboard.attention import tab as attention
 from dashboard.batch import tab as batch
 from dashboard.compare import tab as compare
-from dashboard.components.events import HIDDEN
+from dashboard.components.events import HIDDEN, PAGE_SCRIPT
 from dashboard.components.templates import render
 from dashboard.leaderboard import tab as leaderboard
 from dashboard.live import tab as live
 from dashboard.server.gradio_internals import StoredSessions, chart_module
-from dashboard.theme import CSS, THEME, THEME_VALUES, TITLE
+from dashboard.theme import CSS, NAME, THEME, THEME_VALUES, TITLE
 from dashboard.video import tab as video
 from fer_models.analyzer import WEIGHTS, Analyzer
 
@@ -22,9 +22,9 @@ from fer_models.analyzer import WEIGHTS, Analyzer
 _DELETE_CACHE: Final = (60, 300)
 #: Once the page is idle, the script that draws charts is loaded, so that the first chart comes with its answer.
 _FETCH_CHARTS: Final = """
-const script = %s;
-const load = () => import(new URL(script, document.baseURI));
-if (script !== null) (window.requestIdleCallback ?? setTimeout)(load);
+const charts = %s;
+const load = () => import(new URL(charts, document.baseURI));
+if (charts !== null) (window.requestIdleCallback ?? setTimeout)(load);
 """
 #: Of one file; zips are the largest.
 _MAX_UPLOAD: Final = "256mb"
@@ -40,7 +40,8 @@ def build_page(analyzer: Analyzer, uploads: Path, weights: Path = WEIGHTS) -> gr
     """
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
-        gr.HTML(render("header.html"), js_on_load=_FETCH_CHARTS % json.dumps(chart_module()))
+        scripts = _FETCH_CHARTS % json.dumps(chart_module()) + PAGE_SCRIPT
+        gr.HTML(render("header.html", title=NAME), js_on_load=scripts, elem_id="page-bar")
         _build_tabs(analyzer, page, uploads, weights)
         gr.HTML(render("footer.html"))
     return page
@@ -51,7 +52,7 @@ def launch_settings() -> dict[str, Any]:
     return {
         "theme": gr.themes.Default(**THEME).set(**THEME_VALUES),
         "css": CSS,
-        "footer_links": [],
+        "footer_links": ["api"],  # else ?view=api, to which the bar links, shows nothing; the footer itself is hidden
         "run_history": False,
         "enable_monitoring": False,
         "max_file_size": _MAX_UPLOAD,
@@ -64,19 +65,24 @@ def launch_settings() -> dict[str, Any]:
 
 
 def _build_tabs(analyzer: Analyzer, page: gr.Blocks, uploads: Path, weights: Path) -> None:
-    with gr.Tabs(elem_classes="fer-page-tabs") as tabs:
-        with gr.Tab("Compare", id="compare"):
+    with gr.Tabs(elem_classes="fer-page-tabs", overflow_behavior="wrap") as tabs:
+        with _tab("Compare"):
             first = compare.build(analyzer, uploads, weights=weights)
-        with gr.Tab("Attention", id=attention.TAB):
+        with _tab("Attention"):
             lab = attention.build(analyzer, uploads, weights=weights)
-        with gr.Tab("Live", id="live"):
+        with _tab("Live"):
             live.build(analyzer, page, StoredSessions(page))
-        with gr.Tab("Video", id="video"):
+        with _tab("Video"):
             video.build(analyzer, uploads)
-        with gr.Tab("Batch", id="batch"):
+        with _tab("Batch"):
             batch.build(analyzer, uploads)
-        with gr.Tab("Leaderboard", id="leaderboard") as opened:
+        with _tab("Leaderboard") as opened:
             board = leaderboard.build(analyzer, opened, weights, eac=lab.lay_out_eac)
     lab.opened_from(first.lab, first.analyzed, first.index, {tabs: attention.TAB})
     flips = lab.opened_from(first.flips, first.analyzed, first.index, {tabs: "leaderboard", board.groups: "eac"})
     flips.then(board.show, board.labels, board.outputs, **HIDDEN)
+
+
+def _tab(title: str) -> gr.Tab:
+    """A tab whose id, the title in lower case, is its name in the page's address."""
+    return gr.Tab(title, id=title.lower(), elem_id=f"tab-{title.lower()}")

@@ -51,7 +51,7 @@ class CompareTab:
         #: Every model, and every mean of models that learned the same labels.
         self.columns_offered = [*cards, *self.display.ensembles]
         expressions = in_display_order({label for card in cards.values() for label in card.labels})
-        self.picture_input = PictureInput("compare", self.analyzer, examples, uploads)
+        self.picture_input = PictureInput("compare", self.analyzer, examples, uploads, render("compare/hero.html"))
         with gr.Row(visible=False, elem_id="compare-results") as self.results:
             with gr.Column(scale=4, min_width=300):
                 self.picture = gr.HTML(js_on_load=CHOOSE_FACE, elem_id="compare-picture")

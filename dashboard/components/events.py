@@ -35,8 +35,16 @@ element.addEventListener('click', (event) => {
   if (example !== undefined) trigger('select', {index: Number(example)});
 });
 """
+
+
+def _script(name: str) -> str:
+    return (Path(__file__).parents[1] / "static" / f"{name}.js").read_text(encoding="utf-8")
+
+
 #: For HTML on a tab with charts, as its `js_on_load`: charts that were drawn while their tab was hidden fill it once it
 #: shows.
-FILL_CHARTS: Final = (Path(__file__).parents[1] / "static" / "charts.js").read_text(encoding="utf-8")
+FILL_CHARTS: Final = _script("charts")
 #: For HTML with buttons that save a chart: as its `js_on_load`, or as a script of a page.
-SAVE_SCRIPT: Final = (Path(__file__).parents[1] / "static" / "downloads.js").read_text(encoding="utf-8")
+SAVE_SCRIPT: Final = _script("downloads")
+#: For the page's header: addresses of tabs, keys, focus, dropped and pasted pictures.
+PAGE_SCRIPT: Final = _script("page")

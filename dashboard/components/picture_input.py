@@ -31,7 +31,7 @@ Updates: TypeAlias = dict[Any, Any]
 class PictureInput:
     """A tab's picture input and what it looks like in each state. Nothing of any session is kept here."""
 
-    def __init__(self, name: str, analyzer: Analyzer, examples: Path, uploads: Path) -> None:
+    def __init__(self, name: str, analyzer: Analyzer, examples: Path, uploads: Path, hero: str = "") -> None:
         """Lay it out inside the current `gr.Blocks`.
 
         Args:
@@ -39,6 +39,7 @@ class PictureInput:
             analyzer: detects and classifies the faces.
             examples: folder of example pictures; may be empty or missing.
             uploads: folder where Gradio puts uploads.
+            hero: HTML above the input, shown as long as there is no picture.
         """
         self.analyzer, self.examples, self.uploads = analyzer, load_examples(examples), uploads
         self.notice = gr.HTML(visible=False, elem_id=f"{name}-notice")
@@ -48,6 +49,7 @@ class PictureInput:
             )
             self.clear = gr.Button("Try another picture", visible=False, elem_id=f"{name}-clear")
         with gr.Column(elem_id=f"{name}-start") as self.start:
+            gr.HTML(hero, visible=bool(hero))
             self.image = gr.Image(
                 # The file as it was sent: `read_picture` decides what is decoded and how, not Gradio.
                 type="filepath",

@@ -103,10 +103,8 @@ def watched_page(browser: Browser, address: str, width: int = 1440, wait: int = 
     outside: list[str] = []
     errors: list[str] = []
     with browser.new_context(viewport={"width": width, "height": 900}) as context:
-        context.on(
-            "request",
-            lambda sent: None if sent.url.startswith((address, "data:", "blob:")) else outside.append(sent.url),
-        )
+        own = (address.partition("?")[0], "data:", "blob:")
+        context.on("request", lambda sent: None if sent.url.startswith(own) else outside.append(sent.url))
         context.on("weberror", lambda error: errors.append(str(error.error)))
         context.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
         page = open_page(context, address, wait)

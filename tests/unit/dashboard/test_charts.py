@@ -1,5 +1,6 @@
 """The chart, the sentence and the views of Compare: results joined by name, readable for all, nothing unescaped."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dashboard import theme
 from dashboard.compare import view
 from dashboard.components.analyzed_image import MAX_FACES, Example, agreement_sentence, analyze_picture, load_examples
 from dashboard.components.charts import compare_figure
@@ -16,7 +18,7 @@ from dashboard.components.display import ModelDisplay, model_display
 from dashboard.components.picture_view import picture as picture_html
 from dashboard.components.picture_view import picture_view, position, relative_box
 from dashboard.components.templates import render
-from dashboard.theme import CSS
+from dashboard.theme import CSS, FONT_STACK, NAME
 from explain.explain_picture import OWN
 from fer_models.analyzer import Analyzer
 from fer_models.expressions import EXPRESSIONS
@@ -257,5 +259,16 @@ def test_examples_are_read_and_bad_ones_left_out(tmp_path: Path) -> None:
 
 
 def test_nothing_is_fetched_from_outside() -> None:
-    for text in (CSS, render("header.html"), render("footer.html")):
-        assert "http" not in text and "@import" not in text and "url(" not in text
+    header = render("header.html", title=NAME)
+    for text in (CSS, header, render("footer.html")):
+        assert "src=" not in text and "@import" not in text
+        assert all(address.startswith("data:") for address in re.findall(r'url\(["\']?([^"\')]*)', text))
+    # What a click opens is a link: to the paper, and to the page's own API.
+    assert set(re.findall(r'href="(https?://[^/"]*)', header)) == {"https://arxiv.org"}
+
+
+def test_the_font_is_small_and_its_licence_lies_beside_it() -> None:
+    static = Path(theme.__file__).parent / "static"
+    assert (static / "inter-latin.woff2").stat().st_size < 45_000  # 60 kB as text in every page
+    assert "SIL OPEN FONT LICENSE" in (static / "inter-OFL.txt").read_text(encoding="utf-8")
+    assert "@font-face" in CSS and FONT_STACK.startswith("Inter,")
