@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from dashboard.server.accounts import print_account, read_accounts
 from dashboard.server.logs import json_logs
 from dashboard.server.metrics import Metrics
-from dashboard.server.options import Settings, server_settings
+from dashboard.server.options import Settings, adds_models, server_settings
 from dashboard.server.options import parse as parse
 from dashboard.server.uploads_folder import upload_folder
 from fer_models.cli.common import analyzer_of, weights_folder
@@ -108,7 +108,7 @@ def _build(options: argparse.Namespace, settings: Settings, metrics: Metrics) ->
         tools = endpoint(analyzer, settings.max_upload, settings.concurrency)
         extensions.append(Extension(mcp_route(tools.handle, settings.accounts), tools.running))
     health = Health(analyzer)
-    page = build_page(analyzer, settings.uploads, weights_folder(options))
+    page = build_page(analyzer, settings.uploads, weights_folder(options), adds_models=adds_models(options))
     return Server(mount(page, launch_settings(), settings, health, metrics, extensions), page, health)
 
 

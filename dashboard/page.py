@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import gradio as gr
 
+from dashboard.add_model import tab as add_model
 from dashboard.attention import tab as attention
 from dashboard.batch import tab as batch
 from dashboard.compare import tab as compare
@@ -30,19 +31,20 @@ if (charts !== null) (window.requestIdleCallback ?? setTimeout)(load);
 _MAX_UPLOAD: Final = "256mb"
 
 
-def build_page(analyzer: Analyzer, uploads: Path, weights: Path = WEIGHTS) -> gr.Blocks:
+def build_page(analyzer: Analyzer, uploads: Path, weights: Path = WEIGHTS, *, adds_models: bool = False) -> gr.Blocks:
     """The page around an analyzer. Launch it with `launch_settings()`.
 
     Args:
         analyzer: shared by all tabs and sessions.
         uploads: folder where Gradio puts uploads.
         weights: folder of the cards; results/ and noise/ below it are shown, too.
+        adds_models: with the tab that saves models in that folder: for a page of one's own alone.
     """
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
         scripts = _FETCH_CHARTS % json.dumps(chart_module()) + PAGE_SCRIPT
         gr.HTML(render("header.html", title=NAME), js_on_load=scripts, elem_id="page-bar")
-        _build_tabs(analyzer, page, uploads, weights)
+        _build_tabs(analyzer, page, uploads, weights, adds_models=adds_models)
         gr.HTML(render("footer.html"))
     return page
 
@@ -64,7 +66,7 @@ def launch_settings() -> dict[str, Any]:
     }
 
 
-def _build_tabs(analyzer: Analyzer, page: gr.Blocks, uploads: Path, weights: Path) -> None:
+def _build_tabs(analyzer: Analyzer, page: gr.Blocks, uploads: Path, weights: Path, *, adds_models: bool) -> None:
     with gr.Tabs(elem_classes="fer-page-tabs", overflow_behavior="wrap") as tabs:
         with _tab("Compare"):
             first = compare.build(analyzer, uploads, weights=weights)
@@ -78,11 +80,15 @@ def _build_tabs(analyzer: Analyzer, page: gr.Blocks, uploads: Path, weights: Pat
             batch.build(analyzer, uploads)
         with _tab("Leaderboard") as opened:
             board = leaderboard.build(analyzer, opened, weights, eac=lab.lay_out_eac)
+        if adds_models:
+            with _tab("Add a model"):
+                add_model.build(analyzer, uploads, weights)
     lab.opened_from(first.lab, first.analyzed, first.index, {tabs: attention.TAB})
     flips = lab.opened_from(first.flips, first.analyzed, first.index, {tabs: "leaderboard", board.groups: "eac"})
     flips.then(board.show, board.labels, board.outputs, **HIDDEN)
 
 
 def _tab(title: str) -> gr.Tab:
-    """A tab whose id, the title in lower case, is its name in the page's address."""
-    return gr.Tab(title, id=title.lower(), elem_id=f"tab-{title.lower()}")
+    """A tab whose id, the title in lower case with hyphens, is its name in the page's address."""
+    name = title.lower().replace(" ", "-")
+    return gr.Tab(title, id=name, elem_id=f"tab-{name}")

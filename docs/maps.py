@@ -34,7 +34,7 @@ def main() -> None:
     """Write maps.jpg and flip.jpg into docs/images/."""
     argparse.ArgumentParser("python -m docs.maps", description="Draw evidence maps of an example.").parse_args()
     analyzer = load_analyzer(device="cpu")
-    _, crop = analyzer.detect(read_image(ROOT / "examples" / "astronaut.jpg"))[0]
+    crop = analyzer.analyze([read_image(ROOT / "examples" / "astronaut.jpg")])[0].crop
     _save(IMAGES / "maps.jpg", maps(analyzer, crop))
     _save(IMAGES / "flip.jpg", flip(analyzer, crop))
 

@@ -119,7 +119,7 @@ def explain_picture(
     for name, targets in targets_of.items():
         classifier = analyzer.classifiers[name]
         if method == "native":  # one pass gives them all
-            every = all_expressions(classifier, analysis.crop)
+            every = all_expressions(classifier, analysis.crop_of(name))
             if rather_than is None:
                 maps[name] = {one: every[one] for one in targets}
             else:
@@ -132,7 +132,7 @@ def explain_picture(
         for one in targets:
             report = None if progress is None else _Part(progress, done, steps)
             maps[name][one] = explain(
-                classifier, analysis.crop, one, method, layer=layer, smooth=smooth, progress=report
+                classifier, analysis.crop_of(name), one, method, layer=layer, smooth=smooth, progress=report
             )
             done += 1
     if names and len(without_map) == len(names):

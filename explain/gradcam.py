@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -135,25 +135,31 @@ def _library(
     progress: Callable[[float], None] | None,
 ) -> NDArray[np.float32]:
     """The map of one of the library's methods, (h, w)."""
-    assert classifier.network is not None  # checked before
     library = import_module("pytorch_grad_cam")
     cam_class = getattr(library, str(METHODS[method].library_name))
     targets = [library.utils.model_targets.ClassifierOutputTarget(classifier.card.labels.index(target))]
     inputs = classifier.inputs([crop])
-    stages = STAGES[classifier.card.architecture]
     options: dict[str, Any] = {"eigen_smooth": smooth in ("eigen", "aug+eigen")}
+    network: nn.Module
     if method == "refinecam":
-        upto = [cut for cut in stages.values() if cut <= stages[layer]]
-        network, layers = _split(classifier.network, upto)
+        assert classifier.network is not None  # checked before
+        stages = STAGES[classifier.card.architecture]
+        network, layers = _split(classifier.network, [cut for cut in stages.values() if cut <= stages[layer]])
         cam = cam_class(network, layers)
         cams = cam.base_cam_per_layer
     else:
         options["aug_smooth"] = smooth in ("aug", "aug+eigen")
-        network, layers = _split(classifier.network, [] if method == "fullgrad" else [stages[layer]])
-        if method == "ablationcam":
-            cam = _raw(_drops(cam_class))(network, layers, ablation_layer=_zeroes(library.AblationLayer))
+        made: dict[str, Any] = {}
+        if classifier.network is not None:
+            cut = [] if method == "fullgrad" else [STAGES[classifier.card.architecture][layer]]
+            network, layers = _split(classifier.network, cut)
         else:
-            cam = _raw(cam_class)(network, layers)
+            network, layers, made["reshape_transform"] = _watchable(classifier)
+            inputs.requires_grad_()  # the weights, frozen, ask for no gradient
+        if method == "ablationcam":
+            cam = _raw(_drops(cam_class))(network, layers, ablation_layer=_zeroes(library.AblationLayer), **made)
+        else:
+            cam = _raw(cam_class)(network, layers, **made)
         cams = [cam]
     try:
         with _watched(progress):
@@ -162,6 +168,22 @@ def _library(
         for each in cams:
             each.activations_and_grads.release()
     return np.array(heat, np.float32, order="C")
+
+
+def _watchable(classifier: Classifier) -> tuple[nn.Module, list[nn.Module], Callable[[Tensor], Tensor]]:
+    """A copy of another system's network that shares its weights, its explained layer, and how maps are read off it."""
+    engine = classifier.module_engine
+    assert engine is not None and engine.explained is not None  # checked before
+    clone = _copy(engine.module)
+    for layer in clone.modules():
+        layer._forward_hooks.clear()  # the engine's, which would keep what is computed here
+    return clone, [clone.get_submodule(engine.explained.layer)], engine.explained.maps
+
+
+def _copy(network: nn.Module) -> nn.Module:
+    """A copy of a network's structure that shares its weights."""
+    weights = [*network.parameters(), *network.buffers()]
+    return copy.deepcopy(network, {id(tensor): tensor for tensor in weights})
 
 
 class _Trunk(nn.Sequential):
@@ -183,8 +205,7 @@ def _split(network: PooledClassifier, cuts: Sequence[int]) -> tuple[PooledClassi
     Returns:
         The copy, and its part before each cut.
     """
-    weights = [*network.parameters(), *network.buffers()]
-    clone = copy.deepcopy(network, {id(tensor): tensor for tensor in weights})
+    clone = cast(PooledClassifier, _copy(network))
     layers = list(clone.features.children())
     bounds = [0, *cuts, len(layers)]
     parts: list[nn.Module] = [nn.Sequential(*layers[a:b]) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]

@@ -146,11 +146,15 @@ METHODS: Final = MappingProxyType(
 )
 
 
+#: Classes of the library that look at several layers, which are known of this project's networks alone.
+_OWN_NETWORKS: Final = ("FullGrad", "RefineCAM")
+
+
 def supported(classifier: "Classifier") -> Mapping[str, str]:
     """By method, "" if it can explain a model, or why it cannot, in one sentence.
 
     Perturbation maps need nothing but answers. The native map needs the features that a linear head pools. All others
-    need gradients or layers, so a PyTorch network.
+    need gradients or layers, so a PyTorch network; of another system's, its last layer with places.
 
     Args:
         classifier: the model.
@@ -165,6 +169,13 @@ def _obstacle(classifier: "Classifier", facts: Method) -> str:
         from explain.maps import NO_MAP
 
         return NO_MAP if classifier.class_weights is None else ""
-    if classifier.network is None:
+    if classifier.network is not None:
+        return ""
+    engine = classifier.module_engine
+    if engine is None:
         return f"No map: {facts.title} needs a PyTorch network; this file is a graph without gradients."
+    if engine.explained is None:
+        return f"No map: {facts.title} needs a layer that shows places; none was found in this network."
+    if facts.library_name in _OWN_NETWORKS or (facts.library_name == "AblationCAM" and engine.explained.axes != "NCHW"):
+        return f"No map: {facts.title} does not explain networks of this kind."
     return ""

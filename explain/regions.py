@@ -9,20 +9,21 @@ from numpy.typing import NDArray
 
 from explain.drawing.overlay import BLANK
 from fer_models.errors import ImageError
-from fer_models.faces.alignment import TEMPLATE, crop_transform
-from fer_models.results import Face
+from fer_models.faces.alignment import TEMPLATE, spec_transform
+from fer_models.results import SHARED_CROP, CropSpec, Face
 
 #: The regions, in the order of every table and chart. Background is the rest: forehead, chin, hair, surroundings.
 REGIONS: Final = ("brows", "eyes", "nose", "cheeks", "mouth", "background")
 
 
-def crop_landmarks(face: Face, side: int) -> NDArray[np.float32]:
+def crop_landmarks(face: Face, side: int, spec: CropSpec = SHARED_CROP) -> NDArray[np.float32]:
     """A face's landmarks in its crop's pixels, by the transform that cut the crop out.
 
     Args:
         face: with landmarks in the picture's pixels. A face read whole, such as a dataset's, has none: they are taken
             to lie where the landmark template has them, as in the training faces.
         side: of the crop in px.
+        spec: how it was cut out.
 
     Returns:
         (5, 2) float32 xy: left eye, right eye, nose, left and right mouth corner as seen in the picture.
@@ -32,8 +33,36 @@ def crop_landmarks(face: Face, side: int) -> NDArray[np.float32]:
     """
     if face.landmarks is None:
         return TEMPLATE * np.float32(side)
-    matrix = crop_transform(face.landmarks, side)
+    matrix = spec_transform(face, spec, side)
     return np.asarray(face.landmarks @ matrix[:, :2].T + matrix[:, 2], np.float32)
+
+
+def mask_in_crop(mask: NDArray[np.bool_], face: Face, side: int, spec: CropSpec) -> NDArray[np.bool_]:
+    """The same part of a picture in another crop of it.
+
+    Args:
+        mask: (N, N) bool, on the crop that the models share.
+        face: as for `crop_landmarks`.
+        side: of the other crop in px.
+        spec: how that one was cut out.
+
+    Returns:
+        (side, side) bool. What the shared crop does not show is not in it.
+
+    Raises:
+        ImageError: the landmarks all coincide.
+    """
+    if face.landmarks is None or spec == SHARED_CROP:
+        scaled = cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST)
+        return np.asarray(scaled, bool)
+    here, there = (
+        np.vstack([spec_transform(face, each, length), [0, 0, 1]])
+        for each, length in ((SHARED_CROP, len(mask)), (spec, side))
+    )
+    matrix = (there @ np.linalg.inv(here))[:2]
+    matrix[:, 2] += matrix[:, :2].sum(1) / 2 - 0.5  # cv2 counts from pixel centres
+    moved = cv2.warpAffine(mask.astype(np.uint8), matrix, (side, side), flags=cv2.INTER_NEAREST)
+    return np.asarray(moved, bool)
 
 
 def region_masks(landmarks: NDArray[np.float32], side: int) -> dict[str, NDArray[np.bool_]]:

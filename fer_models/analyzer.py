@@ -13,24 +13,27 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_models.errors import CardError, EngineError, UnknownNameError, WeightsError
-from fer_models.faces.alignment import align, whole_picture
+from fer_models.faces.alignment import cut_out, whole_picture
 from fer_models.faces.detector import CenterFace, FaceDetector
 from fer_models.faces.following import FaceFollower
 from fer_models.media.images import as_image
-from fer_models.models.architectures import ARCHITECTURES
 from fer_models.models.classifier import BATCH, Classifier, load_classifier
-from fer_models.models.external.files import MODEL_SUFFIXES, external_file, external_files, external_name, is_graph
+from fer_models.models.external.files import (
+    external_file,
+    external_files,
+    external_name,
+    is_graph,
+    library_architecture,
+)
+from fer_models.models.external.loading import load_file, unread, without_card
 from fer_models.models.external.peers import PEERS, load_peer
 from fer_models.models.preprocessing import InputSpec
 from fer_models.registry import MODELS
-from fer_models.results import Face, FaceAnalysis, Prediction
+from fer_models.results import SHARED_CROP, CropSpec, Face, FaceAnalysis, FaceCrops, Prediction
 
 _CHECKOUT: Final = Path(__file__).resolve().parents[1]
 #: The folder of cards and weights: of the checkout this package is in or, where it is installed, of the current folder.
 WEIGHTS: Final = _CHECKOUT / "weights" if (_CHECKOUT / "weights").is_dir() else Path("weights")
-
-#: Suffixes of other frameworks' weights.
-_OTHER_FORMATS: Final = (".bin", ".h5", ".hdf5", ".keras", ".pb", ".pt2", ".tar")
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +52,7 @@ class Analyzer:
         self.classifiers: Mapping[str, Classifier] = MappingProxyType({model.name: model for model in classifiers})
         self.detector = detector
         self.left_out = tuple(left_out)
+        self._crops = tuple(dict.fromkeys([SHARED_CROP, *(model.card.crop for model in classifiers)]))
 
     def analyze(
         self,
@@ -81,9 +85,9 @@ class Analyzer:
         self._chosen(models)  # before any work
         moments = times_s if follower else [0.0] * len(images)
         faces = [
-            (index, face, crop)
+            (index, face, crops)
             for index, (image, time_s) in enumerate(zip(images, moments, strict=True))
-            for face, crop in self.detect(as_image(image), whole=whole, follower=follower, time_s=time_s)
+            for face, crops in self.detect(as_image(image), whole=whole, follower=follower, time_s=time_s)
         ]
         return self.predict(faces, features=features, models=models)
 
@@ -94,8 +98,8 @@ class Analyzer:
         whole: bool = False,
         follower: FaceFollower | None = None,
         time_s: float = 0.0,
-    ) -> list[tuple[Face, NDArray[np.uint8]]]:
-        """Every face of one picture with its aligned crop: the first half of `analyze`, without any model.
+    ) -> list[tuple[Face, FaceCrops]]:
+        """Every face of one picture with its crops: the first half of `analyze`, without any model.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -104,7 +108,7 @@ class Analyzer:
             time_s: of that frame; without a follower it means nothing.
 
         Returns:
-            Faces in the detector's order, each with a crop (S, S, 3) uint8 RGB.
+            Faces in the detector's order, each with the crops that the loaded models want, each cut out once.
 
         Raises:
             ImageError: the picture has another shape or dtype.
@@ -113,11 +117,11 @@ class Analyzer:
             faces = [whole_picture(image)]
         else:
             faces = follower.detect(self.detector, image, time_s) if follower else self.detector.detect(image)
-        return [(face, align(image, face)) for face in faces]
+        return [(face, {spec: cut_out(image, face, spec) for spec in self._crops}) for face in faces]
 
     def predict(
         self,
-        faces: Sequence[tuple[int, Face, NDArray[np.uint8]]],
+        faces: Sequence[tuple[int, Face, FaceCrops]],
         *,
         features: bool = False,
         models: Sequence[str] | None = None,
@@ -125,7 +129,7 @@ class Analyzer:
         """Classify detected faces with every model: the second half of `analyze`. They may be of several pictures.
 
         Args:
-            faces: for each, the index of its picture, the face, and its crop (S, S, 3) uint8 RGB.
+            faces: for each, the index of its picture, the face, and its crops as `detect` gives them.
             features: keep the last feature maps on each prediction.
             models: only these; None means all that are loaded.
 
@@ -133,28 +137,33 @@ class Analyzer:
             UnknownNameError: a model that is not loaded.
         """
         chosen = self._chosen(models)
-        crops = [crop for _, _, crop in faces]
-        predictions = self._predict_crops(crops, chosen, features)
+        predictions = self._predict_crops([crops for _, _, crops in faces], chosen, features)
+        own = {name: spec for name in chosen if (spec := self.classifiers[name].card.crop) != SHARED_CROP}
         return [
-            FaceAnalysis(index, face, crop, MappingProxyType({name: predictions[name][row] for name in chosen}))
-            for row, (index, face, crop) in enumerate(faces)
+            FaceAnalysis(
+                *(index, face, crops[SHARED_CROP]),
+                MappingProxyType({name: predictions[name][row] for name in chosen}),
+                MappingProxyType({name: crops[spec] for name, spec in own.items()}),
+            )
+            for row, (index, face, crops) in enumerate(faces)
         ]
 
     def _predict_crops(
-        self, crops: Sequence[NDArray[np.uint8]], models: Sequence[str], features: bool
+        self, crops: Sequence[FaceCrops], models: Sequence[str], features: bool
     ) -> dict[str, list[Prediction]]:
-        """Predictions by model, in the crops' order; crops are prepared once for all models that are fed alike."""
+        """Predictions by model, in the faces' order; crops are prepared once for all models that are fed alike."""
         predictions: dict[str, list[Prediction]] = {name: [] for name in models}
         for start in range(0, len(crops), BATCH):
             chunk = crops[start : start + BATCH]
-            prepared: dict[tuple[InputSpec, torch.device], tuple[Tensor, float]] = {}
+            prepared: dict[tuple[CropSpec, InputSpec, torch.device], tuple[Tensor, float]] = {}
             waiting: dict[str, Callable[[], list[Prediction]]] = {}
             for name in sorted(models, key=self._cost, reverse=True):  # the longest first: fewer cores idle at the end
                 model = self.classifiers[name]
-                key = (model.card.input, model.device)
+                key = (model.card.crop, model.card.input, model.device)
                 if key not in prepared:
                     began = time.perf_counter()
-                    prepared[key] = model.inputs(chunk), (time.perf_counter() - began) / len(chunk)
+                    inputs = model.inputs([each[model.card.crop] for each in chunk])
+                    prepared[key] = inputs, (time.perf_counter() - began) / len(chunk)
                 inputs, seconds = prepared[key]
                 waiting[name] = model.submit(inputs, features=features, seconds=seconds)
             for name in models:
@@ -188,6 +197,8 @@ def load_analyzer(
     detector: FaceDetector | None = None,
     files: Sequence[Path] = (),
     peers: Sequence[str] = (),
+    allow_torchscript: bool = False,
+    allow_download: bool = False,
 ) -> Analyzer:
     """Load models and a face detector, in a few seconds.
 
@@ -200,9 +211,12 @@ def load_analyzer(
         engine: "auto" (onnxruntime on a CPU, else PyTorch), or another of `fer_models.models.engines.ENGINES`.
         weights: the folder with NAME.json and NAME.safetensors.
         detector: None means CenterFace.
-        files: other systems' models in other folders, loaded after these; each with its card beside it.
+        files: other systems' models in other folders, loaded after these; each with its card beside it, or a folder of
+            Hugging Face's transformers.
         peers: models of other people's packages that are loaded too, last unless they are named in `models`: names in
             `fer_models.models.external.peers.PEERS`.
+        allow_torchscript: run TorchScript files, which are code of their authors.
+        allow_download: fetch such a folder from the hub, if `files` has its name there instead.
 
     Raises:
         UnknownNameError: no such model, peer, kind of device or engine.
@@ -218,12 +232,12 @@ def load_analyzer(
             f"There are no model cards in {weights}. Restore them with: git checkout -- weights, or name the weights "
             "folder of a checkout with --weights."
         )
-        raise WeightsError(" ".join([advice, *_unread(weights)]))
+        raise WeightsError(" ".join([advice, *unread(weights)]))
     own_peers = [name for name in peers if name not in known]
     names = list(dict.fromkeys([*(known if models is None else models), *own_peers]))
     for name in names:
         if name not in (*known, *own_peers) and (path := weights / f"{name}.safetensors").is_file():
-            raise CardError(_without_card(path))
+            raise CardError(without_card(path))
     _check_names(names, [*known, *own_peers])
     if not names and not files:
         raise WeightsError(f"No model was named. Known: {', '.join(known)}.")
@@ -238,69 +252,31 @@ def load_analyzer(
     for name in names:
         is_peer = name in own_peers
         try:
-            classifiers.append(load_peer(name) if is_peer else load_classifier(name, weights, device, engine, threads))
+            classifiers.append(
+                load_peer(name)
+                if is_peer
+                else load_classifier(name, weights, device, engine, threads, allow_torchscript=allow_torchscript)
+            )
         except (CardError, EngineError, WeightsError) as error:
             file = external_file(weights, name)
-            # An engine that is not there stops the app, unless it is a graph's own.
-            excused = file is not None and (is_graph(file) or not isinstance(error, EngineError))
+            # An engine that is not there stops the app, unless it is the file's own.
+            own_engine = file is not None and (is_graph(file) or library_architecture(file) is not None)
+            excused = file is not None and (own_engine or not isinstance(error, EngineError))
             if not is_peer and (models is not None or not excused):
                 raise
             left_out.append(f"The {'peer' if is_peer else 'model'} {name} is left out. {error}")
     for file in files:
-        classifiers.append(_load_file(file, [model.name for model in classifiers], device, engine, threads))
+        taken = [model.name for model in classifiers]
+        allowed = {"allow_torchscript": allow_torchscript, "allow_download": allow_download}
+        classifiers.append(load_file(file, taken, device, engine, threads, **allowed))
     if models is None:
-        left_out += _unread(weights)
+        left_out += unread(weights)
     for reason in left_out:
         _log.warning("%s", reason)
     if not classifiers:
         advice = f"None of the models in {weights} can be used. Restore them with: git checkout -- weights"
         raise WeightsError(" ".join([advice, *left_out]))
     return Analyzer(classifiers, CenterFace() if detector is None else detector, left_out)
-
-
-def _load_file(file: Path, taken: Sequence[str], device: str, engine: str, threads: int) -> Classifier:
-    """Another system's model in any folder."""
-    name = external_name(file)
-    if name == file.name:
-        raise WeightsError(f"{file} is no model: files with {', '.join(MODEL_SUFFIXES)} are. Names go to --models.")
-    if not file.is_file():
-        raise WeightsError(f"There is no file {file}.")
-    if name in taken:
-        raise WeightsError(f"There is already a model {name}. Rename {file} and its card.")
-    if external_file(file.parent, name) != file:
-        raise WeightsError(f"{file} is not read: another file has its name. Rename one of them.")
-    return load_classifier(name, file.parent, device, engine, threads)
-
-
-def _unread(weights: Path) -> list[str]:
-    """Why files of weights in a folder are not even tried."""
-    shadowed = [path for path in external_files(weights) if external_file(weights, external_name(path)) != path]
-    bare = [path for path in sorted(weights.glob("*.safetensors")) if not path.with_suffix(".json").exists()]
-    other = [path for path in sorted(weights.glob("*")) if _is_of_other_format(path)]
-    return [
-        *(f"{path} is not read: another file has its name. Rename one of them." for path in shadowed),
-        *(_without_card(path) for path in bare),
-        *(
-            f"{path} is not read: {path.suffix} is no format of models here. Save the network's state dict: "
-            f"torch.save(model.state_dict(), '{path.stem}.pth')."
-            for path in other
-        ),
-    ]
-
-
-def _is_of_other_format(path: Path) -> bool:
-    """Whether a file has one of `_OTHER_FORMATS`; NAME.pth.tar is read."""
-    return path.suffix.lower() in _OTHER_FORMATS and external_name(path) == path.name and path.is_file()
-
-
-def _without_card(path: Path) -> str:
-    """What is missing beside a safetensors file, and what to write."""
-    return (
-        f"{path} is left out: it has no card, so its architecture, labels and input are unknown. If it was trained "
-        f"here, copy {path.stem}.json from beside it in runs/. Otherwise write {path.with_suffix('.json')} with name, "
-        f"title, architecture ({', '.join(ARCHITECTURES)}), labels in the order of the logits, input, training_labels, "
-        "training_data, licence, parameters and sha256; docs/your-model.md has one to copy."
-    )
 
 
 def _check_names(names: Sequence[str], known: Mapping[str, object] | Sequence[str], kind: str = "model") -> None:

@@ -67,6 +67,11 @@ def expression(name: str) -> str:
     return word
 
 
+def is_expression(name: str) -> bool:
+    """Whether a class name stands for one of the seven expressions."""
+    return _plain(name) in _KNOWN
+
+
 def _plain(name: str) -> str:
     """A class name in small letters, with a blank between words and no numbers and separators around them."""
     words = re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", name).casefold())

@@ -27,18 +27,21 @@ class ClassificationMetrics:
     confusion: list[list[int]]
 
 
-def classification_metrics(truth: Sequence[str], predicted: Sequence[str]) -> ClassificationMetrics:
+def classification_metrics(
+    truth: Sequence[str], predicted: Sequence[str], vocabulary: Sequence[str] = EXPRESSIONS
+) -> ClassificationMetrics:
     """Compare predictions with labels.
 
     Args:
         truth: the label of each face; at least one.
         predicted: the expression predicted for each face, in the same order. A name outside the vocabulary gets a
             row and a column of its own, after the others.
+        vocabulary: the names that have a row and a column in any case, in their order.
     """
     from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score  # slow to import
 
-    labels = in_display_order(sorted({*EXPRESSIONS, *truth, *predicted}))
-    occurring = in_display_order(sorted({*truth, *predicted}))
+    labels = [*vocabulary, *in_display_order(sorted({*truth, *predicted}.difference(vocabulary)))]
+    occurring = [name for name in labels if name in {*truth, *predicted}]
     recalls = recall_score(truth, predicted, labels=labels, average=None, zero_division=0.0)
     return ClassificationMetrics(
         count=len(truth),

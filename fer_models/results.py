@@ -6,9 +6,10 @@ share none of their tied expressions.
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from types import MappingProxyType
+from typing import ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,41 @@ class Face:
     box: NDArray[np.float32]
     landmarks: NDArray[np.float32] | None
     score: float
+
+
+@dataclass(frozen=True)
+class CropSpec:
+    """How a model wants its face cut out of a picture.
+
+    Attributes:
+        kind: "landmarks" puts the landmarks where the training faces of this project have them; "box" is a square
+            around the middle of the detector's box.
+        margin: of a box, what is added on every side, as a share of the box's longer side.
+        aligned: of a box, whether the picture is turned first so that the eyes are level.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    kind: Literal["landmarks", "box"] = "landmarks"
+    margin: float = 0.0
+    aligned: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that the fields fit.
+
+        Raises:
+            ValueError: the margin is not in [0, 1], or is not of a box.
+        """
+        if not 0 <= self.margin <= 1:
+            raise ValueError(f"margin {self.margin} is not from 0 to 1")
+        if self.kind == "landmarks" and (self.margin or self.aligned):
+            raise ValueError('a crop by landmarks has no margin and is always aligned; say "kind": "box"')
+
+
+#: What a model is given whose card says nothing else.
+SHARED_CROP: Final = CropSpec()
+#: Crops of one face, each (S, S, 3) uint8 RGB; `SHARED_CROP` is always among them.
+FaceCrops = Mapping[CropSpec, NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,14 +164,20 @@ class FaceAnalysis:
     Attributes:
         image: index of the face's picture in the list given to the analyzer.
         face: where it is.
-        crop: (S, S, 3) uint8 RGB, aligned; what every model was given.
+        crop: (S, S, 3) uint8 RGB, aligned; what every model was given but those in `own_crops`.
         predictions: by model name, in the order the models were loaded.
+        own_crops: by model name, what a model was given whose card asks for another crop.
     """
 
     image: int
     face: Face
     crop: NDArray[np.uint8]
     predictions: Mapping[str, Prediction]
+    own_crops: Mapping[str, NDArray[np.uint8]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def crop_of(self, model: str) -> NDArray[np.uint8]:
+        """(S, S, 3) uint8 RGB: what a model was given."""
+        return self.own_crops.get(model, self.crop)
 
     @property
     def agreement(self) -> float:

@@ -147,7 +147,7 @@ def method_cards(
 
 def _method_map(face: AnalyzedFace, explanation: Explanation, style: MapStyle, display: ModelDisplay) -> MethodMap:
     name, expression = explanation.model, explanation.expression
-    drawn = draw_map(face.crop, explanation, side=_SIDE, opacity=style.opacity, colours=style.colours)
+    drawn = draw_map(face.crop_of(name), explanation, side=_SIDE, opacity=style.opacity, colours=style.colours)
     title = f"{display.titles[name]}, {explanation.method}: evidence for {expression}"
     svg = map_svg(title, Panel("", drawn, map_colours(explanation, colours=style.colours)))
     cells = draw_cells(explanation, _SIDE, colours=style.colours)
@@ -215,7 +215,7 @@ def method_matrix(
         found = maps.get(name, {}).get(method)
         if found is None or isinstance(found, str):
             return MatrixCell(note=found or "")
-        drawn = draw_map(face.crop, found, side=_SMALL, opacity=style.opacity, colours=style.colours)
+        drawn = draw_map(face.crop_of(name), found, side=_SMALL, opacity=style.opacity, colours=style.colours)
         return MatrixCell(drawn, alt=f"{METHODS[method].title}, {display.titles[name]}: evidence for {targets[name]}")
 
     heads = [(display.styles[name], display.titles[name], target) for name, target in targets.items()]
@@ -230,7 +230,7 @@ def method_legend(style: MapStyle) -> Legend:
 
 def occluded_cards(
     face: AnalyzedFace,
-    occluded: NDArray[np.uint8],
+    occluded: Mapping[str, NDArray[np.uint8]],
     after: Mapping[str, tuple[Prediction, Mapping[str, Explanation]]],
     style: MapStyle,
     display: ModelDisplay,
@@ -239,7 +239,7 @@ def occluded_cards(
 
     Args:
         face: the whole face.
-        occluded: (S, S, 3) uint8 RGB.
+        occluded: by model name, (S, S, 3) uint8 RGB.
         after: by model name, the prediction and the maps for the occluded face.
         style: how maps are drawn; each model's scale stays that of the whole face.
         display: cards and styles.
@@ -247,10 +247,10 @@ def occluded_cards(
     cards = []
     for name, (now, maps) in after.items():
         before, peak = face.predictions[name], shared_peak(face.maps[name].values())
-        drawn, caption = occluded, NO_MAP
+        drawn, caption = occluded[name], NO_MAP
         if maps:
             caption, heat = f"Evidence for {now.label}", maps[now.label]
-            drawn = draw_map(occluded, heat, peak=peak, side=_SIDE, opacity=style.opacity, colours=style.colours)
+            drawn = draw_map(occluded[name], heat, peak=peak, side=_SIDE, opacity=style.opacity, colours=style.colours)
         text = "Same answer as for the whole face"
         if now.label != before.label:
             text = f"Changed: {before.label} fell to {percent(now.probability(before.label))}"

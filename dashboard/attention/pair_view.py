@@ -116,6 +116,10 @@ def map_difference(
             return f"{title}: {NO_MAP}"
         if expression not in face.maps[name]:
             return f"{title} does not know {expression}."
+    if face.spec_of(first) != face.spec_of(second):
+        return (
+            f"{titles[0]} and {titles[1]} are given different crops of the face, so their maps have no common places."
+        )
     peaks = [shared_peak(face.maps[name].values()) for name in (first, second)]
     maps = [face.maps[name][expression] for name in (first, second)]
     panels = _panels(face, titles, maps, peaks, style, side=320)
@@ -195,12 +199,14 @@ def _contrast_panels(face: AnalyzedFace, one: Explanation, style: MapStyle) -> l
     first, second = (
         Panel(
             f"Evidence for {evidence.expression}",
-            draw_map(face.crop, evidence, peak=peak, side=260, opacity=style.opacity, colours=style.colours),
+            draw_map(
+                face.crop_of(one.model), evidence, peak=peak, side=260, opacity=style.opacity, colours=style.colours
+            ),
             map_colours(evidence, peak=peak, colours=style.colours),
         )
         for evidence in maps
     )
-    drawn = draw_difference(face.crop, values, side=260, opacity=style.opacity)
+    drawn = draw_difference(face.crop_of(one.model), values, side=260, opacity=style.opacity)
     caption = f"{one.expression.capitalize()} rather than {one.rather_than}"
     return [first, Panel(caption, drawn, difference_colours(values)), second]
 
@@ -299,11 +305,11 @@ def _panels(
     panels = [
         Panel(
             caption,
-            draw_map(face.crop, one, peak=peak, side=side, opacity=style.opacity, colours=style.colours),
+            draw_map(face.crop_of(one.model), one, peak=peak, side=side, opacity=style.opacity, colours=style.colours),
             map_colours(one, peak=peak, colours=style.colours),
         )
         for caption, one, peak in zip(captions, maps, peaks, strict=True)
     ]
     values = difference(maps[0], maps[1], peaks[0], peaks[1])
-    drawn = draw_difference(face.crop, values, side=side, opacity=style.opacity)
+    drawn = draw_difference(face.crop_of(maps[0].model), values, side=side, opacity=style.opacity)
     return [*panels, Panel("Difference", drawn, difference_colours(values))]

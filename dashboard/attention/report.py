@@ -202,7 +202,9 @@ def _cell(face: AnalyzedFace, name: str, expression: str, peak: float, *, with_f
     if expression not in face.maps[name]:
         return GridCell(expression)
     heat, prediction = face.maps[name][expression], face.predictions[name]
-    image = draw_map(face.crop, heat, peak=peak, side=_SIDE) if with_face else draw_cells(heat, _SIDE, peak=peak)
+    image = (
+        draw_map(face.crop_of(name), heat, peak=peak, side=_SIDE) if with_face else draw_cells(heat, _SIDE, peak=peak)
+    )
     probability = prediction.probability(expression)
     return GridCell(expression, image, number(heat.peak), probability, expression == prediction.label)
 
@@ -218,7 +220,7 @@ def _contrast_sections(
             continue
         values = signed(one)
         cells = enlarged_cells(difference_colours(values), _SIDE)
-        image = draw_difference(face.crop, values, side=_SIDE) if with_face else cells
+        image = draw_difference(face.crop_of(name), values, side=_SIDE) if with_face else cells
         facts = contrast_sentence(face, one), image, contrast_legend(one), contrast_numbers(face, one)
         sections.append(ContrastSection(f"{title}: {one.expression} rather than {one.rather_than}", *facts))
     return sections

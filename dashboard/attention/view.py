@@ -168,7 +168,8 @@ def _cell(face: AnalyzedFace, name: str, expression: str, style: MapStyle) -> Gr
         return GridCell(expression)
     explanation = face.maps[name][expression]
     peak = map_scale(face, name, style)
-    image = draw_map(face.crop, explanation, peak=peak, side=_SMALL, opacity=style.opacity, colours=style.colours)
+    crop = face.crop_of(name)
+    image = draw_map(crop, explanation, peak=peak, side=_SMALL, opacity=style.opacity, colours=style.colours)
     probability = prediction.probability(expression)
     return GridCell(expression, image, number(explanation.peak), probability, expression == prediction.label)
 
@@ -177,7 +178,8 @@ def enlarged_map(face: AnalyzedFace, name: str, expression: str, style: MapStyle
     """One map, large: on the face, and alone cell by cell; in words and numbers."""
     explanation, prediction, title = face.maps[name][expression], face.predictions[name], display.titles[name]
     peak = map_scale(face, name, style)
-    drawn = draw_map(face.crop, explanation, peak=peak, side=_LARGE, opacity=style.opacity, colours=style.colours)
+    crop = face.crop_of(name)
+    drawn = draw_map(crop, explanation, peak=peak, side=_LARGE, opacity=style.opacity, colours=style.colours)
     cells = draw_cells(explanation, _LARGE, peak=peak, colours=style.colours)
     height, width = explanation.heat.shape
     against = float(-np.minimum(explanation.heat, 0).sum() / max(np.abs(explanation.heat).sum(), 1e-12))

@@ -120,4 +120,4 @@ def _map(face: AnalyzedFace, name: str, prediction: Prediction) -> NDArray[np.ui
     maps = face.maps.get(name)  # an ensemble has none
     if not maps:
         return None
-    return draw_map(face.crop, maps[prediction.label], peak=shared_peak(maps.values()), side=_SIDE)
+    return draw_map(face.crop_of(name), maps[prediction.label], peak=shared_peak(maps.values()), side=_SIDE)

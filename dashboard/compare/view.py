@@ -137,13 +137,13 @@ def _column(face: AnalyzedFace, name: str, expression: str, display: ModelDispla
     card, prediction, maps = display.cards[name], face.predictions[name], face.maps[name]
     target = prediction.label if expression == OWN else expression
     if target in maps:
-        image = draw_map(face.crop, maps[target], peak=shared_peak(maps.values()), side=side)
+        image = draw_map(face.crop_of(name), maps[target], peak=shared_peak(maps.values()), side=side)
         caption = f"Evidence for {target} ({percent(prediction.probability(target))})"
         alt = f"{card.title}: evidence map for {target}"
     elif not maps:
-        image, caption, alt = face.crop, NO_MAP, "The aligned face"
+        image, caption, alt = face.crop_of(name), NO_MAP, "The aligned face"
     else:
-        image, caption = face.crop, f"This model does not know {target}"
+        image, caption = face.crop_of(name), f"This model does not know {target}"
         alt = caption
     facts = {"Trained on": card.training_labels, **model_facts(card)}
     return Column(name, card.title, display.styles[name], prediction, image, alt, caption, facts)

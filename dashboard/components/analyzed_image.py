@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,8 @@ from fer_models.errors import ImageError
 from fer_models.faces.alignment import align
 from fer_models.faces.quality import FaceQuality, face_quality
 from fer_models.media.images import read_image
-from fer_models.results import Face, FaceAnalysis, Prediction, is_beyond, votes
+from fer_models.models.classifier import Classifier
+from fer_models.results import SHARED_CROP, CropSpec, Face, FaceAnalysis, Prediction, is_beyond, votes
 
 _log = logging.getLogger(__name__)
 _SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp"}
@@ -39,6 +40,8 @@ class AnalyzedFace:
         model_input: (S, S, 3) uint8 RGB, S at most `CROP_SIDE`: the crop the models received.
         predictions: by model name, without features.
         maps: by model name and expression; none for a model that gives no feature maps.
+        own_crops: by model name, the crops of those that asked for another one, S at most `CROP_SIDE`, and how they
+            were cut out.
     """
 
     face: Face
@@ -46,6 +49,19 @@ class AnalyzedFace:
     model_input: NDArray[np.uint8]
     predictions: Mapping[str, Prediction]
     maps: Mapping[str, Mapping[str, Explanation]]
+    own_crops: Mapping[str, tuple[NDArray[np.uint8], CropSpec]] = field(default_factory=dict)
+
+    def crop_of(self, model: str) -> NDArray[np.uint8]:
+        """(S, S, 3) uint8 RGB: what a model's maps are drawn on."""
+        return self.own_crops[model][0] if model in self.own_crops else self.crop
+
+    def input_of(self, model: str) -> NDArray[np.uint8]:
+        """(S, S, 3) uint8 RGB, S at most `CROP_SIDE`: the crop that a model received."""
+        return self.own_crops[model][0] if model in self.own_crops else self.model_input
+
+    def spec_of(self, model: str) -> CropSpec:
+        """How that crop was cut out."""
+        return self.own_crops[model][1] if model in self.own_crops else SHARED_CROP
 
     @property
     def quality(self) -> FaceQuality:
@@ -82,19 +98,23 @@ class AnalyzedImage:
 
 
 def analyzed_face(
-    image: NDArray[np.uint8], analysis: FaceAnalysis, weights: Mapping[str, NDArray[np.float32] | None]
+    image: NDArray[np.uint8], analysis: FaceAnalysis, classifiers: Mapping[str, Classifier]
 ) -> AnalyzedFace:
     """Reduce an analysis with features to what is shown: features (K, h, w) become one map (h, w) per expression.
 
     Args:
         image: (H, W, 3) uint8 RGB, the picture with the face.
         analysis: made with features=True.
-        weights: (C, K) of each model's head, by name; None for a model without one.
+        classifiers: that made it, by name.
     """
     crop, model_input = _bounded(align(image, analysis.face, CROP_SIDE)), _bounded(analysis.crop)
-    maps = {name: attention(prediction, weights[name]) for name, prediction in analysis.predictions.items()}
+    maps = {
+        name: attention(prediction, classifiers[name].class_weights)
+        for name, prediction in analysis.predictions.items()
+    }
     small = {name: replace(prediction, features=None) for name, prediction in analysis.predictions.items()}
-    return AnalyzedFace(analysis.face, crop, model_input, small, maps)
+    own = {name: (_bounded(own), classifiers[name].card.crop) for name, own in analysis.own_crops.items()}
+    return AnalyzedFace(analysis.face, crop, model_input, small, maps, own)
 
 
 def _bounded(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -117,12 +137,11 @@ def analyze_picture(
         notes: what its file was not as it should be in.
         name: of its file.
     """
-    weights = {name: model.class_weights for name, model in analyzer.classifiers.items()}
     analyses = analyzer.analyze([image], features=True)
-    faces = tuple(analyzed_face(image, analysis, weights) for analysis in analyses[:MAX_FACES])
+    faces = tuple(analyzed_face(image, analysis, analyzer.classifiers) for analysis in analyses[:MAX_FACES])
     whole = None
     if not faces:
-        whole = analyzed_face(image, analyzer.analyze([image], whole=True, features=True)[0], weights)
+        whole = analyzed_face(image, analyzer.analyze([image], whole=True, features=True)[0], analyzer.classifiers)
     picture = draw_boxes(image, [face.face.box for face in faces])
     return AnalyzedImage(picture, faces, len(analyses), whole, (image.shape[1], image.shape[0]), notes, name)
 

@@ -235,7 +235,8 @@ class LiveTab:
         for face in faces:
             prediction = face.predictions[overlay]
             maps = attention(prediction, self._weights[overlay])
-            frame = paste_map(frame, face.face, maps[prediction.label], peak=shared_peak(maps.values()))
+            peak, spec = shared_peak(maps.values()), self.display.cards[overlay].crop
+            frame = paste_map(frame, face.face, maps[prediction.label], peak=peak, spec=spec)
         return frame, f"Yellow: the strongest evidence {title} finds for its predicted class; grey: none."
 
     def choose(self, names: Sequence[str], session: LiveSession | None, event: gr.EventData) -> tuple[Any, Any]:

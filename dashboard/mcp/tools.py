@@ -238,11 +238,12 @@ class Tools:
             whole=whole,
         )
         analysis = explained.analysis
-        masks = region_masks(crop_landmarks(analysis.face, len(analysis.crop)), len(analysis.crop))
         document = face_to_json(analysis)
         answers: dict[str, ExplainedModel] = {}
         pictures = []
         for name, maps in explained.maps.items():
+            crop, spec = analysis.crop_of(name), self.analyzer.classifiers[name].card.crop
+            masks = region_masks(crop_landmarks(analysis.face, len(crop), spec), len(crop))
             records = {
                 target: _explained_map(explanation, attention_shares(explanation.heat, masks))
                 for target, explanation in maps.items()
@@ -252,7 +253,7 @@ class Tools:
             )
             peak = shared_peak(maps.values())
             for target, explanation in maps.items():
-                drawn = draw_map(analysis.crop, explanation, peak=peak, side=_SIDE)
+                drawn = draw_map(crop, explanation, peak=peak, side=_SIDE)
                 _, png = cv2.imencode(".png", drawn[..., ::-1])
                 pictures.append(MapPicture(f"{name}, {method}, {target}", png.tobytes()))
         return Explained(

@@ -11,7 +11,7 @@ from dashboard.server.metrics import Metrics
 from fer_models.analyzer import Analyzer
 from fer_models.faces.detector import FaceDetector
 from fer_models.faces.following import FaceFollower
-from fer_models.results import Face, FaceAnalysis
+from fer_models.results import Face, FaceAnalysis, FaceCrops
 
 
 class MeasuredAnalyzer(Analyzer):
@@ -52,14 +52,14 @@ class MeasuredAnalyzer(Analyzer):
         whole: bool = False,
         follower: FaceFollower | None = None,
         time_s: float = 0.0,
-    ) -> list[tuple[Face, NDArray[np.uint8]]]:
+    ) -> list[tuple[Face, FaceCrops]]:
         """As `Analyzer.detect`."""
         self._metrics.pictures.inc()
         return super().detect(image, whole=whole, follower=follower, time_s=time_s)
 
     def predict(
         self,
-        faces: Sequence[tuple[int, Face, NDArray[np.uint8]]],
+        faces: Sequence[tuple[int, Face, FaceCrops]],
         *,
         features: bool = False,
         models: Sequence[str] | None = None,

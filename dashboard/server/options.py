@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from fer_models.cli.common import add_flags, whole_number
+from fer_models.cli.common import MODEL_FLAGS, add_flags, whole_number
 
 _EPILOG: Final = """
 passwords:
@@ -19,6 +19,9 @@ behind reverse proxies, the addresses of visitors are only known if their number
 
 addresses that need no password: /healthz (the process is alive), /readyz (the models answer)
 """
+
+#: Addresses that this machine alone reaches.
+_OWN_HOSTS: Final = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,12 @@ def parse(arguments: Sequence[str] | None = None, program: str = "app.py") -> ar
     add("--host", default="127.0.0.1", help="address to listen on, 0.0.0.0 for all (default: %(default)s)")
     add("--port", type=_port, default=7860, help="port to listen on, 1 to 65535 (default: %(default)s)")
     add("--share", action="store_true", help="also open a public link through Gradio's servers, for up to a week")
-    add_flags(parser, "models", "model", "peers", "device", "engine", "weights")
+    add_flags(parser, *MODEL_FLAGS)
+    add(
+        "--add-models",
+        action=argparse.BooleanOptionalAction,
+        help="the tab that saves models in the weights folder (default: only if nobody else can reach the page)",
+    )
 
     tools = parser.add_argument_group("tools for MCP clients (needs requirements-mcp.txt)")
     add = tools.add_argument
@@ -139,6 +147,18 @@ def parse(arguments: Sequence[str] | None = None, program: str = "app.py") -> ar
     if options.root_path and not options.root_path.startswith(("/", "http://", "https://")):
         parser.error(f"--root-path {options.root_path!r} does not begin with /")
     return options
+
+
+def adds_models(options: argparse.Namespace) -> bool:
+    """Whether the page has the tab that saves models: if it was asked for, or if the page is its user's alone.
+
+    Args:
+        options: the flags.
+    """
+    if options.add_models is not None:
+        return bool(options.add_models)
+    others = options.share or options.auth or options.auth_file or options.trusted_proxies or options.root_path
+    return not others and options.host in _OWN_HOSTS and not os.environ.get("SPACE_ID")
 
 
 def server_settings(options: argparse.Namespace, uploads: Path, accounts: Mapping[str, str] | None) -> Settings:

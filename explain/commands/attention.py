@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from fer_models.cli.common import add_flag, add_flags, analyzer_of, whole_number
+from fer_models.cli.common import MODEL_FLAGS, add_flag, add_flags, analyzer_of, whole_number
 from fer_models.expressions import EXPRESSIONS
 from fer_models.registry import FER2013_LABEL_SETS, load_dataset
 
@@ -24,7 +24,7 @@ _SIDE: Final = 224  # px; the areas of the regions are measured at this side
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of the command."""
     add_flag(parser, "labels", choices=FER2013_LABEL_SETS)
-    add_flags(parser, "data", "split", "models", "model", "baseline")
+    add_flags(parser, "data", "split", "baseline")
     parser.add_argument(
         "--faces", type=whole_number(1), default=300, metavar="N", help="how many faces (default: %(default)s)"
     )
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--road", action="store_true", help="also ROAD and ARCC for those faces; twice as slow")
     add_flag(parser, "json", required=True)
-    add_flags(parser, "seed", "device", "engine", "weights")
+    add_flags(parser, "seed", *MODEL_FLAGS)
 
 
 def run(args: argparse.Namespace) -> int:

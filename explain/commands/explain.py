@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from explain.methods import METHODS, SMOOTHING
-from fer_models.cli.common import add_flags, analyzer_of
+from fer_models.cli.common import MODEL_FLAGS, add_flags, analyzer_of
 
 if TYPE_CHECKING:  # the help should not wait for NumPy
     import numpy as np
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--smooth", metavar="HOW", help=f"{', '.join(SMOOTHING)} (default: none)")
     add("--face", type=int, default=1, metavar="N", help="number of the face, from 1, the largest (default: 1)")
     add("--whole", action="store_true", help="take the picture as one face, without detection")
-    add_flags(parser, "device", "engine", "weights")
+    add_flags(parser, *(flag for flag in MODEL_FLAGS if flag not in ("models", "model")))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,11 +87,11 @@ def run(args: argparse.Namespace) -> int:
             progress=lambda share: bar.update(share - bar.n),
         )
     document = {"file": args.file.name} | to_json(explained, image, analyzer)
-    crop = explained.analysis.crop
-    pictures = {"crop.png": crop}
+    pictures = {"crop.png": explained.analysis.crop}
     for name, maps in explained.maps.items():
         if name in explained.without_map:
             print(f"{name:<18} {explained.without_map[name]}")
+        crop = explained.analysis.crop_of(name)
         peak, reach = overlay.shared_peak(maps.values()), overlay.shared_reach(maps.values())
         for target, one in maps.items():
             question = f"{target}-rather-than-{one.rather_than}" if one.rather_than else target

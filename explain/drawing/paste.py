@@ -1,4 +1,4 @@
-"""A heat map of an aligned crop, laid back onto the picture the face was cut from. NumPy and OpenCV only."""
+"""A heat map of a crop, laid back onto the picture the face was cut from. NumPy and OpenCV only."""
 
 import cv2
 import numpy as np
@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from explain.drawing.overlay import scaled
 from explain.maps import Explanation
-from fer_models.faces.alignment import TEMPLATE, similarity
-from fer_models.results import Face
+from fer_models.faces.alignment import spec_transform
+from fer_models.results import SHARED_CROP, CropSpec, Face
 
 
 def paste_map(
@@ -17,17 +17,19 @@ def paste_map(
     *,
     peak: float | None = None,
     opacity: float = 0.75,
+    spec: CropSpec = SHARED_CROP,
 ) -> NDArray[np.uint8]:
-    """Draw positive evidence over a face in its picture: styled as by `draw_map`, through the inverse of the alignment.
+    """Draw positive evidence over a face in its picture: styled as by `draw_map`, back through the crop's transform.
 
     Inside the crop's turned square the picture becomes grey, so that no colour of the face can be taken for evidence.
 
     Args:
         image: (H, W, 3) uint8 RGB; it is not changed.
         face: in pixels of that picture; without landmarks nothing is drawn.
-        explanation: with heat (h, w), made from the face's aligned crop.
+        explanation: with heat (h, w), made from the face's crop.
         peak: the raw value drawn strongest; None means this map's own largest value.
         opacity: of the strongest evidence, in [0, 1].
+        spec: how that crop was cut out.
 
     Returns:
         (H, W, 3) uint8 RGB, a copy.
@@ -37,7 +39,7 @@ def paste_map(
         return picture
     height, width = explanation.heat.shape
     # From picture to cells of the map: cell (column, row) covers [column, column + 1) x [row, row + 1).
-    to_map = similarity(face.landmarks, TEMPLATE) * [[width], [height]]
+    to_map = spec_transform(face, spec, 1) * [[width], [height]]
     turn = np.linalg.inv(to_map[:, :2])
     corners = (np.array([[0, 0], [width, 0], [width, height], [0, height]]) - to_map[:, 2]) @ turn.T
     limit = np.array(image.shape[1::-1])

@@ -19,7 +19,7 @@ from fer_models.expressions import in_display_order
 from fer_models.faces.alignment import CROP_SIZE
 from fer_models.faces.quality import face_quality
 from fer_models.media.sources import PictureFile
-from fer_models.results import Face, FaceAnalysis, Prediction
+from fer_models.results import Face, FaceAnalysis, FaceCrops, Prediction
 
 _log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class _FileFaces:
     """
 
     file: PictureFile
-    faces: Sequence[tuple[Face, NDArray[np.uint8]]] = ()
+    faces: Sequence[tuple[Face, FaceCrops]] = ()
     analyses: Sequence[FaceAnalysis] = ()
     reason: str | None = None
     notes: tuple[str, ...] = ()

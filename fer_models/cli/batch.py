@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fer_models.cli.common import add_flags, analyzer_of
+from fer_models.cli.common import MODEL_FLAGS, add_flags, analyzer_of
 
 if TYPE_CHECKING:
     from fer_models.analyzer import Analyzer
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=int, default=32, metavar="N", help="faces per batch of the models (default: 32)")
     add("--whole-if-none", action="store_true", help="take a picture in which no face is detected as one face")
     add("--restart", action="store_true", help="begin anew and replace an existing output")
-    add_flags(parser, "models", "model", "peers", "device", "engine", "weights")
+    add_flags(parser, *MODEL_FLAGS)
 
 
 def run(args: argparse.Namespace) -> int:

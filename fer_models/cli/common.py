@@ -16,7 +16,16 @@ _FLAGS: Final[dict[str, dict[str, Any]]] = {
         "default": [],
         "metavar": "FILE",
         "dest": "model_files",
-        "help": "also this file of another system: NAME.onnx or NAME.tflite, with its card beside; may be repeated",
+        "help": "also this file of another system, with its card beside: ONNX, TFLite or PyTorch weights; or a folder "
+        "of a Hugging Face image classifier; may be repeated",
+    },
+    "allow-torchscript": {
+        "action": "store_true",
+        "help": "also run TorchScript files: they are code of their authors, so only those that you trust",
+    },
+    "allow-download": {
+        "action": "store_true",
+        "help": "let --model also be the name of a Hugging Face repository, which is then downloaded",
     },
     "peers": {
         "nargs": "+",
@@ -59,6 +68,9 @@ _FLAGS: Final[dict[str, dict[str, Any]]] = {
     },
 }
 
+#: What names models and how they are run, for every command that takes them.
+MODEL_FLAGS: Final = ("models", "model", "peers", "allow-torchscript", "allow-download", "device", "engine", "weights")
+
 
 def add_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup, *names: str) -> None:
     """Declare shared flags, by their names without dashes."""
@@ -100,7 +112,7 @@ def analyzer_of(args: argparse.Namespace, models: Sequence[str] | None = None) -
 
     Args:
         args: of the command.
-        models: instead of --models; such as end like files of models are those.
+        models: instead of --models; such as end like files of models, or are folders, are those.
 
     Raises:
         FerError: they cannot be loaded.
@@ -119,14 +131,22 @@ def analyzer_of(args: argparse.Namespace, models: Sequence[str] | None = None) -
         weights=weights_folder(args),
         files=files,
         peers=getattr(args, "peers", ()),
+        allow_torchscript=getattr(args, "allow_torchscript", False),
+        allow_download=getattr(args, "allow_download", False),
     )
 
 
 def _is_file(name: str) -> bool:
-    """Whether what was given as a model is a file, by its suffix."""
+    """Whether what was given as a model is a file, by its suffix, or a folder."""
     from fer_models.models.external.files import external_name
 
-    return external_name(Path(name)) != Path(name).name
+    return external_name(Path(name)) != Path(name).name or "/" in name or Path(name).is_dir()
+
+
+def further_models(args: argparse.Namespace) -> str:
+    """The flags of --peers and --model as a record's command repeats them, with a blank in front of each."""
+    peers = f" --peers {' '.join(args.peers)}" if args.peers else ""
+    return peers + "".join(f" --model DIR/{path.name}" for path in args.model_files)
 
 
 def use_threads(args: argparse.Namespace) -> None:

@@ -1,9 +1,10 @@
 """python -m fer_models evaluate: measure models on labelled faces, fed exactly as the app feeds them."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_models.cli.common import add_flag, add_flags, analyzer_of, weights_folder
+from fer_models.cli.common import MODEL_FLAGS, add_flag, add_flags, analyzer_of, further_models, weights_folder
 from fer_models.registry import FER2013_LABEL_SETS, LABEL_SETS, load_dataset
 
 if TYPE_CHECKING:  # the help should not wait for PyTorch
@@ -20,7 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also measure the mean over each face and its mirror image; takes twice the time",
     )
-    add_flags(parser, "data", "split", "faces", "models", "model", "peers", "baseline", "device", "engine", "weights")
+    parser.add_argument(
+        "--merge",
+        metavar="sentiment|FILE",
+        help="also compare on merged classes: positive, negative, neutral and surprise, or those of a JSON or TOML "
+        "file with a list of labels by class",
+    )
+    add_flags(parser, "data", "split", "faces", "baseline", *MODEL_FLAGS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,8 +38,10 @@ def run(args: argparse.Namespace) -> int:
     """
     from fer_models.analyzer import Analyzer
     from fer_models.evaluation.evaluate import evaluate, write_evaluation, write_onto_cards
+    from fer_models.evaluation.merging import read_merging
     from fer_models.models.baselines import load_baselines
 
+    merging = read_merging(args.merge) if args.merge else None
     data = load_dataset(args.labels, args.data, args.split)
     shipped = analyzer_of(args)
     baselines = load_baselines(args.baseline, shipped.classifiers, args.device, args.engine)
@@ -44,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         train=load_dataset("fer2013", args.data, "train") if duplicates else None,
         baselines=[model.name for model in baselines],
         flip_average=args.flip_average,
+        merging=merging,
         command=_command(args),
     )
     _print(evaluation)
@@ -56,10 +66,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _command(args: argparse.Namespace) -> str:
     beside = f" --baseline {' '.join(f'DIR/{path.name}' for path in args.baseline)}" if args.baseline else ""
-    peers = f" --peers {' '.join(args.peers)}" if args.peers else ""
     flip = " --flip-average" if args.flip_average else ""
+    flip += f" --merge {args.merge if args.merge == 'sentiment' else Path(args.merge).name}" if args.merge else ""
     file = f" --json {args.json.name}" if args.json else ""
-    words = f"--data DIR --labels {args.labels} --split {args.split}{peers}{beside}{flip}{file}"
+    words = f"--data DIR --labels {args.labels} --split {args.split}{further_models(args)}{beside}{flip}{file}"
     return f"python -m fer_models evaluate {words}"
 
 
@@ -81,6 +91,10 @@ def _print(evaluation: "Evaluation") -> None:
         if both_views is not None:
             line += f"  flip-averaged {both_views.mean():7.2%}"
         print(line)
+    for name, model in evaluation.record.models.items():
+        for merged, figures in (model.merged or {}).items():
+            unknown = f"  knows no {', '.join(figures.unknown)}" if figures.unknown else ""
+            print(f"{name:24} {merged} {figures.accuracy:7.2%}  macro-F1 {figures.macro_f1:.4f}{unknown}")
     if members:
         print(f"{ENSEMBLE} is the mean of {', '.join(members)}, which learned these labels")
     if missed := evaluation.record.faces_not_found:

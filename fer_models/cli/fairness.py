@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fer_models.cli.common import add_flag, add_flags, analyzer_of
+from fer_models.cli.common import MODEL_FLAGS, add_flag, add_flags, analyzer_of, further_models
 from fer_models.errors import FerError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--least", type=int, default=_LEAST, help="faces that a group needs to be reported (default: %(default)s)"
     )
-    add_flags(parser, "faces", "seed", "json", "models", "model", "peers", "device", "engine", "weights")
+    add_flags(parser, "faces", "seed", "json", *MODEL_FLAGS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         mode=args.faces,
         seed=args.seed,
         command=f"python -m fer_models fairness --data DIR --groups {args.groups.name} --least {args.least} "
-        f"--seed {args.seed}",
+        f"--seed {args.seed}{further_models(args)}",
     )
     _print(record)
     if args.json:

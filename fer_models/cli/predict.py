@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from fer_models.cli.common import add_flags, analyzer_of
+from fer_models.cli.common import MODEL_FLAGS, add_flags, analyzer_of
 from fer_models.errors import ImageError
 
 
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="pictures")
     parser.add_argument("--json", metavar="OUT", help="write one JSON line per picture to this file; - is the terminal")
     parser.add_argument("--whole-image", action="store_true", help="take each picture as one face, without detection")
-    add_flags(parser, "models", "model", "peers", "device", "engine", "weights")
+    add_flags(parser, *MODEL_FLAGS)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from fer_models.cli.common import add_flag, add_flags, analyzer_of
+from fer_models.cli.common import MODEL_FLAGS, add_flag, add_flags, analyzer_of, further_models
 from fer_models.errors import FerError
 from fer_models.registry import LABEL_SETS, load_dataset
 
@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
     add_flag(parser, "labels", choices=[*LABEL_SETS])
     parser.add_argument("--count", type=int, default=500, help="faces, drawn at random (default: %(default)s)")
-    add_flags(parser, "data", "split", "seed", "json", "models", "model", "peers", "device", "engine", "weights")
+    add_flags(parser, "data", "split", "seed", "json", *MODEL_FLAGS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     command = (
         f"python -m fer_models robustness --data DIR --labels {args.labels} --split {args.split} "
         f"--count {args.count} --seed {args.seed}"
-        + (f" --peers {' '.join(args.peers)}" if args.peers else "")
+        + further_models(args)
         + (f" --json {args.json.name}" if args.json else "")
     )
     record = measure_robustness(analyzer_of(args), data, args.seed, command)

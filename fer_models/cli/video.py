@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fer_models.cli.common import add_flags, analyzer_of
+from fer_models.cli.common import MODEL_FLAGS, add_flags, analyzer_of
 from fer_models.errors import FerError
 from fer_models.interrupts import noted_interrupts
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-minutes", type=_positive, default=10.0, help="longest video (default: %(default)g)")
     parser.add_argument("--max-mb", type=_positive, default=500.0, help="largest file in MB (default: %(default)g)")
     parser.add_argument("--no-video", action="store_true", help="do not write annotated.mp4")
-    add_flags(parser, "models", "model", "peers", "device", "engine", "weights")
+    add_flags(parser, *MODEL_FLAGS)
 
 
 def run(args: argparse.Namespace) -> int:

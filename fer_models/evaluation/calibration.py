@@ -66,12 +66,13 @@ def calibrated(classifier: Classifier, data: FaceData) -> tuple[float, dict[str,
     return temperature, figures
 
 
-def calibrate(classifier: Classifier, data: Path) -> ModelCard:
+def calibrate(classifier: Classifier, data: Path, labels: str | None = None) -> ModelCard:
     """Fit a model's temperature on the validation split of the label set it was trained on.
 
     Args:
         classifier: the model.
         data: folder with the dataset's files.
+        labels: another label set, a key of `fer_models.registry.LABEL_SETS`.
 
     Returns:
         Its card with the temperature and what it changes.
@@ -81,9 +82,11 @@ def calibrate(classifier: Classifier, data: Path) -> ModelCard:
             are unusable.
     """
     card = classifier.card
-    if card.label_set is None:
+    labels = labels or card.label_set
+    if labels is None:
         raise FerError(
-            f"The card of {classifier.name} has no recipe.settings.labels: which label set should it be fitted on?"
+            f"The card of {classifier.name} has no recipe.settings.labels: which label set should it be fitted on? "
+            "Name it with --labels."
         )
-    temperature, figures = calibrated(classifier, load_dataset(card.label_set, data, "validation"))
+    temperature, figures = calibrated(classifier, load_dataset(labels, data, "validation"))
     return replace(card, temperature=temperature, metrics={**card.metrics, "calibration": figures})

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from fer_models.analyzer import Analyzer
 from fer_models.datasets.dataset import FaceData
 from fer_models.datasets.duplicates import THRESHOLD, find_duplicates
-from fer_models.errors import FerError
+from fer_models.errors import CardError, FerError
+from fer_models.evaluation.merging import Merging, measure_merged, merged_probabilities
 from fer_models.evaluation.metrics import measure
 from fer_models.evaluation.predictions import (
     FaceMode,
@@ -26,6 +27,7 @@ from fer_models.evaluation.records import (
     EnsembleEvaluation,
     EvaluationRecord,
     Headline,
+    MergedFigures,
     ModelEvaluation,
     TrainTestDuplicates,
     package_versions,
@@ -37,7 +39,7 @@ from fer_models.models.architectures import multiply_adds
 from fer_models.models.card import ModelCard, read_card, write_card
 from fer_models.models.classifier import Classifier, engine_names
 from fer_models.models.external.files import external_file
-from fer_models.models.external.peers import is_peer, peer_origin
+from fer_models.models.external.peers import origin
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,7 @@ def evaluate(
     train: FaceData | None = None,
     baselines: Sequence[str] = (),
     flip_average: bool = False,
+    merging: Merging | None = None,
     command: str = "",
 ) -> Evaluation:
     """Measure models on labelled faces, fed exactly as the app feeds them.
@@ -72,6 +75,7 @@ def evaluate(
         train: the training split, to find train/test duplicates in; None where there are none.
         baselines: names of those of the models that are no models of this project.
         flip_average: also measure the mean over each face and its mirror image. Takes twice the time.
+        merging: also measure on these classes.
         command: what repeats the measurement, for the record.
 
     Raises:
@@ -96,7 +100,7 @@ def evaluate(
         overlap=TrainTestDuplicates(correlation_above=THRESHOLD, rows=tuple(rows)),
         versions=package_versions(),
         engine=engine_names(analyzer.classifiers.values()),
-        models=model_evaluations(predictions, cards, baselines=baselines),
+        models=model_evaluations(predictions, cards, baselines=baselines, merging=merging),
     )
     return Evaluation(record, predictions)
 
@@ -149,39 +153,58 @@ def write_onto_cards(evaluation: Evaluation, classifiers: Mapping[str, Classifie
 
     Args:
         evaluation: of the models.
-        classifiers: by name; another system's file keeps the card that was recognised in it, and a peer its own.
+        classifiers: by name; only those whose weights and card lie in the folder: other systems' files and peers keep
+            the cards that they have.
         weights: the folder of the cards.
 
     Raises:
         CardError: a card is malformed or cannot be written.
     """
     for name, classifier in classifiers.items():
-        if external_file(weights, name) or is_peer(classifier.card):
+        if (path := own_card(weights, classifier.card)) is None:
             continue
-        path = weights / f"{name}.json"
         card = _with_metrics(read_card(path), evaluation.record, name)
         if classifier.network is not None:
             card = replace(card, multiply_adds=multiply_adds(classifier.network, card.input.size))
         write_card(card, path)
 
 
+def own_card(weights: Path, card: ModelCard) -> Path | None:
+    """The file of a card in a folder, if this project's weights lie there, too; None for models of other systems."""
+    path = weights / f"{card.name}.json"
+    if external_file(weights, card.name) or not path.is_file():
+        return None
+    try:
+        return path if read_card(path).sha256 == card.sha256 else None  # not one of the same name, from elsewhere
+    except CardError:
+        return None
+
+
 def model_evaluations(
-    predictions: TestPredictions, cards: Mapping[str, ModelCard], *, baselines: Sequence[str] = ()
+    predictions: TestPredictions,
+    cards: Mapping[str, ModelCard],
+    *,
+    baselines: Sequence[str] = (),
+    merging: Merging | None = None,
 ) -> dict[str, ModelEvaluation]:
     """Every model's figures on labelled faces.
 
     Args:
         predictions: of the models.
         cards: by model name.
-        baselines: names of models that are not shipped; peers are marked without being named here.
+        baselines: names of models that are not shipped; peers and other systems' files are marked without being named
+            here.
+        merging: also measure on these classes.
     """
     marks = {name: Baseline(title=cards[name].title) for name in baselines}
-    marks |= {name: Baseline(title=card.title, peer=peer_origin(card)) for name, card in cards.items() if is_peer(card)}
+    marks |= {name: Baseline(title=card.title, peer=text) for name, card in cards.items() if (text := origin(card))}
     models = {}
     for name in predictions.logits:
         raw = measure(predictions.targets, predictions.probabilities(name, calibrated=False))
         # A baseline's card is not shipped: what the leaderboard needs of it stands here.
         marked: dict[str, Any] = {"baseline": marks[name]} if name in marks else {}
+        if merging is not None:
+            marked["merged"] = {merging.name: _merged(merging, predictions, name)}
         models[name] = ModelEvaluation(
             **_figures(predictions, predictions.probabilities(name), [name]),
             temperature=cards[name].temperature,
@@ -194,6 +217,27 @@ def model_evaluations(
             **marked,
         )
     return models
+
+
+def _merged(merging: Merging, predictions: TestPredictions, name: str) -> MergedFigures:
+    """One model's figures on merged classes."""
+    others = predictions.others.get(name, {})
+    labels = [*EXPRESSIONS, *others]
+    logits = np.column_stack([predictions.logits[name], *others.values()])
+    probabilities = merged_probabilities(merging, labels, logits, predictions.temperatures[name])
+    report = measure_merged(merging, predictions.targets, probabilities)
+    known = {
+        merging.class_of(label) for label, column in zip(labels, logits.T, strict=True) if np.isfinite(column).any()
+    }
+    return MergedFigures(
+        count=report.count,
+        accuracy=report.accuracy,
+        macro_f1=report.macro_f1,
+        classes=dict(merging.classes),
+        recall=report.recall,
+        confusion=tuple(map(tuple, report.confusion)),
+        unknown=tuple(each for each in merging.classes if each not in known),
+    )
 
 
 def _figures(

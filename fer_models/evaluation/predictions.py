@@ -19,7 +19,7 @@ from fer_models.expressions import EXPRESSIONS
 from fer_models.media.files import replacing
 from fer_models.models.ensemble import mean_probabilities
 from fer_models.registry import MODELS
-from fer_models.results import FaceAnalysis
+from fer_models.results import SHARED_CROP, FaceAnalysis, FaceCrops
 
 #: How a picture becomes a face: it is one, the face in it is detected, or "auto" decides by its size and shape.
 FaceMode = Literal["auto", "whole", "detect"]
@@ -44,6 +44,8 @@ class TestPredictions:
             expression the model does not know.
         temperatures: by model name.
         flip_averaged: like `logits`, the means over each face and its mirror image; only of models measured so.
+        others: by model name and label, (N,) float32: logits of labels that are none of `EXPRESSIONS`. Not kept in
+            files.
     """
 
     __test__: ClassVar = False  # not a test case, whatever its name
@@ -54,6 +56,7 @@ class TestPredictions:
     logits: Mapping[str, NDArray[np.float32]]
     temperatures: Mapping[str, float] = field(default_factory=dict)
     flip_averaged: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    others: Mapping[str, Mapping[str, NDArray[np.float32]]] = field(default_factory=dict)
 
     def probabilities(self, model: str, *, calibrated: bool = True) -> NDArray[np.float32]:
         """One model's probabilities (N, 7) float32, after its temperature or, if not calibrated, before."""
@@ -129,6 +132,10 @@ def predict_test_set(
     """
     shape = (len(data), len(EXPRESSIONS))
     logits, mirrored = ({name: np.full(shape, -np.inf, np.float32) for name in analyzer.classifiers} for _ in range(2))
+    others: dict[str, dict[str, NDArray[np.float32]]] = {
+        name: {label: np.zeros(len(data), np.float32) for label in model.card.labels if label not in EXPRESSIONS}
+        for name, model in analyzer.classifiers.items()
+    }
     missed = 0
     for start in tqdm(range(0, len(data), _CHUNK), unit=f"x{_CHUNK} faces", file=sys.stderr, disable=None):
         rows = range(start, min(start + _CHUNK, len(data)))
@@ -145,9 +152,9 @@ def predict_test_set(
         for analysis in analyzer.analyze([pictures[row] for row in whole], whole=True):
             largest[whole[analysis.image]] = analysis
         for row, analysis in largest.items():
-            _fill(logits, row, analysis)
+            _fill(logits, row, analysis, others)
         if flip_average:
-            faces = [(row, each.face, np.ascontiguousarray(each.crop[:, ::-1])) for row, each in largest.items()]
+            faces = [(row, each.face, _mirrored(analyzer, each)) for row, each in largest.items()]
             for analysis in analyzer.predict(faces):
                 _fill(mirrored, analysis.image, analysis)
     if duplicates is None:
@@ -156,15 +163,28 @@ def predict_test_set(
     flip_averaged = {}
     if flip_average:
         flip_averaged = {name: np.asarray((logits[name] + mirrored[name]) / 2, np.float32) for name in logits}
-    return TestPredictions(data.rows, data.targets, duplicates, logits, temperatures, flip_averaged), missed
+    return TestPredictions(data.rows, data.targets, duplicates, logits, temperatures, flip_averaged, others), missed
 
 
-def _fill(logits: Mapping[str, NDArray[np.float32]], row: int, analysis: FaceAnalysis) -> None:
-    """Put the logits of one face into its row, by expression."""
+def _mirrored(analyzer: Analyzer, analysis: FaceAnalysis) -> FaceCrops:
+    """The crops of a face, mirrored."""
+    own = {analyzer.classifiers[name].card.crop: crop for name, crop in analysis.own_crops.items()}
+    return {spec: np.ascontiguousarray(crop[:, ::-1]) for spec, crop in ({SHARED_CROP: analysis.crop} | own).items()}
+
+
+def _fill(
+    logits: Mapping[str, NDArray[np.float32]],
+    row: int,
+    analysis: FaceAnalysis,
+    others: Mapping[str, Mapping[str, NDArray[np.float32]]] | None = None,
+) -> None:
+    """Put the logits of one face into its row, by expression; and those of other labels, where they are asked for."""
     for name, prediction in analysis.predictions.items():
         for label, logit in zip(prediction.labels, prediction.logits, strict=True):
             if label in EXPRESSIONS:
                 logits[name][row, EXPRESSIONS.index(label)] = logit
+            elif others is not None:
+                others[name][label][row] = logit
 
 
 def _rgb(face: NDArray[np.uint8]) -> NDArray[np.uint8]:

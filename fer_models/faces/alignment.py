@@ -1,4 +1,4 @@
-"""One aligned crop of each face.
+"""The crops of a face: aligned by its landmarks, or around its box.
 
 Coordinates here are continuous: pixel i covers [i, i + 1), its centre is at i + 0.5, and the whole picture is the box
 (0, 0, W, H). So a point scales with its picture, and mirroring is x -> W - x.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fer_models.errors import ImageError
 from fer_models.media.images import as_image
-from fer_models.results import Face
+from fer_models.results import CropSpec, Face
 
 #: Side in pixels of an aligned crop; what the networks are fed.
 CROP_SIZE: Final = 112
@@ -25,7 +25,7 @@ TEMPLATE: Final[NDArray[np.float32]] = np.array(
     [[0.3121, 0.4014], [0.6879, 0.4014], [0.5, 0.6022], [0.3497, 0.7575], [0.6503, 0.7575]], np.float32
 )
 TEMPLATE.setflags(write=False)
-_MOST_SIDE: Final = 1024  # of a picture read as one face: networks are fed 96 px of it, a larger one costs gigabytes
+_MOST_SIDE: Final = 1024  # of a crop that is not resampled: networks are fed less, and a larger one costs gigabytes
 
 
 def whole_picture(image: NDArray[np.uint8]) -> Face:
@@ -64,7 +64,94 @@ def align(image: NDArray[np.uint8], face: Face, size: int = CROP_SIZE) -> NDArra
     as_image(image)
     if face.landmarks is None:
         return _square(image, face.box)
-    to_crop = crop_transform(face.landmarks, size)
+    return _sampled(image, crop_transform(face.landmarks, size), size)
+
+
+def cut_out(image: NDArray[np.uint8], face: Face, spec: CropSpec) -> NDArray[np.uint8]:
+    """Cut a face out as a model wants it.
+
+    A box is made square around its middle, in whole pixels, and is not resampled unless it is turned or has a side of
+    more than 1,024 px. Beyond the picture its border pixels are repeated.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, the picture the face was found in.
+        face: in pixels of that picture. Without landmarks it is a picture read whole: then all crops are the same, the
+            largest centred square of its box.
+        spec: which crop.
+
+    Returns:
+        (S, S, 3) uint8 RGB.
+
+    Raises:
+        ImageError: as for `align`.
+    """
+    if spec.kind == "landmarks" or face.landmarks is None:
+        return align(image, face)
+    as_image(image)
+    x, y, side = _box_square(face, spec.margin)
+    if spec.aligned:
+        size = min(side, _MOST_SIDE)
+        return _sampled(image, spec_transform(face, spec, size), size)
+    height, width = image.shape[:2]
+    if side > _MOST_SIDE:  # what is seen is shrunk before its border is repeated: a large margin would cost gigabytes
+        left, top, right, bottom = max(x, 0), max(y, 0), min(x + side, width), min(y + side, height)
+        if left >= right or top >= bottom:
+            raise ImageError(
+                f"The face's box {face.box.tolist()} holds no pixel of this picture of {width} x {height}."
+            )
+        share = _MOST_SIDE / side
+        width, height = (max(1, round(length * share)) for length in (right - left, bottom - top))
+        image = np.asarray(cv2.resize(image[top:bottom, left:right], (width, height), interpolation=cv2.INTER_AREA))
+        x, y, side = round((x - left) * share), round((y - top) * share), _MOST_SIDE
+    columns, rows = (np.arange(first, first + side).clip(0, limit - 1) for first, limit in ((x, width), (y, height)))
+    return np.ascontiguousarray(image[rows[:, None], columns])
+
+
+def spec_transform(face: Face, spec: CropSpec, size: int) -> NDArray[np.float64]:
+    """The transform by which `cut_out` brings a picture's points to a crop's.
+
+    Args:
+        face: with landmarks.
+        spec: which crop.
+        size: side of the crop in pixels.
+
+    Returns:
+        (2, 3) float64, to be multiplied with (x, y, 1).
+
+    Raises:
+        ImageError: the landmarks all coincide.
+    """
+    assert face.landmarks is not None
+    if spec.kind == "landmarks":
+        return crop_transform(face.landmarks, size)
+    x, y, side = _box_square(face, spec.margin)
+    turn = np.eye(2)
+    if spec.aligned:
+        across = (face.landmarks[1] - face.landmarks[0]).astype(np.float64)
+        if not (length := float(np.linalg.norm(across))) > 0:
+            raise ImageError("The eyes of this face coincide, so it cannot be turned upright.")
+        cosine, sine = across / length
+        turn = np.array([[cosine, sine], [-sine, cosine]])
+    turn *= size / side
+    middle = np.array([x + side / 2, y + side / 2])
+    return np.column_stack([turn, size / 2 - turn @ middle])
+
+
+def _box_square(face: Face, margin: float) -> tuple[int, int, int]:
+    """Left, top and side of a square around a box's middle, in whole pixels.
+
+    Raises:
+        ImageError: the box holds no pixel.
+    """
+    x1, y1, x2, y2 = map(float, face.box)
+    side = round(max(x2 - x1, y2 - y1) * (1 + 2 * margin))
+    if side <= 0:
+        raise ImageError(f"The face's box {face.box.tolist()} holds no pixel.")
+    return round((x1 + x2 - side) / 2), round((y1 + y2 - side) / 2), side
+
+
+def _sampled(image: NDArray[np.uint8], to_crop: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+    """The crop (size, size, 3) of a picture by a similarity transform (2, 3) from its points to the crop's."""
     # One sample a pixel would alias where a large face is shrunk: take n x n samples a pixel and average them.
     samples = max(1, math.ceil(1 / math.hypot(to_crop[0, 0], to_crop[1, 0]) - 1e-6))
     turn = np.linalg.inv(to_crop[:, :2])

@@ -12,6 +12,7 @@ from fer_models.errors import CardError, UnknownNameError
 from fer_models.expressions import expression
 from fer_models.media.files import write_json
 from fer_models.models.preprocessing import InputSpec
+from fer_models.results import SHARED_CROP, CropSpec
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -61,6 +62,7 @@ class ModelCard:
         recipe: how it was trained: every setting, and the command.
         metrics: measured results, as `evaluate` and `calibrate` wrote them.
         weaknesses: what it is known to get wrong, in words.
+        crop: how it wants its face cut out.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -82,6 +84,7 @@ class ModelCard:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     multiply_adds: int = 0
     weaknesses: str = ""
+    crop: CropSpec = SHARED_CROP
 
     @property
     def label_set(self) -> str | None:

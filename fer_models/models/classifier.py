@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -16,12 +16,17 @@ from fer_models.models.architectures import PooledClassifier
 from fer_models.models.card import ModelCard, read_card
 from fer_models.models.engines import Engine, build_engine
 from fer_models.models.engines.batching import Batcher, pass_pool
+from fer_models.models.engines.module_engine import ModuleEngine
 from fer_models.models.engines.outputs import Outputs
 from fer_models.models.engines.torch_engine import TorchEngine
-from fer_models.models.external.files import external_file, is_graph
-from fer_models.models.external.load import load_external
+from fer_models.models.external.files import external_file, is_graph, library_architecture
+from fer_models.models.external.torch_files.checkpoints import is_script
+from fer_models.models.external.torch_files.load import load_external
 from fer_models.models.weights import load_network
 from fer_models.results import Prediction
+
+if TYPE_CHECKING:
+    from fer_models.models.external.torch_files.named import TorchModel
 
 #: Faces in one forward pass at most: bounds the memory, and larger batches are no faster.
 BATCH: Final = 32
@@ -105,6 +110,11 @@ class Classifier:
     def name(self) -> str:
         """The model's name, as on its card."""
         return self.card.name
+
+    @property
+    def module_engine(self) -> ModuleEngine | None:
+        """What runs another system's PyTorch network; None for this project's, and for graphs."""
+        return self.engine if isinstance(self.engine, ModuleEngine) else None
 
     @cached_property
     def class_weights(self) -> NDArray[np.float32] | None:
@@ -204,12 +214,19 @@ class Classifier:
 
 
 def load_classifier(
-    name: str, weights: Path, device: str = "auto", engine: str = "auto", threads: int | None = None
+    name: str,
+    weights: Path,
+    device: str = "auto",
+    engine: str = "auto",
+    threads: int | None = None,
+    *,
+    allow_torchscript: bool = False,
 ) -> Classifier:
     """Read weights/NAME.json and weights/NAME.safetensors, check them, and put the model on a device.
 
     Without a NAME.safetensors, another system's file is read instead: NAME.pth or the like, which needs no card, or
-    NAME.onnx or NAME.tflite, which onnxruntime or LiteRT runs on the CPU (`fer_models.models.external`).
+    NAME.onnx or NAME.tflite, which onnxruntime or LiteRT runs on the CPU (`fer_models.models.external`). Weights whose
+    card names an architecture of torchvision or timm are run by PyTorch.
 
     Args:
         name: the model's name.
@@ -217,6 +234,7 @@ def load_classifier(
         device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:1" or "mps".
         engine: "auto" (onnxruntime on a CPU, else PyTorch), or another of `fer_models.models.engines.ENGINES`.
         threads: as of `Classifier`.
+        allow_torchscript: run NAME.pt also if it is a TorchScript program, which is code of its author.
 
     Raises:
         CardError: the card is missing, malformed or another model's.
@@ -229,6 +247,14 @@ def load_classifier(
     external = external_file(weights, name)
     if external and is_graph(external):
         return _warm(_load_graph(external))
+    if external and allow_torchscript and is_script(external):
+        from fer_models.models.external.torch_files.script import load_script
+
+        return _warm(_of_module(load_script(external, target), target))
+    if external and library_architecture(external):
+        from fer_models.models.external.torch_files.named import load_named
+
+        return _warm(_of_module(load_named(external, target), target))
     card, network = load_external(external) if external else (read_card(weights / f"{name}.json"), None)
     if card.name != name:
         raise CardError(f"The card {weights / name}.json is the card of {card.name}. Rename one of them.")
@@ -238,17 +264,44 @@ def load_classifier(
     return _warm(classifier)
 
 
+def load_folder_classifier(folder: Path, name: str, device: str = "auto") -> Classifier:
+    """A model from a folder of Hugging Face's transformers.
+
+    Args:
+        folder: with config.json and weights.
+        name: what it is called.
+        device: as for `load_classifier`.
+
+    Raises:
+        FerError: as `fer_models.models.external.hugging_face.load_folder`.
+    """
+    from fer_models.models.external.graphs.onnx_model import GraphModel
+    from fer_models.models.external.hugging_face import load_folder
+
+    target = find_device(device)
+    model = load_folder(folder, name, target)
+    if isinstance(model, GraphModel):
+        return _warm(Classifier(model.card, None, torch.device("cpu"), model.engine, model.class_weights))
+    return _warm(_of_module(model, target))
+
+
 def _load_graph(path: Path) -> Classifier:
     """A graph, which its own engine runs on the CPU, whatever device and engine the others have."""
     if path.suffix.lower() == ".tflite":
-        from fer_models.models.external.tflite_model import load_tflite
+        from fer_models.models.external.graphs.tflite_model import load_tflite
 
         card, engine = load_tflite(path)
         return Classifier(card, None, torch.device("cpu"), engine)
-    from fer_models.models.external.onnx_model import load_onnx  # not everybody has graphs, and ONNX takes a while
+    # not everybody has graphs, and ONNX takes a while
+    from fer_models.models.external.graphs.onnx_model import load_onnx
 
     graph = load_onnx(path)
     return Classifier(graph.card, None, torch.device("cpu"), graph.engine, graph.class_weights)
+
+
+def _of_module(model: "TorchModel", device: torch.device) -> Classifier:
+    """Another system's PyTorch network."""
+    return Classifier(model.card, None, device, model.engine, model.class_weights)
 
 
 def _warm(classifier: Classifier) -> Classifier:

@@ -10,7 +10,7 @@ from fer_models.errors import WeightsError
 from fer_models.models.architectures import PooledClassifier
 from fer_models.models.card import read_card
 from fer_models.models.external.files import START_SUFFIXES
-from fer_models.models.external.load import read_external
+from fer_models.models.external.torch_files.load import read_external
 from fer_models.training.pretrained import imagenet_weights, settle_norms
 
 

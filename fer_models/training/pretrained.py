@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fer_models.errors import WeightsError
-from fer_models.models.external.checkpoints import read_arrays
+from fer_models.models.external.torch_files.checkpoints import read_arrays
 
 
 def imagenet_weights(architecture: str, features: nn.Module) -> dict[str, Tensor]:

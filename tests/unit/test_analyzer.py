@@ -5,15 +5,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from fer_models import analyzer as module
 from fer_models.analyzer import Analyzer, list_models, load_analyzer
+from fer_models.datasets.dataset import FaceData
 from fer_models.errors import FerError, ImageError, UnknownNameError, WeightsError
+from fer_models.evaluation.predictions import predict_test_set
 from fer_models.expressions import EXPRESSIONS
 from fer_models.faces.alignment import CROP_SIZE
+from fer_models.models.card import ModelCard
+from fer_models.models.classifier import Classifier
+from fer_models.models.engines.outputs import Outputs
+from fer_models.models.preprocessing import InputSpec
 from fer_models.registry import MODELS
-from fer_models.results import Face, FaceAnalysis, Prediction
+from fer_models.results import SHARED_CROP, CropSpec, Face, FaceAnalysis, Prediction
 from fer_models.schema import to_json
 from tests.conftest import FakeDetector
 
@@ -170,3 +177,48 @@ def test_the_schema_leaves_out_what_a_model_never_judged() -> None:
         "latency_ms": 1.235,
     }
     assert list(only["models"]["two"]["probabilities"]) == ["fear", "neutral"]
+
+
+class Seen:
+    """An engine that keeps what it is fed."""
+
+    name, precision = "none", "float32"
+
+    def __init__(self) -> None:
+        self.inputs: list[NDArray[np.float32]] = []
+
+    def run(self, inputs: torch.Tensor, *, features: bool = False) -> Outputs:
+        self.inputs.append(inputs.numpy())
+        return Outputs(inputs.mean((2, 3)).numpy() @ np.ones((3, 7), np.float32), None)
+
+
+def test_each_model_is_given_the_crop_that_its_card_asks_for(picture: Picture) -> None:
+    engines = {name: Seen() for name in ("tight", "box", "same_box")}
+    spec = InputSpec(100, "rgb", (0, 0, 0), (1 / 255, 1 / 255, 1 / 255), None)  # the pixels as they are
+    crops = {"tight": SHARED_CROP, "box": CropSpec("box"), "same_box": CropSpec("box")}
+    models = [
+        Classifier(
+            ModelCard(name, name, "graph", EXPRESSIONS, spec, "none", "none", "MIT", 0, "ab", crop=crops[name]),
+            *(None, torch.device("cpu"), engine),
+        )
+        for name, engine in engines.items()
+    ]
+    analyses = Analyzer(models, FakeDetector()).analyze([picture])
+    for number, analysis in enumerate(analyses):
+        box = picture[:100, 100 * number : 100 * number + 100]  # `FakeDetector`
+        np.testing.assert_array_equal(analysis.crop_of("box"), box)
+        np.testing.assert_array_equal(analysis.crop_of("tight"), analysis.crop)
+        assert analysis.own_crops["box"] is analysis.own_crops["same_box"] and "tight" not in analysis.own_crops
+        for name in ("box", "same_box"):
+            (fed,) = engines[name].inputs
+            np.testing.assert_allclose(fed[number].transpose(1, 2, 0), box, atol=1e-3)
+        (fed,) = engines["tight"].inputs
+        assert np.abs(fed[number].transpose(1, 2, 0) - box).mean() > 5
+    assert len(analyses) == 2
+    # of a flip-averaged test both views must be of the right crop
+    data = FaceData("fer2013", "test", [picture[:, :100]], np.array([0]), np.array([0]))
+    for engine in engines.values():
+        engine.inputs.clear()
+    predict_test_set(Analyzer(models, FakeDetector()), data, "detect", flip_average=True)
+    plain, mirrored = engines["box"].inputs
+    np.testing.assert_array_equal(mirrored, plain[..., ::-1])

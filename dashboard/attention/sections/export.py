@@ -81,7 +81,7 @@ class ExportSection:
             return message(FORGOTTEN)
         with self.jobs.running(request.session_hash, _SECTION) as job:
             classifiers = {name: self.analyzer.classifiers[name] for name, maps in face.maps.items() if maps}
-            flips = {name: flip_consistency(model, face.model_input) for name, model in classifiers.items()}
+            flips = {name: flip_consistency(model, face.input_of(name)) for name, model in classifiers.items()}
             contrasts = face_contrasts(face, first, second)
             report = face_report(face, self.display, flips, faithfulness, contrasts, with_face=not without_face)
             html = str(render("attention/report.html", report=report))

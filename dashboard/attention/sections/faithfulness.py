@@ -139,11 +139,11 @@ class FaithfulnessSection:
     ) -> tuple[Faithfulness, list[NDArray[np.uint8]]]:
         """The test, and the face at each step of its deletion."""
         classifier, target = self.analyzer.classifiers[name], face.predictions[name].label
-        explanation = explain(classifier, face.model_input, target, method, progress=report)
+        explanation = explain(classifier, face.input_of(name), target, method, progress=report)
 
         def recompute(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
             return explain(classifier, crop, target, method).heat
 
-        heat, crop = explanation.heat, face.model_input
+        heat, crop = explanation.heat, face.input_of(name)
         result = evaluate_faithfulness(classifier, crop, target, heat, steps=STEPS, recompute=recompute)
         return result, deleted_faces(crop, heat)

@@ -104,7 +104,7 @@ class FlipConsistencySection:
             return
 
         def step(name: str, _: Any) -> FlipConsistency:
-            return flip_consistency(self.analyzer.classifiers[name], shown.model_input)
+            return flip_consistency(self.analyzer.classifiers[name], shown.input_of(name))
 
         source = "The face you analysed in Attention."
         if face is None:

@@ -171,7 +171,7 @@ class MethodsSection:
             classifier = self.analyzer.classifiers[name]
             return explain(
                 classifier,
-                face.model_input,
+                face.input_of(name),
                 face.predictions[name].label if target == OWN else target,
                 method,
                 layer=layer if layer in STAGES.get(classifier.card.architecture, ()) else LAST,
@@ -238,6 +238,6 @@ class MethodsSection:
 def _made(classifier: Classifier, face: AnalyzedFace, target: str, method: str) -> Explanation | str:
     """One map, or why there is none: a method that fails does not end the others."""
     try:
-        return explain(classifier, face.model_input, target, method)
+        return explain(classifier, face.input_of(classifier.name), target, method)
     except FerError as error:
         return str(error)

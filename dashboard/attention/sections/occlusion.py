@@ -32,7 +32,7 @@ from dashboard.components.picture_input import FORGOTTEN
 from dashboard.components.templates import message, render
 from explain.maps import Explanation, attention
 from explain.occlusion import Fill, RegionEffects, occlude, region_effects, sensitivity_map
-from explain.regions import REGIONS, crop_landmarks, region_masks
+from explain.regions import REGIONS, crop_landmarks, mask_in_crop, region_masks
 from fer_models.analyzer import Analyzer
 from fer_models.formatting import percent_of
 
@@ -225,11 +225,12 @@ class OcclusionSection:
         )
         if not hidden:
             return brush, ""
-        occluded = occlude(face.model_input, mask, fill)
-        after = {}
+        occluded, after = {}, {}
         for name in face.predictions:
             classifier = self.analyzer.classifiers[name]
-            (prediction,) = classifier.predict([occluded], features=True)
+            crop = face.input_of(name)
+            occluded[name] = occlude(crop, mask_in_crop(mask, face.face, len(crop), face.spec_of(name)), fill)
+            (prediction,) = classifier.predict([occluded[name]], features=True)
             after[name] = (prediction, attention(prediction, classifier.class_weights))
         cards = occluded_cards(face, occluded, after, map_style_of(*style), self.display)
         sentence = occlusion_sentence(cards, hidden)
@@ -242,9 +243,9 @@ class OcclusionSection:
             return
 
         def step(name: str, _: Callable[[float], None]) -> RegionEffects:
-            masks = {region: mask for region, mask in _masks(face).items() if region != "background"}
+            masks = {region: mask for region, mask in _masks(face, name).items() if region != "background"}
             classifier = self.analyzer.classifiers[name]
-            return region_effects(classifier, face.model_input, masks, face.predictions[name].label, fill)
+            return region_effects(classifier, face.input_of(name), masks, face.predictions[name].label, fill)
 
         names = list(face.predictions)
         for progress in self.jobs.run_per_model(request.session_hash, _SECTION, names, step, _UNEXPECTED):
@@ -265,7 +266,7 @@ class OcclusionSection:
 
         def step(name: str, _: Callable[[float], None]) -> Explanation:
             began, target = time.perf_counter(), face.predictions[name].label
-            heat = sensitivity_map(self.analyzer.classifiers[name], face.model_input, target, fill=fill)
+            heat = sensitivity_map(self.analyzer.classifiers[name], face.input_of(name), target, fill=fill)
             return Explanation(name, "occlusion", target, heat, cost_ms=1000 * (time.perf_counter() - began))
 
         names, map_style = list(face.predictions), map_style_of(*style)
@@ -283,7 +284,7 @@ class OcclusionSection:
         return render("attention/brush.html", face=face.crop, hidden="", cells=BRUSH, round=uuid4().hex)
 
 
-def _masks(face: AnalyzedFace) -> dict[str, NDArray[np.bool_]]:
-    """By region, (S, S) bool on the face as the models were given it."""
-    side = face.model_input.shape[0]
-    return region_masks(crop_landmarks(face.face, side), side)
+def _masks(face: AnalyzedFace, model: str = "") -> dict[str, NDArray[np.bool_]]:
+    """By region, (S, S) bool on the face as a model was given it, or on the crop that models share."""
+    side = len(face.input_of(model))
+    return region_masks(crop_landmarks(face.face, side, face.spec_of(model)), side)

@@ -71,7 +71,9 @@ class RegionsSection:
         for name, maps in face.maps.items():
             target = face.predictions[name].label if expression == OWN else expression
             if target in maps:
-                shares[self.display.titles[name]] = attention_shares(maps[target].heat, masks)
+                spec, length = face.spec_of(name), len(face.crop_of(name))
+                own = region_masks(crop_landmarks(face.face, length, spec), length) if name in face.own_crops else masks
+                shares[self.display.titles[name]] = attention_shares(maps[target].heat, own)
         drawn, key = draw_regions(face.crop, masks), regions_key(masks)
         notes = [f"{self.display.titles[name]}: {NO_MAP}" for name, maps in face.maps.items() if not maps]
         picture = render("attention/regions.html", drawn=drawn, key=key, turned=face.quality.turned, notes=notes)

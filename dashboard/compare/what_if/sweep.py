@@ -7,7 +7,7 @@ from dashboard.components.analyzed_image import AnalyzedFace
 from explain.maps import Explanation, attention
 from fer_models.analyzer import Analyzer
 from fer_models.evaluation.changes import Change
-from fer_models.results import Prediction
+from fer_models.results import SHARED_CROP, Prediction
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,10 @@ def sweep(analyzer: Analyzer, face: AnalyzedFace, change: Change) -> Sweep:
         face: whose crop is changed, as the models received it: it is not detected and aligned anew.
         change: how.
     """
-    faces = [(0, face.face, change.apply(face.model_input, value)) for value in change.values]
+    crops = {SHARED_CROP: face.model_input} | {spec: crop for crop, spec in face.own_crops.values()}
+    faces = [
+        (0, face.face, {spec: change.apply(crop, value) for spec, crop in crops.items()}) for value in change.values
+    ]
     steps = []
     for value, analysis in zip(change.values, analyzer.predict(faces, features=True), strict=True):
         weights = {name: analyzer.classifiers[name].class_weights for name in analysis.predictions}

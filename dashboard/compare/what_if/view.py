@@ -118,7 +118,8 @@ def step_view(face: AnalyzedFace, result: Sweep, value: float, display: ModelDis
     """
     step, neutral = result.at(value), result.at(result.change.neutral)
     crop = result.change.apply(face.model_input, step.value)
-    cards = [_card(name, step, neutral, crop, display) for name in step.predictions]
+    seen = {name: result.change.apply(own, step.value) for name, (own, _) in face.own_crops.items()}
+    cards = [_card(name, step, neutral, seen.get(name, crop), display) for name in step.predictions]
     return StepView(strength(result.change, step.value), crop, cards)
 
 

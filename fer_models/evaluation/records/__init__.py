@@ -29,6 +29,7 @@ from fer_models.evaluation.records.evaluation import (
     EvaluationFigures,
     EvaluationRecord,
     Headline,
+    MergedFigures,
     ModelEvaluation,
     TrainTestDuplicates,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "LeaderboardRecord",
     "MeanFace",
     "MeanMap",
+    "MergedFigures",
     "ModelAttention",
     "ModelComparison",
     "ModelEvaluation",

@@ -45,11 +45,28 @@ class Baseline(Record):
 
     Attributes:
         title: what people read.
-        peer: whose weights they are and what they learned from; None for a network that this project trained.
+        peer: whose weights they are and what they learned from, for other people's; None for a network that this
+            project trained.
     """
 
     title: str
     peer: str | None = None
+
+
+class MergedFigures(Headline):
+    """What a model achieves on a merged label set.
+
+    Attributes:
+        classes: by class, the labels that count as it.
+        recall: by class; None where no face carries it.
+        confusion: (C, C) counts in the order of the classes; rows are the truth.
+        unknown: classes of which the model knows no label.
+    """
+
+    classes: dict[str, tuple[str, ...]]
+    recall: dict[str, Share | None]
+    confusion: tuple[tuple[Count, ...], ...]
+    unknown: tuple[str, ...]
 
 
 class ModelEvaluation(EvaluationFigures):
@@ -61,6 +78,7 @@ class ModelEvaluation(EvaluationFigures):
         training_labels: as on its card.
         sha256: of its weights.
         baseline: for a network that is not shipped.
+        merged: by the name of a merged label set; None where that was not asked for.
     """
 
     temperature: Amount
@@ -68,6 +86,7 @@ class ModelEvaluation(EvaluationFigures):
     training_labels: str
     sha256: str
     baseline: Baseline | None = None
+    merged: dict[str, MergedFigures] | None = None
 
 
 class EnsembleEvaluation(EvaluationFigures):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fer_models.errors import EngineError, WeightsError
 from fer_models.models.engines.outputs import Outputs
-from fer_models.models.external.graph_card import GraphFormat
+from fer_models.models.external.formats import GraphFormat
 
 
 class TfliteEngine:

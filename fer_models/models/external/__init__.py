@@ -16,11 +16,7 @@ its fields override them, even a card with nothing but {"labels": [...]}.
 Training frameworks put a checkpoint's state dict under a key of their own and prefixes before its names. Both are
 undone, whatever the key and however the prefixes nest.
 
-Any ONNX classifier of expressions is a model, too: `onnx_file` checks it, `graph_card` reads the card beside it,
-`graph_families` has the cards of well-known files, `graph_head` finds the linear head that gives evidence maps, and
-`onnx_model` runs it. `tflite_model` does the same for TFLite files, and `peers` for those inside other packages.
-
-`files` says which files of a folder are models, `checkpoints` reads one without executing anything in it,
-`state_dict` finds the one network it holds, `recognition` tells the architecture, and `load` makes the model of a
-checkpoint and its card.
+Any other classifier of expressions is a model, too, with a card beside it (`cards`): a graph (`graphs`), weights of an
+architecture of torchvision or timm (`torch_files`), or a folder of Hugging Face's transformers (`hugging_face`).
+`files` says which files of a folder are models. `peers` are those inside other packages.
 """

@@ -18,7 +18,7 @@ from fer_models.errors import UnknownNameError, WeightsError
 from fer_models.models.card import ModelCard
 from fer_models.models.classifier import Classifier
 from fer_models.models.engines.tflite_engine import TfliteEngine
-from fer_models.models.external.graph_card import GraphFormat
+from fer_models.models.external.formats import GraphFormat
 from fer_models.models.preprocessing import InputSpec
 
 
@@ -43,6 +43,9 @@ class Peer:
         """The command that installs it without its dependencies, which are large and not needed."""
         return f"pip install --no-deps {self.card.name}=={self.version}"
 
+
+#: What stands as architecture on cards of files that are programs of their own.
+_FILE_KINDS: Final = ("onnx", "tflite", "torchscript")
 
 _USE: Final = "Comparing other people's models with this project's on the same faces."
 _MISUSE: Final = "Not for decisions about people, not for surveillance. An expression is not what a person feels."
@@ -142,6 +145,22 @@ def peer_origin(card: ModelCard) -> str:
     """Whose weights a peer's are and what they learned from, in a few sentences."""
     package = f"{card.title}: the weights of the package {card.name} {PEERS[card.name].version}, {card.licence}"
     return f"{package}. Training data: {card.training_data}"
+
+
+def origin(card: ModelCard) -> str | None:
+    """Whose weights a model's are and what they learned from; None for models of this project's architectures.
+
+    Args:
+        card: of a peer, or of another system's file.
+    """
+    if is_peer(card):
+        return peer_origin(card)
+    if ":" not in card.architecture and card.architecture not in _FILE_KINDS:
+        return None
+    return (
+        f"{card.title}: other people's weights ({card.architecture}), licence {card.licence}. Training labels: "
+        f"{card.training_labels}. Training data: {card.training_data}. The test faces may be among them."
+    )
 
 
 def peer_file(peer: Peer) -> Path | None:

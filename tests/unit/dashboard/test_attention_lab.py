@@ -255,11 +255,11 @@ def test_methods_are_rows_and_models_columns(face: AnalyzedFace, models: ModelDi
 def test_an_occluded_face_has_answers_before_and_after(face: AnalyzedFace, models: ModelDisplay) -> None:
     before = face.predictions["vgg16"]
     now = replace(before, probabilities=np.roll(before.probabilities, 1))
-    (card,) = occluded_cards(face, face.crop, {"vgg16": (now, face.maps["vgg16"])}, MapStyle(), models)
+    (card,) = occluded_cards(face, {"vgg16": face.crop}, {"vgg16": (now, face.maps["vgg16"])}, MapStyle(), models)
     assert (card.before, card.now) == (before.label, now.label) and card.changed
     assert card.confidences == (before.confidence, now.confidence)
     assert percent(now.probability(before.label)) in card.text
-    (still,) = occluded_cards(face, face.crop, {"vgg16": (before, face.maps["vgg16"])}, MapStyle(), models)
+    (still,) = occluded_cards(face, {"vgg16": face.crop}, {"vgg16": (before, face.maps["vgg16"])}, MapStyle(), models)
     assert not still.changed and still.confidences == (before.confidence, before.confidence)
     html = render("attention/occluded_cards.html", cards=[replace(card, confidences=(0.57, 0.98))], sentence="So.")
     # The headline is the new answer alone; the old one comes after it.
@@ -270,7 +270,11 @@ def test_an_occluded_face_has_answers_before_and_after(face: AnalyzedFace, model
 
 def test_a_sentence_says_how_many_models_change_their_answer(face: AnalyzedFace, models: ModelDisplay) -> None:
     cards = occluded_cards(
-        face, face.crop, {name: (face.predictions[name], face.maps[name]) for name in MODELS}, MapStyle(), models
+        face,
+        dict.fromkeys(MODELS, face.crop),
+        {name: (face.predictions[name], face.maps[name]) for name in MODELS},
+        MapStyle(),
+        models,
     )
     one = [replace(cards[0], now="other"), *cards[1:]]
     assert occlusion_sentence(cards, "the mouth") == "Without the mouth, all 4 models keep their answer."

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +28,7 @@ from dashboard.components.jobs import Jobs
 from dashboard.components.templates import render
 from dashboard.live.tab import LiveTab
 from dashboard.mcp.tools import Tools
+from explain.drawing.overlay import draw_map, shared_peak
 from explain.explain_picture import OWN, explain_picture, to_json
 from explain.flip_consistency import flip_consistency
 from explain.gradcam import explain
@@ -40,6 +42,7 @@ from fer_models.models.card import ModelCard
 from fer_models.models.classifier import Classifier
 from fer_models.models.engines.outputs import Outputs
 from fer_models.models.preprocessing import InputSpec
+from fer_models.results import CropSpec
 from tests.conftest import FakeDetector
 
 CPU = torch.device("cpu")
@@ -144,13 +147,35 @@ def test_the_tabs_show_its_answer_and_why_there_is_no_map(mixed: Analyzer, pictu
     picture_html, figure = RegionsSection(display, EXPRESSIONS).show(face, OWN)
     assert picture_html.count(NO_MAP) == 1 and "GRAPH" not in figure.data[0].y
     after: dict[str, Any] = {"graph": (face.predictions["graph"], {})}
-    (card,) = occluded_cards(face, face.crop, after, MapStyle(), display)
+    (card,) = occluded_cards(face, {"graph": face.crop}, after, MapStyle(), display)
     assert card.caption == NO_MAP and card.now == face.predictions["graph"].label
     report = render(
         "attention/report.html", report=face_report(face, display, {}, None, face_contrasts(face), with_face=True)
     )
     assert report.count(NO_MAP) == 2
     assert json.loads(face_json(face, mixed, face_contrasts(face)))["models"]["graph"]["no_map"] == NO_MAP
+
+
+def test_maps_lie_on_the_crop_that_the_model_was_given(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
+    weights = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)
+    box = graph("box", weights)
+    box.card = replace(box.card, crop=CropSpec("box"))
+    both = Analyzer([box, analyzer.classifiers["vgg16"]], FakeDetector())
+    display = model_display({name: model.card for name, model in both.classifiers.items()})
+    face = analyze_picture(both, picture).faces[1]
+    np.testing.assert_array_equal(face.crop_of("box"), picture[:100, 100:200])
+    np.testing.assert_array_equal(face.input_of("box"), picture[:100, 100:200])
+    assert face.crop_of("vgg16") is face.crop and face.input_of("vgg16") is face.model_input
+    column, _ = columns(face, ["box", "vgg16"], OWN, display)
+    maps = face.maps["box"]
+    expected = draw_map(
+        picture[:100, 100:200], maps[column.prediction.label], peak=shared_peak(maps.values()), side=320
+    )
+    np.testing.assert_array_equal(column.image, expected)
+    assert "different crops" in str(map_difference(face, "box", "vgg16", "fear", MapStyle(), display))
+    explained = explain_picture(both, picture, face=2, target="fear")
+    answered = explain(box, picture[:100, 100:200], "fear")
+    np.testing.assert_array_equal(explained.maps["box"]["fear"].heat, answered.heat)
 
 
 def test_live_keeps_the_frame_and_says_why(mixed: Analyzer) -> None:

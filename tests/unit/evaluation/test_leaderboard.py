@@ -18,7 +18,7 @@ from fer_models.evaluation.predictions import load_test_predictions
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.architectures import build_network, multiply_adds
 from fer_models.models.card import ModelCard
-from fer_models.models.external.load import load_external
+from fer_models.models.external.torch_files.load import load_external
 from fer_models.registry import LABEL_SETS
 
 #: What a card says of a model that learned the labels of class folders, and two such models.

@@ -256,6 +256,7 @@ def test_what_explains_a_model_depends_on_what_it_gives(tiny: Classifier, crop: 
         def __init__(self, *, head: bool) -> None:
             self.card, self.name, self.network, self.predict = tiny.card, tiny.name, None, tiny.predict
             self.class_weights = tiny.class_weights if head else None
+            self.module_engine = None
 
     def works(classifier: Any) -> list[str]:
         reasons = supported(classifier)

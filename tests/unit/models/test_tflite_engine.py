@@ -8,7 +8,7 @@ import torch
 
 from fer_models.errors import EngineError, WeightsError
 from fer_models.models.engines.tflite_engine import TfliteEngine
-from fer_models.models.external.graph_card import GraphFormat
+from fer_models.models.external.formats import GraphFormat
 from tests.helpers.tflite_files import IN_8_BITS, mean_model
 
 SIZE = 4

@@ -13,7 +13,7 @@ from fer_models.cli.main import main
 from fer_models.errors import WeightsError
 from fer_models.models.architectures import build_network
 from fer_models.models.card import ModelCard, read_card
-from fer_models.models.external.load import read_external
+from fer_models.models.external.torch_files.load import read_external
 from fer_models.training.initial_weights import architecture_for, start_from
 from tests.conftest import random_network
 from tests.helpers.checkpoints import State, face_resnet, forward_by_hand, mobilenet, python2_pickle

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fer_models.errors import WeightsError
-from fer_models.models.external.load import read_external
+from fer_models.models.external.torch_files.load import read_external
 from tests.helpers.checkpoints import python2_pickle
 
 

@@ -20,7 +20,7 @@ from fer_models.models.architectures import build_network
 from fer_models.models.card import ModelCard, read_card
 from fer_models.models.classifier import load_classifier
 from fer_models.models.external.files import external_file
-from fer_models.models.external.load import RAFDB_ORDER
+from fer_models.models.external.torch_files.load import RAFDB_ORDER
 from fer_models.models.weights import save_weights
 from fer_models.training.initial_weights import start_from
 from tests.conftest import network_of

@@ -17,7 +17,7 @@ from fer_models.datasets.rafdb import NATIVE
 from fer_models.errors import CardError, WeightsError
 from fer_models.models.architectures import build_network
 from fer_models.models.classifier import load_classifier
-from fer_models.models.external.load import RAFDB_ORDER, load_external
+from fer_models.models.external.torch_files.load import RAFDB_ORDER, load_external
 from fer_models.models.weights import sha256_of
 from tests.helpers.checkpoints import (
     eac_layout,

@@ -20,9 +20,9 @@ from fer_models.errors import CardError, EngineError, FerError, WeightsError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.classifier import Classifier, load_classifier
 from fer_models.models.external.files import external_file
-from fer_models.models.external.graph_card import GraphFacts
-from fer_models.models.external.graph_families import family_card
-from fer_models.results import agreement
+from fer_models.models.external.formats import GraphFacts
+from fer_models.models.external.graphs.families import family_card
+from fer_models.results import SHARED_CROP, CropSpec, agreement
 from tests.helpers.graphs import LABELS, SIZE, NoHead, SmallNet, card, export, graph, small_net, weights, write_card
 
 CROP = np.random.default_rng(3).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
@@ -491,3 +491,18 @@ def test_well_known_files_have_cards() -> None:
         and seven.labels == (*("Anger", "Disgust", "Fear", "Happiness", "Neutral", "Sadness", "Surprise"),)
     )
     assert family_card("enet_b0_8_va_mtl", GraphFacts("NCHW", 3)) is None
+
+
+def test_the_crop_on_a_card(tmp_path: Path) -> None:
+    path = export(small_net(), tmp_path / "theirs.onnx")
+    for given, expected in (
+        ("landmarks", SHARED_CROP),
+        ("box", CropSpec("box")),
+        ({"kind": "box", "margin": 0.2, "aligned": True}, CropSpec("box", 0.2, aligned=True)),
+    ):
+        write_card(path, crop=given)
+        assert load(path).card.crop == expected
+    for wrong in ("tight", {"kind": "box", "margin": -1}, {"margin": 0.2}, {"kind": "box", "side": 3}):
+        write_card(path, crop=wrong)
+        with pytest.raises(CardError, match="crop"):
+            load(path)

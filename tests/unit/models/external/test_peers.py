@@ -26,7 +26,7 @@ from fer_models.faces.detector import CenterFace
 from fer_models.media.images import read_picture
 from fer_models.models.card import ModelCard, read_card
 from fer_models.models.external import peers
-from fer_models.models.external.graph_card import GraphFormat
+from fer_models.models.external.formats import GraphFormat
 from fer_models.models.external.peers import PEERS, Peer, is_peer, load_peer
 from fer_models.models.preprocessing import InputSpec
 from fer_models.registry import ensembles_of

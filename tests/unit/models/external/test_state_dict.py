@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fer_models.errors import WeightsError
-from fer_models.models.external.load import RAFDB_ORDER, load_external
+from fer_models.models.external.torch_files.load import RAFDB_ORDER, load_external
 from tests.helpers.checkpoints import State, mobilenet, mobilenet_logits, mobilenet_with, prefixed
 
 

@@ -10,7 +10,8 @@ import torch
 from fer_models.errors import CardError, WeightsError
 from fer_models.models.card import ModelCard
 from fer_models.models.engines.tflite_engine import TfliteEngine, interpreter_of
-from fer_models.models.external.graph_card import GraphFacts, check_probabilities, model_card, read_graph_card
+from fer_models.models.external.cards import model_card, read_graph_card
+from fer_models.models.external.formats import GraphFacts, check_probabilities
 
 #: Bound on a file.
 _MAX_BYTES: Final = 1 << 30
@@ -27,16 +28,7 @@ def load_tflite(path: Path) -> tuple[ModelCard, TfliteEngine]:
         WeightsError: the file cannot be read or run, or is no classifier.
         CardError: the card is missing, malformed, or does not fit the model.
     """
-    try:
-        if (length := path.stat().st_size) > _MAX_BYTES:
-            raise WeightsError(f"{path} has {length:,} bytes, more than the {_MAX_BYTES:,} that are read.")
-        data = path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"Cannot read the file {path}: {error.strerror}.") from error
-    try:
-        interpreter = interpreter_of(data)
-    except (RuntimeError, ValueError) as error:
-        raise WeightsError(f"{path} is not a TFLite file, or it is damaged. Get it again.") from error
+    data, interpreter = _read(path)
     given = read_graph_card(path)
     if given is not None and given.output is not None:
         raise CardError(f"The card of {path.name} names an output; of a TFLite file the one with a row is read.")
@@ -53,6 +45,31 @@ def load_tflite(path: Path) -> tuple[ModelCard, TfliteEngine]:
     if form.outputs == "probabilities":
         check_probabilities(path, np.exp(found))
     return card, engine
+
+
+def read_facts(path: Path) -> GraphFacts:
+    """What a file says of itself.
+
+    Raises:
+        EngineError: LiteRT is not installed.
+        WeightsError: the file cannot be read.
+    """
+    data, interpreter = _read(path)
+    return _facts(interpreter, data)
+
+
+def _read(path: Path) -> tuple[bytes, Any]:
+    """A file's bytes, and LiteRT's interpreter of them."""
+    try:
+        if (length := path.stat().st_size) > _MAX_BYTES:
+            raise WeightsError(f"{path} has {length:,} bytes, more than the {_MAX_BYTES:,} that are read.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"Cannot read the file {path}: {error.strerror}.") from error
+    try:
+        return data, interpreter_of(data)
+    except (RuntimeError, ValueError) as error:
+        raise WeightsError(f"{path} is not a TFLite file, or it is damaged. Get it again.") from error
 
 
 def _facts(interpreter: Any, data: bytes) -> GraphFacts:

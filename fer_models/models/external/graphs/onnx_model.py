@@ -14,17 +14,11 @@ from torch import Tensor
 from fer_models.errors import CardError, EngineError, WeightsError
 from fer_models.models.card import ModelCard
 from fer_models.models.engines.outputs import Outputs
-from fer_models.models.external.graph_card import (
-    GraphCard,
-    GraphFacts,
-    GraphFormat,
-    check_probabilities,
-    model_card,
-    read_graph_card,
-)
-from fer_models.models.external.graph_families import family_card
-from fer_models.models.external.graph_head import LinearHead, find_head
-from fer_models.models.external.onnx_file import OnnxFile, check_sizes, read_onnx
+from fer_models.models.external.cards import GraphCard, model_card, read_graph_card
+from fer_models.models.external.formats import GraphFacts, GraphFormat, check_probabilities
+from fer_models.models.external.graphs.families import family_card
+from fer_models.models.external.graphs.head import LinearHead, find_head
+from fer_models.models.external.graphs.onnx_file import OnnxFile, check_sizes, read_onnx
 
 _PROBES: Final = 2
 _MOST_CLASSES: Final = 1000
@@ -115,22 +109,32 @@ class OnnxEngine:
         return outputs, maps[0] if maps else None
 
 
-def load_onnx(path: Path) -> GraphModel:
+def load_onnx(path: Path, card: GraphCard | None = None, name: str | None = None) -> GraphModel:
     """A model from an ONNX file, and its card: from beside it, or of a well-known family.
 
     Args:
         path: NAME.onnx, with NAME.json or NAME.toml beside it.
+        card: instead of one beside it.
+        name: what the model is called, instead of the file's name.
 
     Raises:
         WeightsError: the file cannot be read or run, asks for what is not admitted, or is no classifier.
         CardError: the card is missing, malformed, or does not fit the graph.
     """
     file = read_onnx(path)
-    given = read_graph_card(path)
+    given = card or read_graph_card(path)
+    if given is not None and given.architecture is not None:
+        raise CardError(f"The card of {path.name} names an architecture; a graph has its own. Leave that out.")
     output = _output(file, given)
     facts = _facts(file, output)
-    card = given or family_card(path.stem, facts)
-    described, form = model_card(path, card, facts, kind="onnx", sha256=file.sha256, parameters=file.parameters)
+    described, form = model_card(
+        path if name is None else path.with_name(name),
+        given or family_card(path.stem, facts),
+        facts,
+        kind="onnx",
+        sha256=file.sha256,
+        parameters=file.parameters,
+    )
     shape = form.shape(described.input.size)
     check_sizes(file, shape)
     probe = _probe(described, form)
@@ -146,6 +150,19 @@ def load_onnx(path: Path) -> GraphModel:
     engine = engine or OnnxEngine(file, output, form, None, batch)
     engine = _checked(file, output, form, head, engine, probe, described)
     return GraphModel(described, engine, None if head is None else head.weights)
+
+
+def read_card_and_facts(path: Path) -> tuple[GraphCard, GraphFacts]:
+    """What is known of a file without a card beside it: of a well-known one its card, of another which output to read.
+
+    Raises:
+        WeightsError: the file cannot be read, asks for what is not admitted, or is no classifier.
+    """
+    file = read_onnx(path)
+    rows = [each.name for each in file.model.graph.output if len(each.type.tensor_type.shape.dim) in (0, 2)]
+    given = GraphCard(output=rows[0]) if len(rows) > 1 else GraphCard()
+    facts = _facts(file, _output(file, given))
+    return family_card(path.stem, facts) or given, facts
 
 
 def _checked(

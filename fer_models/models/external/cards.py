@@ -1,87 +1,26 @@
-"""Cards of graphs (ONNX and the like): how one is fed and read, from a file beside it, as JSON or TOML."""
+"""Cards of others' models: how one is fed and read, from a file beside it, as JSON or TOML."""
 
 import json
-import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
-from torch import Tensor
 
 from fer_models.errors import CardError
 from fer_models.expressions import EXPRESSIONS, ClassNames
 from fer_models.models.card import ModelCard
+from fer_models.models.external.files import card_files, external_name
+from fer_models.models.external.formats import GraphFacts, GraphFormat
 from fer_models.models.preprocessing import InputSpec
+from fer_models.results import SHARED_CROP, CropSpec
 
 _MAX_BYTES: Final = 1 << 20
-_TINY: Final = float(np.finfo(np.float32).tiny)
 
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 _PerChannel = _Number | Annotated[list[_Number], Field(min_length=1, max_length=3)]
-
-
-@dataclass(frozen=True)
-class GraphFormat:
-    """How a graph takes prepared faces and what its numbers are.
-
-    Attributes:
-        layout: order of the input's axes.
-        channels: 1 or 3; a grey face is fed to three channels three times.
-        bgr: whether the channels are blue, green, red.
-        outputs: what it gives for each label.
-    """
-
-    layout: Literal["NCHW", "NHWC"] = "NCHW"
-    channels: Literal[1, 3] = 3
-    bgr: bool = False
-    outputs: Literal["logits", "probabilities"] = "logits"
-
-    def shape(self, size: int, count: int = 1) -> tuple[int, int, int, int]:
-        """Of the input for faces of a size."""
-        if self.layout == "NCHW":
-            return count, self.channels, size, size
-        return count, size, size, self.channels
-
-    def feed(self, inputs: Tensor) -> NDArray[np.float32]:
-        """(N, 3, S, S) float32, as `InputSpec` prepares faces, in the graph's layout and order of channels."""
-        pixels: NDArray[np.float32] = inputs.detach().cpu().numpy()
-        if self.channels == 1:
-            pixels = pixels[:, :1]
-        elif self.bgr:
-            pixels = pixels[:, ::-1]
-        return np.ascontiguousarray(pixels if self.layout == "NCHW" else pixels.transpose(0, 2, 3, 1), np.float32)
-
-    def logits(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
-        """(N, C) outputs as logits: probabilities become their logarithms, so that a temperature applies to them."""
-        if self.outputs == "logits":
-            return np.asarray(outputs, np.float32)
-        return np.log(np.maximum(np.asarray(outputs, np.float32), np.float32(_TINY)))
-
-
-@dataclass(frozen=True)
-class GraphFacts:
-    """What a graph says of itself; None and () where it does not.
-
-    Attributes:
-        layout: order of the input's axes.
-        channels: of the input.
-        size: side of the input in pixels.
-        width: how many numbers it gives for a face.
-        outputs: what they are.
-        labels: of the classes.
-    """
-
-    layout: str | None = None
-    channels: int | None = None
-    size: int | None = None
-    width: int | None = None
-    outputs: str | None = None
-    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,13 +41,16 @@ class _InputFile:
 
 @dataclass(frozen=True)
 class GraphCard:
-    """A card of a graph as it lies on the disk.
+    """A card of a graph, or of weights of a library's architecture, as it lies on the disk.
 
     Attributes:
         labels: of the classes, in the order of the outputs, under any name that the vocabulary knows; others are kept.
         input: what the graph is fed. mean and std are per channel in the graph's order, on the scale.
+        crop: how the face is cut out: "landmarks", as for this project's models; "box", the detector's; or a box with
+            its margin, as `CropSpec`.
         outputs: "logits" or "probabilities".
         output: name of the graph's output that has them, where it has several.
+        architecture: of weights, such as "torchvision:efficientnet_b0" or "timm:resnet18"; a graph has none.
         title: what people read.
         training_labels: which labels it learned.
         training_data: which pictures.
@@ -126,8 +68,10 @@ class GraphCard:
 
     labels: tuple[str, ...] = ()
     input: _InputFile = field(default_factory=_InputFile)
+    crop: Literal["landmarks", "box"] | CropSpec = SHARED_CROP
     outputs: Literal["logits", "probabilities"] | None = None
     output: str | None = None
+    architecture: str | None = None
     title: str = ""
     training_labels: str = ""
     training_data: str = "not stated"
@@ -145,46 +89,68 @@ _CARD: Final = TypeAdapter(GraphCard)
 
 
 def read_graph_card(path: Path) -> GraphCard | None:
-    """The card beside a graph, NAME.json or NAME.toml; None if there is none.
+    """The card beside a model, NAME.json or NAME.toml; None if there is none.
 
     Args:
-        path: of the graph.
+        path: of the model.
 
     Raises:
         CardError: there are both, or it cannot be read or is malformed.
     """
-    files = [file for file in (path.with_suffix(".json"), path.with_suffix(".toml")) if file.is_file()]
+    files = card_files(path)
     if not files:
         return None
     if len(files) > 1:
         raise CardError(f"{path} has two cards, {files[0].name} and {files[1].name}. Remove one of them.")
+    return parse_card(files[0], card_content(files[0]))
+
+
+def card_content(file: Path) -> Any:
+    """What a card's JSON or TOML holds.
+
+    Raises:
+        CardError: it cannot be read or is malformed.
+    """
     try:
-        data = files[0].read_bytes()
+        data = file.read_bytes()
         if len(data) > _MAX_BYTES:
-            raise CardError(f"The model card {files[0]} has {len(data):,} bytes; a card has a few hundred.")
+            raise CardError(f"The model card {file} has {len(data):,} bytes; a card has a few hundred.")
         text = data.decode("utf-8")
-        content = json.loads(text) if files[0].suffix == ".json" else tomllib.loads(text)
+        return json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise CardError(f"Cannot read the model card {file}: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise CardError(f"The model card {file} is malformed: {error}.") from error
+
+
+def parse_card(file: Path, content: Any) -> GraphCard:
+    """A card from its content.
+
+    Args:
+        file: for errors.
+        content: of the JSON or TOML.
+
+    Raises:
+        CardError: it is malformed.
+    """
+    try:
         return _CARD.validate_python(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         reason = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
-        raise CardError(f"The model card {files[0]} is malformed: {reason}.") from error
-    except OSError as error:
-        raise CardError(f"Cannot read the model card {files[0]}: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise CardError(f"The model card {files[0]} is malformed: {error}.") from error
+        raise CardError(f"The model card {file} is malformed: {reason}.") from error
 
 
 def model_card(
     path: Path, card: GraphCard | None, facts: GraphFacts, *, kind: str, sha256: str, parameters: int
 ) -> tuple[ModelCard, GraphFormat]:
-    """Join what the card says and what the graph says.
+    """Join what the card says and what the file says.
 
     Args:
-        path: of the graph.
+        path: of the graph or the weights.
         card: None if there is none.
         facts: of the graph.
-        kind: of file, such as "onnx": the architecture on the card.
+        kind: of file, such as "onnx", or what it names: the architecture on the model's card.
         sha256: of the file.
         parameters: of the graph.
 
@@ -194,7 +160,7 @@ def model_card(
     Raises:
         CardError: something is missing, does not fit the graph, or contradicts itself.
     """
-    name, given = path.name[: -len(path.suffix)], card or GraphCard()
+    name, given = external_name(path), card or GraphCard()
     labels, spec = given.labels or facts.labels, given.input
     channels = spec.channels or facts.channels
     mode = spec.mode or ("grey" if channels == 1 else None)
@@ -213,8 +179,8 @@ def model_card(
     missing = [term for term, value in wanted.items() if not value]
     if missing:
         raise CardError(
-            f"{path} does not tell its {'; '.join(missing)}. Write {path.with_suffix('.json')}, such as "
-            f"{json.dumps(_template(given, facts))} with what your model was trained with."
+            f"{path} does not tell its {'; '.join(missing)}. Write {path.with_name(name + '.json')}, such as "
+            f"{json.dumps(card_template(given, facts))} with what your model was trained with."
         )
     where = f"The card of {path.name}"
     for term, said, found in (
@@ -252,6 +218,7 @@ def model_card(
         recipe=given.recipe,
         metrics=given.metrics,
         weaknesses=given.weaknesses,
+        crop=CropSpec(given.crop) if isinstance(given.crop, str) else given.crop,
     )
     return result, GraphFormat(layout, channels, mode == "bgr", outputs)  # type: ignore[arg-type]
 
@@ -292,7 +259,7 @@ def _expressions(where: str, labels: Sequence[str]) -> tuple[str, ...]:
     return words
 
 
-def _template(given: GraphCard, facts: GraphFacts) -> dict[str, Any]:
+def card_template(given: GraphCard, facts: GraphFacts) -> dict[str, Any]:
     """A card ready to copy, with what is known filled in and the rest as an example."""
     count, spec = facts.width or len(given.labels) or len(EXPRESSIONS), given.input
     example = [*EXPRESSIONS, "contempt", *(f"class {number}" for number in range(9, count + 1))][:count]
@@ -310,24 +277,3 @@ def _template(given: GraphCard, facts: GraphFacts) -> dict[str, Any]:
         },
         "outputs": given.outputs or facts.outputs or "logits",
     }
-
-
-def check_probabilities(path: Path, rows: NDArray[Any]) -> None:
-    """Check outputs that a card calls probabilities.
-
-    Args:
-        path: of the graph.
-        rows: (N, C).
-
-    Raises:
-        CardError: they are none.
-    """
-    if (
-        rows.min() < 0
-        or rows.max() > 1 + 1e-3
-        or not all(math.isclose(total, 1, abs_tol=0.05) for total in rows.sum(1))
-    ):
-        raise CardError(
-            f"The card of {path.name} says that its outputs are probabilities, but they are not between 0 and 1 with "
-            'sum 1. If they are scores before a softmax, write "outputs": "logits".'
-        )

@@ -13,7 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto
 
-from fer_models.models.external.onnx_file import OnnxFile
+from fer_models.models.external.graphs.onnx_file import OnnxFile
 
 #: Nodes that do not change the numbers of one face, nor their order.
 _SHAPES: Final = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout")

@@ -5,7 +5,7 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,16 +85,33 @@ def _check_archive(path: Path, data: bytes) -> None:
     if (size := sum(entry.file_size for entry in entries)) > _MAX_BYTES:
         raise WeightsError(f"{path} unpacks to {size:,} bytes, more than the {_MAX_BYTES:,} that are read.")
     names = {entry.filename.partition("/")[2] for entry in entries}
-    if "constants.pkl" in names and any(name.startswith("code/") for name in names):
+    allow = ""
+    if _is_script(names):
         kind, load = "a TorchScript program (torch.jit.save)", f"torch.jit.load({path.name!r})"
+        allow = " Or run it as it is, with a card beside it and --allow-torchscript."
     elif "archive_format" in names:
         kind, load = "an exported program (torch.export.save)", f"torch.export.load({path.name!r})"
     else:
         return
+    target = repr(f"{external_name(path)}.pth")
     raise WeightsError(
         f"{path} is {kind}, not a state dict: it holds code, which is not run here. If you trust it, save its weights "
-        f"alone and put that file here instead: torch.save({load}.state_dict(), {external_name(path) + '.pth'!r})."
+        f"alone and put that file here instead: torch.save({load}.state_dict(), {target}).{allow}"
     )
+
+
+def is_script(path: Path) -> bool:
+    """Whether a file is a TorchScript program; False also for what cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _is_script({name.partition("/")[2] for name in archive.namelist()})
+    except Exception:  # damaged bytes raise errors of many types
+        return False
+
+
+def _is_script(names: Collection[str]) -> bool:
+    """Whether these files of an archive, below its folder, are a TorchScript program's."""
+    return "constants.pkl" in names and any(name.startswith("code/") for name in names)
 
 
 def unpickle(path: Path, data: bytes) -> Any:

@@ -1,6 +1,6 @@
 """The one state dict that a checkpoint holds, out of the wrappings and prefixes of training frameworks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fer_models.errors import WeightsError
-from fer_models.models.external.recognition import project_names, recognise
+from fer_models.models.external.torch_files.recognition import project_names, recognise
 
 #: What `torch.compile`, `DataParallel`, Lightning modules and the like put before a network's names, in any order.
 _PREFIXES: Final = ("_orig_mod.", "module.", "model.", "net.", "backbone.")
@@ -21,7 +21,7 @@ _DEPTH: Final = 4
 _MAX_NUMBERS: Final = 1 << 29
 
 
-def one_state_dict(path: Path, stored: Any) -> dict[str, Tensor]:
+def one_state_dict(path: Path, stored: Any, expected: Collection[str] = ()) -> dict[str, Tensor]:
     """The tensors of the one network that a file holds, by name without prefixes.
 
     Of several dictionaries of tensors, it is the one that fits an architecture here. If several do, such as the last
@@ -30,6 +30,7 @@ def one_state_dict(path: Path, stored: Any) -> dict[str, Tensor]:
     Args:
         path: the file, for errors.
         stored: its containers, as `checkpoints` reads them.
+        expected: the names of a network that is known otherwise; none: it is one of the architectures here.
 
     Raises:
         WeightsError: there is none, there are several, or it holds other than tensors by name.
@@ -38,14 +39,14 @@ def one_state_dict(path: Path, stored: Any) -> dict[str, Tensor]:
     if not found:
         raise WeightsError(f"{path} holds no state dict: no dictionary of tensors by name, at whatever key.")
     if len(found) > 1:
-        fitting = {place: tensors for place, tensors in found.items() if _fits(path, tensors)}
+        fitting = {place: tensors for place, tensors in found.items() if _fits(path, tensors, expected)}
         if len(fitting) > 1:
             raise WeightsError(
                 f"{path} holds {len(fitting)} networks, at {', '.join(fitting)}, and does not tell which one is the "
                 f"model. Save the one you mean alone: torch.save(torch.load({path.name!r}){next(iter(fitting))}, FILE)."
             )
         found = fitting or found
-    return _by_name(path, max(found.values(), key=len))
+    return _by_name(path, max(found.values(), key=len), expected)
 
 
 def _tensor_dicts(stored: Any) -> dict[str, Mapping[Any, Any]]:
@@ -72,17 +73,19 @@ def _tensor_dicts(stored: Any) -> dict[str, Mapping[Any, Any]]:
     return plain or mixed
 
 
-def _fits(path: Path, mapping: Mapping[Any, Any]) -> bool:
-    """Whether these are the tensors of a network here."""
+def _fits(path: Path, mapping: Mapping[Any, Any], expected: Collection[str]) -> bool:
+    """Whether these are the tensors of the expected network, or of one here."""
     try:
+        if expected:
+            return set(_by_name(path, mapping, expected)) == set(expected)
         recognise(path, project_names(_by_name(path, mapping)))
     except WeightsError:
         return False
     return True
 
 
-def _by_name(path: Path, mapping: Mapping[Any, Any]) -> dict[str, Tensor]:
-    """The tensors by name without prefixes, floating ones as float32.
+def _by_name(path: Path, mapping: Mapping[Any, Any], expected: Collection[str] = ()) -> dict[str, Tensor]:
+    """The tensors by name without prefixes, floating ones as float32. A name that is expected stays as it is.
 
     Raises:
         WeightsError: something else is among them, two have the same name, or they are too large.
@@ -102,7 +105,7 @@ def _by_name(path: Path, mapping: Mapping[Any, Any]) -> dict[str, Tensor]:
         numbers += value.numel()
         if numbers > _MAX_NUMBERS:  # before any copy: a tensor of zero strides is small in its file
             raise WeightsError(f"{path} holds more than {_MAX_NUMBERS:,} numbers; no network here has so many.")
-        name = _without_prefixes(key)
+        name = key if key in expected else _without_prefixes(key)
         if name == _AVERAGES:
             continue
         if name in tensors:

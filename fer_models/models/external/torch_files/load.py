@@ -10,10 +10,10 @@ from torch import Tensor
 from fer_models.errors import CardError, WeightsError
 from fer_models.models.architectures import ARCHITECTURES, PooledClassifier
 from fer_models.models.card import ModelCard, read_card
-from fer_models.models.external.checkpoints import read_bytes, torch_load, unpickle
 from fer_models.models.external.files import external_name
-from fer_models.models.external.recognition import project_names, recognise
-from fer_models.models.external.state_dict import one_state_dict
+from fer_models.models.external.torch_files.checkpoints import read_bytes, torch_load, unpickle
+from fer_models.models.external.torch_files.recognition import project_names, recognise
+from fer_models.models.external.torch_files.state_dict import one_state_dict
 from fer_models.models.preprocessing import imagenet_input
 from fer_models.models.weights import fill_network
 

@@ -6,7 +6,8 @@ None of them was at hand when this was written: they are untested here, and each
 import re
 from typing import Final
 
-from fer_models.models.external.graph_card import GraphCard, GraphFacts, _InputFile
+from fer_models.models.external.cards import GraphCard, _InputFile
+from fer_models.models.external.formats import GraphFacts
 
 _UNTESTED: Final = "Not measured here."
 

@@ -1,0 +1,111 @@
+"""What others' models take and give, and what their files say of it."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fer_models.errors import CardError
+
+_TINY: Final = float(np.finfo(np.float32).tiny)
+
+
+@dataclass(frozen=True)
+class GraphFormat:
+    """How a graph, or another network, takes prepared faces and what its numbers are.
+
+    Attributes:
+        layout: order of the input's axes.
+        channels: 1 or 3; a grey face is fed to three channels three times.
+        bgr: whether the channels are blue, green, red.
+        outputs: what it gives for each label.
+    """
+
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    channels: Literal[1, 3] = 3
+    bgr: bool = False
+    outputs: Literal["logits", "probabilities"] = "logits"
+
+    def shape(self, size: int, count: int = 1) -> tuple[int, int, int, int]:
+        """Of the input for faces of a size."""
+        if self.layout == "NCHW":
+            return count, self.channels, size, size
+        return count, size, size, self.channels
+
+    def arrange(self, inputs: Tensor) -> Tensor:
+        """(N, 3, S, S) float32, as `InputSpec` prepares faces, in the graph's layout and order of channels."""
+        if self.channels == 1:
+            inputs = inputs[:, :1]
+        elif self.bgr:
+            inputs = inputs.flip(1)
+        return inputs if self.layout == "NCHW" else inputs.permute(0, 2, 3, 1)
+
+    def feed(self, inputs: Tensor) -> NDArray[np.float32]:
+        """`arrange` as an array."""
+        return np.ascontiguousarray(self.arrange(inputs.detach().cpu()).numpy(), np.float32)
+
+    def logits(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
+        """(N, C) outputs as logits: probabilities become their logarithms, so that a temperature applies to them."""
+        if self.outputs == "logits":
+            return np.asarray(outputs, np.float32)
+        return np.log(np.maximum(np.asarray(outputs, np.float32), np.float32(_TINY)))
+
+
+class Arranged(nn.Module):
+    """A PyTorch network that takes faces as `InputSpec` prepares them and gives logits, whatever it was made for."""
+
+    def __init__(self, network: nn.Module, form: GraphFormat) -> None:
+        """Put a network behind its format."""
+        super().__init__()
+        self.network, self.form = network, form
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, 3, S, S) float32 to (N, C)."""
+        outputs: Tensor = self.network(self.form.arrange(inputs))
+        return outputs if self.form.outputs == "logits" else outputs.clamp(min=_TINY).log()
+
+
+@dataclass(frozen=True)
+class GraphFacts:
+    """What a file says of itself; None and () where it does not.
+
+    Attributes:
+        layout: order of the input's axes.
+        channels: of the input.
+        size: side of the input in pixels.
+        width: how many numbers it gives for a face.
+        outputs: what they are.
+        labels: of the classes.
+    """
+
+    layout: str | None = None
+    channels: int | None = None
+    size: int | None = None
+    width: int | None = None
+    outputs: str | None = None
+    labels: tuple[str, ...] = ()
+
+
+def check_probabilities(path: Path, rows: NDArray[Any]) -> None:
+    """Check outputs that a card calls probabilities.
+
+    Args:
+        path: of the graph.
+        rows: (N, C).
+
+    Raises:
+        CardError: they are none.
+    """
+    if (
+        rows.min() < 0
+        or rows.max() > 1 + 1e-3
+        or not all(math.isclose(total, 1, abs_tol=0.05) for total in rows.sum(1))
+    ):
+        raise CardError(
+            f"The card of {path.name} says that its outputs are probabilities, but they are not between 0 and 1 with "
+            'sum 1. If they are scores before a softmax, write "outputs": "logits".'
+        )
