@@ -294,8 +294,7 @@ def ensemble_members(training_labels: Mapping[str, str], label_set: str) -> tupl
 def ensemble_styles(ensembles: Iterable[Ensemble]) -> dict[str, ModelStyle]:
     """The style of each ensemble by name; that of a label set of this project always looks the same."""
     ensembles = list(ensembles)
-    fixed = [*LABEL_SETS]
-    others = [each.name for each in ensembles if each.label_set is None]
+    fixed, others = [*LABEL_SETS], [each.name for each in ensembles if each.label_set is None]
     return {
         each.name: ensemble_style_at(
             fixed.index(each.label_set) if each.label_set else len(fixed) + others.index(each.name)
