@@ -25,6 +25,9 @@ THEME_VALUES: Final[dict[str, str]] = {
     "body_background_fill_dark": "#131316",
     "block_background_fill_dark": "#1c1c20",
     "block_border_color_dark": "#3a3a42",
+    # Of hints, placeholders and the ends of sliders.
+    "body_text_color_subdued": "#5b5b66",
+    "body_text_color_subdued_dark": "#a9a9b4",
     "block_radius": "12px",
     "block_padding": "16px",
     "block_label_text_size": "14px",

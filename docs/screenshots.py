@@ -110,10 +110,11 @@ def write_clip(path: Path, seconds: int = 6, rate: int = 10) -> None:
 
 def area(page: Page, name: str) -> FloatRect:
     """The part of the page that is shown: all of the Compare tab's columns, and the upper part of other tabs."""
-    script = "name => (({top, bottom}) => [top, bottom])(document.querySelector(name).getBoundingClientRect())"
+    height = _HEIGHT
     if name == "compare":
-        return {"x": 0, "y": 0, "width": _WINDOW[0], "height": page.evaluate(script, ".fer-card")[1] + 12}
-    return {"x": 0, "y": page.evaluate(script, ".fer-page-tabs")[0] - 20, "width": _WINDOW[0], "height": _HEIGHT}
+        bottom = page.evaluate("document.querySelector('.fer-card').getBoundingClientRect().bottom")
+        height = round(bottom) + 12
+    return {"x": 0, "y": 0, "width": _WINDOW[0], "height": height}
 
 
 def save(screenshot: bytes, path: Path) -> None:

@@ -96,9 +96,7 @@ class AttentionTab:
             "concurrency_id": "compare",
             **HIDDEN,
         }
-        sent = self.picture_input.image.input(
-            self.read_upload, [self.picture_input.image, *self.controls], preprocess=False, **reads
-        )
+        sent = self.picture_input.image.upload(self.read_upload, self.controls, **reads)
         tried = self.picture_input.gallery.select(self.read_example, self.controls, **reads)
         self.picture_input.clear.click(
             self.start_over, outputs=self.everything, cancels=[sent, tried], queue=False, **HIDDEN
@@ -218,12 +216,19 @@ class AttentionTab:
         self.jobs.stop(request.session_hash, forget=True)
         return self.idle()
 
-    def read_upload(self, payload: Mapping[str, Any] | None, *controls: Any) -> Iterator[Updates]:
-        """Read an upload, a pasted picture or a snapshot."""
-        if payload is None:
-            yield self.idle()
-            return
-        yield from self._read(lambda: self.picture_input.path(payload), *controls)
+    def read_upload(
+        self,
+        request: gr.Request,
+        first: str,
+        second: str,
+        scale: str,
+        colours: str,
+        opacity: float,
+        event: gr.EventData,
+    ) -> Iterator[Updates]:
+        """Read a picture that was chosen, dropped, pasted or taken."""
+        self.jobs.stop(request.session_hash, forget=True)
+        yield from self._read(lambda: self.picture_input.sent(event), first, second, scale, colours, opacity)
 
     def _read(self, source: Callable[[], Path], *controls: Any) -> Iterator[Updates]:
         return self.picture_input.analyze(source, lambda analyzed: self.done(analyzed, *controls), self.idle)

@@ -51,7 +51,8 @@ class CompareTab:
         #: Every model, and every mean of models that learned the same labels.
         self.columns_offered = [*cards, *self.display.ensembles]
         expressions = in_display_order({label for card in cards.values() for label in card.labels})
-        self.picture_input = PictureInput("compare", self.analyzer, examples, uploads, render("compare/hero.html"))
+        hero, about = render("compare/hero.html"), render("compare/about.html")
+        self.picture_input = PictureInput("compare", self.analyzer, examples, uploads, hero, about)
         with gr.Row(visible=False, elem_id="compare-results") as self.results:
             with gr.Column(scale=4, min_width=300):
                 self.picture = gr.HTML(js_on_load=CHOOSE_FACE, elem_id="compare-picture")
@@ -97,10 +98,7 @@ class CompareTab:
         everything = [*stages, *controls, self.picture, *face, self.analyzed, self.index]
         choices = [self.analyzed, self.index, self.models, self.expression]
         analysis = {"outputs": everything, "concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare", **HIDDEN}
-        # preprocess=False hands over where the upload lies instead of what Gradio's decoder makes of it.
-        sent = self.picture_input.image.input(
-            self.analyze_upload, self.picture_input.image, preprocess=False, **analysis
-        )
+        sent = self.picture_input.image.upload(self.analyze_upload, **analysis)
         tried = self.picture_input.gallery.select(self.analyze_example, **analysis)
         self.picture_input.clear.click(self.idle, outputs=everything, cancels=[sent, tried], queue=False, **HIDDEN)
         whole = self.picture_input.whole.click(self.analyze_whole, self.analyzed, everything, **HIDDEN)
@@ -159,12 +157,9 @@ class CompareTab:
 
     # What the user can do.
 
-    def analyze_upload(self, payload: Mapping[str, Any] | None) -> Iterator[Updates]:
-        """Analyse an upload, a pasted picture or a snapshot."""
-        if payload is None:
-            yield self.idle()
-            return
-        yield from self.picture_input.analyze(lambda: self.picture_input.path(payload), self.done, self.idle)
+    def analyze_upload(self, event: gr.EventData) -> Iterator[Updates]:
+        """Analyse a picture that was chosen, dropped, pasted or taken."""
+        yield from self.picture_input.analyze(lambda: self.picture_input.sent(event), self.done, self.idle)
 
     def analyze_example(self, event: gr.EventData) -> Iterator[Updates]:
         """Analyse the example that was clicked."""

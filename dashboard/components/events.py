@@ -47,4 +47,6 @@ FILL_CHARTS: Final = _script("charts")
 #: For HTML with buttons that save a chart: as its `js_on_load`, or as a script of a page.
 SAVE_SCRIPT: Final = _script("downloads")
 #: For the page's header: addresses of tabs, keys, focus, dropped and pasted pictures.
-PAGE_SCRIPT: Final = _script("page")
+PAGE_SCRIPT: Final = _script("page") + _script("drop")
+#: For the input of a picture.
+PICTURE_SCRIPT: Final = _script("picture_input")

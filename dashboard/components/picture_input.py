@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 import gradio as gr
 
 from dashboard.components.analyzed_image import AnalyzedImage, analyze_picture, load_examples
-from dashboard.components.events import CHOOSE_EXAMPLE
+from dashboard.components.events import CHOOSE_EXAMPLE, PICTURE_SCRIPT
 from dashboard.components.failures import as_message
 from dashboard.components.templates import busy, message, render
 from dashboard.components.uploads import uploaded_path
@@ -31,7 +31,9 @@ Updates: TypeAlias = dict[Any, Any]
 class PictureInput:
     """A tab's picture input and what it looks like in each state. Nothing of any session is kept here."""
 
-    def __init__(self, name: str, analyzer: Analyzer, examples: Path, uploads: Path, hero: str = "") -> None:
+    def __init__(
+        self, name: str, analyzer: Analyzer, examples: Path, uploads: Path, above: str = "", below: str = ""
+    ) -> None:
         """Lay it out inside the current `gr.Blocks`.
 
         Args:
@@ -39,7 +41,8 @@ class PictureInput:
             analyzer: detects and classifies the faces.
             examples: folder of example pictures; may be empty or missing.
             uploads: folder where Gradio puts uploads.
-            hero: HTML above the input, shown as long as there is no picture.
+            above: HTML above the input, shown as long as there is no picture.
+            below: HTML below it.
         """
         self.analyzer, self.examples, self.uploads = analyzer, load_examples(examples), uploads
         self.notice = gr.HTML(visible=False, elem_id=f"{name}-notice")
@@ -49,17 +52,10 @@ class PictureInput:
             )
             self.clear = gr.Button("Try another picture", visible=False, elem_id=f"{name}-clear")
         with gr.Column(elem_id=f"{name}-start") as self.start:
-            gr.HTML(hero, visible=bool(hero))
-            self.image = gr.Image(
-                # The file as it was sent: `read_picture` decides what is decoded and how, not Gradio.
-                type="filepath",
-                image_mode=None,
-                sources=["upload", "clipboard", "webcam"],
-                show_label=False,
-                buttons=[],
-                height=320,
-                placeholder="Drop a photo here, or click to choose one",
-                elem_id=f"{name}-image",
+            gr.HTML(above, visible=bool(above))
+            # The file as it was sent: `read_picture` decides what is decoded and how, not Gradio.
+            self.image = gr.HTML(
+                render("components/picture_input.html"), js_on_load=PICTURE_SCRIPT, elem_id=f"{name}-image"
             )
             self.gallery = gr.HTML(
                 render("components/examples.html", examples=self.examples),
@@ -67,7 +63,8 @@ class PictureInput:
                 js_on_load=CHOOSE_EXAMPLE,
                 elem_id=f"{name}-examples",
             )
-        self.outputs = [self.notice, self.whole, self.clear, self.start, self.image]
+            gr.HTML(below, visible=bool(below))
+        self.outputs = [self.notice, self.whole, self.clear, self.start]
 
     def idle(self, text: str = "") -> Updates:
         """Ready for a picture; with a message if the last one could not be read."""
@@ -75,14 +72,14 @@ class PictureInput:
             self.notice: gr.update(value=message(text), visible=bool(text)),
             self.start: gr.update(visible=True),
             **{part: gr.update(visible=False) for part in (self.whole, self.clear)},
-            self.image: None,
         }
 
     def busy(self) -> Updates:
         """A picture is being analysed."""
         return {
             self.notice: gr.update(value=busy("Detecting and classifying faces …"), visible=True),
-            self.start: gr.update(visible=False),
+            # Still there, to take the next picture.
+            self.start: gr.update(visible="hidden"),
             self.clear: gr.update(value="Cancel", visible=True),
         }
 
@@ -92,9 +89,16 @@ class PictureInput:
             self.notice: gr.update(value="" if has_faces else message(NO_FACE), visible=not has_faces),
             self.whole: gr.update(visible=not has_faces),
             self.clear: gr.update(value="Try another picture", visible=True),
-            self.start: gr.update(visible=False),
-            self.image: None,
+            self.start: gr.update(visible="hidden"),
         }
+
+    def sent(self, event: gr.EventData) -> Path:
+        """Where the picture lies that was sent.
+
+        Raises:
+            ImageError: it lies elsewhere.
+        """
+        return self.path({"path": getattr(event, "path", None)})
 
     def path(self, payload: Mapping[str, Any] | None) -> Path:
         """Where an upload lies.
@@ -111,14 +115,14 @@ class PictureInput:
     def analyze(
         self, source: Callable[[], Path], done: Callable[[AnalyzedImage], Updates], idle: Callable[[str], Updates]
     ) -> Iterator[Updates]:
-        """Analyse a picture: that it is being analysed, then what was found or a message.
+        """Analyse a picture: that it is being analysed, with nothing of the last one, then what was found or a message.
 
         Args:
             source: says where it lies; may raise a FerError.
             done: the tab with its faces.
             idle: the tab without a picture, with a message.
         """
-        yield self.busy()
+        yield {**idle(""), **self.busy()}
         try:
             path = source()
             picture = read_picture(path)

@@ -16,9 +16,11 @@ let wanted = asked();  // what the address asks for, until it is open
 let shownSections = null;
 let current = null;  // tab and section, as the address has them
 let replaces = true;
+let settled = false;  // whether what is wanted is open
 
 function followAddress() {
   const tabs = first(TABS);
+  settled = false;
   if (!tabs) return;
   const names = tabsOf(tabs).map((button) => button.dataset.tabId);
   if (wanted) {
@@ -37,6 +39,7 @@ function followAddress() {
     }
     sections[tab] = chosen(list) === parts[0] ? null : chosen(list);
   }
+  settled = true;
   shownSections = list;
   writeAddress({ tab: tab === names[0] ? null : tab, section: sections[tab] ?? null });
 }
@@ -126,7 +129,7 @@ function land(target) {
 }
 
 function keepFocus() {
-  if (focused === null || seen(focused) || ![document.body, focused].includes(document.activeElement)) return;
+  if (!settled || focused === null || seen(focused) || ![document.body, focused].includes(document.activeElement)) return;
   const inside = panel();
   const target = LANDINGS.flatMap((selector) => [...inside.querySelectorAll(selector)]).find(seen);
   if (target) land(target);
@@ -181,6 +184,7 @@ function notify(text, actions = {}) {
   if (!Object.keys(actions).length) setTimeout(() => note.remove(), 8000);
 }
 
+const eachFrame = [followAddress, keepFocus, nameCharts, announce];
 let planned = false;
 new MutationObserver(() => {
   if (planned) return;
@@ -190,10 +194,7 @@ new MutationObserver(() => {
     for (const list of document.querySelectorAll('[role=tablist]')) {
       for (const tab of tabsOf(list)) tab.tabIndex = tab.getAttribute('aria-selected') === 'true' ? 0 : -1;
     }
-    followAddress();
-    keepFocus();
-    nameCharts();
-    announce();
+    for (const step of eachFrame) step();
   });
 }).observe(document.body, { attributeFilter: ['aria-selected', 'class', 'style', 'hidden'], childList: true, subtree: true });
 followAddress();

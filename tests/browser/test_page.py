@@ -1,22 +1,41 @@
 """The page's shell in headless Chromium: addresses, keys and focus, dropped and pasted pictures."""
 
+import base64
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, FloatRect, Page, Route, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, FloatRect, JSHandle, Page, Route, expect
 
 from dashboard.leaderboard.sections import GROUPS
 from fer_models.analyzer import Analyzer
 from tests.browser.test_compare import address, gate, page, photos
-from tests.helpers.browsing import MARKS, at_both_widths, browser, open_page, uploads, watched_page
+from tests.helpers.browsing import (
+    ARGUMENTS,
+    MARKS,
+    Gate,
+    at_both_widths,
+    chromium,
+    open_page,
+    uploads,
+    watched_page,
+)
 from tests.helpers.serving import serving
 
-__all__ = ["address", "browser", "gate", "page", "photos", "uploads"]
+__all__ = ["address", "gate", "page", "photos", "uploads"]
 
 pytestmark = MARKS
 
 TABS = ("Compare", "Attention", "Live", "Video", "Batch", "Leaderboard")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser with a camera."""
+    with chromium(ARGUMENTS, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream") as running:
+        yield running
 
 
 def selected(page: Page, name: str) -> None:
@@ -148,3 +167,198 @@ def test_a_phone_shows_every_tab_and_section(page: Page, photos: dict[str, Path]
     assert (len(tabs), len(sections), len(board)) == (6, 7, len(GROUPS))
     for box in [*tabs, *sections, *board]:
         assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] >= 44
+
+
+def drop(page: Page, target: str, *files: tuple[str, bytes]) -> None:
+    """Drop files on an element, as from a folder of the visitor's computer."""
+    data = transfer(page, files)
+    page.dispatch_event(target, "dragover", {"dataTransfer": data})
+    page.dispatch_event(target, "drop", {"dataTransfer": data})
+
+
+def transfer(page: Page, files: Iterable[tuple[str, bytes]]) -> JSHandle:
+    """What a drop or a paste of files carries."""
+    make = """files => {
+      const data = new DataTransfer();
+      for (const [name, content] of files) {
+        const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
+        data.items.add(new File([bytes], name, {type: name.endsWith('.png') ? 'image/png' : ''}));
+      }
+      return data;
+    }"""
+    return page.evaluate_handle(make, [[name, base64.b64encode(content).decode()] for name, content in files])
+
+
+@pytest.mark.parametrize("tab", ["compare", "attention"])
+def test_a_picture_dropped_anywhere_is_analysed(
+    browser: Browser, address: str, photos: dict[str, Path], tab: str
+) -> None:
+    with watched_page(browser, f"{address}?tab={tab}") as page:
+        page.wait_for_selector(f"#{tab}-image input[type=file]", state="attached")
+        faces = page.get_by_role("tabpanel").get_by_role("button", name=re.compile("^Face "))
+        drop(page, "footer.fer-footer", ("two.png", photos["two"].read_bytes()))
+        expect(faces).to_have_count(2)
+        drop(page, f"#{tab}-picture", ("none.png", photos["none"].read_bytes()))  # on the results
+        expect(page.get_by_role("alert")).to_contain_text("No face was found")
+        expect(faces).to_have_count(0)
+        page.evaluate(
+            "data => document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true}))",
+            transfer(page, [("pasted.png", photos["two"].read_bytes())]),
+        )
+        expect(faces).to_have_count(2)
+
+
+def test_of_several_dropped_pictures_none_vanishes(page: Page, photos: dict[str, Path]) -> None:
+    content = photos["two"].read_bytes()
+    drop(page, "body", ("a.png", content), ("b.png", content), ("c.txt", b"text"))
+    expect(page.locator(".fer-card")).to_have_count(6)
+    note = page.locator(".fer-notes")
+    for text in ("a.png", "b.png", "c.txt is not a picture"):
+        expect(note).to_contain_text(text)
+    note.get_by_role("button", name="Batch").click()
+    selected(page, "Batch")
+    for name in ("a", "b"):
+        expect(page.locator("#batch-files")).to_contain_text(name)
+    page.get_by_role("button", name="Analyse the pictures").click()
+    expect(page.locator("#batch-gallery .fer-face")).to_have_count(4)
+
+
+def test_what_is_no_picture_is_named_and_sent_nowhere(page: Page) -> None:
+    drop(page, "body", ("a.txt", b"text"))
+    expect(page.locator(".fer-notes")).to_contain_text("a.txt is not a picture. Use JPEG, PNG, WebP or HEIC.")
+    page.set_input_files("#compare-image input[type=file]", {"name": "b.txt", "mimeType": "", "buffer": b"text"})
+    expect(page.locator(".fer-notes")).to_contain_text("b.txt is not a picture")
+    expect(page.locator("#compare-image")).to_be_visible()
+
+
+def test_no_tab_lets_the_browser_open_a_dropped_file(page: Page) -> None:
+    for name in TABS:
+        page.get_by_role("tab", name=name).click()
+        selected(page, name)
+        prevented = page.evaluate(
+            """data => ['dragover', 'drop'].map((kind) => !document.querySelector('footer.fer-footer').dispatchEvent(
+              new DragEvent(kind, {dataTransfer: data, bubbles: true, cancelable: true})))""",
+            transfer(page, [("a.txt", b"text")]),
+        )
+        assert prevented == [True, True], name
+
+
+def test_a_picture_dropped_while_another_is_analysed_is_said_to_be_left_out(
+    page: Page, photos: dict[str, Path], gate: Gate
+) -> None:
+    with gate.held():
+        upload(page, photos["two"])
+        expect(page.locator(".fer-busy")).to_be_visible()
+        # Progress is announced from an element that was there before.
+        expect(page.locator("[data-announced]")).to_contain_text("Detecting and classifying")
+        drop(page, "body", ("late.png", photos["two"].read_bytes()))
+        expect(page.locator(".fer-notes")).to_contain_text("late.png")
+    expect(page.locator(".fer-card")).to_have_count(6)
+
+
+def test_a_selfie_is_taken_with_the_camera(page: Page) -> None:
+    page.get_by_role("button", name="Take a selfie").click()
+    page.wait_for_function("document.querySelector('[data-zone] video').videoWidth > 0")
+    expect(page.get_by_role("button", name="Take the photo")).to_be_focused()
+    page.get_by_role("button", name="Take the photo").click()
+    expect(page.locator(".fer-card")).to_have_count(6)
+    assert page.evaluate("document.querySelector('[data-zone] video').srcObject") is None
+
+
+# Keyboard and screen readers.
+
+
+def focus(page: Page) -> str:
+    """Which element has the focus, by its tag, id and classes; after a moment in which it may move on."""
+    page.wait_for_timeout(500)
+    name: str = page.evaluate("(({tagName, id, className}) => `${tagName} ${id} ${className}`)(document.activeElement)")
+    return name
+
+
+@at_both_widths
+def test_the_focus_goes_where_the_answer_is(page: Page) -> None:
+    page.locator("[data-example]").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#compare-results")).to_be_focused()
+    page.get_by_role("button", name="Open in the attention lab").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#attention-grid")).to_be_focused()
+    expect(page.locator("#attention-grid")).to_be_in_viewport()
+    top = page.locator("#attention-grid").evaluate("element => element.getBoundingClientRect().top")
+    assert 48 <= top < 600  # below the bar
+    page.get_by_role("button", name="Try another picture").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#attention-image [data-do=choose]")).to_be_focused()
+    assert "BODY" not in focus(page)
+
+
+def test_the_lab_opens_at_its_maps(browser: Browser, address: str, photos: dict[str, Path]) -> None:
+    with watched_page(browser, f"{address}?tab=attention&section=occlusion", 390) as page:
+        page.wait_for_selector("#attention-image input[type=file]", state="attached")
+        upload(page, photos["two"], "attention")
+        selected(page, "Occlusion")
+        page.get_by_role("tab", name="Compare").click()
+        upload(page, photos["two"])
+        page.get_by_role("button", name="Open in the attention lab").click()
+        selected(page, "Maps")
+        expect(page.locator("#attention-grid")).to_be_focused()
+
+
+def test_the_first_key_skips_to_the_content(page: Page) -> None:
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    expect(page.locator("#tab-compare")).to_be_focused()
+
+
+def test_charts_are_named_and_chosen_and_focused_faces_differ(page: Page, photos: dict[str, Path]) -> None:
+    upload(page, photos["two"])
+    expect(page.locator(".js-plotly-plot")).to_have_attribute("role", "img")
+    expect(page.locator(".js-plotly-plot")).to_have_attribute("aria-label", re.compile("Probability.*VGG16"))
+    chosen, other = (page.get_by_role("button", name=f"Face {number}") for number in (1, 2))
+    other.focus()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    looks = "face => [getComputedStyle(face).boxShadow, getComputedStyle(face).outlineStyle]"
+    assert chosen.evaluate(looks) != other.evaluate(looks)
+    assert other.evaluate(looks)[1] == "solid" and chosen.evaluate(looks)[1] == "none"
+
+
+def test_the_spinner_turns_where_motion_is_reduced(page: Page, photos: dict[str, Path], gate: Gate) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    with gate.held():
+        upload(page, photos["two"])
+        expect(page.locator(".fer-busy")).to_be_visible()
+        look = """element => {
+          const {animationName, animationDuration} = getComputedStyle(element, '::before');
+          return [animationName, parseFloat(animationDuration)];
+        }"""
+        assert page.locator(".fer-busy").evaluate(look) == ["fer-turn", 4]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser: Browser, address: str, photos: dict[str, Path], theme: str) -> None:
+    found: list[str] = []
+
+    def check(page: Page, where: str) -> None:
+        page.wait_for_timeout(700)  # colours fade
+        violations = Axe().run(page).response["violations"]
+        for each in violations:
+            if each["impact"] in ("serious", "critical"):
+                nodes = "; ".join(f"{node['target']}: {node['any'][:1]}"[:300] for node in each["nodes"][:4])
+                found.append(f"{where}: {each['id']} ({len(each['nodes'])}): {nodes}")
+
+    with watched_page(browser, f"{address}?__theme={theme}") as page:
+        for name in TABS:
+            page.get_by_role("tab", name=name).click()
+            selected(page, name)
+            check(page, name)
+        page.get_by_role("tab", name="Compare").click()
+        upload(page, photos["two"])
+        expect(page.locator(".fer-card")).to_have_count(6)
+        check(page, "Compare, answered")
+        page.get_by_role("button", name="Open in the attention lab").click()
+        expect(page.locator(".fer-lab-grid img").first).to_be_visible()
+        check(page, "Attention, answered")
+    assert not found, "\n".join(found)

@@ -160,7 +160,7 @@ def test_unexpected_errors_show_neutral_words(analyzer: Analyzer, picture: NDArr
     Image.fromarray(picture).save(tmp_path / "picture.png")
     with gr.Blocks(analytics_enabled=False):
         tab = compare.build(Broken(list(analyzer.classifiers.values()), analyzer.detector), tmp_path, tmp_path)
-    *_, last = tab.analyze_upload({"path": str(tmp_path / "picture.png")})
+    *_, last = tab.analyze_upload(gr.EventData(None, {"path": str(tmp_path / "picture.png")}))
     assert "Something went wrong" in last[tab.picture_input.notice]["value"] and "secret" not in str(last)
     with pytest.raises(gr.Error, match="Something went wrong"):
         tab.compare({"path": str(tmp_path / "picture.png")})

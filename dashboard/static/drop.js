@@ -1,0 +1,76 @@
+
+// Pictures that are dropped or pasted anywhere on a tab that takes one. Goes on where page.js ends.
+const PICTURE = /\.(jpe?g|jfif|png|webp|hei[cf]|avif|jxl|gif|bmp|tiff?)$/i;
+const isPicture = ({ name, type }) => (type.startsWith('image/') && !type.includes('svg')) || PICTURE.test(name);
+const zone = () => panel().querySelector('[data-zone]');
+const list = (files) => {
+  const names = files.slice(0, 3).map(({ name }) => name);
+  if (files.length > 3) names.push(`${files.length - 3} more`);
+  return names.length > 1 ? `${names.slice(0, -1).join(', ')} and ${names.at(-1)}` : names[0];
+};
+
+function receive(files) {
+  const pictures = files.filter(isPicture);
+  const others = files.filter((file) => !isPicture(file));
+  const texts = [];
+  if (others.length === 1) texts.push(`${list(others)} is not a picture. Use JPEG, PNG, WebP or HEIC.`);
+  if (others.length > 1) texts.push(`${list(others)} are not pictures. Use JPEG, PNG, WebP or HEIC.`);
+  const busy = [...panel().querySelectorAll('.fer-busy')].some(seen);
+  if (pictures.length && busy) texts.push(`${list(pictures)}: not taken while another picture is being analysed.`);
+  if (pictures.length && !busy) {
+    zone().dispatchEvent(new CustomEvent('fer-send', { detail: pictures[0], bubbles: true }));
+    if (pictures.length > 1) texts.push(`Here only ${pictures[0].name} is analysed, not ${list(pictures.slice(1))}.`);
+  }
+  const zip = others.length === 1 && !pictures.length && /\.zip$/i.test(others[0].name);
+  const several = pictures.length > 1 ? pictures : zip ? others : [];
+  const title = zip ? 'Open it in Batch' : `Analyse all ${several.length} in Batch`;
+  if (texts.length) notify(texts.join(' '), several.length ? { [title]: () => openBatch(several) } : {});
+}
+
+// Batch takes the files as soon as it is free.
+let forBatch = [];
+
+function openBatch(files) {
+  forBatch = files;
+  tabsOf(first(TABS)).find((tab) => tab.dataset.tabId === 'batch').click();
+  setTimeout(() => {
+    if (forBatch.length) notify('Batch still has other pictures. Remove them there, and these follow.');
+  }, 3000);
+}
+
+function fillBatch() {
+  const input = forBatch.length && panel().querySelector('#batch-files input[type=file]');
+  if (!input) return;
+  const all = new DataTransfer();
+  for (const file of forBatch) all.items.add(file);
+  forBatch = [];
+  input.files = all.files;
+  input.dispatchEvent(new Event('change', { bubbles: true }));
+}
+eachFrame.push(fillBatch);
+
+// What Gradio's own inputs take, they take first. Elsewhere a browser would open the file instead of the page.
+const curtain = element.querySelector('.fer-curtain');
+let lifting = null;
+window.addEventListener('dragover', (event) => {
+  if (event.defaultPrevented || !event.dataTransfer.types.includes('Files')) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = zone() ? 'copy' : 'none';
+  curtain.hidden = !zone();
+  clearTimeout(lifting);
+  lifting = setTimeout(() => { curtain.hidden = true; }, 200);
+});
+window.addEventListener('drop', (event) => {
+  curtain.hidden = true;
+  if (event.defaultPrevented || !event.dataTransfer.files.length) return;
+  event.preventDefault();
+  if (zone()) receive([...event.dataTransfer.files]);
+});
+window.addEventListener('paste', (event) => {
+  const files = [...(event.clipboardData?.files ?? [])];
+  if (!files.length || !zone()) return;
+  event.preventDefault();
+  receive(files);
+});
+window.addEventListener('fer-files', (event) => receive(event.detail));
+window.addEventListener('fer-note', (event) => notify(event.detail));
