@@ -10,8 +10,9 @@ const chosen = (list) => tabsOf(list).find((tab) => tab.getAttribute('aria-selec
 const panel = () => document.getElementById(`tab-${chosen(first(TABS))}`) ?? document.body;
 
 // The address: ?tab=attention&section=occlusion. The first tab and the first section of a tab need no name.
-const sections = {};  // by tab: its section, which is opened (again) as soon as the tab shows its sections
 const asked = () => ['tab', 'section'].map((name) => new URL(location.href).searchParams.get(name));
+const sections = {};  // by tab: its open section; null is the first
+const pending = {};  // by tab: the section that is to be opened as soon as the tab shows its sections
 let wanted = asked();  // what the address asks for, until it is open
 let shownSections = null;
 let current = null;  // tab and section, as the address has them
@@ -25,23 +26,27 @@ function followAddress() {
   const names = tabsOf(tabs).map((button) => button.dataset.tabId);
   if (wanted) {
     const tab = names.includes(wanted[0]) ? wanted[0] : names[0];
-    sections[tab] = wanted[1];
+    pending[tab] = wanted[1];
     if (chosen(tabs) !== tab) { tabsOf(tabs)[names.indexOf(tab)].click(); return; }
-    wanted = shownSections = null;
+    wanted = null;
   }
   const tab = chosen(tabs);
   const list = first(SECTIONS) ?? null;
   if (list) {
     const parts = tabsOf(list).map((button) => button.dataset.tabId);
-    if (list !== shownSections && tab in sections) {
-      const part = parts.includes(sections[tab]) ? sections[tab] : parts[0];
+    if (tab in pending) {
+      const part = parts.includes(pending[tab]) ? pending[tab] : parts[0];
       if (chosen(list) !== part) { tabsOf(list)[parts.indexOf(part)].click(); return; }
+      delete pending[tab];
     }
-    sections[tab] = chosen(list) === parts[0] ? null : chosen(list);
+    const section = chosen(list) === parts[0] ? null : chosen(list);
+    if (list !== shownSections && section !== sections[tab]) replaces ||= current?.startsWith(`["${tab}"`);
+    sections[tab] = section;
   }
   settled = true;
   shownSections = list;
-  writeAddress({ tab: tab === names[0] ? null : tab, section: sections[tab] ?? null });
+  const section = tab in pending ? pending[tab] : sections[tab];
+  writeAddress({ tab: tab === names[0] ? null : tab, section: section ?? null });
 }
 
 function writeAddress(parts) {
@@ -65,7 +70,7 @@ window.addEventListener('popstate', () => {
 
 // Another face from Compare is shown in the first section.
 document.addEventListener('click', (event) => {
-  if (event.target.closest('#compare-lab')) sections.attention = shownSections = null;
+  if (event.target.closest('#compare-lab')) pending.attention = null;
 }, true);
 
 async function copyLink() {
@@ -132,7 +137,8 @@ function keepFocus() {
   if (!settled || focused === null || seen(focused) || ![document.body, focused].includes(document.activeElement)) return;
   const inside = panel();
   const target = LANDINGS.flatMap((selector) => [...inside.querySelectorAll(selector)]).find(seen);
-  if (target) land(target);
+  // Progress is written anew all the time: what holds it stays.
+  if (target) land((target.matches('.fer-busy, .fer-progress') && target.closest('.block')) || target);
 }
 
 document.addEventListener('focusin', (event) => { focused = event.target; });

@@ -18,7 +18,7 @@ from dashboard.video.figures import timeline_figure
 from dashboard.video.session import LIMITS, SLACK_S, Timeline, VideoSession
 from fer_models.analyzer import Analyzer
 from fer_models.errors import FerError
-from fer_models.media.video_files import CONTAINERS, SUFFIXES
+from fer_models.media.video_files import SUFFIXES
 from fer_models.media.video_reader import frame_at
 from fer_models.video.run import VIDEO, VideoRun, run_video
 
@@ -66,7 +66,7 @@ class VideoTab:
         self.file = gr.File(
             # The file as it was sent: only `VideoReader` decides what is opened and how.
             file_types=list(SUFFIXES),
-            label=f"A video up to {LIMITS.minutes:g} minutes and {LIMITS.megabytes:g} MB: {CONTAINERS}",
+            label=f"A video of up to {LIMITS.minutes:g} minutes and {LIMITS.megabytes:g} MB",
             height=220,
             elem_id="video-file",
         )
