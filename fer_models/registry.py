@@ -262,12 +262,10 @@ def ensembles_of(training_labels: Mapping[str, str]) -> tuple[Ensemble, ...]:
     for key in sorted(members, key=[*known, *members].index):
         if len(members[key]) > 1:
             spec = known.get(key)
-            title = label_set_title(training_labels[members[key][0]])
+            title = f"{ENSEMBLE_TITLE} ({label_set_title(training_labels[members[key][0]])})"
             taken = {*training_labels, *(each.name for each in ensembles)}
             name = _free_name(f"{ENSEMBLE}_{spec.name if spec else _slug(key)}", taken)
-            ensembles.append(
-                Ensemble(name, f"{ENSEMBLE_TITLE} ({title})", tuple(members[key]), spec.name if spec else None)
-            )
+            ensembles.append(Ensemble(name, title, tuple(members[key]), spec.name if spec else None))
     return tuple(ensembles)
 
 

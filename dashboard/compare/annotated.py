@@ -49,7 +49,7 @@ def annotated_png(analyzed: AnalyzedImage, display: ModelDisplay, date: str) -> 
     for position, name in enumerate(models):
         x = _EDGE + _NUMBER_COLUMN + position * column
         pen.rectangle((x, top + 9, x + 13, top + 22), fill=display.styles[name].colour)
-        pen.text((x + 20, top + 8), display.column_titles[name], fill=_INK, font=_font(15))
+        pen.text((x + 20, top + 8), _cut(display.column_titles[name], column - 32), fill=_INK, font=_font(15))
     for record in records:
         x = _EDGE + _NUMBER_COLUMN + models.index(record.model) * column
         y = top + _ROW * record.face
@@ -71,6 +71,14 @@ def _title(analyzed: AnalyzedImage) -> str:
     name = analyzed.name.encode("latin-1", "replace").decode("latin-1")
     shown = "" if analyzed.total == len(analyzed.faces) else f" (the {len(analyzed.faces)} largest of {analyzed.total})"
     return f"Facial expressions{f' in {name}' if name else ''}{shown}"
+
+
+def _cut(title: str, width: int) -> str:
+    """A model's title, or as much of it as fits into a width in px."""
+    font, shown = _font(15), title
+    while len(shown) > 1 and font.getlength(shown) > width:
+        shown = f"{shown[:-2].rstrip()}…"
+    return shown
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

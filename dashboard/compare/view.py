@@ -59,9 +59,10 @@ class Column:
         title: what people read.
         style: its colour and pattern.
         prediction: its answer.
-        image: (S, S, 3) uint8 RGB: the face, under an evidence map if the model has one for the expression.
+        image: (S, S, 3) uint8 RGB: the face, under an evidence map if the model has one for the expression; None for an
+            ensemble.
         alt: what the image shows, for those who cannot see it.
-        caption: of the image.
+        caption: of the image, or why there is none.
         facts: what is known about the model, by term.
     """
 
@@ -69,7 +70,7 @@ class Column:
     title: str
     style: ModelStyle
     prediction: Prediction
-    image: NDArray[np.uint8]
+    image: NDArray[np.uint8] | None
     alt: str
     caption: str
     facts: Mapping[str, str]
@@ -126,7 +127,7 @@ def columns(
         side: of the maps in px.
     """
     return [
-        _ensemble_column(face, prediction, members(name, names, display), display)
+        _ensemble_column(prediction, members(name, names, display), display)
         if name in display.ensembles
         else _column(face, name, expression, display, side)
         for name, prediction in with_ensembles(face, names, display).items()
@@ -149,17 +150,15 @@ def _column(face: AnalyzedFace, name: str, expression: str, display: ModelDispla
     return Column(name, card.title, display.styles[name], prediction, image, alt, caption, facts)
 
 
-def _ensemble_column(
-    face: AnalyzedFace, prediction: Prediction, models: Sequence[str], display: ModelDisplay
-) -> Column:
+def _ensemble_column(prediction: Prediction, models: Sequence[str], display: ModelDisplay) -> Column:
     """The mean of some of the shown models: an answer, but no map, since it has no feature maps of its own."""
     return Column(
         prediction.model,
         display.column_titles[prediction.model],
         display.styles[prediction.model],
         prediction,
-        face.crop,
-        "The aligned face",
+        None,
+        "",
         NO_MEAN_MAP,
         {"Mean of": ", ".join(display.titles[name] for name in models)},
     )

@@ -95,7 +95,8 @@ def test_a_label_set_has_its_title_whatever_the_case_and_spaces() -> None:
 
 def test_an_ensemble_says_why_it_has_no_map(analyzed: AnalyzedImage, display: ModelDisplay) -> None:
     *_, mean = columns(analyzed.faces[0], ["resnet50", "vgg16", "ensemble_fer2013"], OWN, display)
-    assert mean.caption == NO_MEAN_MAP and "averages" in NO_MEAN_MAP
+    assert mean.image is None and mean.caption == NO_MEAN_MAP and "averages" in NO_MEAN_MAP
+    assert render("compare/columns.html", columns=[mean]).count("<img") == 0
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,10 @@ from dashboard.compare.report import picture_report
 from dashboard.compare.view import VERSION, chart_words
 from dashboard.components.analyzed_image import AnalyzedImage, analyze_picture
 from dashboard.components.display import ModelDisplay, model_display
+from dashboard.components.file_download import FileDownload
 from dashboard.components.templates import render
+from dashboard.components.uploads import SESSION_FOLDER_PREFIX
+from dashboard.server.uploads_folder import sweep
 from fer_models.analyzer import Analyzer
 from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS
@@ -172,3 +175,21 @@ def test_files_are_written_where_downloads_lie_and_only_of_a_picture(
     assert (tmp_path / kinds["csv"]).read_text(CSV_ENCODING).startswith("file,face,x1")
     with pytest.raises(FerError, match="discarded"):
         section.write("csv", tmp_path, None)
+
+
+def test_a_download_lies_in_a_folder_of_its_own_that_is_swept_like_an_upload(tmp_path: Path) -> None:
+    with gr.Blocks() as page:
+        download, button = FileDownload(tmp_path, "file"), gr.Button()
+        download.connect(button, lambda folder, text: _written(folder / "a.txt", text), [gr.Textbox()], "failed")
+    (write,) = (event.fn for event in page.fns.values() if event.fn is not None)
+    first, second = Path(write("one")), Path(write("two"))
+    assert (first.read_text(), second.read_text()) == ("one", "two") and first.parent != second.parent
+    assert first.parent.parent == tmp_path and not first.parent.name.startswith(SESSION_FOLDER_PREFIX)
+    assert sweep(tmp_path, lifetime=0) == 2 and not list(tmp_path.iterdir())
+    with pytest.raises(gr.Error, match="failed"):
+        write(1)
+
+
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path

@@ -138,6 +138,7 @@ def test_the_tabs_show_its_answer_and_why_there_is_no_map(mixed: Analyzer, pictu
     face = analyze_picture(mixed, picture).faces[0]
     first, second = columns(face, ["graph", "vgg16"], OWN, display)
     assert first.caption == NO_MAP and first.prediction.label and second.caption != NO_MAP
+    assert first.image is not None
     np.testing.assert_array_equal(first.image, face.crop)
     rows = map_grid(face, EXPRESSIONS, MapStyle(), display).rows
     assert [row.note for row in rows if row.model == "graph"] == [NO_MAP]
