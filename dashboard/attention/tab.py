@@ -43,6 +43,8 @@ class AttentionTab:
         self.analyzer = analyzer
         self.display = model_display({name: model.card for name, model in analyzer.classifiers.items()})
         self.jobs = Jobs()
+        #: Laid out on another tab, if at all.
+        self.eac: FlipConsistencySection | None = None
         self._lay_out(examples, weights, uploads)
         self._connect()
 
@@ -124,12 +126,15 @@ class AttentionTab:
             return {**shown, **self.hand_over(analyzed, index, *controls)}
 
         inputs = [analyzed, index, *self.controls]
-        return button.click(hand_over, inputs, [*opened, *self.everything], **HIDDEN)
+        handed = button.click(hand_over, inputs, [*opened, *self.everything], **HIDDEN)
+        if self.eac is not None:  # what it shows of the last face is forgotten
+            handed.then(self.eac.fresh, outputs=self.eac.outputs, queue=False, **HIDDEN)
+        return handed
 
     def lay_out_eac(self) -> None:
         """Lay out EAC on this tab's face inside the current `gr.Blocks`: on the tab that tells what EAC brings."""
         examples = [example.path for example in self.picture_input.examples]
-        section = FlipConsistencySection(
+        self.eac = section = FlipConsistencySection(
             self.analyzer, self.display, self.expressions, self.jobs, next(iter(examples), None)
         )
         section.connect(self.face, self.maps.style)

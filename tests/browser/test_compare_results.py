@@ -198,12 +198,15 @@ def test_a_face_leads_to_the_lab_and_to_its_flip_consistency(page: Page, photos:
     expect(page.locator("#compare-verdict .fer-eyebrow")).to_have_text("Face 2 of 2")
     face = page.locator("#compare-verdict .fer-verdict img").get_attribute("src")
     page.locator("#compare-flips").click()
-    expect(page.locator("#attention-mirror-start")).to_be_visible()
+    page.locator("#attention-mirror-start").click()
+    expect(page.locator("#attention-mirror-results")).to_contain_text("The face you analysed in Attention")
     expect(page.locator("#board-section-noise")).not_to_contain_text("Reading")  # the page about EAC is all there
     page.get_by_role("tab", name="Compare").click()
     page.locator("#compare-lab").click()
     expect(page.locator("#attention-face")).to_be_visible()
     assert page.locator("#attention-face img").get_attribute("src") == face
+    page.get_by_role("tab", name="Leaderboard").click()
+    expect(page.locator("#attention-mirror-results")).to_be_empty()  # the lab was given a face anew
 
 
 @at_both_widths
