@@ -147,5 +147,4 @@ def _layout(height: int) -> go.Layout:
     Args:
         height: in px.
     """
-    buttons = ["zoom", "pan", "select", "lasso", "zoomin", "zoomout", "autoscale", "reset"]
-    return page_layout(height, margin_r=18, margin_b=12, modebar_remove=buttons)
+    return page_layout(height, margin_r=18, margin_b=12)

@@ -132,7 +132,10 @@ class AttentionTab:
         return handed
 
     def lay_out_eac(self) -> None:
-        """Lay out EAC on this tab's face inside the current `gr.Blocks`: on the tab that tells what EAC brings."""
+        """Lay out EAC on this tab's face inside the current `gr.Blocks`: on the tab that tells what EAC brings.
+
+        Before `opened_from`.
+        """
         examples = [example.path for example in self.picture_input.examples]
         self.eac = section = FlipConsistencySection(
             self.analyzer, self.display, self.expressions, self.jobs, next(iter(examples), None)

@@ -9,12 +9,13 @@ from markupsafe import Markup
 
 from dashboard.components.templates import part, render
 from dashboard.leaderboard import csv_tables as csv
-from dashboard.leaderboard import figures, noise_figures, pairs_view, ranking_view, view
+from dashboard.leaderboard import figures, pairs_view, ranking_view, view
 from dashboard.leaderboard.board import LABEL_SETS, Board
 from dashboard.leaderboard.cards_view import card_view
 from dashboard.leaderboard.cost_view import cost_rows
-from dashboard.leaderboard.eac_view import eac_findings
-from dashboard.leaderboard.noise_view import missing_shares, noise_rows
+from dashboard.leaderboard.eac import figures as eac_figures
+from dashboard.leaderboard.eac.findings import eac_findings
+from dashboard.leaderboard.eac.noise import missing_shares, noise_rows
 from dashboard.leaderboard.published import NOISE, NOISE_SOURCE, quoted_for
 from dashboard.leaderboard.reliability_figure import reliability_figure
 from dashboard.leaderboard.sentences import (
@@ -216,23 +217,23 @@ def _robustness(board: Board, name: str) -> list[Part]:
 
 
 def _eac(_: Board, __: str) -> list[Part]:
-    return [_html("eac", "idea")]
+    return [_html("eac/eac", "idea")]
 
 
 def _reproduced(board: Board, _: str) -> list[Part]:
-    return [_html("eac", "reproduced", findings=eac_findings(board))]
+    return [_html("eac/eac", "reproduced", findings=eac_findings(board))]
 
 
 def _noise(board: Board, _: str) -> list[Part]:
     study = board.noise.record
     published = {"curves": NOISE, "source": NOISE_SOURCE}
     if study is None:
-        first = _html("noise", "only_published", problem=board.noise.problem, **published)
+        first = _html("eac/noise", "only_published", problem=board.noise.problem, **published)
         return [first, None, _NOTHING, None, _NOTHING]
     rows = csv.noise_rows(study)
     return [
         _html(
-            "noise",
+            "eac/noise",
             "intro",
             study=study,
             unfinished=sum(not run.finished for run in study.runs),
@@ -240,16 +241,16 @@ def _noise(board: Board, _: str) -> list[Part]:
             source=NOISE_SOURCE,
             download=Download("label-noise", rows, "noise"),
         ),
-        noise_figures.noise_figure(study),
+        eac_figures.noise_figure(study),
         _html(
-            "noise",
+            "eac/noise",
             "tables",
             rows=noise_rows(study),
             download=Download("label-noise-epochs", rows, "memory"),
             **published,
         ),
-        noise_figures.memory_figure(study),
-        _html("noise", "command", study=study),
+        eac_figures.memory_figure(study),
+        _html("eac/noise", "command", study=study),
     ]
 
 

@@ -181,13 +181,15 @@ def test_flip_consistency_is_two_numbers_per_model(page: Page, photos: dict[str,
     page.locator("#board-sections").get_by_role("tab", name="EAC").click()
     start, shown = page.locator("#attention-mirror-start"), page.locator("#attention-mirror-results")
     start.click()
-    expect(shown).to_contain_text("An example")
+    source = page.locator("#attention-mirror-source")
+    expect(source).to_contain_text("An example")
+    expect(shown.locator("img")).to_have_count(6 + 4 * 3)
     upload(page, photos["two"])
     expect(page.locator(".fer-lab-grid img")).to_have_count(28)
     expect(shown.locator("img")).to_have_count(0)  # what is shown of another face is forgotten
     page.get_by_role("tab", name="Leaderboard").click()
     start.click()
-    expect(shown).to_contain_text("you analysed")
+    expect(source).to_contain_text("you analysed")
     panels = page.locator("[data-mirror]")
     expect(panels).to_have_count(4)
     for panel in panels.all():
@@ -197,6 +199,7 @@ def test_flip_consistency_is_two_numbers_per_model(page: Page, photos: dict[str,
     before = panels.locator("img").first.get_attribute("src")
     choose(page, "#attention-mirror-expression", "Disgust")
     expect(panels.locator("img").first).not_to_have_attribute("src", str(before))
+    expect(source).to_contain_text("you analysed")
 
 
 @at_both_widths
@@ -324,6 +327,8 @@ def test_facial_regions_are_bars(page: Page, photos: dict[str, Path]) -> None:
     section(page, "Facial regions")
     bars = page.locator("#attention-regions-chart .js-plotly-plot .bars .point path")
     expect(bars).to_have_count(5 * 6)
+    page.locator("#attention-regions-chart").hover()
+    expect(page.locator("#attention-regions-chart .modebar")).to_be_hidden()  # it would lie over what is below
     area = page.locator("#attention-regions-chart .nsewdrag").first.bounding_box()
     assert area is not None and area["height"] > 100
     first = bars.nth(4)  # the bars run from below: the uniform map, then the models

@@ -35,8 +35,8 @@ element.addEventListener('input', (event) => {
   const dot = panel.querySelector('circle');
   dot.setAttribute('cx', 300 * step / last);
   dot.setAttribute('cy', 150 * (1 - confidence));
-  const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
-  const words = `${percent(step / last)} hidden: confidence ${percent(confidence)}`;
+  const confident = panel.dataset.words.split('|')[step];
+  const words = `${Math.round(100 * step / last)}\u00a0% hidden: confidence ${confident}`;
   panel.querySelector('output').textContent = words;
   event.target.setAttribute('aria-valuetext', words);
 });

@@ -73,11 +73,12 @@ class FlipConsistencySection:
             elem_id="attention-mirror-expression",
         )
         self.notice = gr.HTML(visible=False, elem_id="attention-mirror-notice")
+        self.source = gr.HTML(elem_id="attention-mirror-source")
         self.cards = gr.HTML(elem_id="attention-mirror-results")
         self.results = gr.State(None, time_to_live=3600)
         #: The face that is shown: another one than the lab's if the lab has none.
         self.shown = gr.State(None, time_to_live=3600)
-        self.outputs = [self.expression, self.notice, self.cards, self.results, self.shown]
+        self.outputs = [self.expression, self.notice, self.source, self.cards, self.results, self.shown]
 
     def connect(self, face: gr.State, style: Sequence[Any]) -> None:
         """Connect the section to the lab's face and to the controls of the maps' style."""
@@ -90,6 +91,7 @@ class FlipConsistencySection:
         return {
             self.expression: gr.update(value=OWN, visible=False),
             self.notice: gr.update(value=message(text), visible=bool(text)),
+            self.source: "",
             self.cards: "",
             self.results: None,
             self.shown: None,
@@ -122,7 +124,8 @@ class FlipConsistencySection:
                 yield {
                     self.expression: gr.update(visible=True),
                     self.notice: gr.update(value=message(problems), visible=bool(problems)),
-                    self.cards: self.show(shown, progress.results, expression, *style, source=source),
+                    self.source: render("attention/hint.html", text=source),
+                    self.cards: self.show(shown, progress.results, expression, *style),
                     self.results: progress.results,
                     self.shown: shown,
                 }
@@ -139,17 +142,12 @@ class FlipConsistencySection:
         return found[0]
 
     def show(
-        self,
-        face: AnalyzedFace | None,
-        results: Mapping[str, FlipConsistency] | None,
-        expression: str,
-        *style: Any,
-        source: str = "",
+        self, face: AnalyzedFace | None, results: Mapping[str, FlipConsistency] | None, expression: str, *style: Any
     ) -> str:
         """The steps of EAC and the maps for one expression."""
         if face is None or results is None:
             return ""
         target = None if expression == OWN else expression
         flips = flip_results(face, results, target, map_style_of(*style), self.display)
-        steps = render("attention/eac_steps.html", steps=eac_steps(face, flips), source=source)
+        steps = render("attention/eac_steps.html", steps=eac_steps(face, flips))
         return steps + render("attention/flip_consistency.html", results=flips)

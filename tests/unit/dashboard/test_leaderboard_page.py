@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from dashboard.components.templates import macro, part
-from dashboard.leaderboard import csv_tables, figures, noise_figures, pairs_view, ranking_view, sentences, view
+from dashboard.leaderboard import csv_tables, figures, pairs_view, ranking_view, sentences, view
 from dashboard.leaderboard.board import LABEL_SETS, Board, read_board
 from dashboard.leaderboard.cards_view import card_view, metrics_summary, recipe_summary
 from dashboard.leaderboard.cost_view import cost_of, frontier
-from dashboard.leaderboard.eac_view import eac_findings
-from dashboard.leaderboard.noise_view import missing_shares, noise_points, noise_rows
+from dashboard.leaderboard.eac import figures as eac_figures
+from dashboard.leaderboard.eac.findings import eac_findings
+from dashboard.leaderboard.eac.noise import missing_shares, noise_points, noise_rows
 from dashboard.leaderboard.published import FIGURES, NOISE, QUOTED, quoted_for
 from dashboard.leaderboard.reliability_figure import reliability_figure
 from dashboard.leaderboard.sections import GROUPS, SECTIONS
@@ -443,7 +444,7 @@ def test_noise_runs_average_over_seeds_and_unfinished_ones_are_open() -> None:
     study = NoiseStudyRecord(tested_on="FER+", epochs=40, runs=runs)
     points = noise_points(study, "plain", "best_test_accuracy")
     assert points == [(0, 0.8, True), (30, pytest.approx(0.55), False), ("fer2013", 0.57, True)]
-    figure = noise_figures.noise_figure(study)
+    figure = eac_figures.noise_figure(study)
     measured = figure.data[0]
     assert list(measured.marker.symbol) == ["triangle-up", "triangle-up-open", "triangle-up"]
     assert list(measured.y) == pytest.approx([80, 55, 57])
@@ -452,7 +453,7 @@ def test_noise_runs_average_over_seeds_and_unfinished_ones_are_open() -> None:
     ]
     states = [row.state for row in noise_rows(study)]
     assert states.count("finished") == 3 and "not finished: 0 of 40 epochs" in states
-    memory = noise_figures.memory_figure(study)
+    memory = eac_figures.memory_figure(study)
     assert [trace.name for trace in memory.data] == [
         f"Plain, 30{NBSP}%, seed 0",
         f"Plain, 30{NBSP}%, seed 1 (not finished)",

@@ -7,8 +7,20 @@ import gradio as gr
 import pytest
 
 from dashboard.leaderboard import tab as leaderboard
-from dashboard.leaderboard.sections import SECTIONS
+from dashboard.leaderboard.sections import GROUPS, SECTIONS
 from fer_models.analyzer import Analyzer
+
+
+def test_tabs_have_the_ids_that_addresses_name(analyzer: Analyzer, weights_dir: Path) -> None:
+    placed: list[Any] = []
+    with gr.Blocks(analytics_enabled=False) as page, gr.Tab("Leaderboard") as opened:
+        leaderboard.build(analyzer, opened, weights_dir, eac=lambda: placed.append(gr.HTML()))
+    tabs = [block for block in page.blocks.values() if isinstance(block, gr.Tab) and block is not opened]
+    assert [tab.id for tab in tabs] == [group.key for group in GROUPS]
+    (around,) = placed  # what is shown of EAC on a face stands on its tab
+    while not isinstance(around, gr.Tab):
+        around = around.parent
+    assert around.id == "eac"
 
 
 def test_an_unexpected_error_becomes_a_message_in_every_section(

@@ -5,8 +5,8 @@ from typing import Final
 import plotly.graph_objects as go
 
 from dashboard.components.charts import METHOD_STYLES
+from dashboard.leaderboard.eac.noise import method_title, noise_label, noise_order, noise_points
 from dashboard.leaderboard.figures import add_choices, percent_chart, range_around
-from dashboard.leaderboard.noise_view import method_title, noise_label, noise_order, noise_points
 from dashboard.leaderboard.published import NOISE, QUOTED
 from fer_models.evaluation.records import NoiseStudyRecord
 from fer_models.registry import style_at
