@@ -199,7 +199,7 @@ def test_a_face_leads_to_the_lab_and_to_its_flip_consistency(page: Page, photos:
     face = page.locator("#compare-verdict .fer-verdict img").get_attribute("src")
     page.locator("#compare-flips").click()
     page.locator("#attention-mirror-start").click()
-    expect(page.locator("#attention-mirror-results")).to_contain_text("The face you analysed in Attention")
+    expect(page.locator("#attention-mirror-source")).to_contain_text("The face you analysed in Attention")
     expect(page.locator("#board-section-noise")).not_to_contain_text("Reading")  # the page about EAC is all there
     page.get_by_role("tab", name="Compare").click()
     page.locator("#compare-lab").click()
