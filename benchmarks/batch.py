@@ -26,12 +26,14 @@ from fer_models.media.images import read_image
 from fer_models.media.sources import open_pictures
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+#: Of them, fixed so that figures stay comparable when examples are added.
+PHOTOS = ("astronaut.jpg", "camera.jpg", "cat.jpg", "several_faces.jpg")
 
 
 def make_pictures(folder: Path, count: int, seed: int = 0) -> list[Path]:
     """Write variants of the example photos as JPEG, 320 to 640 px wide."""
     generator = np.random.default_rng(seed)
-    originals = [Image.fromarray(read_image(path)) for path in sorted(EXAMPLES.glob("*.jpg"))]
+    originals = [Image.fromarray(read_image(path)) for path in map(EXAMPLES.joinpath, PHOTOS)]
     paths = []
     for index in range(count):
         picture = originals[index % len(originals)]

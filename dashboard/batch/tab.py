@@ -1,7 +1,7 @@
 """The Batch tab: many pictures or a zip in, one table of all faces out, and where the models differ most."""
 
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -21,11 +21,12 @@ from dashboard.batch.session import (
     read_batch,
     shown_table,
 )
-from dashboard.batch.uploads import Payload, uploaded_pictures
+from dashboard.batch.uploads import ZIP_LIMITS, Payload, uploaded_pictures
 from dashboard.components.display import model_display
 from dashboard.components.events import CHANGED
 from dashboard.components.failures import as_message
 from dashboard.components.file_download import FileDownload
+from dashboard.components.picture_input import EXAMPLES
 from dashboard.components.templates import busy, macro, message
 from dashboard.components.uploads import uploaded_path
 from fer_models.analyzer import Analyzer
@@ -33,6 +34,7 @@ from fer_models.batch.labels import labels_from_folders, read_labels
 from fer_models.batch.table import table_columns, to_frame, write_table
 from fer_models.errors import BatchError
 from fer_models.expressions import in_display_order
+from fer_models.media.sources import Pictures, open_pictures
 
 _UNEXPECTED: Final = "Something went wrong while analysing this batch. Try again, or try fewer pictures."
 _UNWRITTEN: Final = "The file could not be made. Try again, or try fewer pictures."
@@ -49,9 +51,9 @@ Updates: TypeAlias = dict[Any, Any]
 class BatchTab:
     """The components of one page and what each callback does to them. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer, uploads: Path) -> None:
+    def __init__(self, analyzer: Analyzer, uploads: Path, example: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
-        self.analyzer, self.uploads = analyzer, uploads
+        self.analyzer, self.uploads, self.zip = analyzer, uploads, example
         self.display = model_display({name: model.card for name, model in analyzer.classifiers.items()})
         self._lay_out()
         self._connect()
@@ -80,6 +82,7 @@ class BatchTab:
                 self.labels = gr.File(label="Labels (a CSV)", height=120, elem_id="batch-labels")
             with gr.Row(elem_classes="fer-actions"):
                 self.read = gr.Button("Analyse the pictures", variant="primary", elem_id="batch-read")
+                self.example = gr.Button("Try the example", visible=self.zip.is_file(), elem_id="batch-example")
         with gr.Row(elem_classes="fer-actions"):
             self.stop = gr.Button("Stop and keep what is done", visible=False, elem_id="batch-stop")
             self.clear = gr.Button("Analyse other pictures", visible=False, elem_id="batch-clear")
@@ -141,18 +144,19 @@ class BatchTab:
         stages = [self.notice, self.start, self.stop, self.clear, self.results, self.labelled]
         parts = [self.summary, self.key, self.chart, self.figures, self.wrong, self.table, self.gallery]
         everything = [*stages, *parts, *filters, self.files, self.labels, self.analyzed]
-        begun = self.read.click(self.waiting, outputs=everything, queue=False, **hidden)
         # preprocess=False hands over where the uploads lie instead of what Gradio makes of them.
-        run = begun.then(
-            self.run,
-            [self.files, self.labels, self.models, self.whole],
-            everything,
-            preprocess=False,
-            concurrency_limit=_AT_ONCE,
-            concurrency_id="batch",
-            **hidden,
-        )
-        self.stop.click(self.finished, self.analyzed, everything, cancels=[run], queue=False, **hidden)
+        one_of_few: dict[str, Any] = {"preprocess": False, "concurrency_limit": _AT_ONCE, "concurrency_id": "batch"}
+        options = [self.models, self.whole]
+        runs = [
+            button.click(self.waiting, outputs=everything, queue=False, **hidden).then(
+                run, inputs, everything, **one_of_few, **hidden
+            )
+            for button, run, inputs in (
+                (self.read, self.run, [self.files, self.labels, *options]),
+                (self.example, self.run_example, options),
+            )
+        ]
+        self.stop.click(self.finished, self.analyzed, everything, cancels=runs, queue=False, **hidden)
         self.clear.click(self.idle, outputs=everything, queue=False, **hidden)
         narrow: dict[str, Any] = {"fn": self.filtered, "inputs": [self.analyzed, *filters]}
         narrow |= {"outputs": [self.table, self.gallery], **CHANGED, **hidden}
@@ -231,8 +235,17 @@ class BatchTab:
         self, payload: Sequence[Payload] | None, labels: Payload | None, models: Sequence[str], whole: bool
     ) -> Generator[Updates]:
         """Analyse the uploads; progress now and then, everything in the end."""
+        yield from self._analyse(uploaded_pictures(payload or (), self.uploads), labels, models, whole)
+
+    def run_example(self, models: Sequence[str], whole: bool) -> Generator[Updates]:
+        """Analyse the example zip in the same way."""
+        yield from self._analyse(open_pictures(self.zip, ZIP_LIMITS, name=self.zip.name), None, models, whole)
+
+    def _analyse(
+        self, source: AbstractContextManager[Pictures], labels: Payload | None, models: Sequence[str], whole: bool
+    ) -> Generator[Updates]:
         try:
-            with uploaded_pictures(payload or (), self.uploads) as pictures:
+            with source as pictures:
                 names = [file.name for file in pictures.files]
                 if labels:
                     given = read_labels(uploaded_path(labels, self.uploads), names)
@@ -286,11 +299,12 @@ def _width(heading: str) -> str:
     return f"{widths.get(heading, 130)}px"
 
 
-def build(analyzer: Analyzer, uploads: Path) -> BatchTab:
+def build(analyzer: Analyzer, uploads: Path, example: Path = EXAMPLES / "batch.zip") -> BatchTab:
     """Build the tab inside the current `gr.Blocks`.
 
     Args:
         analyzer: shared by all sessions.
         uploads: folder where Gradio puts uploads.
+        example: a zip to try; may be missing.
     """
-    return BatchTab(analyzer, uploads)
+    return BatchTab(analyzer, uploads, example)

@@ -1,6 +1,7 @@
 """What a session keeps of a picture: small arrays, never the full picture or any feature maps."""
 
 import logging
+import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,8 @@ from fer_models.results import SHARED_CROP, CropSpec, Face, FaceAnalysis, Predic
 _log = logging.getLogger(__name__)
 _SUFFIXES: Final = {".jpg", ".jpeg", ".png", ".webp"}
 
+#: Names the pictures of a folder of examples, with what each shows; optional.
+LISTING: Final = "examples.toml"
 #: Faces of one picture that the page shows; the command line and the API give all.
 MAX_FACES: Final = 100
 #: Side in px of the crops that are kept for drawing.
@@ -238,25 +241,40 @@ class Example:
 
     Attributes:
         path: its file.
-        title: what people read: the file's name in words.
+        title: what people read.
         thumbnail: (H, W, 3) uint8 RGB, at most 240 px on its longest side.
+        caption: what the models answer, in a few words.
     """
 
     path: Path
     title: str
     thumbnail: NDArray[np.uint8]
+    caption: str = ""
 
 
 def load_examples(folder: Path) -> list[Example]:
-    """The readable pictures of a folder by name; none if it is missing. A bad file is left out, not fatal."""
+    """The readable pictures that `LISTING` in the folder names, in its order; all by name if it has none.
+
+    Nothing if the folder is missing. A bad file is left out, not fatal.
+    """
     examples = []
-    for path in sorted(folder.glob("*")):
-        if path.suffix.lower() not in _SUFFIXES:
-            continue
+    for path, title, caption in _listed(folder):
         try:
             thumbnail, _ = fit(read_image(path), least=1, most=240)
         except ImageError as error:
             _log.warning("example left out: %s", error)
             continue
-        examples.append(Example(path, path.stem.replace("_", " ").replace("-", " ").capitalize(), thumbnail))
+        examples.append(Example(path, title, thumbnail, caption))
     return examples
+
+
+def _listed(folder: Path) -> list[tuple[Path, str, str]]:
+    """Path, title and caption of each picture to show."""
+    try:
+        listing = tomllib.loads((folder / LISTING).read_text(encoding="utf-8"))
+        return [(folder / each["file"], each["title"], each["caption"]) for each in listing["picture"]]
+    except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
+        if (folder / LISTING).exists():
+            _log.warning("%s is not used: %s", LISTING, error)
+    pictures = [path for path in sorted(folder.glob("*")) if path.suffix.lower() in _SUFFIXES]
+    return [(path, path.stem.replace("_", " ").replace("-", " ").capitalize(), "") for path in pictures]

@@ -11,6 +11,7 @@ import gradio as gr
 from dashboard.components.display import model_display
 from dashboard.components.events import CHANGED, CLICKED
 from dashboard.components.failures import as_message, show_errors
+from dashboard.components.picture_input import EXAMPLES
 from dashboard.components.templates import macro, message
 from dashboard.components.uploads import uploaded_path
 from dashboard.video import view
@@ -49,9 +50,9 @@ Updates: TypeAlias = dict[Any, Any]
 class VideoTab:
     """The components of one page and what each callback does to them. Nothing of any session is kept here."""
 
-    def __init__(self, analyzer: Analyzer, uploads: Path) -> None:
+    def __init__(self, analyzer: Analyzer, uploads: Path, clip: Path) -> None:
         """Lay the tab out inside the current `gr.Blocks` and connect it."""
-        self.analyzer, self.uploads = analyzer, uploads
+        self.analyzer, self.uploads, self.clip = analyzer, uploads, clip
         self.display = model_display({name: model.card for name, model in analyzer.classifiers.items()})
         # An annotated video writes on dark panels.
         self.colours = {name: self.display.styles[name].on_dark for name in self.display.cards}
@@ -70,6 +71,8 @@ class VideoTab:
             height=220,
             elem_id="video-file",
         )
+        with gr.Row(elem_classes="fer-actions"):
+            self.example = gr.Button("Try the example", visible=self.clip.is_file(), elem_id="video-example")
         with gr.Column(visible=False, elem_id="video-start") as self.start:
             self.ready = gr.HTML(elem_id="video-ready")
             with gr.Row():
@@ -115,12 +118,13 @@ class VideoTab:
         self.session = gr.State(None, time_to_live=_FORGET, delete_callback=_close)
 
     def _connect(self) -> None:
-        stages = [self.notice, self.stop, self.clear, self.file, self.start, self.results, self.over_time]
+        stages = [self.notice, self.stop, self.clear, self.file, self.example, self.start, self.results, self.over_time]
         parts = [self.ready, self.player, self.summary, self.face, self.key, self.timeline, self.at, self.moment]
         everything = [*stages, *parts, self.go, self.session]
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         # preprocess=False hands over where the upload lies instead of what Gradio makes of it.
         self.file.upload(self.take, [self.file, self.session], everything, preprocess=False, **hidden)
+        self.example.click(self.take_example, self.session, everything, **hidden)
         self.go.click(
             self.analyse,
             [self.session, self.rate, self.models],
@@ -144,6 +148,7 @@ class VideoTab:
         return {
             self.notice: gr.update(value=message(text), visible=bool(text)),
             self.file: gr.update(value=None, visible=True),
+            self.example: gr.update(visible=self.clip.is_file()),
             **{part: gr.update(visible=False) for part in (self.stop, self.clear, self.start, self.results)},
             **{part: "" for part in (self.ready, self.player, self.summary, self.key, self.moment)},
             self.timeline: None,
@@ -155,6 +160,7 @@ class VideoTab:
         return {
             self.notice: gr.update(value="", visible=False),
             self.file: gr.update(value=None, visible=False),
+            self.example: gr.update(visible=False),
             self.start: gr.update(visible=True),
             self.clear: gr.update(visible=True),
             self.ready: view.ready(session),
@@ -206,6 +212,12 @@ class VideoTab:
         """Take an upload over and open it."""
         _close(before)
         return self.taken(VideoSession(uploaded_path(payload, self.uploads), self.uploads))
+
+    @show_errors(_UNEXPECTED, lambda tab, text: tab.idle(text))
+    def take_example(self, before: VideoSession | None) -> Updates:
+        """Open the example clip."""
+        _close(before)
+        return self.taken(VideoSession(self.clip, self.uploads))
 
     def analyse(self, session: VideoSession | None, rate: float, names: Sequence[str]) -> Iterator[Updates]:
         """Analyse the video; yields the progress and, also when it was stopped, the results."""
@@ -293,11 +305,12 @@ def _close(session: VideoSession | None) -> None:
         session.close()
 
 
-def build(analyzer: Analyzer, uploads: Path) -> VideoTab:
+def build(analyzer: Analyzer, uploads: Path, clip: Path = EXAMPLES / "clip.mp4") -> VideoTab:
     """Build the tab inside the current `gr.Blocks`.
 
     Args:
         analyzer: shared by all sessions.
         uploads: folder where Gradio puts uploads.
+        clip: the example; may be missing.
     """
-    return VideoTab(analyzer, uploads)
+    return VideoTab(analyzer, uploads, clip)

@@ -177,6 +177,14 @@ def test_a_labelled_zip_is_measured(page: Page, labelled: Path) -> None:
     expect(page.locator("#batch-wrong")).to_contain_text("all models give the same other answer")
 
 
+def test_the_example_is_a_labelled_zip(page: Page) -> None:
+    page.locator("#batch-example").click()
+    expect(page.locator("#batch-summary")).to_contain_text("faces in 14 pictures")
+    expect(page.locator("#batch-figures")).to_contain_text("labelled faces")
+    page.get_by_role("button", name="Analyse other pictures").click()
+    expect(page.locator("#batch-example")).to_be_visible()
+
+
 def test_labels_of_a_csv_and_their_errors(page: Page, photos: list[Path], tmp_path: Path) -> None:
     bad, good = tmp_path / "bad.csv", tmp_path / "good.csv"
     bad.write_text("file,label\ntwo.png,hungry\n")

@@ -59,6 +59,15 @@ def test_a_camcorders_file_is_taken(page: Page, tmp_path: Path) -> None:
     expect(page.locator("#video-ready")).to_contain_text("25 frames per second, 130 × 100 px", timeout=WAIT)
 
 
+def test_the_example_can_be_tried_again(page: Page) -> None:
+    for _ in range(2):
+        page.locator("#video-example").click()
+        expect(page.locator("#video-ready")).to_contain_text("long, 8 frames per second", timeout=WAIT)
+        expect(page.locator("#video-example")).to_be_hidden()
+        page.get_by_role("button", name="Try another video").click()
+        expect(page.locator("#video-example")).to_be_visible()
+
+
 def analyse(page: Page) -> None:
     page.get_by_role("button", name="Analyse the video").click()
 
