@@ -10,6 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from dashboard.leaderboard import tab as leaderboard
+from dashboard.leaderboard.board import read_board
+from dashboard.leaderboard.report import report
 from dashboard.leaderboard.sections import GROUPS
 from fer_models.analyzer import Analyzer
 from fer_models.evaluation.timing import Progress, Timing
@@ -201,3 +203,18 @@ def test_times_are_measured(page: Page) -> None:
     expect(table).to_have_count(4, timeout=300_000)
     expect(button).to_be_visible()
     expect(table.first).to_contain_text("ms")
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_report_draws_alone(browser: Browser, weights: Path, tmp_path: Path, width: int) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(report(read_board(weights)), encoding="utf-8")
+    with watched_page(browser, file.as_uri(), width) as page:
+        expect(page.locator(".js-plotly-plot .main-svg:first-child")).to_have_count(14)
+        section = page.locator("#expressions-ferplus")
+        section.get_by_role("button", name="VGG16").click()
+        section.locator("[data-panel=vgg16] .fer-cell").first.click()
+        expect(section.locator("[data-panel=vgg16] .fer-says")).to_contain_text("VGG16 predicts")
+        with page.expect_download() as download:
+            section.locator("[data-save=svg]").click()
+        assert download.value.suggested_filename == "expressions-ferplus.svg"

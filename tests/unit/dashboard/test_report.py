@@ -5,12 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
 
 from dashboard.leaderboard.board import read_board
 from dashboard.leaderboard.report import report
 from fer_models.cli.main import main
-from tests.helpers.browsing import CHROMIUM, chromium, watched_page
 from tests.helpers.leaderboard_files import write_files
 
 
@@ -51,20 +49,3 @@ def test_no_text_can_leave_its_place(weights: Path, tmp_path: Path) -> None:
     card.write_text(card.read_text().replace('"VGG16"', f'"{evil}"'))
     text = report(read_board(tmp_path / "weights"))
     assert evil not in text and "\\u003c\\u002fscript" in text and "&lt;/script&gt;" in text
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH")
-@pytest.mark.parametrize("width", [1440, 390])
-def test_it_draws_alone(weights: Path, tmp_path: Path, width: int) -> None:
-    file = tmp_path / "report.html"
-    file.write_text(report(read_board(weights)), encoding="utf-8")
-    with chromium() as browser, watched_page(browser, file.as_uri(), width) as page:
-        expect(page.locator(".js-plotly-plot .main-svg:first-child")).to_have_count(14)
-        section = page.locator("#expressions-ferplus")
-        section.get_by_role("button", name="VGG16").click()
-        section.locator("[data-panel=vgg16] .fer-cell").first.click()
-        expect(section.locator("[data-panel=vgg16] .fer-says")).to_contain_text("VGG16 predicts")
-        with page.expect_download() as download:
-            section.locator("[data-save=svg]").click()
-        assert download.value.suggested_filename == "expressions-ferplus.svg"
