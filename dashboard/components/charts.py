@@ -63,7 +63,8 @@ def expression_bars(
     """
     shown = in_display_order({*known, *EXPRESSIONS})
     figure = go.Figure(layout=base_layout("Probability (%)"), layout_showlegend=legend)
-    figure.update_yaxes(range=[0, 100], tickvals=[0, 25, 50, 75, 100])
+    # A little more than 100: at the very end of the range Plotly may leave out the line and its number.
+    figure.update_yaxes(range=[0, 100.5], tickvals=[0, 25, 50, 75, 100])
     for name, heights in values.items():
         figure.add_bar(
             name=titles[name],
