@@ -52,7 +52,7 @@ class ChosenFile:
         """
         with tempfile.TemporaryDirectory(dir=self.folder) as place:
             file = Path(place) / f"{name}{self.suffix}"
-            os.link(self.path, file)
+            _second_name(self.path, file)
             (Path(place) / f"{name}.json").write_text(_json(card), encoding="utf-8")
             try:
                 return load_classifier(name, Path(place), "cpu")
@@ -107,15 +107,20 @@ def choose(path: Path, name: str, uploads: Path) -> ChosenFile:
     folder = Path(tempfile.mkdtemp(prefix=f"{SESSION_FOLDER_PREFIX}model-", dir=uploads))
     kept = folder / name
     try:
-        try:
-            os.link(path, kept)
-        except OSError:  # a file system without second names
-            shutil.copyfile(path, kept)
+        _second_name(path, kept)
         return ChosenFile(folder, kept, draft_card(kept))
     except Exception as error:
         error.args = tuple(_without(str(folder), each) for each in error.args)
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _second_name(path: Path, target: Path) -> None:
+    """A second name of a file, under which it stays when the first is deleted; or a copy."""
+    try:
+        os.link(path, target)
+    except OSError:  # a file system without second names
+        shutil.copyfile(path, target)
 
 
 def _json(card: Mapping[str, Any]) -> str:

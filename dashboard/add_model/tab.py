@@ -13,16 +13,22 @@ from dashboard.components.display import model_display
 from dashboard.components.events import CHOOSE_EXAMPLE, HIDDEN
 from dashboard.components.failures import as_message, show_errors
 from dashboard.components.picture_input import EXAMPLES
-from dashboard.components.templates import message, render
+from dashboard.components.templates import macro, message, render
 from dashboard.components.uploads import uploaded_path
 from fer_models.analyzer import Analyzer
 from fer_models.errors import ImageError
 from fer_models.media.images import read_picture
 from fer_models.models.external.files import external_name
+from fer_models.registry import model_styles
 
 _UNEXPECTED: Final = "Something went wrong with this file. Choose it again, or write its card by hand."
 _FORGOTTEN: Final = "Choose a file first. One that was chosen is forgotten after an hour without a change."
+_TRY: Final = (
+    "Choose an example. If a clear expression is answered wrongly, check the order of the labels first, then colours, "
+    "mean and deviation."
+)
 _FORGET: Final = 3600
+_ARCHITECTURE: Final = FIELDS.index("architecture")
 
 Updates: TypeAlias = dict[Any, Any]
 
@@ -47,9 +53,9 @@ class AddModelTab:
                 self.told = gr.HTML(elem_id="add-told")
                 self._lay_out_fields()
             with gr.Column(elem_classes="fer-panel"):
-                gr.HTML(render("add_model/try.html", examples=self.examples))
+                gr.HTML(macro("heading", "Try it"))
                 self.gallery = gr.HTML(
-                    render("components/examples.html", examples=self.examples),
+                    render("components/examples.html", examples=self.examples, lead=_TRY),
                     js_on_load=CHOOSE_EXAMPLE,
                     elem_id="add-examples",
                 )
@@ -69,19 +75,22 @@ class AddModelTab:
             label="Labels",
             info="In the order of the outputs, with commas between. Nothing notices a wrong order.",
         )
-        with gr.Group() as self.fed, gr.Row():
-            made["mode"] = gr.Radio(["rgb", "bgr", "grey"], label="Colours")
-            made["size"] = gr.Number(label="Size in px", minimum=8, maximum=1024, precision=0)
-            made["outputs"] = gr.Radio(["logits", "probabilities"], label="Outputs")
-            made["scale"] = gr.Radio(["0-1", "0-255"], label="Pixels that mean and deviation are for")
-            made["mean"] = box(label="Mean", info="One number, or one per channel")
-            made["std"] = box(label="Standard deviation", info="One number, or one per channel")
-            made["crop"] = gr.Radio(
-                [("Aligned, tight", LANDMARKS), ("Detector’s box", BOX), ("Box, turned upright", UPRIGHT)],
-                label="How the face is cut out",
-            )
-            made["margin"] = gr.Slider(0, 100, step=5, label="Margin around the box in %")
-            made["architecture"] = box(label="Architecture", info="Of weights: torchvision:NAME or timm:NAME")
+        with gr.Column() as self.fed:
+            with gr.Row():
+                made["mode"] = gr.Radio(["rgb", "bgr", "grey"], label="Colours")
+                made["size"] = gr.Number(label="Size in px", minimum=8, maximum=1024, precision=0)
+                made["outputs"] = gr.Radio(["logits", "probabilities"], label="Outputs")
+            with gr.Row():
+                made["scale"] = gr.Radio(["0-1", "0-255"], label="Pixels that mean and deviation are for")
+                made["mean"] = box(label="Mean", info="One number, or one per channel")
+                made["std"] = box(label="Standard deviation", info="One number, or one per channel")
+            with gr.Row():
+                made["crop"] = gr.Radio(
+                    [("Aligned, tight", LANDMARKS), ("Detector’s box", BOX), ("Box, turned upright", UPRIGHT)],
+                    label="How the face is cut out",
+                )
+                made["margin"] = gr.Slider(0, 100, step=5, label="Margin around the box in %")
+            made["architecture"] = box(label="Architecture", info="torchvision:NAME or timm:NAME")
         with gr.Row():
             made["training_labels"] = box(label="Labels it learned", info="Such as AffectNet (8 expressions)")
             made["training_data"] = box(label="Pictures it learned from")
@@ -90,9 +99,10 @@ class AddModelTab:
 
     def _connect(self) -> None:
         form = [self.notice, self.form, self.told, self.fed, *self.fields, self.result, self.saved, self.chosen]
+        forgotten = self.file.upload(self.forget, self.chosen, self.chosen, **HIDDEN)
         # preprocess=False hands over where the upload lies instead of what Gradio makes of it.
-        self.file.upload(self.choose, self.file, form, preprocess=False, **HIDDEN)
-        self.file.clear(self.start, outputs=form, **HIDDEN)
+        forgotten.then(self.choose, self.file, form, preprocess=False, **HIDDEN)
+        self.file.clear(self.forget, self.chosen, self.chosen, **HIDDEN).then(self.start, outputs=form, **HIDDEN)
         inputs = [self.chosen, *self.fields]
         self.gallery.select(self.attempt, inputs, self.result, **HIDDEN | {"show_progress": "minimal"})
         self.save.click(self.keep, inputs, self.saved, **HIDDEN)
@@ -106,6 +116,10 @@ class AddModelTab:
             self.saved: "",
             self.chosen: None,
         }
+
+    def forget(self, chosen: ChosenFile | None) -> None:
+        """Delete the file that was chosen before."""
+        _close(chosen)
 
     @show_errors(_UNEXPECTED, lambda tab, text: tab.start(text))
     def choose(self, payload: Mapping[str, Any] | None) -> Updates:
@@ -124,13 +138,14 @@ class AddModelTab:
             self.told: render("add_model/told.html", draft=chosen.draft, name=chosen.path.name),
             self.fed: gr.update(visible=chosen.draft.fed),
             **{field: getattr(form, name) for name, field in zip(FIELDS, self.fields, strict=True)},
+            self.fields[_ARCHITECTURE]: gr.update(value=form.architecture, visible=bool(form.architecture)),
             self.result: "",
             self.saved: "",
             self.chosen: chosen,
         }
 
     @show_errors(_UNEXPECTED, lambda _, text: str(message(text)))
-    def attempt(self, chosen: ChosenFile | None, *values: Any, event: gr.EventData) -> str:
+    def attempt(self, chosen: ChosenFile | None, event: gr.EventData, *values: Any) -> str:
         """What the model answers for the face of an example."""
         return self._attempt(chosen, CardForm(*values), self.examples[int(event.index)].path)
 
@@ -143,7 +158,8 @@ class AddModelTab:
         analyzed = as_whole(analyze_picture(everyone, read_picture(picture).pixels))
         titles = {name: title for name, title in self.display.titles.items() if name != model.name}
         result = trial(analyzed.faces[0], model.name, model.card.architecture, titles)
-        return render("add_model/result.html", trial=result, style=next(iter(self.display.styles.values())))
+        style = model_styles([*self.analyzer.classifiers, model.name])[model.name]
+        return render("add_model/result.html", trial=result, title=model.card.title, style=style)
 
     def keep(self, chosen: ChosenFile | None, *values: Any) -> str:
         """Save the file and its card, if they are a model."""

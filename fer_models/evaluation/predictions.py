@@ -9,7 +9,6 @@ from typing import ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 from tqdm import tqdm
 
 from fer_models.analyzer import Analyzer
@@ -60,6 +59,8 @@ class TestPredictions:
 
     def probabilities(self, model: str, *, calibrated: bool = True) -> NDArray[np.float32]:
         """One model's probabilities (N, 7) float32, after its temperature or, if not calibrated, before."""
+        from scipy.special import softmax  # slow to import, and the page reads these files only when it is asked
+
         temperature = self.temperatures[model] if calibrated else 1.0
         return np.asarray(softmax(self.logits[model] / temperature, axis=1), np.float32)
 

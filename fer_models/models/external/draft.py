@@ -41,7 +41,7 @@ class Draft:
     Attributes:
         card: as it would be written beside the file.
         told: what the file tells, in a sentence each.
-        guessed: fields of the card that are guesses.
+        guessed: what on it is a guess, in words.
         fed: whether the card says how a face is fed; not of weights that this project recognises.
     """
 
@@ -81,9 +81,9 @@ def draft_card(path: Path) -> Draft:
         card |= {"training_data": given.training_data, "weaknesses": given.weaknesses}
     guessed = {
         "labels": not (given.labels or facts.labels),
-        "mode": not known and facts.channels != 1,
+        "colours": not known and facts.channels != 1,
         "size": not (given.input.size or facts.size),
-        "mean and std": not known,
+        "mean and deviation": not known,
         "outputs": not (given.outputs or facts.outputs),
         "crop": True,
     }
@@ -113,7 +113,7 @@ def _of_weights(path: Path) -> Draft:
     card = card_template(GraphCard(), facts) | {"architecture": architecture}
     card["input"] = {key: value for key, value in card["input"].items() if key not in ("channels", "layout", "scale")}
     told = (f"Weights of {architecture} with {count} classes.",)
-    return Draft(card, told, ("labels", "mode", "size", "mean and std", "crop"))
+    return Draft(card, told, ("labels", "colours", "size", "mean and deviation", "crop"))
 
 
 def _usual(path: Path, stored: Any) -> tuple[str, int] | None:

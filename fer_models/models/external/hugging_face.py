@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _WEIGHTS: Final = "model.safetensors"
 _GRAPHS: Final = ("model.onnx", "onnx/model.onnx")
+#: More than any classifier of faces needs; a ViT-L has 304 million.
+_MAX_NUMBERS: Final = 1 << 29
 #: What is downloaded of a repository.
 _PATTERNS: Final = ("config.json", "preprocessor_config.json", _WEIGHTS, *_GRAPHS)
 _INSTALL: Final = "transformers is not installed: pip install -r requirements-transformers.txt"
@@ -114,7 +116,15 @@ def _model(folder: Path) -> nn.Module:
     try:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model, loaded = transformers.AutoModelForImageClassification.from_pretrained(
+            kind = transformers.AutoModelForImageClassification
+            config = transformers.AutoConfig.from_pretrained(
+                str(folder), local_files_only=True, trust_remote_code=False
+            )
+            with torch.device("meta"):  # its size before any memory
+                planned = kind.from_config(config, trust_remote_code=False)
+            if (count := sum(each.numel() for each in planned.parameters())) > _MAX_NUMBERS:
+                raise WeightsError(f"{folder} describes a network of {count:,} numbers; that is too much.")
+            model, loaded = kind.from_pretrained(
                 str(folder),
                 local_files_only=True,
                 trust_remote_code=False,
@@ -122,6 +132,8 @@ def _model(folder: Path) -> nn.Module:
                 output_loading_info=True,
                 dtype=torch.float32,
             )
+    except WeightsError:
+        raise
     except Exception as error:  # of many types: unknown models, damaged files, shapes that do not fit
         raise WeightsError(f"{folder} cannot be loaded by transformers: {_line(error)}") from error
     finally:

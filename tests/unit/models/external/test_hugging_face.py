@@ -155,6 +155,7 @@ def _cut(path: Path) -> None:
         (_config(id2label={str(i): f"LABEL_{i}" for i in range(8)}), CardError, "labels"),
         (_config(id2label={"0": "cat", "1": "dog"}), FerError, "their"),
         (_config(hidden_size=24), WeightsError, "their"),
+        (_config(hidden_size=16384, intermediate_size=1 << 20), WeightsError, "too much"),
         (_config(model_type="nobody-knows", auto_map={"AutoConfig": "evil.Config"}), WeightsError, "transformers"),
         (_cut, WeightsError, "transformers"),
         (_write("config.json", "{"), CardError, "malformed"),
