@@ -143,7 +143,7 @@ class AttentionTab:
         section.connect(self.face, self.maps.style)
         # Another picture or face: what is shown of the last one is forgotten.
         chosen = self.picture_input
-        for event in (chosen.image.input, chosen.gallery.select, chosen.clear.click, self.picture.select):
+        for event in (chosen.image.upload, chosen.gallery.select, chosen.clear.click, self.picture.select):
             event(section.fresh, outputs=section.outputs, queue=False, **HIDDEN)
 
     def _connect_endpoint(self) -> None:
