@@ -18,6 +18,7 @@ from fer_models.errors import FerError
 from fer_models.evaluation.predictions import load_test_predictions
 from fer_models.evaluation.records import (
     EngineTimes,
+    EvaluationRecord,
     FaceSetComparison,
     LatencyRecord,
     NoiseRun,
@@ -256,6 +257,25 @@ def engines() -> str:
     return table([*head, "per face in batches of 16", "batch against one by one"], rows)
 
 
+def openvino() -> str:
+    """Accuracy with OpenVINO beside that with onnxruntime, on the same faces."""
+    parts = []
+    for name, title in _SETS.items():
+        default, other = (record(f"{folder}{name}.json", EvaluationRecord) for folder in ("", "openvino/"))
+        rows = [
+            [
+                titles()[model],
+                percent(default.models[model].accuracy, 2),
+                percent(measured.accuracy, 2),
+                f"{100 * (measured.accuracy - default.models[model].accuracy):+.2f}",
+            ]
+            for model, measured in other.models.items()
+        ]
+        head = [title, default.engine or "float32", other.engine or "openvino", "percentage points"]
+        parts.append(table(head, rows))
+    return "\n".join(parts)
+
+
 def detection() -> str:
     """Recall and time of face detection, beside a detector that searches every picture whole at the finest scale."""
     measured = record("detection.json", DetectionRecord)
@@ -305,6 +325,7 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "latency": latency,
     "whole-comparison": whole_comparison,
     "engines": engines,
+    "openvino": openvino,
     "detection": detection,
     "crops": crops,
     "faults": software.faults,

@@ -248,6 +248,7 @@ def test_the_face_is_occluded_by_region_and_by_hand(page: Page, photos: dict[str
     expect(page.locator("#attention-brush")).to_contain_text("Hidden: the mouth")
     by_name = str(cards.locator("img").first.get_attribute("src"))
     canvas = page.locator(".fer-brush canvas")
+    canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.3)

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fer_models.errors import EngineError, UnknownNameError
 from fer_models.models.architectures import PooledClassifier
@@ -69,9 +69,9 @@ def build_engine(
         return reference
     if device.type != "cpu":
         raise EngineError(f"The engine {name} runs on CPUs, not on {device}. Use --device cpu or --engine torch.")
-    make = partial(_MAKERS["onnxruntime" if name == "auto" else name], threads=threads or torch.get_num_threads())
+    make = _MAKERS["onnxruntime" if name == "auto" else name]
     try:
-        return _checked(make, network, size, probe, expected)
+        return _checked(partial(make, network, threads or torch.get_num_threads()), network, size, probe, expected)
     except EngineError as error:
         if name != "auto":
             raise
@@ -109,16 +109,19 @@ def _distance(found: Outputs, expected: Outputs) -> float:
     return max(float(np.abs(one - other).max() / max(np.ptp(other), 1e-6)) for one, other in pairs)
 
 
-def _onnxruntime(graph: bytes, threads: int) -> Engine:
+def _onnxruntime(_: PooledClassifier, threads: int, graph: bytes) -> Engine:
     from fer_models.models.engines.onnxruntime_engine import OnnxRuntimeEngine
 
     return OnnxRuntimeEngine(graph, threads)
 
 
-def _openvino(graph: bytes, threads: int) -> Engine:
+def _openvino(network: PooledClassifier, threads: int, graph: bytes) -> Engine:
     from fer_models.models.engines.openvino_engine import OpenVinoEngine
 
-    return OpenVinoEngine(graph, threads)
+    # Depthwise convolutions lose up to 0.4 points of accuracy in bfloat16 and gain little time; others do neither.
+    depthwise = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in network.modules())
+    return OpenVinoEngine(graph, threads, exact=depthwise)
 
 
-_MAKERS: Final[dict[str, Callable[..., Engine]]] = {"onnxruntime": _onnxruntime, "openvino": _openvino}
+_Make = Callable[[PooledClassifier, int, bytes], Engine]
+_MAKERS: Final[dict[str, _Make]] = {"onnxruntime": _onnxruntime, "openvino": _openvino}

@@ -1,4 +1,4 @@
-"""OpenVINO, an optional extra for CPUs: in bfloat16 where the processor computes in it, else in float32."""
+"""OpenVINO, an optional extra for CPUs: in bfloat16 where the processor computes in it and the network bears it."""
 
 import threading
 
@@ -20,8 +20,13 @@ class OpenVinoEngine:
 
     name = "openvino"
 
-    def __init__(self, graph: bytes, threads: int) -> None:
-        """Load a graph; a pass takes this many threads.
+    def __init__(self, graph: bytes, threads: int, *, exact: bool = False) -> None:
+        """Load a graph.
+
+        Args:
+            graph: of `network_graph`.
+            threads: that a pass takes.
+            exact: compute in float32 in any case.
 
         Raises:
             EngineError: OpenVINO is not installed.
@@ -31,7 +36,7 @@ class OpenVinoEngine:
         except ImportError:
             raise EngineError("The engine openvino needs a package: pip install -r requirements-openvino.txt") from None
         core = openvino.Core()
-        fast = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        fast = not exact and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         settings = {
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": "bf16" if fast else "f32",

@@ -77,7 +77,7 @@ class _Wrong:
 
     name, precision = "onnxruntime", "float32"
 
-    def __init__(self, graph: bytes, threads: int) -> None:
+    def __init__(self, network: PooledClassifier, threads: int, graph: bytes) -> None:
         pass
 
     def run(self, inputs: Tensor, *, features: bool = False) -> Outputs:
