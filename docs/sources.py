@@ -12,6 +12,8 @@ from fer_models.models.ensemble import ENSEMBLE, ENSEMBLE_TITLE
 
 ROOT: Final = WEIGHTS.parent
 RESULTS: Final = WEIGHTS / "results"
+#: What people read, by the name of the record.
+TEST_SETS: Final = {"fer2013_test": "FER2013 test set", "ferplus_test": "FER+ test set"}
 R = TypeVar("R", bound=Provenance)
 
 
