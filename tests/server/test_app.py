@@ -174,6 +174,9 @@ def test_help_explains_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
     documented = set(re.findall(r"^  (--[a-z-]+)", text, re.MULTILINE))
     assert documented == {
         *(
+            "--add-models",
+            "--allow-download",
+            "--allow-torchscript",
             "--host",
             "--port",
             "--share",

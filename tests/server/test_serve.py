@@ -215,7 +215,7 @@ def test_settings_reach_gradio(analyzer: Analyzer, tmp_path: Path, monkeypatch: 
     limits = [function.concurrency_limit for function in page.fns.values()]
     assert 2 in limits and all(limit in ("default", None) or limit <= 2 for limit in limits)
     kept = launch_settings()
-    assert (page.footer_links, page.run_history, page.enable_monitoring) == ([], False, False)
+    assert (page.footer_links, page.run_history, page.enable_monitoring) == (["api"], False, False)
     assert page.state_session_capacity == kept["state_session_capacity"] == page.app.state_holder.capacity
     assert page.css == kept["css"] and page.theme.name == kept["theme"].name and not page.show_error
     assert not page.pwa and not page.ssr_mode and not page.analytics_enabled
