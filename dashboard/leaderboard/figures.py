@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from dashboard.components.charts import GRID, base_layout, marker
 from dashboard.leaderboard.board import Board
-from dashboard.leaderboard.cost_view import cost_of, frontier
+from dashboard.leaderboard.cost.cost_view import cost_of, frontier
 from dashboard.leaderboard.published import QUOTED, Quoted
 from dashboard.leaderboard.sentences import ranks
 from dashboard.leaderboard.view import corruption_title

@@ -11,8 +11,8 @@ from dashboard.components.templates import part, render
 from dashboard.leaderboard import csv_tables as csv
 from dashboard.leaderboard import figures, pairs_view, ranking_view, view
 from dashboard.leaderboard.board import LABEL_SETS, Board
-from dashboard.leaderboard.cards_view import card_view
-from dashboard.leaderboard.cost_view import cost_rows
+from dashboard.leaderboard.cost.cards_view import card_view
+from dashboard.leaderboard.cost.cost_view import cost_rows
 from dashboard.leaderboard.eac import figures as eac_figures
 from dashboard.leaderboard.eac.findings import eac_findings
 from dashboard.leaderboard.eac.noise import missing_shares, noise_rows

@@ -11,7 +11,7 @@ from dashboard.components.failures import show_errors, yield_errors
 from dashboard.components.jobs import Jobs, Stopped, run_watched
 from dashboard.components.templates import busy, macro, message, part
 from dashboard.leaderboard.board import LABEL_SETS, read_board
-from dashboard.leaderboard.cost_view import timing_rows
+from dashboard.leaderboard.cost.cost_view import timing_rows
 from dashboard.leaderboard.sections import GROUPS, INTRO, SECTIONS, TITLE
 from fer_models.analyzer import WEIGHTS, Analyzer
 from fer_models.evaluation.timing import BATCH, Timing, time_models

@@ -23,7 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "leaderboard": ("fer_models.cli.leaderboard", "compare what evaluate measured, for the dashboard"),
     "fairness": ("fer_models.cli.fairness", "measure whether models err more often for some groups of people"),
     "report": (
-        "dashboard.leaderboard.report_command",
+        "dashboard.leaderboard.report.command",
         "write the leaderboard as one self-contained HTML file",
     ),
     "study": ("fer_models.cli.study", "train plain and EAC networks on noisy labels and compare them"),

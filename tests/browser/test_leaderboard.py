@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from dashboard.leaderboard import tab as leaderboard
 from dashboard.leaderboard.board import read_board
-from dashboard.leaderboard.report import report
+from dashboard.leaderboard.report.page import report
 from dashboard.leaderboard.sections import GROUPS
 from fer_models.analyzer import Analyzer
 from fer_models.evaluation.timing import Progress, Timing

@@ -15,8 +15,8 @@ import pytest
 from dashboard.components.templates import macro, part
 from dashboard.leaderboard import csv_tables, figures, pairs_view, ranking_view, sentences, view
 from dashboard.leaderboard.board import LABEL_SETS, Board, read_board
-from dashboard.leaderboard.cards_view import card_view, metrics_summary, recipe_summary
-from dashboard.leaderboard.cost_view import cost_of, frontier
+from dashboard.leaderboard.cost.cards_view import card_view, metrics_summary, recipe_summary
+from dashboard.leaderboard.cost.cost_view import cost_of, frontier
 from dashboard.leaderboard.eac import figures as eac_figures
 from dashboard.leaderboard.eac.findings import eac_findings
 from dashboard.leaderboard.eac.noise import missing_shares, noise_points, noise_rows

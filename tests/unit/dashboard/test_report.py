@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.leaderboard.board import read_board
-from dashboard.leaderboard.report import report
+from dashboard.leaderboard.report.page import report
 from fer_models.cli.main import main
 from tests.helpers.leaderboard_files import write_files
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from dashboard.leaderboard.board import read_board
-from dashboard.leaderboard.cost_view import cost_rows
+from dashboard.leaderboard.cost.cost_view import cost_rows
 from explain.maps import attention
 from fer_models.analyzer import list_models, load_analyzer
 from fer_models.errors import CardError, EngineError, FerError, WeightsError

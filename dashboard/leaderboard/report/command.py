@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
         FerError: there are no cards, or the file cannot be written.
     """
     from dashboard.leaderboard.board import read_board
-    from dashboard.leaderboard.report import report
+    from dashboard.leaderboard.report.page import report
     from fer_models.media.files import open_text
 
     weights = weights_folder(args)
