@@ -115,10 +115,10 @@ class Portrait:
 #: By the name of the file.
 PORTRAITS: Final[dict[str, Portrait]] = {
     "surprise": Portrait(
-        "mei", "surprise", Shot((8, 1), (4, 0, 3), zoom=0.88), ((196, 205, 208), (150, 166, 170)),
+        "kofi", "surprise", Shot((-7, 1), (-4, 0, 3), light="day", zoom=0.94), ((196, 205, 208), (150, 166, 170)),
     ),
     "anger": Portrait(
-        "kofi", "anger", Shot((-6, 0), (-3, 3, -2), light="window"), ((128, 132, 140), (84, 88, 98)),
+        "mei", "anger", Shot((-8, -6), (-8, -2, -3), light="window", zoom=0.88), ((128, 132, 140), (84, 88, 98)),
     ),
     "fear": Portrait(
         "amara", "fear", Shot((5, 2), (6, 0, 0), light="warm", zoom=0.9), ((124, 140, 150), (82, 96, 108)),
