@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_models import registry
-from fer_models.errors import FerError
-from fer_models.evaluation.predictions import TestPredictions, load_test_predictions
+from fer_models.evaluation.predictions import TestPredictions, find_test_predictions
 from fer_models.evaluation.records import (
     AttentionRecord,
     FaceSetComparison,
@@ -21,8 +20,7 @@ from fer_models.evaluation.statistics import ReliabilityBin, equal_mass_bins
 from fer_models.evaluation.store import Loaded, Problem, not_measured, read_cards, read_record, stale_models
 from fer_models.models.card import ModelCard
 from fer_models.models.ensemble import ENSEMBLE, ENSEMBLE_TITLE
-from fer_models.models.external.files import external_file
-from fer_models.models.external.peers import PEERS, is_peer, peer_file
+from fer_models.models.external.peers import PEERS
 from fer_models.registry import FER2013_LABEL_SETS
 
 COMPARE: Final = "python -m fer_models leaderboard"
@@ -168,36 +166,29 @@ def read_board(weights: Path, left_out: Sequence[str] = (), loaded: Mapping[str,
         left_out: as on `Analyzer`: why files of weights in this folder are no models here.
         loaded: cards of the loaded models; those of other systems' files are in no file.
     """
-    cards, problems, sizes = read_cards(weights)
-    for name, card in (loaded or {}).items():
-        if name not in cards:
-            cards[name] = card
-            file = peer_file(PEERS[name]) if is_peer(card) else external_file(weights, name)
-            sizes[name] = file.stat().st_size if file and file.is_file() else 0
+    cards, problems, sizes = read_cards(weights, loaded)
     results = weights / "results"
-    sets = _face_sets(read_record(results / "leaderboard.json", LeaderboardRecord, (COMPARE,)))
+    compared = read_record(results / "leaderboard.json", LeaderboardRecord, (COMPARE,))
+    robustness = {
+        name: read_record(results / f"robustness_{each.labels}.json", RobustnessRecord, (each.robustness,))
+        for name, each in LABEL_SETS.items()
+    }
+    noise = read_record(results / "noise_study.json", NoiseStudyRecord, (NOISE_STUDY,))
+    latency = read_record(results / "latency.json", LatencyRecord, (LATENCY,))
+    attention = read_record(results / "attention_ferplus.json", AttentionRecord, ()).record
+    # They only make a chart finer: a damaged file is as good as none.
+    predictions = {name: found for name in LABEL_SETS if (found := find_test_predictions(results / f"{name}.npz"))}
     return Board(
         cards=cards,
         card_problems=(*problems, *left_out),
         file_bytes=sizes,
-        sets=sets,
-        robustness={
-            name: read_record(results / f"robustness_{each.labels}.json", RobustnessRecord, (each.robustness,))
-            for name, each in LABEL_SETS.items()
-        },
-        noise=read_record(results / "noise_study.json", NoiseStudyRecord, (NOISE_STUDY,)),
-        latency=read_record(results / "latency.json", LatencyRecord, (LATENCY,)),
-        attention=read_record(results / "attention_ferplus.json", AttentionRecord, ()).record,
-        predictions={name: found for name in sets if (found := _predictions(results / f"{name}.npz"))},
+        sets=_face_sets(compared),
+        robustness=robustness,
+        noise=noise,
+        latency=latency,
+        attention=attention,
+        predictions=predictions,
     )
-
-
-def _predictions(path: Path) -> TestPredictions | None:
-    """What lies beside the record of `evaluate`. It only makes a chart finer, so a damaged file is as good as none."""
-    try:
-        return load_test_predictions(path)
-    except FerError:
-        return None
 
 
 def _face_sets(compared: Loaded[LeaderboardRecord]) -> dict[str, Loaded[FaceSetComparison]]:

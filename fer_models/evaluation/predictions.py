@@ -221,6 +221,14 @@ def save_test_predictions(predictions: TestPredictions, path: Path) -> None:
         )
 
 
+def find_test_predictions(path: Path) -> TestPredictions | None:
+    """As `load_test_predictions`, but None where the file is missing or damaged."""
+    try:
+        return load_test_predictions(path)
+    except FerError:
+        return None
+
+
 def load_test_predictions(path: Path) -> TestPredictions:
     """Read what `save_test_predictions` wrote; never unpickles.
 

@@ -11,7 +11,8 @@ from fer_models.errors import CardError
 from fer_models.evaluation.records import Provenance, Record, in_order
 from fer_models.media.files import write_text
 from fer_models.models.card import ModelCard, read_card
-from fer_models.models.external.files import external_file
+from fer_models.models.external.files import external_models
+from fer_models.models.external.peers import PEERS, is_peer, peer_file
 
 R = TypeVar("R", bound=Record)
 P = TypeVar("P", bound=Provenance)
@@ -103,23 +104,34 @@ class Cards(NamedTuple):
     file_bytes: dict[str, int]
 
 
-def read_cards(weights: Path) -> Cards:
-    """Read every card in a folder. Never fails."""
-    cards, problems = {}, []
+def read_cards(weights: Path, loaded: Mapping[str, ModelCard] | None = None) -> Cards:
+    """Read every card in a folder. Never fails.
+
+    Args:
+        weights: the folder.
+        loaded: cards of loaded models; those of other systems' files are in no file.
+    """
+    cards: dict[str, ModelCard] = {}
+    problems, external = [], external_models(weights)
     for path in sorted(weights.glob("*.json")):
-        if external_file(weights, path.stem):  # a card beside external weights states only what cannot be recognised
+        if path.stem in external:  # a card beside external weights states only what cannot be recognised
             continue
         try:
             cards[path.stem] = read_card(path)
         except (CardError, OSError, RecursionError) as error:
             problems.append(str(error))
-    sizes = {name: _size(weights / f"{name}.safetensors") for name in cards}
-    return Cards(in_order(cards), tuple(problems), sizes)
+    cards = in_order(cards)
+    files: dict[str, Path | None] = {name: weights / f"{name}.safetensors" for name in cards}
+    for name, card in (loaded or {}).items():
+        if name not in cards:
+            cards[name] = card
+            files[name] = peer_file(PEERS[name]) if is_peer(card) else external.get(name)
+    return Cards(cards, tuple(problems), {name: _size(file) for name, file in files.items()})
 
 
-def _size(path: Path) -> int:
+def _size(path: Path | None) -> int:
     try:
-        return path.stat().st_size
+        return path.stat().st_size if path else 0
     except OSError:
         return 0
 

@@ -28,6 +28,12 @@ def external_file(weights: Path, name: str) -> Path | None:
     return min(files, key=lambda path: order.index(_model_suffix(path)), default=None)
 
 
+def external_models(weights: Path) -> dict[str, Path]:
+    """The files that `external_file` gives for the models of a folder, by model name."""
+    names = dict.fromkeys(map(external_name, external_files(weights)))
+    return {name: file for name in names if (file := external_file(weights, name))}
+
+
 def external_files(weights: Path) -> list[Path]:
     """All files in a folder with one of `MODEL_SUFFIXES`, by name; also those that `external_file` passes over.
 
