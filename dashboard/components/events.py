@@ -50,3 +50,11 @@ SAVE_SCRIPT: Final = _script("downloads")
 PAGE_SCRIPT: Final = _script("page") + _script("drop")
 #: For the input of a picture.
 PICTURE_SCRIPT: Final = _script("picture_input")
+
+
+def sent_value(event: object, name: str) -> Any:
+    """A value the browser sent along with an event, not to be trusted; None if there is none."""
+    try:
+        return getattr(event, name, None)
+    except TypeError:  # what was sent has no names at all
+        return None

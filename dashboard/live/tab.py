@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.components.display import model_display
-from dashboard.components.events import HIDDEN
+from dashboard.components.events import HIDDEN, sent_value
 from dashboard.components.failures import as_message
 from dashboard.components.sessions import SessionValues
 from dashboard.components.templates import data_uri, message, render
@@ -80,10 +80,10 @@ class LiveTab:
         self.camera = gr.HTML(render("live/controls.html"), js_on_load=_CAMERA, elem_id="live-camera")
         with gr.Row(elem_id="live-results"):
             with gr.Column(scale=6, min_width=300):
-                self.view = gr.HTML(render("live/idle.html"), js_on_load=_CHOOSE + _SHOWN, elem_id="live-view")
+                self.view = gr.HTML(self._idle(), js_on_load=_CHOOSE + _SHOWN, elem_id="live-view")
             with gr.Column(scale=5, min_width=300, elem_id="live-side"):
-                self.panel = gr.HTML(js_on_load=_CHOOSE, elem_id="live-panel")
-                self.charts = gr.HTML(elem_id="live-charts")
+                self.panel = gr.HTML(self._panel(None, list(titles)), js_on_load=_CHOOSE, elem_id="live-panel")
+                self.charts = gr.HTML(self._charts(None, list(titles)), elem_id="live-charts")
         self.models = gr.CheckboxGroup(
             [(title, name) for name, title in titles.items()], value=list(titles), label="Models", elem_id="live-models"
         )
@@ -121,7 +121,7 @@ class LiveTab:
             stream_every=0.05,
             **HIDDEN,
         )
-        self.camera.clear(self.forget, self.session, [*parts, self.session], queue=False, **HIDDEN)
+        self.camera.clear(self.forget, [self.models, self.session], [*parts, self.session], queue=False, **HIDDEN)
         choice = [self.models, self.session]
         for part in (self.view, self.panel):
             part.select(self.choose, choice, [self.panel, self.charts], queue=False, **HIDDEN)
@@ -141,7 +141,7 @@ class LiveTab:
         session = session or LiveSession()
         last_time_s, last_chosen = session.time_s, session.chosen
         chosen = self._chosen(names)
-        number = _sent(event, "number")
+        number = sent_value(event, "number")
         number = number if isinstance(number, int) else 0
         try:
             frame = self._analyze(session, chosen, overlay, smoothing_s, number, event)
@@ -149,7 +149,7 @@ class LiveTab:
             text = as_message(error, _UNEXPECTED)
             return render("live/frame.html", number=number, frame=None, message=text), gr.skip(), gr.skip(), gr.skip()
         if session.ended:  # while this frame was analysed
-            return self.forget(session)
+            return self.forget(names, session)
         if frame is None:
             return gr.skip(), gr.skip(), gr.skip(), gr.skip()
         name = request.session_hash if request else None
@@ -172,7 +172,7 @@ class LiveTab:
     ) -> view.FrameView | None:
         """The view of one frame; None if a newer one was analysed meanwhile."""
         stopwatch = Stopwatch()
-        frame = decode(_sent(event, "frame"))
+        frame = decode(sent_value(event, "frame"))
         stopwatch.lap("decode")
         with session.turn:
             stopwatch.lap("wait")
@@ -200,7 +200,7 @@ class LiveTab:
             "draw": stopwatch.laps["draw"],
             "total": stopwatch.total,
         }
-        delay = _sent(event, "delay")
+        delay = sent_value(event, "delay")
         if isinstance(delay, int | float) and 0 <= delay < 60_000:
             figures["delay"] = float(delay)
         session.meter.add(time_s, figures)
@@ -210,15 +210,20 @@ class LiveTab:
         """The ticked models in the order of the page."""
         return [name for name in self.display.cards if name in names]
 
-    def _panel(self, session: LiveSession, names: Sequence[str]) -> str:
+    def _idle(self) -> str:
+        """The view while the camera is off."""
+        return render("live/idle.html", speed=view.no_speed())
+
+    def _panel(self, session: LiveSession | None, names: Sequence[str]) -> str:
         """The chosen face, of the chosen models."""
         if not names:
             return message(_NO_MODEL)
         return render("live/panel.html", panel=view.panel(session, names, self.display))
 
-    def _charts(self, session: LiveSession, names: Sequence[str]) -> str:
+    def _charts(self, session: LiveSession | None, names: Sequence[str]) -> str:
         """The last seconds of the chosen face."""
-        history = view.history(session.history(), names, session.time_s, self.display)
+        series, now_s = (session.history(), session.time_s) if session else ({}, 0.0)
+        history = view.history(series, names, now_s, self.display)
         return render("live/history.html", history=history)
 
     def _draw(
@@ -247,11 +252,12 @@ class LiveTab:
         chosen = self._chosen(names)
         return self._panel(session, chosen), self._charts(session, chosen)
 
-    def forget(self, session: LiveSession | None) -> tuple[Any, ...]:
+    def forget(self, names: Sequence[str], session: LiveSession | None) -> tuple[Any, ...]:
         """The camera was stopped: nothing of it stays."""
         if session is not None:
             session.end()
-        return render("live/idle.html"), "", "", None
+        chosen = self._chosen(names)
+        return self._idle(), self._panel(None, chosen), self._charts(None, chosen), None
 
     def forget_closed(self, request: gr.Request) -> None:
         """The page was closed: its last frame and its state go at once, not when the session does.
@@ -280,14 +286,6 @@ class LiveTab:
         session = self.sessions.forget_values(name, self.session, [self.view, self.panel, self.charts])
         if session is not None:
             session.end()
-
-
-def _sent(event: gr.EventData, name: str) -> Any:
-    """A value the browser sent along, not to be trusted; None if there is none."""
-    try:
-        return getattr(event, name, None)
-    except TypeError:  # what was sent has no names at all
-        return None
 
 
 def decode(frame: object) -> NDArray[np.uint8]:

@@ -96,11 +96,12 @@ class FrameView:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """One model's answer for the chosen face."""
+    """One model's answer for the chosen face; prediction: None while there is no such face."""
 
+    model: str
     title: str
     style: ModelStyle
-    prediction: Prediction
+    prediction: Prediction | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,16 +111,14 @@ class Panel:
     Attributes:
         choices: numbers of the faces in the frame, if there are several.
         chosen: number of the chosen face; None before the first face.
-        visible: whether it is in the frame.
         sentence: where the models agree, or why there is nothing to say.
         answers: of the models, in their order.
     """
 
     choices: tuple[int, ...]
     chosen: int | None
-    visible: bool
     sentence: str
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[Answer, ...]
 
 
 @dataclass(frozen=True)
@@ -185,40 +184,50 @@ def speed(meter: Meter) -> Speed:
     return Speed(meter.fps, means.get("delay"), stages)
 
 
-def panel(session: LiveSession, names: Sequence[str], display: ModelDisplay) -> Panel:
+def no_speed() -> Speed:
+    """Every stage before anything is measured: it takes as much room as the first figures."""
+    return Speed(0.0, None, tuple(Stage(name, covers, 0.0) for name, covers in STAGES.items()))
+
+
+def panel(session: LiveSession | None, names: Sequence[str], display: ModelDisplay) -> Panel:
     """The chosen face: where the models agree, each model's answer; the other faces to choose from.
 
     Args:
-        session: after the last frame.
+        session: after the last frame; None while the camera is off.
         names: of the models that are shown, at least one, in their order.
         display: cards and styles.
     """
-    numbers = tuple(sorted(face.number for face in session.faces))
+    numbers = tuple(sorted(face.number for face in session.faces)) if session else ()
     choices = numbers if len(numbers) > 1 else ()
-    face = session.face()
+    face, chosen = (session.face(), session.chosen) if session else (None, None)
+    predictions = face.predictions if face else {}
+    answers = tuple(Answer(name, display.titles[name], display.styles[name], predictions.get(name)) for name in names)
     if face is None:
-        text = "No face yet." if session.chosen is None else f"Face {session.chosen} is not in the picture."
-        return Panel(choices, session.chosen, False, text)
-    predictions = {name: face.predictions[name] for name in names if name in face.predictions}
-    sentence = agreement_sentence(predictions, display.titles, display.training)
-    answers = tuple(Answer(display.titles[name], display.styles[name], p) for name, p in predictions.items())
-    return Panel(choices, face.number, True, sentence, answers)
+        text = "No face yet." if chosen is None else f"Face {chosen} is not in the picture."
+        return Panel(choices, chosen, text, answers)
+    shown = {name: predictions[name] for name in names if name in predictions}
+    return Panel(choices, face.number, agreement_sentence(shown, display.titles, display.training), answers)
 
 
 def history(series: Mapping[str, Series], names: Sequence[str], now_s: float, display: ModelDisplay) -> History:
     """Every expression of the chosen face over the last `WINDOW_S`, a chart per model.
 
     Args:
-        series: of the face, by model name.
+        series: of the face, by model name; a model without one has an empty chart.
         names: of the models, in their order.
         now_s: the right edge, on the clock of the series.
         display: cards and styles.
     """
-    drawn = [name for name in names if name in series]
     charts = tuple(
-        Chart(name, display.titles[name], display.styles[name], _lines(series[name], now_s)) for name in drawn
+        Chart(
+            name,
+            display.titles[name],
+            display.styles[name],
+            _lines(series[name], now_s) if name in series else (),
+        )
+        for name in names
     )
-    labels = in_display_order({*EXPRESSIONS, *(label for name in drawn for label in series[name].labels)})
+    labels = in_display_order({*EXPRESSIONS, *(label for name in names for label in display.cards[name].labels)})
     return History(charts, tuple(_line(label) for label in labels))
 
 

@@ -49,6 +49,21 @@ function fillBatch() {
 }
 eachFrame.push(fillBatch);
 
+// A frame of the Live tab is analysed as soon as Compare shows.
+let forCompare = null;
+
+function fillCompare() {
+  if (!forCompare || panel().id !== 'tab-compare' || !zone()) return;
+  const picture = forCompare;
+  forCompare = null;
+  receive([picture]);
+}
+eachFrame.push(fillCompare);
+window.addEventListener('fer-compare', ({ detail }) => {
+  forCompare = detail;
+  tabsOf(first(TABS)).find((tab) => tab.dataset.tabId === 'compare').click();
+});
+
 // What Gradio's own inputs take, they take first. Elsewhere a browser would open the file instead of the page.
 const curtain = element.querySelector('.fer-curtain');
 let lifting = null;

@@ -6,7 +6,9 @@ const find = (selector) => element.querySelector(selector);
 const video = find('video');
 const alertBox = find('.fer-message');
 const stateText = find('.fer-live-state');
-const buttons = Object.fromEntries(['start', 'pause', 'stop'].map((name) => [name, find(`[data-do=${name}]`)]));
+const NAMES = ['start', 'pause', 'stop', 'compare', 'device', 'mirror'];
+const buttons = Object.fromEntries(NAMES.map((name) => [name, find(`[data-do=${name}]`)]));
+const facings = [...element.querySelectorAll('[data-facing]')];
 const canvas = document.createElement('canvas');
 const LONGEST = 640;
 const LEAST_MS = 50;
@@ -14,6 +16,11 @@ const PATIENCE_MS = 5000;
 const QUICK_MS = 150;  // round trip up to which a second frame is sent ahead, half a round trip after the first
 
 let stream = null;
+let opening = 0;
+let facing = 'user';
+let device = null;  // the id of the one that was chosen from the list
+let mirrored = true;
+const frames = new Map();  // number -> as it was sent; the one on the screen is kept to be compared
 let running = false;
 let byHiding = false;
 let number = 0;
@@ -36,7 +43,10 @@ function show(state) {
   stateText.textContent = WORDS[state];
   element.dataset.state = state;
   buttons.start.hidden = stream !== null;
-  buttons.pause.hidden = buttons.stop.hidden = stream === null;
+  buttons.pause.hidden = buttons.stop.hidden = buttons.compare.hidden = stream === null;
+  buttons.compare.disabled = !frames.has(shownNumber);
+  buttons.mirror.setAttribute('aria-pressed', String(mirrored));
+  for (const button of facings) button.setAttribute('aria-pressed', String(button.dataset.facing === facing));
   buttons.pause.textContent = running ? 'Pause' : 'Resume';
 }
 
@@ -73,28 +83,55 @@ function reason(error) {
 
 async function start() {
   complain(unsupported());
-  if (!alertBox.hidden) return;
-  buttons.start.disabled = true;
+  if (alertBox.hidden) await open();
+}
+
+// Also while another camera runs, which is closed first: phones open only one at a time.
+async function open() {
+  const paused = stream !== null && !running;
+  const mine = ++opening;
+  const controls = [buttons.start, buttons.pause, buttons.device, ...facings];
+  pause('asking');
   show('asking');
+  stream?.getTracks().forEach((track) => track.stop());
+  for (const control of controls) control.disabled = true;
   try {
-    const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, facingMode: 'user' };
+    const which = device === null ? { facingMode: facing } : { deviceId: { exact: device } };
+    const wanted = { width: { ideal: 640 }, height: { ideal: 480 }, ...which };
     const given = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
-    if (!element.isConnected) { given.getTracks().forEach((track) => track.stop()); return; }
-    stream = given;
-    video.srcObject = stream;
-    stream.getVideoTracks()[0].addEventListener('ended', () => {
+    if (mine !== opening || !element.isConnected) { given.getTracks().forEach((track) => track.stop()); return; }
+    stream = video.srcObject = given;
+    const [track] = stream.getVideoTracks();
+    track.addEventListener('ended', () => {
       stop();
       complain('The camera was disconnected. Connect it, then start again.');
     });
     await video.play();
-    go();
+    const settings = track.getSettings();
+    // A desktop's camera does not say where it looks: whoever sits before it.
+    const looks = settings.facingMode ?? (device === null ? facing : 'user');
+    if (looks !== facing) mirrored = looks !== 'environment';
+    facing = looks;
+    document.getElementById('live-results')?.style.setProperty('--fer-live-ratio', video.videoWidth / video.videoHeight);
+    await list(settings.deviceId);
+    if (paused) show('paused'); else go();
     follow();
   } catch (error) {
+    if (mine !== opening) return;
+    device = null;  // it may have been unplugged: the next start asks for any
     stop();
     complain(reason(error));
   } finally {
-    buttons.start.disabled = false;
+    if (mine === opening) for (const control of controls) control.disabled = false;
   }
+}
+
+// Browsers tell names only once a camera is allowed.
+async function list(used) {
+  const cameras = (await navigator.mediaDevices.enumerateDevices()).filter(({ kind }) => kind === 'videoinput');
+  buttons.device.replaceChildren(...cameras.map(({ deviceId, label }, index) => (
+    new Option(label || `Camera ${index + 1}`, deviceId, false, deviceId === used))));
+  buttons.device.hidden = cameras.length < 2;
 }
 
 function go() {
@@ -115,10 +152,13 @@ function pause(state) {
 
 function stop() {
   pause('off');
+  opening += 1;
+  for (const control of Object.values(buttons).concat(facings)) control.disabled = false;
   stream?.getTracks().forEach((track) => track.stop());
   const used = stream !== null;
   stream = video.srcObject = null;
   delay = null;
+  frames.clear();
   show('off');
   if (used) trigger('clear');
 }
@@ -131,12 +171,15 @@ function take() {
   const scale = Math.min(1, LONGEST / Math.max(width, height));
   [canvas.width, canvas.height] = [Math.round(width * scale), Math.round(height * scale)];
   const context = canvas.getContext('2d');
-  context.setTransform(-1, 0, 0, 1, canvas.width, 0);  // as in a mirror
+  if (mirrored) context.setTransform(-1, 0, 0, 1, canvas.width, 0);
   context.drawImage(video, 0, 0, canvas.width, canvas.height);
   number += 1;
   takenLast = performance.now();
   takenAt.set(number, takenLast);
-  trigger('stream', { frame: canvas.toDataURL('image/jpeg', 0.85), number, delay });
+  const frame = canvas.toDataURL('image/jpeg', 0.85);
+  frames.set(number, frame);
+  if (number - 8 !== shownNumber) frames.delete(number - 8);  // its answer never came
+  trigger('stream', { frame, number, delay });
   plan();
 }
 
@@ -151,8 +194,11 @@ function plan() {
 
 // The view tells which frame it shows.
 window.addEventListener('fer-live-shown', (event) => {
-  if (event.detail <= shownNumber || !takenAt.has(event.detail) || !running) return;
+  if (event.detail <= shownNumber) return;
   shownNumber = event.detail;
+  for (const old of [...frames.keys()]) if (old < shownNumber) frames.delete(old);
+  buttons.compare.disabled = !frames.has(shownNumber);
+  if (!takenAt.has(shownNumber) || !running) return;
   delay = performance.now() - takenAt.get(shownNumber);
   for (const old of [...takenAt.keys()]) if (old <= shownNumber) takenAt.delete(old);
   if (element.dataset.state !== 'live') show('live');
@@ -181,5 +227,20 @@ buttons.pause.addEventListener('click', () => {
   if (running) pause('paused'); else go();
 });
 buttons.stop.addEventListener('click', () => { byHiding = false; stop(); });
+buttons.mirror.addEventListener('click', () => { mirrored = !mirrored; show(element.dataset.state); });
+buttons.device.addEventListener('change', () => { device = buttons.device.value; open(); });
+for (const button of facings) {
+  button.addEventListener('click', () => {
+    [facing, device] = [button.dataset.facing, null];
+    mirrored = facing !== 'environment';
+    if (stream) open(); else show('off');
+  });
+}
+buttons.compare.addEventListener('click', () => {
+  const bytes = Uint8Array.from(atob(frames.get(shownNumber).split(',')[1]), (sign) => sign.charCodeAt(0));
+  const file = new File([bytes], 'camera frame.jpg', { type: 'image/jpeg' });
+  window.dispatchEvent(new CustomEvent('fer-compare', { detail: file }));
+});
+find('.fer-live-facing').hidden = !matchMedia('(pointer: coarse)').matches;
 show('off');
 complain(unsupported());

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import gradio as gr
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from benchmarks.live_soak import CHROMIUM as CAMERA
@@ -185,11 +187,147 @@ def test_pause_sends_nothing_and_stop_ends_the_camera(page: Page, served: Served
     page.get_by_role("button", name="Stop camera").click()
     expect(page.locator(".fer-live-idle")).to_be_visible()
     assert page.evaluate("camera.getTracks().every(track => track.readyState === 'ended')")
-    expect(page.locator(".fer-live-row")).to_have_count(0)
+    expect(page.locator(".fer-live-row")).to_have_count(4)
+    assert page.locator(".fer-live-row .fer-label").all_inner_texts() == ["–"] * 4
+    expect(page.locator(".fer-live-charts path")).to_have_count(0)
     page.wait_for_timeout(500)
     assert "data:image" not in served.held() and "LiveSession" not in served.held()
     start(page)
     wait_for_frames(page)
+
+
+@at_both_widths
+def test_nothing_moves_when_frames_and_faces_come_and_go(page: Page) -> None:
+    where = """() => ['#live-view', '#live-view .fer-live-speed', '#live-panel .fer-sentence', '#live-charts',
+        '#live-charts .fer-live-key', '#live-models'].map(selector =>
+        Math.round(document.querySelector(selector).getBoundingClientRect().top + scrollY)).join()"""
+    before = page.evaluate(where)
+    page.evaluate(
+        """where => {
+        window.places = new Set();
+        window.counts = new Set();
+        addEventListener('fer-live-shown', () => requestAnimationFrame(() => {
+            places.add(eval(where)());
+            counts.add(document.querySelectorAll('#live-view .fer-live-box').length);
+        }));
+    }""",
+        where,
+    )
+    start(page)
+    page.wait_for_function("counts.has(0) && counts.has(1) && Math.max(...counts) >= 4")
+    assert page.evaluate("[...places]") == [before]
+
+
+# Two cameras, red on the left and blue on the right; what was asked of them is written down.
+CAMERAS = """
+window.asked = [];
+const canvas = Object.assign(document.createElement('canvas'), {width: 64, height: 48});
+navigator.mediaDevices.enumerateDevices = async () => ['user', 'environment'].map((name) => (
+  {kind: 'videoinput', deviceId: name, label: `Camera ${name}`}));
+navigator.mediaDevices.getUserMedia = async ({video}) => {
+  asked.push(video.facingMode ?? video.deviceId);
+  const context = canvas.getContext('2d');
+  setInterval(() => {
+    context.fillStyle = 'red'; context.fillRect(0, 0, 32, 48);
+    context.fillStyle = 'blue'; context.fillRect(32, 0, 32, 48);
+  }, 50);
+  const stream = canvas.captureStream(20), name = video.facingMode ?? video.deviceId.exact;
+  stream.getVideoTracks()[0].getSettings = () => ({deviceId: name, facingMode: name});
+  return stream;
+};
+"""
+
+
+def wait_for_the_left_half(page: Page, colour: str) -> None:
+    """Wait until the left of the picture that is shown, which the server has analysed, is of this colour."""
+    page.wait_for_function(
+        """channel => {
+        const image = document.querySelector('#live-view img');
+        if (!image?.complete) return false;
+        const canvas = Object.assign(document.createElement('canvas'), {width: 8, height: 6});
+        const context = canvas.getContext('2d');
+        context.drawImage(image, 0, 0, 8, 6);
+        return context.getImageData(1, 3, 1, 1).data[channel] > 200;
+    }""",
+        arg={"red": 0, "blue": 2}[colour],
+    )
+
+
+def test_a_phone_has_a_front_and_a_rear_camera_and_a_mirror(browser: Browser, served: Served) -> None:
+    with browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True) as context:
+        context.add_init_script(CAMERAS)
+        tab = open_live(context, served.url)
+        front, rear = (tab.get_by_role("button", name=f"{name} camera") for name in ("Front", "Rear"))
+        mirror, cameras = tab.get_by_role("button", name="Mirror"), tab.get_by_role("combobox", name="Camera")
+        expect(front).to_have_attribute("aria-pressed", "true")
+        start(tab)
+        wait_for_the_left_half(tab, "blue")  # as in a mirror
+        expect(mirror).to_have_attribute("aria-pressed", "true")
+        expect(cameras.locator("option")).to_have_text(["Camera user", "Camera environment"])
+        for control in (front, rear, mirror, cameras, *tab.locator(".fer-live-bar button:visible").all()):
+            assert control.evaluate("node => node.getBoundingClientRect().height") >= 44
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+        rear.click()
+        expect(rear).to_have_attribute("aria-pressed", "true")
+        expect(front).to_have_attribute("aria-pressed", "false")
+        expect(mirror).to_have_attribute("aria-pressed", "false")
+        wait_for_the_left_half(tab, "red")
+        expect(cameras).to_have_value("environment")
+        mirror.click()
+        expect(mirror).to_have_attribute("aria-pressed", "true")
+        wait_for_the_left_half(tab, "blue")
+        cameras.select_option("user")
+        expect(front).to_have_attribute("aria-pressed", "true")
+        assert tab.evaluate("asked") == ["user", "environment", {"exact": "user"}]
+        tab.get_by_role("button", name="Pause").click()
+        rear.click()
+        expect(rear).to_have_attribute("aria-pressed", "true")
+        expect(tab.locator(".fer-live-state")).to_contain_text("nothing is sent")
+
+
+def pixels(page: Page, selector: str) -> NDArray[np.float32]:
+    """A picture of the page at 16 x 12 px, RGB in [0, 255]."""
+    shrink = """image => {
+        const context = Object.assign(document.createElement('canvas'), {width: 16, height: 12}).getContext('2d');
+        context.drawImage(image, 0, 0, 16, 12);
+        return [...context.getImageData(0, 0, 16, 12).data];
+    }"""
+    return np.array(page.locator(selector).evaluate(shrink), np.float32).reshape(12, 16, 4)[..., :3]
+
+
+@at_both_widths
+def test_the_frame_shown_is_compared(page: Page) -> None:
+    before: str | None = None
+    start(page)
+    for faces in ("=== 1", ">= 4"):
+        page.wait_for_function(f"document.querySelectorAll('#live-view .fer-live-box').length {faces}")
+        page.get_by_role("button", name="Pause").click()
+        page.wait_for_timeout(1000)  # answers that were under way
+        frame_shown = pixels(page, "#live-view img")
+        page.get_by_role("button", name="Compare this frame").click()
+        expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
+        page.wait_for_function(
+            """before => {
+            const image = document.querySelector('#compare-picture .fer-picture img');
+            return image?.complete && image.src !== before;
+        }""",
+            arg=before,
+        )
+        compared = page.locator("#compare-picture .fer-picture img")
+        assert compared.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [640, 480]
+        difference = np.abs(pixels(page, "#compare-picture .fer-picture img") - frame_shown).mean()
+        assert difference < 12, "the faces' boxes and JPEG's losses alone"
+        before = compared.get_attribute("src")
+        page.get_by_role("tab", name="Live").click()
+        page.get_by_role("button", name="Resume").click()
+
+
+def test_a_page_that_begins_on_live_compares_a_frame(browser: Browser, served: Served) -> None:
+    with browser.new_context() as context:
+        tab = open_page(context, f"{served.url}?tab=live")
+        start(tab)
+        tab.get_by_role("button", name="Compare this frame").click()
+        expect(tab.locator("#compare-picture img").first).to_be_visible()
 
 
 def test_another_tab_of_the_page_pauses_the_camera(page: Page) -> None:

@@ -161,10 +161,11 @@ def test_choosing_and_forgetting(analyzer: Analyzer, picture: NDArray[np.uint8])
     assert 'fer-eyebrow">Face 2<' in panel and panel.count("data-model=") == charts.count("<figure") == 1
     assert "No model is chosen" in tab.choose([], session, sent(index=2))[0]
     assert tab.choose(MODELS, None, sent(index=1)) == (gr.skip(), gr.skip())
-    view, panel, charts, state = tab.forget(session)
-    assert "Start the camera" in view and panel == charts == "" and state is None
+    view, panel, charts, state = tab.forget(["vgg16"], session)
+    assert "Start the camera" in view and panel.count("data-empty") == 1 and "<path" not in charts and state is None
     assert session.faces == () and session.remembered() == 0
     # A frame that was still being read when the camera was stopped leaves nothing either.
     view, panel, charts, state = tab.show_frame(MODELS, live.OFF, 0, session, sent(frame=data_uri(picture), number=2))
-    assert "data:image" not in view and panel == charts == "" and state is None
+    assert "data:image" not in view and panel.count("data-empty") == len(MODELS)
+    assert "<path" not in charts and state is None
     assert session.faces == () and session.remembered() == 0

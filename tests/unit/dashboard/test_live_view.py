@@ -46,10 +46,11 @@ def test_the_panel_shows_one_face_and_offers_the_others(
     analyzer: Analyzer, picture: NDArray[np.uint8], known: ModelDisplay, faces: int, buttons: int
 ) -> None:
     panel = live_view.panel(analyze(analyzer, picture, faces), MODELS, known)
-    assert panel.choices == tuple(range(1, buttons + 1)) and panel.visible == (faces > 0)
+    assert panel.choices == tuple(range(1, buttons + 1))
     html = render("live/panel.html", panel=panel)
     assert html.count("data-face=") == buttons
-    assert re.findall(r'data-model="(\w+)"', html) == (list(MODELS) if faces else [])
+    assert re.findall(r'data-model="(\w+)"', html) == list(MODELS)
+    assert html.count("data-empty") == (0 if faces else len(MODELS)), "rows wait for the first face"
     assert ("No face yet" in html) == (faces == 0)
 
 
@@ -58,7 +59,7 @@ def test_the_panel_says_who_has_left(analyzer: Analyzer, picture: NDArray[np.uin
     session.choose(2)
     session.analyze(analyzer, picture[:, :100].copy(), 0.1)
     panel = live_view.panel(session, MODELS, known)
-    assert "Face 2" in panel.sentence and not panel.visible and panel.answers == ()
+    assert "Face 2" in panel.sentence and {answer.prediction for answer in panel.answers} == {None}
 
 
 def test_lines_have_the_expressions_colours_and_the_right_places(known: ModelDisplay) -> None:
@@ -74,7 +75,7 @@ def test_lines_have_the_expressions_colours_and_the_right_places(known: ModelDis
     assert all(
         f'stroke="{COLOURS[name]}"' in html and f"</svg>{name.capitalize()}</li>" in html for name in EXPRESSIONS
     )
-    assert html.count("<figure") == 1
+    assert html.count("<figure") == len(MODELS) and html.count("<path") == 2
 
 
 def test_expressions_of_one_dash_differ_in_more_than_hue() -> None:
@@ -90,8 +91,10 @@ def test_expressions_of_one_dash_differ_in_more_than_hue() -> None:
     ]
 
 
-def test_no_past_no_chart(known: ModelDisplay) -> None:
-    assert render("live/history.html", history=live_view.history({}, MODELS, 0.0, known)) == ""
+def test_without_a_past_the_charts_are_empty(known: ModelDisplay) -> None:
+    html = render("live/history.html", history=live_view.history({}, MODELS, 0.0, known))
+    assert html.count("<figure") == len(MODELS) and "<path" not in html
+    assert render("live/history.html", history=live_view.history({}, [], 0.0, known)) == ""
 
 
 def test_speed_shows_every_stage(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
