@@ -111,7 +111,7 @@ def visit(url: str) -> Figures:
         example.click()
         page.wait_for_selector("#compare-verdict .fer-verdict")
         verdict = time.perf_counter()
-        page.wait_for_selector("#compare-results .js-plotly-plot .main-svg")
+        page.wait_for_selector("#compare-probabilities .js-plotly-plot .main-svg")
         chart = time.perf_counter()
         paint_ms = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     return {"paint_s": paint_ms / 1000, "verdict_s": verdict - began, "chart_s": chart - began}

@@ -41,6 +41,7 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": "bf16" if fast else "f32",
             "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # else all models are pinned to the same cores
         }
         self.precision = "bfloat16" if fast else "float32"
         self._model = core.compile_model(core.read_model(graph, b""), "CPU", settings)
