@@ -1,6 +1,7 @@
 """What a session keeps of a batch: its rows and small thumbnails of its faces, both bounded. No Gradio here."""
 
 import json
+import re
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
@@ -16,7 +17,6 @@ from fer_models.batch.labels import Labels, LikelyWrong, likely_wrong, measure
 from fer_models.batch.run import analyze_files, unreadable
 from fer_models.batch.table import Row, column, table_columns, tied_labels
 from fer_models.expressions import in_display_order
-from fer_models.formatting import percent
 from fer_models.media.sources import Pictures
 from fer_models.metrics import ClassificationMetrics
 
@@ -206,39 +206,54 @@ def shown_expressions(analyzed: AnalyzedBatch) -> list[str]:
     return in_display_order({label for labels in analyzed.models.values() for label in labels})
 
 
-def shown_table(
-    analyzed: AnalyzedBatch, indices: Sequence[int], titles: Mapping[str, str]
-) -> tuple[list[str], list[list[Any]]]:
-    """Headings and cells of the table on the page.
+@dataclass(frozen=True)
+class Order:
+    """What the table shows first: a column's values, ascending or descending, and the page, from 0.
 
-    A model's cell is its answer, or what is tied, with the confidence behind it, so that sorting by it sorts by both:
-    a highest probability of seven is never below 14 %, and "over 99 %" sorts behind all digits.
+    The column is "file", "face", "label", "agreement", "disagreement", "note", or `model_column` of a model. Without
+    one the rows are in the order of the files.
     """
-    given = ["Label"] if analyzed.labelled else []
-    headings = [
-        "File",
-        "Face",
-        *given,
-        *(titles[model] for model in analyzed.models),
-        "Agreement",
-        "Disagreement",
-        "Note",
-    ]
-    cells = []
-    for row in (analyzed.rows[index] for index in indices):
-        answers = [
-            f"{answer_text(row, model, labels).capitalize()} {percent(float(row[column(model, 'confidence')] or 0))}"
-            if row.get("face") is not None
-            else ""
-            for model, labels in analyzed.models.items()
-        ]
-        label = [str(row.get("label") or "").capitalize()] if analyzed.labelled else []
-        shares = [_rounded(row.get("agreement")), _rounded(row.get("disagreement"))]
-        cells.append([row["file"], row.get("face"), *label, *answers, *shares, _notes(row)])
-    return headings, cells
+
+    column: str = ""
+    descending: bool = False
+    page: int = 0
+
+    def by(self, column: str) -> "Order":
+        """This column's order; the other way round if it is the one already."""
+        return Order(column, self.column == column and not self.descending)
 
 
-def _notes(row: Row) -> str:
+def model_column(model: str) -> str:
+    """The column of a model's answers."""
+    return f"model {model}"
+
+
+def ordered_rows(analyzed: AnalyzedBatch, indices: Sequence[int], order: Order) -> list[int]:
+    """These rows in that order; those without a value come last, whichever way round.
+
+    Numbers are compared as numbers, also inside of file names. Answers are compared by expression, then by confidence.
+    """
+    values = {index: _value(analyzed, index, order.column) for index in indices}
+    known = [index for index in indices if values[index] is not None]
+    known.sort(key=lambda index: values[index], reverse=order.descending)
+    return known + [index for index in indices if values[index] is None]
+
+
+def _value(analyzed: AnalyzedBatch, index: int, name: str) -> Any:
+    """What a row is sorted by; None if it has none."""
+    row = analyzed.rows[index]
+    if name == "file":
+        parts = re.split(r"(\d+)", str(row["file"]).casefold())
+        return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
+    if name == "note":
+        return notes(row) or None
+    for model, labels in analyzed.models.items():
+        if name == model_column(model) and row.get("face") is not None:
+            return answer_text(row, model, labels), float(row[column(model, "confidence")] or 0)
+    return row.get(name) if name in {"face", "label", "agreement", "disagreement"} else None
+
+
+def notes(row: Row) -> str:
     """Why there is no face, what the file is not as it should be in, and what makes the face hard to read."""
     return " ".join(str(row[name]) for name in ("reason", "file_notes", "face_notes") if row.get(name))
 
@@ -246,10 +261,6 @@ def _notes(row: Row) -> str:
 def answer_text(row: Row, model: str, labels: Sequence[str]) -> str:
     """A model's answer about the face of a row: an expression, or "fear or anger" where they are tied."""
     return " or ".join(tied_labels(row, model, labels))
-
-
-def _rounded(value: Any) -> float | None:
-    return None if value is None else round(float(value), 2)
 
 
 def document(analyzed: AnalyzedBatch) -> str:

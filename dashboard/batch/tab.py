@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -16,18 +17,18 @@ from dashboard.batch.session import (
     NO_RESULT,
     POOR,
     AnalyzedBatch,
+    Order,
     chosen_rows,
     document,
     read_batch,
-    shown_table,
 )
 from dashboard.batch.uploads import ZIP_LIMITS, Payload, uploaded_pictures
 from dashboard.components.display import model_display
-from dashboard.components.events import CHANGED
+from dashboard.components.events import CHANGED, CLICKED, sent_value
 from dashboard.components.failures import as_message
 from dashboard.components.file_download import FileDownload
 from dashboard.components.picture_input import EXAMPLES
-from dashboard.components.templates import busy, macro, message
+from dashboard.components.templates import busy, macro, message, render
 from dashboard.components.uploads import uploaded_path
 from fer_models.analyzer import Analyzer
 from fer_models.batch.labels import labels_from_folders, read_labels
@@ -44,6 +45,22 @@ _FORGET: Final = 3600
 #: Batches analysed at the same time; others wait.
 _AT_ONCE: Final = 2
 _DOWNLOADS: Final = {"CSV": "expressions.csv", "JSON": "expressions.json", "Parquet": "expressions.parquet"}
+
+# The heading or button that was pressed is written anew: it keeps the focus.
+_TABLE: Final = """
+let pressed = null;
+const same = ({dataset}) => dataset.sort === pressed?.sort && dataset.page === pressed?.page;
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-sort], [data-page]');
+  if (!button) return;
+  pressed = {...button.dataset};
+  trigger('select', {sort: pressed.sort ?? null, page: Number(pressed.page ?? 0)});
+});
+watch('value', () => {
+  if (pressed) [...element.querySelectorAll('[data-sort], [data-page]')].find(same)?.focus({preventScroll: true});
+  pressed = null;
+});
+"""
 
 Updates: TypeAlias = dict[Any, Any]
 
@@ -89,6 +106,7 @@ class BatchTab:
         with gr.Column(visible=False, elem_id="batch-results") as self.results:
             self._lay_out_results()
         self.analyzed = gr.State(None, time_to_live=_FORGET)
+        self.order = gr.State(Order())
 
     def _lay_out_results(self) -> None:
         with gr.Column(elem_classes="fer-panel"):
@@ -107,7 +125,7 @@ class BatchTab:
             gr.HTML(macro("heading", "Labels that are likely wrong"))
             self.wrong = gr.HTML(elem_id="batch-wrong")
         with gr.Column(elem_classes="fer-panel"):
-            hint = "The ⋮ in a heading sorts by its column. The faces below follow the filters."
+            hint = "Click a heading to sort by its column. The faces below follow the filters."
             gr.HTML(macro("heading", "Every face", hint))
             with gr.Row():
                 self.text = gr.Textbox(
@@ -127,14 +145,7 @@ class BatchTab:
                 label="Show",
                 elem_id="batch-show",
             )
-            self.table = gr.Dataframe(
-                interactive=False,
-                show_label=False,
-                max_height=420,
-                wrap=True,
-                buttons=[],
-                elem_id="batch-table",
-            )
+            self.table = gr.HTML(js_on_load=_TABLE, elem_id="batch-table")
             gr.HTML(macro("heading", "Where the models differ most"))
             self.gallery = gr.HTML(elem_id="batch-gallery")
 
@@ -143,7 +154,7 @@ class BatchTab:
         filters = [self.text, self.show, self.expression]
         stages = [self.notice, self.start, self.stop, self.clear, self.results, self.labelled]
         parts = [self.summary, self.key, self.chart, self.figures, self.wrong, self.table, self.gallery]
-        everything = [*stages, *parts, *filters, self.files, self.labels, self.analyzed]
+        everything = [*stages, *parts, *filters, self.files, self.labels, self.analyzed, self.order]
         # preprocess=False hands over where the uploads lie instead of what Gradio makes of them.
         one_of_few: dict[str, Any] = {"preprocess": False, "concurrency_limit": _AT_ONCE, "concurrency_id": "batch"}
         options = [self.models, self.whole]
@@ -158,11 +169,15 @@ class BatchTab:
         ]
         self.stop.click(self.finished, self.analyzed, everything, cancels=runs, queue=False, **hidden)
         self.clear.click(self.idle, outputs=everything, queue=False, **hidden)
-        narrow: dict[str, Any] = {"fn": self.filtered, "inputs": [self.analyzed, *filters]}
-        narrow |= {"outputs": [self.table, self.gallery], **CHANGED, **hidden}
+        narrow: dict[str, Any] = {"fn": self.filtered, "inputs": [self.analyzed, self.order, *filters]}
+        # One after the other, so that no answer to an earlier change undoes a later one.
+        in_turn: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "batch-table", **hidden}
+        narrow |= {"outputs": [self.table, self.gallery, self.order], **CHANGED, **in_turn}
         # Not text.input: after a reset to the text it has already, Gradio takes the next input for its own.
         for event in (self.text.change, self.show.input, self.expression.input):
             event(**narrow)
+        chosen = [self.analyzed, self.order, *filters]
+        self.table.select(self.sort_or_turn, chosen, [self.table, self.order], **CLICKED, **in_turn)
         for kind, button in self.downloads.items():
             self.download.connect(button, partial(self.write, kind), [self.analyzed], _UNWRITTEN)
 
@@ -179,8 +194,9 @@ class BatchTab:
             self.notice: gr.update(value=message(text), visible=bool(text)),
             self.start: gr.update(visible=True),
             **{part: gr.update(visible=False) for part in (self.stop, self.clear, self.results, self.labelled)},
-            **{part: "" for part in (self.summary, self.key, self.figures, self.wrong, self.gallery)},
-            **{part: None for part in (self.chart, self.table, self.analyzed)},
+            **{part: "" for part in (self.summary, self.key, self.figures, self.wrong, self.table, self.gallery)},
+            **{part: None for part in (self.chart, self.analyzed)},
+            self.order: Order(),
             # Here and not with the next results: the text's change would filter those by what the others were before.
             self.text: "",
             self.show: ALL,
@@ -208,7 +224,7 @@ class BatchTab:
         models = list(analyzed.models)
         known = in_display_order({label for labels in analyzed.models.values() for label in labels})
         figures = analyzed.figures
-        table, gallery = self.filtered(analyzed, "", ALL, ALL)
+        table, gallery, order = self.filtered(analyzed, Order(), "", ALL, ALL)
         return {
             self.notice: gr.update(value="", visible=False),
             self.start: gr.update(visible=False),
@@ -224,6 +240,7 @@ class BatchTab:
             self.expression: gr.update(choices=[("Any", ALL), *((name.capitalize(), name) for name in known)]),
             self.table: table,
             self.gallery: gallery,
+            self.order: order,
             self.files: None,
             self.labels: None,
             self.analyzed: analyzed,
@@ -263,18 +280,37 @@ class BatchTab:
         except Exception as error:
             yield self.idle(as_message(error, _UNEXPECTED), keep=True)
 
-    def filtered(self, analyzed: AnalyzedBatch | None, text: str, show: str, expression: str) -> tuple[Any, str]:
-        """The table and the gallery of the rows that pass the filters."""
+    def filtered(
+        self, analyzed: AnalyzedBatch | None, order: Order, text: str, show: str, expression: str
+    ) -> tuple[Any, str, Order]:
+        """The first page of the rows that pass the filters, their gallery, and where the table is."""
+        order = replace(order, page=0)
         if analyzed is None:
-            return gr.update(), message(_FORGOTTEN)
+            return "", message(_FORGOTTEN), order
         indices = chosen_rows(analyzed, text, show, expression)
-        headings, cells = shown_table(analyzed, indices, self.display.titles)
-        table = gr.update(
-            value={"headers": headings, "data": cells},
-            datatype=["number" if name in {"Face", "Agreement", "Disagreement"} else "str" for name in headings],
-            column_widths=[_width(name) for name in headings],
-        )
-        return table, view.gallery(analyzed, indices, self.display)
+        return self._table(analyzed, indices, order), view.gallery(analyzed, indices, self.display), order
+
+    def sort_or_turn(
+        self,
+        analyzed: AnalyzedBatch | None,
+        order: Order,
+        text: str,
+        show: str,
+        expression: str,
+        event: gr.EventData,
+    ) -> tuple[str, Order]:
+        """The table by the column whose heading was clicked, or its page of that number."""
+        if analyzed is None:
+            return message(_FORGOTTEN), order
+        sort, page = sent_value(event, "sort"), sent_value(event, "page")
+        if isinstance(sort, str):
+            order = order.by(sort)
+        elif isinstance(page, int):
+            order = replace(order, page=page)
+        return self._table(analyzed, chosen_rows(analyzed, text, show, expression), order), order
+
+    def _table(self, analyzed: AnalyzedBatch, indices: Sequence[int], order: Order) -> str:
+        return render("batch/table.html", table=view.table(analyzed, indices, order, self.display))
 
     def write(self, kind: str, folder: Path, analyzed: AnalyzedBatch | None) -> Path:
         """Write one kind of file into a folder; its path.
@@ -291,12 +327,6 @@ class BatchTab:
             columns = table_columns(analyzed.models, labelled=bool(analyzed.labelled))
             write_table(to_frame(analyzed.rows, columns), path)
         return path
-
-
-def _width(heading: str) -> str:
-    """Together no wider than the page with four models; text wraps."""
-    widths = {"File": 150, "Face": 80, "Label": 110, "Agreement": 130, "Disagreement": 150, "Note": 150}
-    return f"{widths.get(heading, 130)}px"
 
 
 def build(analyzer: Analyzer, uploads: Path, example: Path = EXAMPLES / "batch.zip") -> BatchTab:

@@ -7,7 +7,16 @@ from typing import Final
 
 from markupsafe import Markup
 
-from dashboard.batch.session import MAX_FACES, AnalyzedBatch, answer_text, most_different
+from dashboard.batch.session import (
+    MAX_FACES,
+    AnalyzedBatch,
+    Order,
+    answer_text,
+    model_column,
+    most_different,
+    notes,
+    ordered_rows,
+)
 from dashboard.batch.uploads import MAX_BYTES, MAX_PICTURES
 from dashboard.components.display import ModelDisplay
 from dashboard.components.templates import render
@@ -19,6 +28,8 @@ from fer_models.registry import ModelStyle
 
 #: A gallery has at most this many faces: the page stays quick.
 MAX_CARDS: Final = 24
+#: Rows of a page of the table, and so thumbnails sent at once.
+PAGE_ROWS: Final = 50
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,39 @@ class FaceCard:
     def name(self) -> str:
         """The file's name without its folders."""
         return self.file.rsplit("/", 1)[-1]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A column of the table; kind: text, number or answer; sorted: ascending, descending or empty."""
+
+    column: str
+    title: str
+    kind: str
+    sorted: str
+    style: ModelStyle | None = None
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row of the table; thumbnail: a JPEG data URI, empty where there is no face."""
+
+    thumbnail: str
+    description: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A page of the table: first and last count its rows from 1 among all of them."""
+
+    headings: tuple[Heading, ...]
+    rows: tuple[TableRow, ...]
+    first: int
+    last: int
+    total: int
+    page: int
+    pages: int
 
 
 @dataclass(frozen=True)
@@ -128,6 +172,47 @@ def summary(analyzed: AnalyzedBatch) -> Markup:
         notes.append(f"{count} in the zip left out: {examples(analyzed.left_out)}.")
     notes += analyzed.labels.notes()
     return render("batch/summary.html", text=text, note=" ".join(notes))
+
+
+def table(analyzed: AnalyzedBatch, indices: Sequence[int], order: Order, display: ModelDisplay) -> Table:
+    """One page of these rows, in that order, with their faces."""
+    pages = max(1, -(-len(indices) // PAGE_ROWS))
+    page = min(max(order.page, 0), pages - 1)
+    start = page * PAGE_ROWS
+    shown = ordered_rows(analyzed, indices, order)[start : start + PAGE_ROWS]
+    label = [("label", "Label", "text")] if analyzed.labelled else []
+    columns = [
+        ("file", "File", "text"),
+        ("face", "Face", "number"),
+        *label,
+        *((model_column(model), display.titles[model], "answer") for model in analyzed.models),
+        ("agreement", "Agreement", "number"),
+        ("disagreement", "Disagreement", "number"),
+        ("note", "Note", "text"),
+    ]
+    styles = {model_column(model): display.styles[model] for model in analyzed.models}
+    direction = "descending" if order.descending else "ascending"
+    headings = tuple(
+        Heading(name, title, kind, direction if name == order.column else "", styles.get(name))
+        for name, title, kind in columns
+    )
+    rows = tuple(_table_row(analyzed, index) for index in shown)
+    return Table(headings, rows, start + 1, start + len(rows), len(indices), page, pages)
+
+
+def _table_row(analyzed: AnalyzedBatch, index: int) -> TableRow:
+    row = analyzed.rows[index]
+    has_face = row.get("face") is not None
+    label = [str(row.get("label") or "").capitalize()] if analyzed.labelled else []
+    answers = [
+        f"{answer_text(row, model, labels).capitalize()} {percent(float(row[column(model, 'confidence')] or 0))}"
+        if has_face
+        else ""
+        for model, labels in analyzed.models.items()
+    ]
+    shares = ["" if row.get(name) is None else f"{float(row[name] or 0):.2f}" for name in ("agreement", "disagreement")]
+    cells = (str(row["file"]), str(row["face"]) if has_face else "", *label, *answers, *shares, notes(row))
+    return TableRow(_thumbnail(analyzed, index) if has_face else "", _description(analyzed, index), cells)
 
 
 def gallery(analyzed: AnalyzedBatch, indices: Sequence[int], display: ModelDisplay) -> Markup:
@@ -240,7 +325,7 @@ def _thumbnail(analyzed: AnalyzedBatch, index: int) -> str:
 
 def _description(analyzed: AnalyzedBatch, index: int) -> str:
     row = analyzed.rows[index]
-    return f"Face {row['face']} of {row['file']}"
+    return f"Face {row.get('face')} of {row['file']}"
 
 
 def _plural(count: int, word: str) -> str:

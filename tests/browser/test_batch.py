@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from dashboard.batch import view
 from fer_models.analyzer import Analyzer
 from fer_models.registry import MODELS
 from tests.helpers.browsing import MARKS, Gate, at_both_widths, browser, launched, uploads, watched_page
@@ -74,8 +75,9 @@ def read(page: Page, *paths: Path) -> None:
 
 
 def rows(page: Page) -> list[list[str]]:
-    found = page.locator("#batch-table .virtual-row").all()
-    return [[cell.strip() for cell in row.get_by_role("gridcell").all_inner_texts()] for row in found]
+    """The cells of the table's rows, but for the thumbnails."""
+    found = page.locator("#batch-table tbody tr").all()
+    return [[cell.strip() for cell in row.locator("td").all_inner_texts()][1:] for row in found]
 
 
 def download(page: Page, kind: str, folder: Path) -> Path:
@@ -132,9 +134,13 @@ def test_the_table_can_be_filtered_and_sorted(page: Page, photos: list[Path]) ->
     expect(table).not_to_contain_text("corrupt.jpg")
     expect(page.locator("#batch-gallery .fer-face")).to_have_count(2)
     assert [row[:2] for row in rows(page)] == [["two.png", "1"], ["two.png", "2"]]
-    page.locator("#batch-table th[data-heading='1']").get_by_role("button", name="Open cell menu").click()
-    page.get_by_role("menuitem", name="Sort descending").click()
-    expect(page.locator("#batch-table .virtual-row").first.get_by_role("gridcell").nth(1)).to_have_text("2")
+    heading = table.get_by_role("columnheader", name="Face", exact=True)
+    heading.get_by_role("button").click()
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    expect(heading.get_by_role("button")).to_be_focused()
+    heading.get_by_role("button").click()
+    expect(heading).to_have_attribute("aria-sort", "descending")
+    assert [row[:2] for row in rows(page)] == [["two.png", "2"], ["two.png", "1"]]
     page.get_by_label("Find").fill("no such file")
     expect(page.locator("#batch-gallery")).to_contain_text("No face to show.")
     expect(table).not_to_contain_text("two.png")
@@ -175,6 +181,35 @@ def test_a_labelled_zip_is_measured(page: Page, labelled: Path) -> None:
         cells = [text for text in matrix.locator("td").all_inner_texts() if text]
         assert sum(map(int, cells)) == 6
     expect(page.locator("#batch-wrong")).to_contain_text("all models give the same other answer")
+
+
+@at_both_widths
+def test_the_table_shows_each_face_sorts_and_has_pages(
+    page: Page, labelled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(view, "PAGE_ROWS", 4)
+    read(page, labelled)
+    table = page.locator("#batch-table")
+    expect(table).to_contain_text("Rows 1 to 4 of 7")
+    expect(table.locator("tbody img")).to_have_count(4)
+    assert table.locator("tbody img").first.evaluate("image => [image.naturalWidth, image.width]") == [96, 44]
+    assert "Face 1 of" in (table.locator("tbody img").first.get_attribute("alt") or "")
+    inside = "box => [box.scrollWidth, box.clientWidth]"
+    wide, room = table.get_by_role("region").evaluate(inside)
+    assert wide <= room or room < 1000, f"a table of {wide} px in {room} px"
+    table.get_by_role("button", name="Disagreement").click()
+    expect(table.get_by_role("columnheader", name="Disagreement")).to_have_attribute("aria-sort", "ascending")
+    first = [float(row[-2]) for row in rows(page)]
+    table.get_by_role("button", name="Next").click()
+    expect(table).to_contain_text("Rows 5 to 7 of 7")
+    *rest, last = (row[-2] for row in rows(page))
+    assert first + [float(value) for value in rest] == sorted(first + [float(value) for value in rest])
+    assert last == "", "the picture that could not be read comes last"
+    expect(table.locator("tbody img")).to_have_count(2)
+    expect(table.get_by_role("button", name="Next")).to_be_disabled()
+    page.get_by_role("radio", name="Files without a result").click()
+    expect(table).to_contain_text("1 row")
+    expect(table.locator("tbody img")).to_have_count(0)
 
 
 def test_the_example_is_a_labelled_zip(page: Page) -> None:

@@ -2,14 +2,17 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cv2
+import gradio as gr
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import dashboard.batch.session as batch_reading
+import dashboard.batch.tab as batch_tab
 from dashboard.batch import view
 from dashboard.batch.figures import distribution_figure, label_counts
 from dashboard.batch.session import (
@@ -18,14 +21,16 @@ from dashboard.batch.session import (
     NO_RESULT,
     POOR,
     AnalyzedBatch,
+    Order,
     chosen_rows,
     document,
+    model_column,
     most_different,
+    ordered_rows,
     read_batch,
-    shown_table,
 )
-from dashboard.batch.tab import _width
 from dashboard.components.display import ModelDisplay, model_display
+from dashboard.components.templates import render
 from fer_models.analyzer import Analyzer
 from fer_models.batch.labels import Labels
 from fer_models.batch.run import NO_FACE
@@ -99,8 +104,8 @@ def test_faces_that_are_hard_to_read_are_shown_on_request() -> None:
 def test_a_tie_is_shown_as_one(analyzer: Analyzer) -> None:
     row = face("one.png", 1, "fear", "anger", 0.2, a_fear=0.75, a_anger=0.743, b_anger=0.5, b_fear=0.3)
     batch = AnalyzedBatch({"a": EXPRESSIONS, "b": EXPRESSIONS}, 1, 1, (row | {"agreement": 1.0},), (b"x",))
-    _, cells = shown_table(batch, [0], {"a": "A", "b": "B"})
-    assert cells[0][2:4] == ["Fear or anger 75\u00a0%", "Anger 50\u00a0%"]
+    (shown,) = view.table(batch, [0], Order(), cards(analyzer)).rows
+    assert list(shown.cells[2:4]) == ["Fear or anger 75\u00a0%", "Anger 50\u00a0%"]
     assert [answer.label for answer in view.face_card(batch, 0, cards(analyzer)).answers] == ["fear or anger", "anger"]
     assert chosen_rows(batch, show=DIFFER) == [] and chosen_rows(batch, expression="anger") == [0]
     assert_states(view.summary(batch), "agree on 1 of 1")
@@ -118,28 +123,79 @@ def test_counts_and_the_chart(analyzed: AnalyzedBatch) -> None:
     assert figure.layout.yaxis.title.text == "Faces" and figure.layout.yaxis.range is None
 
 
-def test_the_table(analyzed: AnalyzedBatch) -> None:
-    headings, cells = shown_table(analyzed, [1, 2], {"a": "A", "b": "B"})
-    assert headings == ["File", "Face", "A", "B", "Agreement", "Disagreement", "Note"]
-    assert cells == [
-        ["one.png", 2, "Fear 75\u00a0%", "Anger 50\u00a0%", 0.5, 0.4, ""],
-        ["two.png", None, "", "", None, None, NO_FACE],
+def test_the_table(analyzed: AnalyzedBatch, analyzer: Analyzer) -> None:
+    table = view.table(analyzed, [1, 2], Order(), cards(analyzer))
+    titles = ["VGG16", "VGG16"]
+    assert [heading.title for heading in table.headings] == [
+        "File",
+        "Face",
+        *titles,
+        "Agreement",
+        "Disagreement",
+        "Note",
     ]
+    assert [row.cells for row in table.rows] == [
+        ("one.png", "2", "Fear 75\u00a0%", "Anger 50\u00a0%", "0.50", "0.40", ""),
+        ("two.png", "", "", "", "", "", NO_FACE),
+    ]
+    assert table.rows[0].thumbnail == "data:image/jpeg;base64,eA==" and table.rows[1].thumbnail == ""
+    html = render("batch/table.html", table=view.table(analyzed, [3], Order(), cards(analyzer)))
+    assert "<script" not in html and "&lt;script&gt;" in html
 
 
-def test_answers_in_the_table_read_as_everywhere_and_sort_by_confidence() -> None:
+def test_numbers_are_sorted_as_numbers() -> None:
     shares = [0.997, 0.143, 0.98, 0.5]
-    rows = tuple(face("a.png", number, "fear", "fear", 0.0, a_confidence=share) for number, share in enumerate(shares))
-    batch = AnalyzedBatch({"a": EXPRESSIONS}, 1, 1, rows, (b"x",) * 4)
-    _, cells = shown_table(batch, range(4), {"a": "A"})
-    answers = [row[2] for row in cells]
-    assert answers == [f"Fear {percent(share)}" for share in shares] and answers[0].startswith("Fear over")
-    assert sorted(answers) == [answers[index] for index in np.argsort(shares)]
+    names = ["p10.png", "p9.png", "p100.png", "P1.png"]
+    rows: tuple[Row, ...] = tuple(
+        face(name, number, "fear", "fear", number / 2, a_confidence=share)
+        for name, number, share in zip(names, (10, 9, 100, 1), shares, strict=True)
+    )
+    rows += ({"file": "q.png", "reason": NO_FACE},)
+    batch = AnalyzedBatch({"a": EXPRESSIONS}, 5, 5, rows, (*(b"x",) * 4, None))
+    for column in ("file", "face", "disagreement"):
+        assert ordered_rows(batch, range(5), Order(column)) == [3, 1, 0, 2, 4], column
+    down = Order("face").by("face")
+    assert down.descending and not down.by("face").descending and not down.by("file").descending
+    assert ordered_rows(batch, range(5), down) == [2, 0, 1, 3, 4], "a row without a value comes last both ways"
+    assert ordered_rows(batch, range(5), Order(model_column("a"))) == [*np.argsort(shares), 4]
+    assert ordered_rows(batch, [4, 2, 0], Order("no such column")) == [4, 2, 0]
 
 
-def test_the_table_of_four_models_fits_the_page() -> None:
-    headings = ["File", "Face", "VGG16", "ResNet50", "EAC", "Other", "Agreement", "Disagreement", "Note"]
-    assert sum(int(_width(heading).removesuffix("px")) for heading in headings) <= 1182  # px, the page's at 1440
+def test_answers_read_as_everywhere_and_those_of_one_expression_stand_together(analyzer: Analyzer) -> None:
+    rows = (
+        face("a", 1, "sadness", "fear", 0.0, a_confidence=0.2),
+        face("a", 2, "fear", "fear", 0.0, a_confidence=0.997),
+        face("a", 3, "sadness", "fear", 0.0, a_confidence=0.1),
+    )
+    batch = AnalyzedBatch({"a": EXPRESSIONS}, 1, 1, rows, (b"x",) * 3)
+    order = Order(model_column("a"))
+    assert ordered_rows(batch, range(3), order) == [1, 2, 0]
+    answers = [row.cells[2] for row in view.table(batch, range(3), order, cards(analyzer)).rows]
+    assert answers == [f"Fear {percent(0.997)}", f"Sadness {percent(0.1)}", f"Sadness {percent(0.2)}"]
+
+
+@pytest.mark.parametrize(
+    ("page", "first", "last"), [(0, 1, 50), (1, 51, 100), (2, 101, 120), (9, 101, 120), (-1, 1, 50)]
+)
+def test_only_one_page_of_thumbnails_is_sent(analyzer: Analyzer, page: int, first: int, last: int) -> None:
+    rows = tuple(face("a.png", number, "fear", "fear", 0.0) for number in range(1, 121))
+    batch = AnalyzedBatch({"a": EXPRESSIONS, "b": EXPRESSIONS}, 1, 1, rows, (b"x",) * 120)
+    table = view.table(batch, range(120), Order("face", page=page), cards(analyzer))
+    assert (table.first, table.last, table.total, table.pages) == (first, last, 120, 3)
+    assert [int(row.cells[1]) for row in table.rows] == list(range(first, last + 1))
+    assert render("batch/table.html", table=table).count("<img") == last - first + 1 <= view.PAGE_ROWS
+
+
+@pytest.mark.parametrize("data", [None, 3, [], {"sort": 3}, {"sort": "x"}, {"page": "1"}, {"page": None}])
+def test_a_hostile_order_changes_no_row(analyzed: AnalyzedBatch, analyzer: Analyzer, data: Any) -> None:
+    with gr.Blocks(analytics_enabled=False):
+        tab = batch_tab.build(analyzer, Path("nowhere"))
+    models = dict.fromkeys(list(analyzer.classifiers)[:2], EXPRESSIONS)
+    rows = tuple({"file": row["file"], "reason": NO_FACE} for row in analyzed.rows)
+    batch = AnalyzedBatch(models, 4, 4, rows, (None,) * 5)
+    html, order = tab.sort_or_turn(batch, Order(), "", ALL, ALL, gr.EventData(None, data))
+    places = [html.index(f">{name}<") for name in ("one.png", "two.png", "TWO.png")]
+    assert places == sorted(places) and order.page == 0
 
 
 def cards(analyzer: Analyzer) -> ModelDisplay:
