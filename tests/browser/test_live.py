@@ -178,6 +178,7 @@ def test_pause_sends_nothing_and_stop_ends_the_camera(page: Page, served: Served
     wait_for_frames(page)
     assert sent
     page.get_by_role("button", name="Pause").click()
+    page.wait_for_timeout(1000)  # the answers to frames that were under way
     before = frame(page)
     sent.clear()
     page.wait_for_timeout(1500)
@@ -341,6 +342,7 @@ def test_another_tab_of_the_page_pauses_the_camera(page: Page) -> None:
 
 
 def test_a_closed_page_leaves_nothing(browser: Browser, served: Served) -> None:
+    before = set(served.pictures())  # frames that other tests compared
     context = browser.new_context()
     tab = open_live(context, served.url)
     sent: list[int] = []
@@ -348,7 +350,7 @@ def test_a_closed_page_leaves_nothing(browser: Browser, served: Served) -> None:
     start(tab)
     wait_for_frames(tab, 5)
     assert sent, "frames go as data of an event"
-    assert served.pictures() == [], "no frame is on the disk while the camera runs"
+    assert set(served.pictures()) <= before, "no frame is on the disk while the camera runs"
     assert "LiveSession" in served.held() and "data:image" in served.held()
     context.close()
     waiting = browser.new_context().new_page()
@@ -357,7 +359,7 @@ def test_a_closed_page_leaves_nothing(browser: Browser, served: Served) -> None:
             break
         waiting.wait_for_timeout(500)
     assert "LiveSession" not in served.held() and "data:image" not in served.held()
-    assert served.pictures() == []
+    assert set(served.pictures()) <= before
     waiting.context.close()
 
 
