@@ -20,6 +20,7 @@ from fer_models.analyzer import load_analyzer
 from fer_models.cli.common import analyzer_of
 from fer_models.datasets.dataset import FaceData
 from fer_models.errors import EngineError, UnknownNameError, WeightsError
+from fer_models.evaluation import store
 from fer_models.evaluation.evaluate import evaluate, write_onto_cards
 from fer_models.faces.alignment import align
 from fer_models.faces.detector import CenterFace
@@ -56,7 +57,7 @@ def peer(model: bytes, monkeypatch: pytest.MonkeyPatch) -> Peer:
         sha256=hashlib.sha256(model).hexdigest(),
     )
     known = {"elsewhere": Peer("2.1", FILE, GraphFormat("NHWC", 3, outputs="probabilities"), card)}
-    for module in (peers, fer_models.analyzer, board):
+    for module in (peers, fer_models.analyzer, store, board):
         monkeypatch.setattr(module, "PEERS", known)
     return known["elsewhere"]
 
