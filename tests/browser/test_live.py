@@ -321,6 +321,14 @@ def test_the_frame_shown_is_compared(page: Page) -> None:
         before = compared.get_attribute("src")
         page.get_by_role("tab", name="Live").click()
         page.get_by_role("button", name="Resume").click()
+    page.get_by_role("tab", name="Compare").click()
+    forget_compared(page)
+
+
+def forget_compared(page: Page) -> None:
+    """Let go of the picture in Compare, which the server would keep for a while."""
+    page.locator("#compare-clear").click()
+    expect(page.locator("#compare-picture img")).to_have_count(0)
 
 
 def test_a_page_that_begins_on_live_compares_a_frame(browser: Browser, served: Served) -> None:
@@ -329,6 +337,7 @@ def test_a_page_that_begins_on_live_compares_a_frame(browser: Browser, served: S
         start(tab)
         tab.get_by_role("button", name="Compare this frame").click()
         expect(tab.locator("#compare-picture img").first).to_be_visible()
+        forget_compared(tab)
 
 
 def test_another_tab_of_the_page_pauses_the_camera(page: Page) -> None:
