@@ -68,8 +68,9 @@ def _command(args: argparse.Namespace) -> str:
     beside = f" --baseline {' '.join(f'DIR/{path.name}' for path in args.baseline)}" if args.baseline else ""
     flip = " --flip-average" if args.flip_average else ""
     flip += f" --merge {args.merge if args.merge == 'sentiment' else Path(args.merge).name}" if args.merge else ""
+    engine = f" --engine {args.engine}" if args.engine != "auto" else ""
     file = f" --json {args.json.name}" if args.json else ""
-    words = f"--data DIR --labels {args.labels} --split {args.split}{further_models(args)}{beside}{flip}{file}"
+    words = f"--data DIR --labels {args.labels} --split {args.split}{further_models(args)}{engine}{beside}{flip}{file}"
     return f"python -m fer_models evaluate {words}"
 
 

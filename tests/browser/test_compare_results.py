@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,28 +12,13 @@ from playwright.sync_api import Browser, Page, expect
 
 from dashboard.compare.view import VERSION
 from dashboard.components.analyzed_image import AnalyzedFace
-from fer_models.analyzer import Analyzer
 from fer_models.registry import MODELS
-from tests.browser.test_compare import photos, upload
-from tests.helpers.browsing import MARKS, at_both_widths, browser, launched, uploads, watched_page
+from tests.browser.test_compare import address, gate, page, photos, upload
+from tests.helpers.browsing import MARKS, at_both_widths, browser, uploads
 
-__all__ = ["browser", "photos", "uploads"]
+__all__ = ["address", "browser", "gate", "page", "photos", "uploads"]
 
 pytestmark = MARKS
-
-
-@pytest.fixture(scope="module")
-def address(analyzer: Analyzer, uploads: Path) -> Iterator[str]:
-    with launched(analyzer, uploads) as (url, _):
-        yield url
-
-
-@pytest.fixture
-def page(request: pytest.FixtureRequest, browser: Browser, address: str) -> Iterator[Page]:
-    """The fresh page, watched, 1440 px wide or as `at_both_widths` says."""
-    with watched_page(browser, address, getattr(request, "param", 1440)) as tab:
-        tab.wait_for_selector("#compare-image input[type=file]", state="attached")
-        yield tab
 
 
 def bottom(page: Page, selector: str) -> float:
