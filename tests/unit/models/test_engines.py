@@ -15,7 +15,7 @@ from fer_models.models import engines
 from fer_models.models.architectures import PooledClassifier
 from fer_models.models.card import read_card
 from fer_models.models.classifier import load_classifier
-from fer_models.models.engines import TOLERANCE, build_engine
+from fer_models.models.engines import TOLERANCE, build_engine, openvino_engine
 from fer_models.models.engines.batching import Batcher
 from fer_models.models.engines.graph import CACHE_VARIABLE, cache_folder, network_graph
 from fer_models.models.engines.outputs import Outputs
@@ -70,6 +70,21 @@ def test_an_engine_that_is_not_installed_says_what_to_install(
     monkeypatch.setitem(__import__("sys").modules, "openvino", None)
     with pytest.raises(EngineError, match="requirements-openvino"):
         build_engine("openvino", network, SIZE, CPU)
+
+
+def test_openvino_computes_networks_with_depthwise_convolutions_in_float32(
+    weights_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: list[bool] = []
+
+    def build(graph: bytes, threads: int, *, exact: bool) -> None:
+        chosen.append(exact)
+
+    monkeypatch.setattr(openvino_engine, "OpenVinoEngine", build)
+    for name in ("resnet50", "eac_mobilenet_v2"):
+        model = load_network(read_card(weights_dir / f"{name}.json"), weights_dir / f"{name}.safetensors")
+        engines._openvino(model, 1, b"")
+    assert chosen == [False, True]
 
 
 class _Wrong:
