@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fer_models.errors import EngineError, UnknownNameError
 from fer_models.models import engines
-from fer_models.models.architectures import PooledClassifier
+from fer_models.models.architectures import PooledClassifier, build_network
 from fer_models.models.card import read_card
 from fer_models.models.classifier import load_classifier
 from fer_models.models.engines import TOLERANCE, build_engine, openvino_engine
@@ -73,7 +73,7 @@ def test_an_engine_that_is_not_installed_says_what_to_install(
 
 
 def test_openvino_computes_networks_with_depthwise_convolutions_in_float32(
-    weights_dir: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     chosen: list[bool] = []
 
@@ -81,9 +81,8 @@ def test_openvino_computes_networks_with_depthwise_convolutions_in_float32(
         chosen.append(exact)
 
     monkeypatch.setattr(openvino_engine, "OpenVinoEngine", build)
-    for name in ("resnet50", "eac_mobilenet_v2"):
-        model = load_network(read_card(weights_dir / f"{name}.json"), weights_dir / f"{name}.safetensors")
-        engines._openvino(model, 1, b"")
+    for architecture in ("resnet50", "mobilenet_v2"):
+        engines._openvino(build_network(architecture, 7), 1, b"")
     assert chosen == [False, True]
 
 
