@@ -138,9 +138,25 @@ class StoredSessions:
         session = self._session(name)
         if session is None:
             return None
+        self.forget_replaced(name)
         for component in components:
             session.config_values.pop(component._id, None)
         return session.state_data.pop(state._id, None)
+
+    def forget_replaced(self, name: str) -> None:
+        """Drop what the stand-ins of components show.
+
+        A callback that skips an output makes Gradio build the component anew for its session, under a number of its
+        own, and keep what each of these showed for as long as the session.
+        """
+        session = self._session(name)
+        if session is None:
+            return
+        blocks = session.blocks_config.blocks
+        for key in set(session.config_values).union(blocks).difference(self._page.blocks):
+            if getattr(blocks.get(key), "rendered_in", None) is None:  # or it belongs to a part that is drawn anew
+                session.config_values.pop(key, None)
+                blocks.pop(key, None)
 
     def drop(self, name: str) -> None:
         """Drop a session, after its states' `delete_callback`."""

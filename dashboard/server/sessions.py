@@ -41,7 +41,7 @@ class Sessions:
             self._closed[name] = datetime.datetime.now()
 
     def sweep(self, stored: StoredSessions) -> int:
-        """Drop the sessions to which nobody will come back.
+        """Drop the sessions to which nobody will come back, and what the others keep without need.
 
         Returns:
             How many were dropped.
@@ -51,6 +51,7 @@ class Sessions:
         for name in stored:
             used = max(stored.last_used(name) or now, self._closed.get(name, datetime.datetime.min))
             if abs((now - used).total_seconds()) < self._lifetime(name, stored):
+                stored.forget_replaced(name)
                 continue
             stored.drop(name)
             self._closed.pop(name, None)

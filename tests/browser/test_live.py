@@ -28,11 +28,17 @@ class Served:
     def __init__(self, page: gr.Blocks, url: str, folder: Path) -> None:
         self.page, self.url, self.folder = page, url, folder
 
-    def held(self) -> str:
-        """Everything the server keeps of sessions, as text, but for the example pictures, which are nobody's."""
-        sessions = self.page.state_holder.session_data.values()
-        values = [value for state in sessions for value in (*state.config_values.values(), *state.state_data.values())]
-        return repr([value for value in values if "-examples" not in repr(value)])
+    def held(self) -> list[str]:
+        """What the server keeps of cameras: for each session, where it holds a frame or the state of one."""
+        sessions = list(self.page.state_holder.session_data.items())
+        kept = []
+        for name, state in sessions:
+            for key, value in [*state.config_values.items(), *state.state_data.items()]:
+                text = repr(value)
+                if "-examples" not in text:  # examples are nobody's
+                    marks = [mark for mark in ("LiveSession", "data:image") if mark in text]
+                    kept += [f"{mark} in {key} of {name}, closed: {state.is_closed}" for mark in marks]
+        return kept
 
     def pictures(self) -> list[Path]:
         """Files that hold a picture in any form the page may have it."""
@@ -192,10 +198,10 @@ def test_pause_sends_nothing_and_stop_ends_the_camera(page: Page, served: Served
     assert page.locator(".fer-live-row .fer-label").all_inner_texts() == ["–"] * 4
     expect(page.locator(".fer-live-charts path")).to_have_count(0)
     for _ in range(40):  # the last frame of another test's closed page goes ten seconds after it
-        if "data:image" not in served.held() and "LiveSession" not in served.held():
+        if not served.held():
             break
         page.wait_for_timeout(500)
-    assert "data:image" not in served.held() and "LiveSession" not in served.held()
+    assert served.held() == []
     start(page)
     wait_for_frames(page)
 
@@ -363,14 +369,14 @@ def test_a_closed_page_leaves_nothing(browser: Browser, served: Served) -> None:
     wait_for_frames(tab, 5)
     assert sent, "frames go as data of an event"
     assert set(served.pictures()) <= before, "no frame is on the disk while the camera runs"
-    assert "LiveSession" in served.held() and "data:image" in served.held()
+    assert {mark.split()[0] for mark in served.held()} == {"LiveSession", "data:image"}
     context.close()
     waiting = browser.new_context().new_page()
     for _ in range(120):
-        if "LiveSession" not in served.held() and "data:image" not in served.held():
+        if not served.held():
             break
         waiting.wait_for_timeout(500)
-    assert "LiveSession" not in served.held() and "data:image" not in served.held()
+    assert served.held() == []
     assert set(served.pictures()) <= before
     waiting.context.close()
 

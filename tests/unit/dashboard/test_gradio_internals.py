@@ -1,5 +1,6 @@
 """The installed Gradio still has what `dashboard.server.gradio_internals` uses of it without being promised it."""
 
+import asyncio
 import inspect
 from pathlib import Path
 from types import SimpleNamespace
@@ -104,6 +105,28 @@ def test_a_session_is_found_and_forgotten(page: gr.Blocks) -> None:
     stored.drop("a")
     assert [*stored] == [] and stored.last_used("a") is None, ADVICE
     assert stored.value("b", state) is None and stored.forget_values("b", state, [shown]) is None
+
+
+def test_what_a_component_showed_after_a_skipped_output_is_forgotten(page: gr.Blocks) -> None:
+    state = next(block for block in page.blocks.values() if isinstance(block, gr.State))
+    shown = next(block for block in page.blocks.values() if isinstance(block, gr.HTML))
+    button = next(fn for fn in page.fns.values() if fn.outputs == [shown])
+    session, stored = page.state_holder["skipping"], StoredSessions(page)
+
+    def answer(value: Any) -> None:
+        asyncio.run(page.postprocess_data(button, value, session))
+
+    for number in range(3):
+        answer(f"photo {number}")
+        answer(gr.skip())
+    assert "photo 2" in repr(session.config_values), ADVICE
+    stored.forget_replaced("skipping")
+    assert "photo" not in repr(session.config_values) and set(session.config_values) == set(page.blocks), ADVICE
+    answer("photo 4")
+    assert "photo 4" in repr(session.config_values), ADVICE
+    stored.forget_values("skipping", state, [shown])
+    assert "photo" not in repr(session.config_values), ADVICE
+    stored.drop("skipping")
 
 
 def test_exceptions_of_callbacks_are_reported_and_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
