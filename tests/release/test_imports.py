@@ -68,7 +68,7 @@ print(len(sys.argv) - 1)
 
 def test_importing_loads_no_weights_and_starts_no_thread() -> None:
     """Of any module: from the lowest package up, the first that does is named."""
-    paths = [path for package in ("fer_models", "explain", "dashboard") for path in sources(package)]
+    paths = [path for package in ("fer_models", "explain", "dashboard", "cluster") for path in sources(package)]
     modules = [module_name(path) for path in [*paths, ROOT / "app.py"]]
     result = subprocess.run(
         [sys.executable, "-c", IMPORT_PROBE, *modules],

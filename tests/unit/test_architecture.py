@@ -24,7 +24,7 @@ def test_the_arrows_point_down() -> None:
     assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.parametrize("package", ["fer_models", "explain", "dashboard", "benchmarks", "docs"])
+@pytest.mark.parametrize("package", ["fer_models", "explain", "dashboard", "cluster", "benchmarks", "docs"])
 def test_a_module_can_be_read_in_one_sitting(package: str) -> None:
     lengths = {module_name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in sources(package)}
     assert lengths

@@ -22,7 +22,7 @@ def test_the_entry_point_exists() -> None:
 
 def test_what_the_page_reads_is_installed() -> None:
     packages = SETUPTOOLS["packages"]["find"]["include"]
-    assert packages == ["fer_models*", "explain*", "dashboard*"] and SETUPTOOLS["py-modules"] == ["app"]
+    assert packages == ["fer_models*", "explain*", "dashboard*", "cluster*"] and SETUPTOOLS["py-modules"] == ["app"]
     patterns = SETUPTOOLS["package-data"]
     for path in (path for name in ("fer_models", "explain", "dashboard") for path in (ROOT / name).rglob("*.*")):
         if path.is_dir() or path.suffix in (".py", ".pyc"):
