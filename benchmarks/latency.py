@@ -1,6 +1,6 @@
 """Measure how long each model takes for one face and in batches, and how much memory a process with it needs.
 
-python -m benchmarks.latency [--repeats N] [--batches N] [--rounds N] [--threads N] [--engine NAME]
+python -m benchmarks.latency [--repeats N] [--batches N] [--rounds N] [--threads N] [--device NAME] [--engine NAME]
     [--beside ENGINE ...] [--json FILE]
 
 A model's times cover preprocessing and the network, not face detection. Every model is timed once a round, in an order
@@ -60,6 +60,12 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
+def _machine(device: torch.device) -> str:
+    """The machine in words."""
+    gpu = f", {torch.cuda.get_device_name(device)}" if device.type == "cuda" else ""
+    return f"{os.cpu_count()} CPU cores, {platform.machine()}{gpu}"
+
+
 def measure(
     weights: Path, device: str, engine: str, repeats: int, batches: int, rounds: int, beside: Sequence[str] = ()
 ) -> LatencyRecord:
@@ -85,9 +91,10 @@ def measure(
             bar.update(round(100 * progress.share) - bar.n)
     return LatencyRecord(
         command=f"python -m benchmarks.latency --repeats {repeats} --batches {batches} --rounds {rounds}"
+        + (f" --device {device}" if device != "auto" else "")
         + (f" --engine {engine}" if engine != "auto" else "")
         + (f" --beside {' '.join(beside)}" if beside else ""),
-        machine=f"{os.cpu_count()} CPU cores, {platform.machine()}",
+        machine=_machine(classifiers[0].device),
         device=str(classifiers[0].device),
         threads=torch.get_num_threads(),
         dtype=classifiers[0].engine.precision,

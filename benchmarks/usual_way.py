@@ -17,10 +17,10 @@ _CLASSES: Final = 7
 _SIDE: Final = 224
 
 
-def usual_way() -> Callable[[], None]:
+def usual_way(device: torch.device) -> Callable[[], None]:
     """A function that classifies one prepared face with all four networks and makes a map for each answer."""
-    cams = [GradCAM(network, [layer]) for network, layer in _networks()]
-    inputs = torch.rand(1, 3, _SIDE, _SIDE, generator=torch.Generator().manual_seed(0))
+    cams = [GradCAM(network.to(device), [layer]) for network, layer in _networks()]
+    inputs = torch.rand(1, 3, _SIDE, _SIDE, generator=torch.Generator().manual_seed(0)).to(device)
 
     def compare() -> None:
         for cam in cams:

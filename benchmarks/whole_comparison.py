@@ -21,6 +21,7 @@ PICTURE: Final = Path(__file__).resolve().parents[1] / "examples" / "camera.jpg"
 _WARM_UP: Final = 3
 _FACES: Final = (1, 2, 4, 8, 16)
 _MATRIX: Final = 2048  # rows and columns: large enough to reach the processor's best rate
+_MATRIX_GPU: Final = 8192  # the same for a GPU
 _COPIED: Final = 1 << 28  # bytes: larger than any cache
 
 
@@ -38,10 +39,14 @@ def time_comparison(
         seed: of the orders.
     """
     image = read_picture(PICTURE).pixels
+    first = next(iter(analyzer.classifiers.values()))
+    device, dtype = first.device, getattr(torch, first.engine.precision)
+    if device.type == "cpu":
+        dtype = torch.float32  # for engines that compute some networks in less
     detected = analyzer.detect(image)[:1]
     face, crop = detected[0]
     ways: dict[str, Callable[[], object]] = {
-        "usual way": usual_way(),
+        "usual way": usual_way(device),
         "whole": lambda: _compare(analyzer, image),
         "detection": lambda: analyzer.detect(image),
         **{f"{count} faces": partial(analyzer.predict, [(0, face, crop)] * count, features=True) for count in _FACES},
@@ -52,7 +57,7 @@ def time_comparison(
             ways[f"{name}, {count}"] = partial(other.predict, [(0, face, crop)] * count, features=True)
     times = _rounds(ways, rounds, seed)
     cards = [model.card for model in analyzer.classifiers.values()]
-    rate, bandwidth = _multiply_adds_per_second(), _bytes_per_second()
+    rate, bandwidth = _multiply_adds_per_second(device, dtype), _bytes_per_second(device)
     return WholeComparison(
         usual_way_ms=_percentiles(times["usual way"]),
         whole_ms=_percentiles(times["whole"]),
@@ -61,7 +66,7 @@ def time_comparison(
         multiply_adds_per_second=rate,
         bytes_per_second=bandwidth,
         arithmetic_floor_ms=1000 * sum(card.multiply_adds or 0 for card in cards) / rate,
-        memory_floor_ms=1000 * sum(4 * card.parameters for card in cards) / bandwidth,
+        memory_floor_ms=1000 * sum(dtype.itemsize * card.parameters for card in cards) / bandwidth,
         other_engines={
             name: EngineTimes(
                 whole_ms=_percentiles(times[name]),
@@ -96,22 +101,25 @@ def _percentiles(times: Sequence[float]) -> tuple[float, float]:
     return float(np.percentile(times, 50)), float(np.percentile(times, 95))
 
 
-def _multiply_adds_per_second() -> float:
-    """Of a large float32 matrix product with PyTorch, the best of several."""
-    a, b = torch.rand(_MATRIX, _MATRIX), torch.rand(_MATRIX, _MATRIX)
-    return float(_MATRIX**3 / _best(lambda: a @ b))
+def _multiply_adds_per_second(device: torch.device, dtype: torch.dtype) -> float:
+    """Of a large matrix product with PyTorch, the best of several."""
+    side = _MATRIX if device.type == "cpu" else _MATRIX_GPU
+    a, b = (torch.rand(side, side, dtype=dtype, device=device) for _ in range(2))
+    return float(side**3 / _best(lambda: a @ b, device))
 
 
-def _bytes_per_second() -> float:
+def _bytes_per_second(device: torch.device) -> float:
     """Read by a large sum, the best of several."""
-    numbers = torch.ones(_COPIED // 4)
-    return _COPIED / _best(numbers.sum)
+    numbers = torch.ones(_COPIED // 4, device=device)
+    return _COPIED / _best(numbers.sum, device)
 
 
-def _best(work: Callable[[], object]) -> float:
+def _best(work: Callable[[], object], device: torch.device) -> float:
     seconds = []
     for _ in range(10):
         began = time.perf_counter()
         work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - began)
     return min(seconds)

@@ -208,7 +208,7 @@ def load_analyzer(
     Args:
         models: names, loaded in this order; None means all available. Peers may be among them.
         device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:1" or "mps".
-        engine: "auto" (onnxruntime on a CPU, else PyTorch), or another of `fer_models.models.engines.ENGINES`.
+        engine: as of `load_classifier`.
         weights: the folder with NAME.json and NAME.safetensors.
         detector: None means CenterFace.
         files: other systems' models in other folders, loaded after these; each with its card beside it, or a folder of

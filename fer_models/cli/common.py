@@ -39,7 +39,7 @@ _FLAGS: Final[dict[str, dict[str, Any]]] = {
         "choices": ["auto", "torch", "onnxruntime", "openvino"],
         "default": "auto",
         "help": "what runs the networks; openvino is optional, faster, and less exact (default: auto, onnxruntime on a "
-        "CPU)",
+        "CPU, PyTorch in float16 on a CUDA device; torch is float32 everywhere)",
     },
     "weights": {"type": Path, "metavar": "DIR", "help": "folder of cards and weights (default: weights/)"},
     "data": {"type": Path, "required": True, "metavar": "DIR", "help": "folder with the dataset's files"},

@@ -18,7 +18,7 @@ from fer_models.models.engines import Engine, build_engine
 from fer_models.models.engines.batching import Batcher, pass_pool
 from fer_models.models.engines.module_engine import ModuleEngine
 from fer_models.models.engines.outputs import Outputs
-from fer_models.models.engines.torch_engine import TorchEngine
+from fer_models.models.engines.torch_engine import TorchEngine, placed_on
 from fer_models.models.external.files import external_file, is_graph, library_architecture
 from fer_models.models.external.torch_files.checkpoints import is_script
 from fer_models.models.external.torch_files.load import load_external
@@ -38,9 +38,9 @@ _DEVICES: Final = ("auto", "cpu", "cuda", "mps")
 class Classifier:
     """One model on one device. Safe to call from several threads.
 
-    It computes in float32 unless another engine is asked for: bfloat16 is up to twice as fast on CPUs that have it but
-    moves logits by about 0.6 % of their range, and the same face should get the same numbers on every machine and in
-    every batch.
+    On CPUs it computes in float32 unless another engine is asked for: bfloat16 is up to twice as fast on those that
+    have it but moves logits by about 0.6 % of their range, and the same face should get the same numbers on every
+    machine and in every batch. On CUDA devices "auto" is float16 where a network bears it, and "torch" is float32.
 
     Attributes:
         card: the model's facts.
@@ -139,7 +139,7 @@ class Classifier:
         Raises:
             ImageError: a crop is not a square uint8 picture.
         """
-        return self.card.input.transform(crops).to(self.device)
+        return placed_on(self.device, self.card.input.transform(crops))
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Logits of prepared inputs, before the temperature.
@@ -232,7 +232,8 @@ def load_classifier(
         name: the model's name.
         weights: the folder of both files.
         device: "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", "cuda:1" or "mps".
-        engine: "auto" (onnxruntime on a CPU, else PyTorch), or another of `fer_models.models.engines.ENGINES`.
+        engine: "auto" (onnxruntime on a CPU, on a CUDA device PyTorch, in float16 if it may), or another of
+            `fer_models.models.engines.ENGINES`; "torch" is float32 everywhere.
         threads: as of `Classifier`.
         allow_torchscript: run NAME.pt also if it is a TorchScript program, which is code of its author.
 

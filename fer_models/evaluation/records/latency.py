@@ -42,10 +42,11 @@ class WholeComparison(Record):
         whole_ms: median and 95th percentile of the comparison here.
         detection_ms: median and 95th percentile of its first part.
         networks_ms: median of its second part, preprocessing and all networks, by number of faces.
-        multiply_adds_per_second: of a large float32 matrix product in the same process.
-        bytes_per_second: read by a large sum in the same process.
+        multiply_adds_per_second: of a large matrix product in the same process: float32 on a CPU, on a GPU in the
+            networks' precision.
+        bytes_per_second: read by a large sum in the same process, on the same device.
         arithmetic_floor_ms: the networks' multiply-adds for one face at that rate.
-        memory_floor_ms: the time to read their weights once, in float32.
+        memory_floor_ms: the time to read their weights once, in that precision.
         other_engines: timed in the same rounds, by name and precision.
     """
 
@@ -61,7 +62,7 @@ class WholeComparison(Record):
 
     @property
     def floor_ms(self) -> float:
-        """No float32 computation of these networks on this machine takes less."""
+        """No computation of these networks in that precision on this machine takes less."""
         return max(self.arithmetic_floor_ms, self.memory_floor_ms)
 
 

@@ -1,8 +1,9 @@
 """What runs a network: PyTorch, onnxruntime or OpenVINO, behind one small protocol.
 
-PyTorch runs on GPUs, trains, and serves the methods that need gradients. On CPUs onnxruntime gives the same float32
-numbers in less than half the time. OpenVINO is optional and may compute in bfloat16, which moves them a little. LiteRT,
-also optional, runs what has no PyTorch network: `tflite_engine` is built for one file, so it is none of `ENGINES`.
+PyTorch runs everywhere in float32, trains, and serves the methods that need gradients. On CPUs onnxruntime gives the
+same numbers in less than half the time. On CUDA devices PyTorch replays recorded passes, in float16 where the network
+bears it, which moves the numbers a little. OpenVINO is optional and may compute in bfloat16. LiteRT, also optional,
+runs what has no PyTorch network: `tflite_engine` is built for one file, so it is none of `ENGINES`.
 """
 
 import logging
@@ -19,10 +20,10 @@ from fer_models.models.architectures import PooledClassifier
 from fer_models.models.engines.outputs import Outputs
 from fer_models.models.engines.torch_engine import TorchEngine
 
-#: "auto" is onnxruntime on CPUs and PyTorch elsewhere.
+#: "torch" is PyTorch in float32, "auto" onnxruntime on CPUs, recorded passes on CUDA devices, and "torch" elsewhere.
 ENGINES: Final = ("auto", "torch", "onnxruntime", "openvino")
 #: Largest difference from PyTorch's logits, as a share of their range, by the precision that an engine computes in.
-TOLERANCE: Final = {"float32": 1e-4, "bfloat16": 5e-2}
+TOLERANCE: Final = {"float32": 1e-4, "float16": 1e-2, "bfloat16": 5e-2}
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Engine(Protocol):
 
     Attributes:
         name: one of `ENGINES`.
-        precision: what it computes in: "float32" or "bfloat16".
+        precision: what it computes in: "float32", "float16" or "bfloat16".
     """
 
     name: str
@@ -65,6 +66,8 @@ def build_engine(
     reference = TorchEngine(network, device)
     probe = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) * 4 - 2
     expected = reference.run(probe, features=True)
+    if name == "auto" and device.type == "cuda":
+        return _recorded(network, size, device, probe, expected) or reference
     if name == "torch" or (name == "auto" and device.type != "cpu"):
         return reference
     if device.type != "cpu":
@@ -77,6 +80,25 @@ def build_engine(
             raise
         _log.warning("Using PyTorch, which is slower: %s", error)
         return reference
+
+
+def _recorded(
+    network: PooledClassifier, size: int, device: torch.device, probe: Tensor, expected: Outputs
+) -> Engine | None:
+    """PyTorch in float16, or else float32; None, and the log says why, where neither runs with PyTorch's answers."""
+    from fer_models.models.engines.recorded_engine import RecordedEngine
+
+    for dtype in (torch.float32,) if _depthwise(network) else (torch.float16, torch.float32):
+        try:
+            engine = RecordedEngine(network, size, device, dtype)
+            distance = _distance(engine.run(probe, features=True), expected)
+            if distance <= TOLERANCE[engine.precision]:
+                return engine
+            problem = f"it differs by {distance:.1e} of the logits' range"
+        except Exception as error:  # drivers, devices without float16, networks that cannot be traced
+            problem = f"{type(error).__name__}: {str(error)[:200]}"
+        _log.warning("Not computing in %s on %s, which would be faster: %s", str(dtype)[6:], device, problem)
+    return None
 
 
 def _checked(
@@ -118,9 +140,12 @@ def _onnxruntime(_: PooledClassifier, threads: int, graph: bytes) -> Engine:
 def _openvino(network: PooledClassifier, threads: int, graph: bytes) -> Engine:
     from fer_models.models.engines.openvino_engine import OpenVinoEngine
 
-    # Depthwise convolutions lose up to 0.4 points of accuracy in bfloat16 and gain little time; others do neither.
-    depthwise = any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in network.modules())
-    return OpenVinoEngine(graph, threads, exact=depthwise)
+    return OpenVinoEngine(graph, threads, exact=_depthwise(network))
+
+
+def _depthwise(network: PooledClassifier) -> bool:
+    """Whether it has depthwise convolutions, which lose up to 0.4 points of accuracy in bfloat16 and gain little."""
+    return any(isinstance(module, nn.Conv2d) and module.groups > 1 for module in network.modules())
 
 
 _Make = Callable[[PooledClassifier, int, bytes], Engine]

@@ -27,8 +27,15 @@ class TorchEngine:
         """As `Engine.run`."""
         with torch.inference_mode():
             # channels_last costs no accuracy and saves a sixth of the time on CPUs.
-            placed = inputs.to(self._device, memory_format=torch.channels_last)
+            placed = placed_on(self._device, inputs).to(memory_format=torch.channels_last)
             maps = self._network.forward_features(placed)
             logits = self._network.forward_head(maps).float().cpu().numpy()  # the copy waits for an asynchronous device
             kept = np.ascontiguousarray(maps.float().cpu().numpy()) if features else None
         return Outputs(logits, kept)
+
+
+def placed_on(device: torch.device, inputs: Tensor) -> Tensor:
+    """A tensor on a device; from the CPU to a CUDA device without waiting for the copy, through pinned memory."""
+    if device.type == "cuda" and inputs.device.type == "cpu":
+        return inputs.pin_memory().to(device, non_blocking=True)
+    return inputs.to(device)
