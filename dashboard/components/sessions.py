@@ -15,3 +15,6 @@ class SessionValues(Protocol):
 
     def forget_values(self, name: str, state: Any, components: Iterable[Any]) -> Any:
         """Drop a state's value and what some components last showed; returns the value, None if there was none."""
+
+    def drop_copies(self, name: str) -> None:
+        """Drop what copies of a session's components last showed; to be called now and then while frames stream."""

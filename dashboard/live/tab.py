@@ -159,6 +159,7 @@ class LiveTab:
         # Charts are large and change slowly.
         if fresh or session.chosen != last_chosen or session.time_s // _CHART_S != last_time_s // _CHART_S:
             charts = self._charts(session, chosen)
+            self.sessions.drop_copies(name or "")
         return render("live/frame.html", number=number, frame=frame), self._panel(session, chosen), charts, session
 
     def _analyze(

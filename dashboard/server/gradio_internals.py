@@ -138,25 +138,28 @@ class StoredSessions:
         session = self._session(name)
         if session is None:
             return None
-        self.forget_replaced(name)
         for component in components:
             session.config_values.pop(component._id, None)
+        self._drop_components(session, set(self._page.blocks))
         return session.state_data.pop(state._id, None)
 
-    def forget_replaced(self, name: str) -> None:
-        """Drop what the stand-ins of components show.
+    def drop_copies(self, name: str) -> None:
+        """Drop what earlier copies of a session's components showed.
 
-        A callback that skips an output makes Gradio build the component anew for its session, under a number of its
-        own, and keep what each of these showed for as long as the session.
+        For each update without a value, as `gr.skip()` is, Gradio makes a copy of the component with an id of its own,
+        and keeps for ever what that copy shows next. A page that streams makes several a second.
         """
-        session = self._session(name)
-        if session is None:
-            return
-        blocks = session.blocks_config.blocks
-        for key in set(session.config_values).union(blocks).difference(self._page.blocks):
-            if getattr(blocks.get(key), "rendered_in", None) is None:  # or it belongs to a part that is drawn anew
-                session.config_values.pop(key, None)
-                blocks.pop(key, None)
+        if (session := self._session(name)) is not None:
+            # The latest copies stay: their next values may be under way.
+            blocks = session.blocks_config.blocks
+            latest = {blocks[key]._id for key in self._page.blocks if key in blocks}
+            self._drop_components(session, latest.union(self._page.blocks))
+
+    @staticmethod
+    def _drop_components(session: Any, but: set[int]) -> None:
+        for kept in (session.config_values, session.blocks_config.blocks):
+            for key in set(kept).difference(but):
+                kept.pop(key, None)
 
     def drop(self, name: str) -> None:
         """Drop a session, after its states' `delete_callback`."""

@@ -51,7 +51,7 @@ class Sessions:
         for name in stored:
             used = max(stored.last_used(name) or now, self._closed.get(name, datetime.datetime.min))
             if abs((now - used).total_seconds()) < self._lifetime(name, stored):
-                stored.forget_replaced(name)
+                stored.drop_copies(name)
                 continue
             stored.drop(name)
             self._closed.pop(name, None)

@@ -48,7 +48,7 @@ def names(page: gr.Blocks) -> dict[str, tuple[object, list[str]]]:
         "App": (page.server_app, ["stop_event"]),
         "BlockFunction": (function, ["concurrency_limit"]),
         "StateHolder": (session, ["session_data", "time_last_used", "delete_state"]),
-        "SessionState": (session["a"], ["state_data", "config_values", "is_closed"]),
+        "SessionState": (session["a"], ["state_data", "config_values", "blocks_config", "is_closed"]),
         "State": (gr.State(), ["_id"]),
         "networking": (networking, ["GRADIO_API_SERVER", "setup_tunnel"]),
         "tunneling": (tunneling, ["CURRENT_TUNNELS", "BINARY_URL", "BINARY_PATH"]),
@@ -107,26 +107,32 @@ def test_a_session_is_found_and_forgotten(page: gr.Blocks) -> None:
     assert stored.value("b", state) is None and stored.forget_values("b", state, [shown]) is None
 
 
-def test_what_a_component_showed_after_a_skipped_output_is_forgotten(page: gr.Blocks) -> None:
-    state = next(block for block in page.blocks.values() if isinstance(block, gr.State))
-    shown = next(block for block in page.blocks.values() if isinstance(block, gr.HTML))
-    button = next(fn for fn in page.fns.values() if fn.outputs == [shown])
-    session, stored = page.state_holder["skipping"], StoredSessions(page)
+@pytest.mark.parametrize("forget", [True, False])
+def test_what_copies_of_a_component_showed_does_not_stay(forget: bool) -> None:
+    page: gr.Blocks
+    with gr.Blocks(analytics_enabled=False) as page:
+        state, shown, _ = gr.State(), gr.HTML(), gr.HTML("rest")
+        page.load(lambda: None, outputs=[shown, state])
+    page.state_holder = StateHolder()  # type: ignore[no-untyped-call]
+    page.state_holder.set_blocks(page)
+    session, stored, function = page.state_holder["a"], StoredSessions(page), next(iter(page.fns.values()))
 
-    def answer(value: Any) -> None:
-        asyncio.run(page.postprocess_data(button, value, session))
+    async def frames(count: int) -> None:
+        for index in range(count):
+            for value in (gr.skip(), f"frame {index}"):
+                await page.postprocess_data(function, [value, "session"], session)
 
-    for number in range(3):
-        answer(f"photo {number}")
-        answer(gr.skip())
-    assert "photo 2" in repr(session.config_values), ADVICE
-    stored.forget_replaced("skipping")
-    assert "photo" not in repr(session.config_values) and set(session.config_values) == set(page.blocks), ADVICE
-    answer("photo 4")
-    assert "photo 4" in repr(session.config_values), ADVICE
-    stored.forget_values("skipping", state, [shown])
-    assert "photo" not in repr(session.config_values), ADVICE
-    stored.drop("skipping")
+    before = len(session.config_values)
+    asyncio.run(frames(9))
+    assert repr(session.config_values).count("frame") > 1, f"Gradio keeps no copies any more. {ADVICE}"
+    if forget:
+        assert stored.forget_values("a", state, [shown]) == "session"
+        assert "frame" not in repr(session.config_values)
+    stored.drop_copies("a")
+    assert len(session.config_values) <= before + 1, "the latest copy"
+    assert repr(session.config_values).count("frame") == (not forget) and "rest" in repr(session.config_values)
+    asyncio.run(frames(1))  # the page goes on
+    stored.drop_copies("b")
 
 
 def test_exceptions_of_callbacks_are_reported_and_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
