@@ -138,12 +138,12 @@ MODELS: Final = tuple(spec.name for spec in MODEL_SPECS.values() if spec.style)
 def model_styles(names: Iterable[str]) -> dict[str, ModelStyle]:
     """The style of each model by name, and of the ensemble.
 
-    The shipped models always look the same. Every other model takes the next style that is none of theirs, in the order
-    of the names.
+    The shipped models always look the same. Every other model takes the next style that is none of theirs, by name and
+    baselines last: so most look the same in every tab, whoever stands beside them.
     """
     fixed = {ENSEMBLE: ENSEMBLE_STYLE} | {spec.name: spec.style for spec in MODEL_SPECS.values() if spec.style}
     names = list(dict.fromkeys(names))
-    others = [name for name in names if name not in fixed]
+    others = sorted((name for name in names if name not in fixed), key=lambda name: (name in MODEL_SPECS, name))
     styles = fixed | {name: style_at(len(MODELS) + position) for position, name in enumerate(others)}
     return {name: styles[name] for name in names}
 

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.components.analyzed_image import AnalyzedFace
-from dashboard.components.display import ModelDisplay
+from dashboard.components.display import NO_LABELS, ModelDisplay, training_note
 from explain.drawing.overlay import draw_map, shared_peak
 from explain.maps import likeliest_other
 from fer_models.registry import ModelStyle, label_set_title
 from fer_models.results import Prediction
 
 _SIDE: Final = 96  # px of a map, shown at half that size
-_UNKNOWN: Final = "Trained on labels that the card does not name"
 
 
 @dataclass(frozen=True)
@@ -105,15 +104,15 @@ def answer_groups(
             _map(face, name, prediction),
         )
         groups.setdefault(_group_title(name, display), []).append(row)
-    titles = sorted(groups, key=lambda title: title == _UNKNOWN)
+    titles = sorted(groups, key=lambda title: title.lower() == NO_LABELS)
     return tuple(AnswerGroup(title, tuple(groups[title])) for title in titles)
 
 
 def _group_title(name: str, display: ModelDisplay) -> str:
     """The labels that a model learned, or that the members of an ensemble did."""
     models: Sequence[str] = display.ensembles[name].members if name in display.ensembles else (name,)
-    title = label_set_title(display.training[models[0]])
-    return f"Trained on {title}" if title else _UNKNOWN
+    note = training_note(label_set_title(display.training[models[0]]))
+    return note[0].upper() + note[1:]
 
 
 def _map(face: AnalyzedFace, name: str, prediction: Prediction) -> NDArray[np.uint8] | None:

@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from fer_models.models.card import ModelCard
 from fer_models.models.ensemble import Ensemble
 from fer_models.registry import ModelStyle, ensemble_styles, ensembles_of, model_styles
+
+#: What stands in the place of a model's training labels if nobody says which.
+NO_LABELS: Final = "training labels not stated"
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ class ModelDisplay:
     def training(self) -> dict[str, str]:
         """Which labels each model was trained on, by model name."""
         return {name: card.training_labels for name, card in self.cards.items()}
+
+
+def training_note(labels: str) -> str:
+    """What is said of the labels that a model was trained on: "trained on FER+"."""
+    return NO_LABELS if not labels or labels.startswith("not stated") else f"trained on {labels}"
 
 
 def model_display(cards: Mapping[str, ModelCard]) -> ModelDisplay:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from dashboard.components.display import training_note
 from dashboard.leaderboard.board import LABEL_SETS, Board
 from dashboard.leaderboard.sentences import LEVEL, adjusted, interval_text, members, millions, ranks, share
 from dashboard.leaderboard.view import DASH, ModelLabel
@@ -160,7 +161,7 @@ def _cell(record: FaceSetComparison, places: Mapping[str, str], name: str) -> Ra
 
 def _note(board: Board, name: str) -> str:
     if name in board.cards:
-        return f"trained on {board.cards[name].training_labels}"
+        return training_note(board.cards[name].training_labels)
     return "for comparison only, not shipped"
 
 

@@ -108,7 +108,7 @@ def test_models_look_the_same_whichever_are_shown() -> None:
     mixed = model_styles(["own", "resnet50", ENSEMBLE, "other"])
     assert [*mixed] == ["own", "resnet50", ENSEMBLE, "other"]
     assert mixed["resnet50"] == every["resnet50"] and mixed[ENSEMBLE] == ENSEMBLE_STYLE
-    assert [mixed["own"], mixed["other"]] == TWELVE[4:6]
+    assert [mixed["other"], mixed["own"]] == TWELVE[4:6], "by name"
     assert model_styles(["own", "other"]) == {"own": TWELVE[4], "other": TWELVE[5]}
 
 
