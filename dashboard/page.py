@@ -77,12 +77,13 @@ def _build_tabs(analyzer: Analyzer, page: gr.Blocks, uploads: Path, weights: Pat
         with _tab("Video"):
             video.build(analyzer, uploads)
         with _tab("Batch"):
-            batch.build(analyzer, uploads)
+            many = batch.build(analyzer, uploads)
         with _tab("Leaderboard") as opened:
             board = leaderboard.build(analyzer, opened, weights, eac=lab.lay_out_eac)
         if adds_models:
             with _tab("Add a model"):
                 add_model.build(analyzer, uploads, weights)
+    first.opened_from(many.opens, many.analyzed, many.opened_face, {tabs: "compare"})
     lab.opened_from(first.lab, first.analyzed, first.index, {tabs: attention.TAB})
     flips = lab.opened_from(first.flips, first.analyzed, first.index, {tabs: "leaderboard", board.groups: "eac"})
     flips.then(board.show, board.labels, board.outputs, **HIDDEN)

@@ -1,4 +1,4 @@
-"""Classification metrics, computed by scikit-learn: the one place where predicted expressions meet their labels."""
+"""Classification metrics and agreement, by scikit-learn: the one place where predicted expressions meet labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,3 +51,19 @@ def classification_metrics(
         labels=tuple(labels),
         confusion=confusion_matrix(truth, predicted, labels=labels).tolist(),
     )
+
+
+def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
+    """How far two raters agree beyond chance, in [-1, 1]; None where both gave one and the same label to all faces.
+
+    1 is perfect agreement; 0 is what chance gives raters who use the labels as often (Cohen, 1960).
+
+    Args:
+        first: one rater's label of each face; at least one face.
+        second: the other's, in the same order.
+    """
+    if len({*first, *second}) < 2:
+        return None
+    from sklearn.metrics import cohen_kappa_score  # slow to import
+
+    return float(cohen_kappa_score(first, second))

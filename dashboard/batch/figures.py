@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 
 from dashboard.components.charts import expression_bars
 from fer_models.batch.table import Row, column
+from fer_models.expressions import EXPRESSIONS, in_display_order
 from fer_models.registry import ModelStyle
 
 
@@ -39,6 +40,8 @@ def distribution_figure(
     zeros = dict.fromkeys(known, 0)
     values = {model: {**zeros, **heights} for model, heights in counts.items()}
     figure = expression_bars(values, known, titles, styles, hover="%{y} faces")
+    for bars, model in zip(figure.data, models, strict=True):
+        bars.update(meta=model, customdata=in_display_order({*known, *EXPRESSIONS}))  # a click asks for them
     figure.update_yaxes(
         title_text="Faces", range=None, tickmode="auto", tickvals=None, tickformat="d", rangemode="tozero", nticks=6
     )

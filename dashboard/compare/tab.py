@@ -1,6 +1,7 @@
 """The Compare tab: every face of a picture, classified by every model side by side. And the endpoint /compare."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from dashboard.compare import view
 from dashboard.compare.keep_section import KeepSection
 from dashboard.compare.noise_section import NoiseSection
 from dashboard.compare.what_if.section import WhatIfSection
-from dashboard.components.analyzed_image import AnalyzedImage, as_whole
+from dashboard.components.analyzed_image import MAX_FACES, AnalyzedImage, analyze_picture, as_whole
 from dashboard.components.chart_tools import chart_tools
 from dashboard.components.charts import compare_figure
 from dashboard.components.display import model_display
@@ -22,8 +23,9 @@ from dashboard.components.picture_view import picture
 from dashboard.components.templates import macro, message, render
 from explain.explain_picture import OWN
 from fer_models.analyzer import WEIGHTS, Analyzer
+from fer_models.errors import ImageError
 from fer_models.expressions import in_display_order
-from fer_models.media.images import read_picture
+from fer_models.media.images import Picture, read_picture
 from fer_models.models.noise_pairs import find_noise_pairs
 from fer_models.schema import to_json
 
@@ -90,14 +92,17 @@ class CompareTab:
         self.one_face = [self.report, self.probabilities, self.files, self.maps]
         self.analyzed = gr.State(None, time_to_live=FORGET)
         self.index = gr.State(0, time_to_live=FORGET)
+        #: When another tab handed the face over.
+        self.handed_over = gr.State(0.0)
 
     def _connect(self) -> None:
         face = [self.verdict, self.chart, self.columns]
         controls = [*self.picture_input.outputs, self.expression, self.models]
         stages = [self.results, *self.one_face]
-        everything = [*stages, *controls, self.picture, *face, self.analyzed, self.index]
+        self.everything = everything = [*stages, *controls, self.picture, *face, self.analyzed, self.index]
         choices = [self.analyzed, self.index, self.models, self.expression]
-        analysis = {"outputs": everything, "concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare", **HIDDEN}
+        self.at_once = {"concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare", **HIDDEN}
+        analysis = {"outputs": everything, **self.at_once}
         sent = self.picture_input.image.upload(self.analyze_upload, **analysis)
         tried = self.picture_input.gallery.select(self.analyze_example, **analysis)
         self.picture_input.clear.click(self.idle, outputs=everything, cancels=[sent, tried], queue=False, **HIDDEN)
@@ -106,12 +111,39 @@ class CompareTab:
         picked = self.picture.select(self.choose_face, chosen, [self.index, *face], **CLICKED, **HIDDEN)
         self.models.input(self.show_face, choices, face, **CHANGED, **HIDDEN)
         self.expression.input(self.show_maps, choices, self.columns, **CHANGED, **HIDDEN)
-        another_face = [sent, tried, whole, picked]
+        handed = self.handed_over.change(lambda: None, **HIDDEN)
+        another_face = [sent, tried, whole, picked, handed]
         self.what_if.connect(self.analyzed, self.index, another_face)
         if self.noise is not None:
             self.noise.connect(self.analyzed, self.index, another_face)
         self.keep.connect(self.analyzed)
         self._connect_endpoint()
+
+    def opened_from(
+        self,
+        parts: Sequence[gr.HTML],
+        state: gr.State,
+        face: Callable[[Any, gr.EventData], tuple[Picture, str, int]],
+        opened: Mapping[gr.Tabs, str],
+    ) -> None:
+        """Let another tab hand over a picture with one of its faces.
+
+        Args:
+            parts: of the other tab, whose "submit" asks for it.
+            state: of the other tab.
+            face: called with the state's value and the event; gives the picture, its file's name and the number of the
+                face, counted from 0; may raise a FerError.
+            opened: the ids of the tabs that are opened, by what they are tabs of.
+        """
+
+        def hand_over(value: Any, event: gr.EventData) -> Iterator[Updates]:
+            shown = {each: gr.Tabs(selected=name) for each, name in opened.items()}
+            yield {**shown, **self.idle(), **self.picture_input.busy()}
+            yield {**self._handed_over(lambda: face(value, event)), self.handed_over: time.monotonic()}
+
+        outputs = [*opened, *self.everything, self.handed_over]
+        for part in parts:
+            part.submit(hand_over, state, outputs, **CLICKED, **self.at_once)
 
     def _connect_endpoint(self) -> None:
         """/compare needs components for its types; nobody sees them."""
@@ -139,19 +171,19 @@ class CompareTab:
             self.models: self.columns_offered,
         }
 
-    def done(self, analyzed: AnalyzedImage) -> Updates:
-        """The faces of a picture, the first one chosen; or the offer to classify the whole picture as one face."""
+    def done(self, analyzed: AnalyzedImage, index: int = 0) -> Updates:
+        """The faces of a picture, one of them chosen; or the offer to classify the whole picture as one face."""
         has_faces = bool(analyzed.faces)
         updates = {
             **self.picture_input.done(has_faces=has_faces),
             self.results: gr.update(visible=True),
-            self.picture: picture(analyzed),
+            self.picture: picture(analyzed, index),
             **{part: gr.update(visible=has_faces) for part in self.one_face},
             self.analyzed: analyzed,
-            self.index: 0,
+            self.index: index,
         }
         if has_faces:
-            parts = self.show_face(analyzed, 0, self.columns_offered, OWN)
+            parts = self.show_face(analyzed, index, self.columns_offered, OWN)
             updates |= dict(zip((self.verdict, self.chart, self.columns), parts, strict=True))
         return updates
 
@@ -168,6 +200,19 @@ class CompareTab:
     def analyze_whole(self, analyzed: AnalyzedImage | None) -> Updates:
         """Show the picture without faces as one face."""
         return self.idle(FORGOTTEN) if analyzed is None else self.done(as_whole(analyzed))
+
+    def _handed_over(self, face: Callable[[], tuple[Picture, str, int]]) -> Updates:
+        """Another tab's face, among those of its picture."""
+        try:
+            found, name, index = face()
+            analyzed = as_whole(analyze_picture(self.analyzer, found.pixels, found.notes, name))
+            if index >= len(analyzed.faces):
+                raise ImageError(
+                    f"This face is number {index + 1} of its picture; here the {MAX_FACES} largest are shown."
+                )
+            return self.done(analyzed, index)
+        except Exception as error:
+            return self.idle(as_message(error, UNEXPECTED))
 
     def choose_face(
         self, analyzed: AnalyzedImage | None, names: Sequence[str], expression: str, event: gr.EventData

@@ -29,6 +29,13 @@ element.addEventListener('change', (event) => {
   strip.append(...[...strip.children].sort((one, other) => place(one) - place(other)));
 });
 """
+#: For HTML with faces to open elsewhere, which name themselves with `data-open`: their number goes with "submit".
+OPEN_FACE: Final = """
+element.addEventListener('click', (event) => {
+  const row = event.target.closest('[data-open]')?.dataset.open;
+  if (row !== undefined) trigger('submit', {row: Number(row)});
+});
+"""
 CHOOSE_EXAMPLE: Final = """
 element.addEventListener('click', (event) => {
   const example = event.target.closest('[data-example]')?.dataset.example;

@@ -64,6 +64,7 @@ class PictureView:
         file_notes: what the file was not as it should be in.
         facts: about the file, by term.
         faces: by number, counted from 0; none if there is nothing to choose.
+        chosen: number of the chosen one.
     """
 
     image: NDArray[np.uint8]
@@ -72,6 +73,7 @@ class PictureView:
     file_notes: tuple[str, ...]
     facts: Mapping[str, str]
     faces: tuple[FaceButton, ...]
+    chosen: int = 0
 
     @property
     def mixed(self) -> bool:
@@ -84,8 +86,8 @@ class PictureView:
         return sorted(self.faces, key=lambda face: not face.differs)
 
 
-def picture_view(analyzed: AnalyzedImage) -> PictureView:
-    """An analysed picture as the page shows it."""
+def picture_view(analyzed: AnalyzedImage, chosen: int = 0) -> PictureView:
+    """An analysed picture as the page shows it, one of its faces chosen."""
     count = len(analyzed.faces)
     several = analyzed.faces if count > 1 else ()
     faces = tuple(
@@ -93,12 +95,12 @@ def picture_view(analyzed: AnalyzedImage) -> PictureView:
         for index, face in enumerate(several)
     )
     alt = f"Your picture with {count} numbered {'box' if count == 1 else 'boxes'}" if count else "Your picture"
-    return PictureView(analyzed.picture, alt, _note(analyzed), analyzed.notes, _facts(analyzed), faces)
+    return PictureView(analyzed.picture, alt, _note(analyzed), analyzed.notes, _facts(analyzed), faces, chosen)
 
 
-def picture(analyzed: AnalyzedImage) -> Markup:
+def picture(analyzed: AnalyzedImage, chosen: int = 0) -> Markup:
     """`picture_view` as HTML for `CHOOSE_FACE`: each box and thumbnail is a button with data-face, the face's index."""
-    return render("components/picture.html", view=picture_view(analyzed))
+    return render("components/picture.html", view=picture_view(analyzed, chosen))
 
 
 def position(analyzed: AnalyzedImage, index: int) -> str:

@@ -187,6 +187,50 @@ def measure(rows: Iterable[Row], models: Sequence[str]) -> dict[str, Classificat
     }
 
 
+@dataclass(frozen=True)
+class ConfidentMetrics:
+    """How one model does on the labelled faces about which it is confident enough (selective prediction).
+
+    Attributes:
+        faces: labelled faces, whatever the confidence.
+        metrics: on those with enough; None if there is none.
+    """
+
+    faces: int
+    metrics: ClassificationMetrics | None
+
+    @property
+    def covered(self) -> int:
+        """Faces with enough confidence."""
+        return self.metrics.count if self.metrics else 0
+
+    @property
+    def coverage(self) -> float:
+        """Their share, in [0, 1]."""
+        return self.covered / self.faces
+
+    @property
+    def right(self) -> int:
+        """How many of them are answered as labelled."""
+        return sum(row[index] for index, row in enumerate(self.metrics.confusion)) if self.metrics else 0
+
+
+def measure_confident(rows: Iterable[Row], models: Sequence[str], least: float) -> dict[str, ConfidentMetrics]:
+    """The metrics of each model on the labelled faces about which it is confident, by its name; empty without faces.
+
+    Args:
+        rows: of the batch, with labels.
+        models: in the order of the result.
+        least: the lowest confidence that counts, in [0, 1].
+    """
+    faces = labelled_faces(rows)
+    confident = {
+        model: [row for row in faces if float(row[column(model, "confidence")] or 0) >= least] for model in models
+    }
+    measured = {model: measure(kept, [model]).get(model) for model, kept in confident.items()}
+    return {model: ConfidentMetrics(len(faces), each) for model, each in measured.items() if faces}
+
+
 def likely_wrong(rows: Iterable[Row], models: Sequence[str], sure: float = SURE) -> list[LikelyWrong]:
     """Labels that all models contradict with the same answer and a mean confidence of `sure` or more, surest first.
 

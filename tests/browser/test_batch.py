@@ -3,6 +3,7 @@
 import json
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from dashboard.batch import view
 from fer_models.analyzer import Analyzer
+from fer_models.batch.labels import likely_wrong
 from fer_models.registry import MODELS
 from tests.helpers.browsing import MARKS, Gate, at_both_widths, browser, launched, uploads, watched_page
 
@@ -100,7 +102,7 @@ def test_many_files_give_a_table_a_chart_a_gallery_and_downloads(
     expect(cards).to_have_count(3)
     shown = [float(text.split("Disagreement ")[1].split()[0]) for text in cards.all_inner_texts()]
     assert shown == sorted(shown, reverse=True)
-    assert cards.first.locator("img").evaluate("image => image.naturalWidth") == 96
+    assert cards.first.locator("img").evaluate("image => image.naturalWidth") == 112
     assert cards.first.locator("li").count() == len(MODELS)
     table = page.locator("#batch-table")
     expect(table).to_contain_text("No face was found.")
@@ -153,7 +155,7 @@ def test_a_new_batch_begins_without_the_filters_of_the_last(page: Page, photos: 
     expect(cards).to_have_count(3)
     page.get_by_role("radio", name="Faces the models differ on").click()
     expect(table).not_to_contain_text("none.png")
-    page.get_by_label("Some model predicts").click()
+    page.get_by_label("Answer", exact=True).click()
     page.get_by_role("option", name="Fear").click()
     page.get_by_label("Find").fill("no such file")
     expect(cards).to_have_count(0)
@@ -165,7 +167,8 @@ def test_a_new_batch_begins_without_the_filters_of_the_last(page: Page, photos: 
     assert len(rows(page)) == 5
     expect(page.get_by_label("Find")).to_have_value("")
     expect(page.get_by_role("radio", name="All", exact=True)).to_be_checked()
-    expect(page.get_by_label("Some model predicts")).to_have_value("Any")
+    expect(page.get_by_label("Answer", exact=True)).to_have_value("Any")
+    expect(page.locator("#batch-chips button")).to_have_count(0)
 
 
 def test_a_labelled_zip_is_measured(page: Page, labelled: Path) -> None:
@@ -192,7 +195,7 @@ def test_the_table_shows_each_face_sorts_and_has_pages(
     table = page.locator("#batch-table")
     expect(table).to_contain_text("Rows 1 to 4 of 7")
     expect(table.locator("tbody img")).to_have_count(4)
-    assert table.locator("tbody img").first.evaluate("image => [image.naturalWidth, image.width]") == [96, 44]
+    assert table.locator("tbody img").first.evaluate("image => [image.naturalWidth, image.width]") == [112, 44]
     assert "Face 1 of" in (table.locator("tbody img").first.get_attribute("alt") or "")
     inside = "box => [box.scrollWidth, box.clientWidth]"
     wide, room = table.get_by_role("region").evaluate(inside)
@@ -210,6 +213,113 @@ def test_the_table_shows_each_face_sorts_and_has_pages(
     page.get_by_role("radio", name="Files without a result").click()
     expect(table).to_contain_text("1 row")
     expect(table.locator("tbody img")).to_have_count(0)
+
+
+@at_both_widths
+def test_a_face_opens_in_compare_and_the_batch_stays(page: Page, photos: list[Path]) -> None:
+    read(page, *photos)
+    faces = page.locator("#batch-table [data-open]")
+    expect(faces).to_have_count(3)
+    faces.nth(1).focus()
+    page.keyboard.press("Enter")
+    picture = page.locator("#compare-picture")
+    expect(picture).to_contain_text("two.png")
+    expect(picture.locator(".fer-thumb[data-face='1']")).to_have_attribute("aria-pressed", "true")
+    expect(picture.locator(".fer-thumb[data-face='0']")).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#compare-verdict")).to_contain_text("Face 2")
+    expect(page.locator("#compare-columns .fer-card").first).to_be_visible()
+    page.go_back()
+    expect(faces).to_have_count(3)
+    page.locator("#batch-gallery .fer-face", has_text="onerror").locator("[data-open]").click()
+    expect(picture).to_contain_text(photos[3].name)
+    page.locator("#compare-clear").click()
+
+
+def test_cells_bars_and_lists_filter_the_faces(page: Page, labelled: Path) -> None:
+    read(page, labelled)
+    table, chips = page.locator("#batch-table"), page.locator("#batch-chips")
+    cell = page.locator("#batch-metrics .fer-matrix [data-answer]").first
+    count, model, label = int(cell.inner_text()), cell.get_attribute("data-model"), cell.get_attribute("data-label")
+    cell.click()
+    expect(chips).to_contain_text(f"Labelled {label}")
+    expect(table.locator("tbody tr")).to_have_count(count)
+    expect(table).to_be_in_viewport()
+    expect(page.locator("#batch-label input")).to_have_value(str(label).capitalize())
+    expect(page.locator("#batch-model input")).to_have_value(str(model).upper())
+    chips.get_by_role("button", name="Clear all").press("Enter")
+    expect(table).to_contain_text("7 rows")
+    expect(chips.get_by_role("button")).to_have_count(0)
+
+    # The highest bar, whose faces the hover text counts.
+    bars = page.locator("#batch-chart .trace.bars").first.locator(".point path")
+    heights = [bar.evaluate("bar => bar.getBoundingClientRect().height") for bar in bars.all()]
+    bars.nth(heights.index(max(heights))).scroll_into_view_if_needed()
+    box = bars.nth(heights.index(max(heights))).bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(chips.get_by_role("button")).to_have_count(1)
+    expect(table).not_to_contain_text("7 rows")
+    chips.get_by_role("button").click()
+    expect(table).to_contain_text("7 rows")
+
+    page.locator("#batch-label input").fill("Happiness")  # the same by keys
+    page.keyboard.press("Enter")
+    expect(chips).to_contain_text("Labelled happiness")
+    expect(table).to_contain_text("3 rows")
+
+
+def test_the_threshold_and_decisions_about_labels(
+    page: Page, labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Models with random weights agree on no face and are sure of none: one of them alone, however unsure.
+    monkeypatch.setattr("dashboard.batch.session.likely_wrong", partial(likely_wrong, sure=0.0))
+    page.get_by_role("button", name="Options").click()
+    for box in page.locator("#batch-models input").all()[1:]:
+        box.uncheck()
+    read(page, labelled)
+    coverage = page.locator("#batch-metrics tbody tr td").first
+    expect(coverage).to_contain_text("6 of 6")
+    page.locator("#batch-least input[type=number]").fill("0.95")
+    page.locator("#batch-least input[type=number]").blur()
+    expect(coverage).not_to_contain_text("6 of 6")
+
+    wrong = page.locator("#batch-wrong")
+    keep, correct = (wrong.locator("[data-decide]").nth(index) for index in (0, 1))
+    expect(page.locator("#batch-decisions")).to_be_hidden()
+    keep.press("Enter")
+    expect(keep).to_have_attribute("aria-pressed", "true")
+    expect(keep).to_be_focused()
+    correct.press("Enter")
+    expect(correct).to_have_attribute("aria-pressed", "true")
+    expect(keep).to_have_attribute("aria-pressed", "false")
+    expect(wrong).to_contain_text("0 kept, 1 corrected")
+    (row,) = pandas.read_csv(download(page, "Download decisions (CSV)", tmp_path)).to_dict("records")
+    assert row["given"] != row["decided"] == row["suggested"]
+
+
+@at_both_widths
+def test_faces_are_labelled_blind_and_compared(page: Page, labelled: Path, tmp_path: Path) -> None:
+    read(page, labelled)
+    page.locator("#batch-quiz-start").click()
+    quiz = page.locator("#batch-quiz")
+    expect(quiz).to_contain_text("Face 1 of 6")
+    expect(page.locator("#batch-results")).to_be_hidden()
+    page.keyboard.press("4")
+    expect(quiz).to_contain_text("Face 2 of 6")
+    quiz.get_by_role("button", name="Back").click()
+    expect(quiz).to_contain_text("Face 1 of 6")
+    for number in range(1, 6):
+        expect(quiz).to_contain_text(f"Face {number} of 6")
+        page.keyboard.press("4")
+    quiz.get_by_role("button", name="Sadness").click()
+    expect(quiz).to_contain_text("You agree most with")
+    expect(quiz.locator(".fer-table tbody tr")).to_have_count(1 + len(MODELS))
+    frame = pandas.read_csv(download(page, "Download (CSV)", tmp_path))
+    assert list(frame["you"]) == ["happiness"] * 5 + ["sadness"]
+    assert set(frame["given"]) == {"happiness", "sadness"} and len(set(frame["file"])) == 6
+    quiz.get_by_role("button", name="Back to the batch").click()
+    expect(page.locator("#batch-results")).to_be_visible()
+    expect(quiz).to_be_hidden()
 
 
 def test_the_example_is_a_labelled_zip(page: Page) -> None:

@@ -10,6 +10,7 @@ from fer_models.batch.labels import (
     labels_from_folders,
     likely_wrong,
     measure,
+    measure_confident,
     read_labels,
     with_labels,
 )
@@ -156,6 +157,24 @@ def test_metrics_by_hand() -> None:
     assert figures.confusion[happiness][fear] == 1
     assert figures.confusion[fear][fear] == 1
     assert sum(map(sum, figures.confusion)) == 4
+
+
+def test_metrics_of_confident_answers_by_hand() -> None:
+    rows: list[Row] = [
+        row("1", "fear", {"m": ("fear", 0.9)}),
+        row("2", "fear", {"m": ("anger", 0.8)}),
+        row("3", "anger", {"m": ("anger", 0.6)}),
+        row("4", "anger", {"m": ("fear", 0.3)}),
+    ]
+    expected = {0.0: (4, 2), 0.3: (4, 2), 0.31: (3, 2), 0.7: (2, 1), 0.9: (1, 1), 0.95: (0, 0)}
+    for least, (covered, right) in expected.items():
+        figures = measure_confident(rows, ["m"], least)["m"]
+        assert (figures.faces, figures.covered, figures.right) == (4, covered, right), least
+        assert figures.coverage == covered / 4
+        if figures.metrics:
+            assert figures.metrics.accuracy == right / covered
+            assert sum(map(sum, figures.metrics.confusion)) == covered
+    assert measure_confident([row("1", None, {"m": ("fear", 0.9)})], ["m"], 0.0) == {}
 
 
 def test_an_answer_outside_the_vocabulary_has_a_column() -> None:

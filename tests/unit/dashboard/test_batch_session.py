@@ -14,27 +14,30 @@ from numpy.typing import NDArray
 import dashboard.batch.session as batch_reading
 import dashboard.batch.tab as batch_tab
 from dashboard.batch import view
-from dashboard.batch.figures import distribution_figure, label_counts
-from dashboard.batch.session import (
-    ALL,
+from dashboard.batch.faces import view as faces_view
+from dashboard.batch.faces.rows import (
     DIFFER,
     NO_RESULT,
     POOR,
-    AnalyzedBatch,
+    Filters,
     Order,
     chosen_rows,
-    document,
     model_column,
     most_different,
     ordered_rows,
-    read_batch,
 )
+from dashboard.batch.figures import distribution_figure, label_counts
+from dashboard.batch.labels import view as labels_view
+from dashboard.batch.labels.review import Review
+from dashboard.batch.session import AnalyzedBatch, document, read_batch
+from dashboard.batch.uploads import BatchPictures
 from dashboard.components.display import ModelDisplay, model_display
 from dashboard.components.templates import render
 from fer_models.analyzer import Analyzer
 from fer_models.batch.labels import Labels
 from fer_models.batch.run import NO_FACE
 from fer_models.batch.table import Row
+from fer_models.errors import FerError
 from fer_models.expressions import EXPRESSIONS, ClassNames
 from fer_models.formatting import percent
 from fer_models.media.images import Picture
@@ -65,14 +68,20 @@ def analyzed() -> AnalyzedBatch:
 
 
 def test_filters(analyzed: AnalyzedBatch) -> None:
-    assert chosen_rows(analyzed) == [0, 1, 2, 3, 4]
-    assert chosen_rows(analyzed, " two ") == [2, 4]
-    assert chosen_rows(analyzed, "damaged") == [3]
-    assert chosen_rows(analyzed, show=DIFFER) == [1, 4]
-    assert chosen_rows(analyzed, show=NO_RESULT) == [2, 3]
-    assert chosen_rows(analyzed, expression="anger") == [1, 4]
-    assert chosen_rows(analyzed, "one", DIFFER, "fear") == [1]
-    assert chosen_rows(analyzed, "one", NO_RESULT, ALL) == []
+    def chosen(**filters: Any) -> list[int]:
+        return chosen_rows(analyzed, Filters(**filters))
+
+    assert chosen() == [0, 1, 2, 3, 4]
+    assert chosen(text=" two ") == [2, 4]
+    assert chosen(text="damaged") == [3]
+    assert chosen(show=DIFFER) == [1, 4]
+    assert chosen(show=NO_RESULT) == [2, 3]
+    assert chosen(answer="anger") == [1, 4]
+    assert chosen(text="one", show=DIFFER, answer="fear") == [1]
+    assert chosen(text="one", show=NO_RESULT) == []
+    assert chosen(answer="anger", model="a") == [4] and chosen(answer="anger", model="b") == [1]
+    assert chosen(model="a", least=0.75) == [0, 1, 4] and chosen(model="a", least=0.76) == []
+    assert chosen(least=0.76) == [0, 1, 2, 3, 4], "a confidence is one model's"
 
 
 def test_the_largest_disagreement_comes_first(analyzed: AnalyzedBatch) -> None:
@@ -97,17 +106,20 @@ def test_faces_that_are_hard_to_read_are_shown_on_request() -> None:
     )
     analyzed = AnalyzedBatch({"a": EXPRESSIONS, "b": EXPRESSIONS}, 2, 2, rows, (b"x",) * 2)
     assert most_different(analyzed, range(2)) == [0]
-    assert chosen_rows(analyzed, show=POOR) == [1] == most_different(analyzed, [1])
-    assert chosen_rows(analyzed, "contrast") == [1]
+    assert chosen_rows(analyzed, Filters(show=POOR)) == [1] == most_different(analyzed, [1])
+    assert chosen_rows(analyzed, Filters("contrast")) == [1]
 
 
 def test_a_tie_is_shown_as_one(analyzer: Analyzer) -> None:
     row = face("one.png", 1, "fear", "anger", 0.2, a_fear=0.75, a_anger=0.743, b_anger=0.5, b_fear=0.3)
     batch = AnalyzedBatch({"a": EXPRESSIONS, "b": EXPRESSIONS}, 1, 1, (row | {"agreement": 1.0},), (b"x",))
-    (shown,) = view.table(batch, [0], Order(), cards(analyzer)).rows
+    (shown,) = faces_view.table(batch, [0], Order(), cards(analyzer)).rows
     assert list(shown.cells[2:4]) == ["Fear or anger 75\u00a0%", "Anger 50\u00a0%"]
-    assert [answer.label for answer in view.face_card(batch, 0, cards(analyzer)).answers] == ["fear or anger", "anger"]
-    assert chosen_rows(batch, show=DIFFER) == [] and chosen_rows(batch, expression="anger") == [0]
+    assert [answer.label for answer in view.face_card(batch, 0, [], cards(analyzer)).answers] == [
+        "fear or anger",
+        "anger",
+    ]
+    assert chosen_rows(batch, Filters(show=DIFFER)) == [] and chosen_rows(batch, Filters(answer="anger")) == [0]
     assert_states(view.summary(batch), "agree on 1 of 1")
 
 
@@ -124,7 +136,7 @@ def test_counts_and_the_chart(analyzed: AnalyzedBatch) -> None:
 
 
 def test_the_table(analyzed: AnalyzedBatch, analyzer: Analyzer) -> None:
-    table = view.table(analyzed, [1, 2], Order(), cards(analyzer))
+    table = faces_view.table(analyzed, [1, 2], Order(), cards(analyzer))
     titles = ["VGG16", "VGG16"]
     assert [heading.title for heading in table.headings] == [
         "File",
@@ -139,7 +151,7 @@ def test_the_table(analyzed: AnalyzedBatch, analyzer: Analyzer) -> None:
         ("two.png", "", "", "", "", "", NO_FACE),
     ]
     assert table.rows[0].thumbnail == "data:image/jpeg;base64,eA==" and table.rows[1].thumbnail == ""
-    html = render("batch/table.html", table=view.table(analyzed, [3], Order(), cards(analyzer)))
+    html = render("batch/faces/table.html", table=faces_view.table(analyzed, [3], Order(), cards(analyzer)))
     assert "<script" not in html and "&lt;script&gt;" in html
 
 
@@ -170,7 +182,7 @@ def test_answers_read_as_everywhere_and_those_of_one_expression_stand_together(a
     batch = AnalyzedBatch({"a": EXPRESSIONS}, 1, 1, rows, (b"x",) * 3)
     order = Order(model_column("a"))
     assert ordered_rows(batch, range(3), order) == [1, 2, 0]
-    answers = [row.cells[2] for row in view.table(batch, range(3), order, cards(analyzer)).rows]
+    answers = [row.cells[2] for row in faces_view.table(batch, range(3), order, cards(analyzer)).rows]
     assert answers == [f"Fear {percent(0.997)}", f"Sadness {percent(0.1)}", f"Sadness {percent(0.2)}"]
 
 
@@ -180,10 +192,10 @@ def test_answers_read_as_everywhere_and_those_of_one_expression_stand_together(a
 def test_only_one_page_of_thumbnails_is_sent(analyzer: Analyzer, page: int, first: int, last: int) -> None:
     rows = tuple(face("a.png", number, "fear", "fear", 0.0) for number in range(1, 121))
     batch = AnalyzedBatch({"a": EXPRESSIONS, "b": EXPRESSIONS}, 1, 1, rows, (b"x",) * 120)
-    table = view.table(batch, range(120), Order("face", page=page), cards(analyzer))
+    table = faces_view.table(batch, range(120), Order("face", page=page), cards(analyzer))
     assert (table.first, table.last, table.total, table.pages) == (first, last, 120, 3)
     assert [int(row.cells[1]) for row in table.rows] == list(range(first, last + 1))
-    assert render("batch/table.html", table=table).count("<img") == last - first + 1 <= view.PAGE_ROWS
+    assert render("batch/faces/table.html", table=table).count("<img") == last - first + 1 <= faces_view.PAGE_ROWS
 
 
 @pytest.mark.parametrize("data", [None, 3, [], {"sort": 3}, {"sort": "x"}, {"page": "1"}, {"page": None}])
@@ -193,7 +205,9 @@ def test_a_hostile_order_changes_no_row(analyzed: AnalyzedBatch, analyzer: Analy
     models = dict.fromkeys(list(analyzer.classifiers)[:2], EXPRESSIONS)
     rows = tuple({"file": row["file"], "reason": NO_FACE} for row in analyzed.rows)
     batch = AnalyzedBatch(models, 4, 4, rows, (None,) * 5)
-    html, order = tab.sort_or_turn(batch, Order(), "", ALL, ALL, gr.EventData(None, data))
+    filters = (getattr(Filters(), name) for name in tab.faces.controls)
+    changed = tab.faces.sort_or_turn(batch, gr.EventData(None, data), Order(), *filters)
+    html, order = changed[tab.faces.table], changed[tab.faces.order]
     places = [html.index(f">{name}<") for name in ("one.png", "two.png", "TWO.png")]
     assert places == sorted(places) and order.page == 0
 
@@ -213,13 +227,13 @@ def test_markup_is_escaped_and_counts_are_right(analyzed: AnalyzedBatch, analyze
     rows = (face(EVIL, 1, "fear", "anger", 1.0, label="sadness"), face(EVIL, 2, "fear", "fear", 0.1, label="sadness"))
     evil = AnalyzedBatch(analyzed.models, 1, 1, rows, (b"x", b"x"), labels=Labels({EVIL: "sadness"}))
     for markup in (
-        view.gallery(evil, [0, 1], display),
-        view.likely_wrong(evil),
-        view.metrics(evil, evil.figures, display),
+        faces_view.gallery(evil, [0, 1], display),
+        labels_view.likely_wrong(evil, Review()),
+        labels_view.metrics(evil, 0.0, display),
         view.progress(evil),
     ):
         assert "<script" not in markup
-    assert "&lt;script&gt;" in view.gallery(evil, [0], display)
+    assert "&lt;script&gt;" in faces_view.gallery(evil, [0], display)
 
 
 def test_stopped_and_cut_batches_say_so(analyzed: AnalyzedBatch) -> None:
@@ -243,7 +257,26 @@ def test_a_session_keeps_small_thumbnails_and_no_more_faces_than_the_limit(
     for thumb in last.thumbs:
         assert thumb is not None and len(thumb) < 20_000
         small = cv2.imdecode(np.frombuffer(thumb, np.uint8), cv2.IMREAD_COLOR)
-        assert small is not None and small.shape == (96, 96, 3)
+        assert small is not None and small.shape == (112, 112, 3)
+
+
+def test_a_row_names_the_face_that_is_opened(analyzer: Analyzer, picture: NDArray[np.uint8], tmp_path: Path) -> None:
+    for name, image in (("two.png", picture), ("none.png", picture[:, :90])):
+        cv2.imwrite(str(tmp_path / name), image[..., ::-1])
+    kept = BatchPictures([(name, tmp_path / name) for name in ("two.png", "none.png")])
+    with kept.opened() as pictures:
+        last = list(read_batch(analyzer, pictures, Labels(), models=["vgg16"], kept=kept))[-1]
+    found, name, number = last.face(1)
+    assert (name, number) == ("two.png", 1) and np.array_equal(found.pixels, picture)
+    assert last.face(0)[1:] == ("two.png", 0)
+    for hostile in (2, 3, -1, "0", None, 0.5):  # 2 is the row of the picture without a face
+        with pytest.raises(FerError):
+            last.face(hostile)
+    with pytest.raises(FerError):
+        replace(last, pictures=None).face(0)
+    (tmp_path / "two.png").unlink()
+    with pytest.raises(FerError, match="not there any more"):
+        last.face(0)
 
 
 def test_the_document_has_every_column_and_the_figures(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import dashboard.batch.uploads as batch_uploads
-from dashboard.batch.uploads import MAX_BYTES, MAX_PICTURES, uploaded_pictures
+from dashboard.batch.uploads import MAX_BYTES, MAX_PICTURES, keep_uploads
+from dashboard.components.uploads import SESSION_FOLDER_PREFIX
 from fer_models.errors import FerError
 
 
@@ -22,27 +23,36 @@ def sent(folder: Path, name: str, content: bytes = b"") -> dict[str, Any]:
     return {"path": str(path), "orig_name": name}
 
 
-def picture() -> bytes:
-    return cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+def picture(side: int = 16) -> bytes:
+    return cv2.imencode(".png", np.zeros((side, side, 3), np.uint8))[1].tobytes()
 
 
 def zipped(folder: Path, count: int) -> dict[str, Any]:
     with zipfile.ZipFile(folder / "made.zip", "w") as archive:
         for number in range(count):
-            archive.writestr(f"{number}.png", picture())
+            archive.writestr(f"{number}.png", picture(18 + number))
     return sent(folder, "my.zip", (folder / "made.zip").read_bytes())
 
 
-def test_pictures_keep_their_names_and_outlive_the_uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    payload = [sent(tmp_path, "b.png", picture()), sent(tmp_path, "a.png", picture())]
+def test_pictures_keep_their_names_and_outlive_the_uploads_until_they_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for no_links in (False, True):
         if no_links:  # a file system without second names of a file
             monkeypatch.setattr("dashboard.batch.uploads.os.link", _refuse)
+        payload = [sent(tmp_path, "b.png", picture(18)), sent(tmp_path, "a.png", picture(19))]
         before = set(tmp_path.iterdir())
-        with uploaded_pictures(payload, tmp_path) as pictures:
+        kept = keep_uploads(payload, tmp_path)
+        for upload in payload:
+            Path(upload["path"]).unlink()
+        with kept.opened() as pictures:
             assert sorted(file.name for file in pictures.files) == ["a.png", "b.png"]
-            (kept,) = set(tmp_path.iterdir()) - before
-            assert [path.read_bytes() for path in kept.iterdir()] == [picture()] * 2
+        (folder,) = set(tmp_path.iterdir()) - before
+        assert folder.name.startswith(SESSION_FOLDER_PREFIX), "or the sweep of old uploads deletes it"
+        assert len(kept.read("a.png").pixels) == 19 and len(kept.read("b.png").pixels) == 18
+        with pytest.raises(FerError, match="c.png"):
+            kept.read("c.png")
+        del kept, pictures
         assert set(tmp_path.iterdir()) == before
 
 
@@ -51,14 +61,18 @@ def _refuse(*_: object) -> None:
 
 
 def test_a_zip_is_its_pictures(tmp_path: Path) -> None:
-    with uploaded_pictures([zipped(tmp_path, 3)], tmp_path) as pictures:
-        assert len(pictures.files) == 3
+    kept = keep_uploads([zipped(tmp_path, 3)], tmp_path)
+    with kept.opened() as pictures:
+        assert [file.name for file in pictures.files] == ["0.png", "1.png", "2.png"]
+    assert len(kept.read("1.png").pixels) == 19
 
 
 def test_what_the_page_does_not_take_is_refused_with_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(payload: list[dict[str, Any]], message: str) -> None:
-        with pytest.raises(FerError, match=message), uploaded_pictures(payload, tmp_path):
-            pass
+        before = set(tmp_path.iterdir())
+        with pytest.raises(FerError, match=message):
+            keep_uploads(payload, tmp_path)
+        assert set(tmp_path.iterdir()) == before
 
     refused([], "Choose")
     refused([{"path": "x"}] * (MAX_PICTURES + 1), rf"{MAX_PICTURES + 1}.*{MAX_PICTURES}")

@@ -1,0 +1,1 @@
+"""A labelled batch: the models against its labels, and the labels that are likely wrong."""

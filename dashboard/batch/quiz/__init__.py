@@ -1,0 +1,1 @@
+"""You against the models: faces of a batch labelled blind."""
