@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fer_models import registry
 from fer_models.evaluation.predictions import TestPredictions, find_test_predictions
 from fer_models.evaluation.records import (
@@ -100,17 +103,31 @@ class Board:
         """
         model = face_set.models[name]
         recorded = model.after_temperature if calibrated else model.before_temperature
+        if recorded is None:
+            return ()
+        predicted = self.predicted(face_set, name, calibrated=calibrated)
+        return equal_mass_bins(*predicted) if predicted else recorded.reliability
+
+    def predicted(
+        self, face_set: FaceSetComparison, name: str, *, calibrated: bool = True
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:
+        """The labels (N,) of a set's faces and a model's probabilities (N, 7); None where they are not at hand.
+
+        Args:
+            face_set: one of the board's.
+            name: of one of its models.
+            calibrated: after the temperature, or before it; an ensemble has none before.
+        """
         predictions = self.predictions.get(f"{face_set.labels}_test")
         members = face_set.ensemble_members if name == ENSEMBLE else (name,)
-        if recorded is None or predictions is None or not set(members) <= predictions.logits.keys():
-            return recorded.reliability if recorded else ()
+        if predictions is None or not members or not set(members) <= predictions.logits.keys():
+            return None
         probabilities = (
             predictions.ensemble(members) if calibrated else predictions.probabilities(name, calibrated=False)
         )
         accuracy = float((probabilities.argmax(1) == predictions.targets).mean())
-        if not math.isclose(accuracy, model.accuracy.value, abs_tol=1e-6):  # of another run
-            return recorded.reliability
-        return equal_mass_bins(predictions.targets, probabilities)
+        of_this_run = math.isclose(accuracy, face_set.models[name].accuracy.value, abs_tol=1e-6)
+        return (predictions.targets, probabilities) if of_this_run else None
 
     def title(self, name: str) -> str:
         """What people read, a baseline marked as one; the name itself for a model without a card.

@@ -10,9 +10,10 @@ from dashboard.components.events import CHANGED, FILL_CHARTS, HIDDEN, SAVE_SCRIP
 from dashboard.components.failures import show_errors, yield_errors
 from dashboard.components.jobs import Jobs, Stopped, run_watched
 from dashboard.components.templates import busy, macro, message, part
-from dashboard.leaderboard.board import LABEL_SETS, read_board
+from dashboard.leaderboard.board import LABEL_SETS, Board, read_board
 from dashboard.leaderboard.cost.cost_view import timing_rows
 from dashboard.leaderboard.sections import GROUPS, INTRO, SECTIONS, TITLE
+from dashboard.leaderboard.threshold_view import above_threshold
 from fer_models.analyzer import WEIGHTS, Analyzer
 from fer_models.evaluation.timing import BATCH, Timing, time_models
 
@@ -58,6 +59,8 @@ class LeaderboardTab:
                             self.parts[section.key] = [self._part(section.key, chart) for chart in section.charts]
                             if section.key == "cost":
                                 self._lay_out_measuring()
+                            elif section.key == "confidence":
+                                self._lay_out_threshold()
                             elif section.key == "eac" and self.eac is not None:
                                 self.eac()
 
@@ -68,6 +71,19 @@ class LeaderboardTab:
             show_label=False, container=False, visible=False, elem_id=f"board-{chart}", elem_classes="fer-chart"
         )
 
+    def _lay_out_threshold(self) -> None:
+        self.least = gr.Slider(
+            0,
+            0.95,
+            value=0,
+            step=0.05,
+            label="Lowest confidence that counts",
+            info="Each model answers only for the faces about which it is at least that confident.",
+            buttons=[],
+            elem_id="board-least",
+        )
+        self.above = gr.HTML(js_on_load=SAVE_SCRIPT, elem_id="board-above")
+
     def _lay_out_measuring(self) -> None:
         gr.HTML(part("leaderboard/cost.html", "measuring", repeats=_REPEATS, batches=_BATCHES, batch=BATCH))
         with gr.Row(elem_classes="fer-actions"):
@@ -76,9 +92,11 @@ class LeaderboardTab:
         self.measured = gr.HTML(elem_id="board-measured")
 
     def _connect(self, opened: gr.Tab) -> None:
-        self.outputs = [component for components in self.parts.values() for component in components]
+        parts = [component for components in self.parts.values() for component in components]
+        self.outputs = [*parts, self.least, self.above]
         opened.select(self.show, self.labels, self.outputs, **HIDDEN)
         self.labels.input(self.show, self.labels, self.outputs, **CHANGED, **HIDDEN)
+        self.least.input(self.threshold, [self.labels, self.least], self.above, **CHANGED, **HIDDEN)
         measuring = [self.measure, self.stop, self.measured]
         # One at a time: measurements side by side would time each other.
         self.measure.click(self.time, outputs=measuring, concurrency_limit=1, **HIDDEN)
@@ -91,7 +109,7 @@ class LeaderboardTab:
             for component, chart in zip(self.parts[section.key], section.charts, strict=True):
                 updates[component] = gr.update(value=None, visible=False) if chart else ""
             updates[self.parts[section.key][0]] = message(text)
-        return updates
+        return updates | {self.least: gr.update(visible=False), self.above: ""}
 
     @show_errors(_UNREADABLE, _unreadable)
     def show(self, name: str) -> Updates:
@@ -103,7 +121,14 @@ class LeaderboardTab:
             components, parts = self.parts[section.key], section.parts(board, name)
             for component, chart, value in zip(components, section.charts, parts, strict=True):
                 updates[component] = gr.update(value=value, visible=value is not None) if chart else value
-        return updates
+        above = _above(board, name, 0.0)
+        return updates | {self.least: gr.update(value=0, visible=bool(above)), self.above: above}
+
+    @show_errors(_UNREADABLE, lambda _, text: str(message(text)))
+    def threshold(self, name: str, least: float) -> str:
+        """Every model on the faces it is confident about."""
+        cards = {name: model.card for name, model in self.analyzer.classifiers.items()}
+        return _above(read_board(self.weights, self.analyzer.left_out, cards), name, float(least or 0))
 
     def _failed(self, text: str) -> Updates:
         return {**self._measuring(False), self.measured: message(text)}
@@ -138,6 +163,13 @@ class LeaderboardTab:
 
     def _measuring(self, running: bool) -> Updates:
         return {self.measure: gr.update(visible=not running), self.stop: gr.update(visible=running)}
+
+
+def _above(board: Board, name: str, least: float) -> str:
+    """Every model on the faces of a set it is confident about; "" where no face's predictions are on file."""
+    record = board.sets[name].record
+    rows, matrices = above_threshold(board, record, least) if record else ((), ())
+    return part("leaderboard/confidence.html", "above_threshold", rows, matrices) if rows else ""
 
 
 def build(

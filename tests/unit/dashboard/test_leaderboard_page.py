@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dashboard.components.templates import macro, part
@@ -23,7 +24,9 @@ from dashboard.leaderboard.eac.noise import missing_shares, noise_points, noise_
 from dashboard.leaderboard.published import FIGURES, NOISE, QUOTED, quoted_for
 from dashboard.leaderboard.reliability_figure import reliability_figure
 from dashboard.leaderboard.sections import GROUPS, SECTIONS
+from dashboard.leaderboard.threshold_view import above_threshold
 from fer_models.evaluation import leaderboard as command
+from fer_models.evaluation.predictions import TestPredictions
 from fer_models.evaluation.records import (
     Baseline,
     Calibration,
@@ -38,6 +41,7 @@ from fer_models.evaluation.records import (
 )
 from fer_models.evaluation.statistics import Interval, PairedTest, ReliabilityBin
 from fer_models.evaluation.store import Loaded, Problem
+from fer_models.expressions import EXPRESSIONS
 from fer_models.models.card import read_card
 from fer_models.models.ensemble import ENSEMBLE
 from fer_models.registry import MODELS, model_styles
@@ -369,6 +373,36 @@ def test_reliability_falls_back_to_the_records_bins_and_greys_few_faces(small: B
     assert first.marker.color == model_styles(models)["vgg16"].colour
     recorded = SECTION["confidence"].parts(replace(small, predictions={}), "fer2013_test")
     assert "tenth of the faces" not in str(recorded[0])
+
+
+def test_a_threshold_moves_coverage_accuracy_interval_and_confusion(small: Board) -> None:
+    anger, fear = EXPRESSIONS.index("anger"), EXPRESSIONS.index("fear")
+    shares = np.full((4, 7), 0.02, np.float32)
+    for face, (answer, confidence) in enumerate([(fear, 0.9), (anger, 0.8), (anger, 0.6), (fear, 0.4)]):
+        shares[face] = (1 - confidence) / 6
+        shares[face, answer] = confidence
+    targets, none = np.array([fear, fear, anger, anger]), np.zeros(4, bool)  # right, wrong, right, wrong
+    predictions = TestPredictions(np.arange(4), targets, none, {"vgg16": np.log(shares)}, {"vgg16": 1.0})
+    models = {"vgg16": row([[1, 1], [1, 1]], 0.5), "eac_resnet50": row([[1, 1], [1, 1]], 0.5)}
+    board = replace(small, predictions={"fer2013_test": predictions})
+    record = changed(chosen(small), models=models)
+
+    def at(least: float) -> tuple[str, ...]:
+        (only,), _ = above_threshold(board, record, least)  # of the other model no face's predictions are on file
+        return only.coverage, only.accuracy, only.interval
+
+    # Wilson's interval by hand, z = 1.96: 2 of 4, 2 of 3, 1 of 2, 1 of 1.
+    assert at(0.0) == (f"100.0{NBSP}%", f"50.0{NBSP}%", f"15.0 to 85.0{NBSP}%")
+    assert at(0.5) == (f"75.0{NBSP}%", f"66.7{NBSP}%", f"20.8 to 93.9{NBSP}%")
+    assert at(0.7) == (f"50.0{NBSP}%", f"50.0{NBSP}%", f"9.5 to 90.5{NBSP}%")
+    assert at(0.85) == (f"25.0{NBSP}%", f"100.0{NBSP}%", f"20.7 to 100.0{NBSP}%")
+    assert at(0.95) == (f"0.0{NBSP}%", view.DASH, view.DASH)
+    _, (matrix,) = above_threshold(board, record, 0.5)
+    assert [cell.share for cell in matrix.rows["fear"]][anger] == 0.5 and not any(
+        cell.share for cell in matrix.rows["anger"][1:]
+    )
+    other_run = changed(record, models={"vgg16": row([[1, 1], [1, 1]], 0.75)})
+    assert above_threshold(board, other_run, 0.0) == ([], [])
 
 
 def test_confusion_matrices_mark_the_diagonal(small: Board) -> None:

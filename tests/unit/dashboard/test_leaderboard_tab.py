@@ -28,7 +28,7 @@ def test_an_unexpected_error_becomes_a_message_in_every_section(
 ) -> None:
     with gr.Blocks(analytics_enabled=False), gr.Tab("Leaderboard") as opened:
         tab = leaderboard.build(analyzer, opened, weights_dir)
-    components = [component for parts in tab.parts.values() for component in parts]
+    components = [*(component for parts in tab.parts.values() for component in parts), tab.least, tab.above]
     assert set(tab.show("ferplus")) == set(components)
 
     def broken(*_: Any) -> Any:
