@@ -14,6 +14,7 @@ from dashboard.attention.sections.flip_consistency import FlipConsistencySection
 from dashboard.attention.sections.maps import MapsSection
 from dashboard.attention.sections.methods import MethodsSection
 from dashboard.attention.sections.occlusion import OcclusionSection
+from dashboard.attention.sections.randomisation import RandomisationSection
 from dashboard.attention.sections.regions import RegionsSection
 from dashboard.attention.sections.test_set import TestSetSection
 from dashboard.components.analyzed_image import AnalyzedFace, AnalyzedImage, agreement_sentence, as_whole
@@ -66,6 +67,7 @@ class AttentionTab:
                     self.occlusion = OcclusionSection(self.analyzer, self.display, self.jobs)
                 with _section("Faithfulness"):
                     self.faithfulness = FaithfulnessSection(self.analyzer, self.display, self.jobs)
+                    self.randomisation = RandomisationSection(self.analyzer, self.display, self.jobs)
                 with _section("Facial regions"):
                     self.regions = RegionsSection(self.display, expressions)
                 with _section("Export"):
@@ -77,7 +79,7 @@ class AttentionTab:
     def _connect(self) -> None:
         per_face = (
             *(self.maps, self.contrast, self.methods),
-            *(self.occlusion, self.faithfulness, self.regions, self.export),
+            *(self.occlusion, self.faithfulness, self.randomisation, self.regions, self.export),
         )
         self.one_face = [self.card, self.face, *(part for section in per_face for part in section.outputs)]
         self.everything = [
@@ -90,6 +92,7 @@ class AttentionTab:
         self.methods.connect(self.face, self.maps.style)
         self.occlusion.connect(self.face, self.maps.style)
         self.faithfulness.connect(self.face)
+        self.randomisation.connect(self.face)
         self.regions.connect(self.face)
         self.export.connect(self.face, self.faithfulness.results, self.contrast.chosen)
         reads = {
@@ -213,6 +216,7 @@ class AttentionTab:
             **self.methods.fresh(),
             **self.occlusion.fresh(face),
             **self.faithfulness.fresh(),
+            **self.randomisation.fresh(),
             **self.regions.fresh(face),
             **self.export.fresh(),
         }

@@ -46,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--layer", metavar="LAYER", help="stage1 to stage4, the last four stages of a network (default: stage4)")
     add("--smooth", metavar="HOW", help=f"{', '.join(SMOOTHING)} (default: none)")
+    add(
+        "--randomise",
+        action="store_true",
+        help="also check whether the maps depend on the models' weights: the maps once these are random, part after "
+        "part from the output on, and how similar they stay",
+    )
     add("--face", type=int, default=1, metavar="N", help="number of the face, from 1, the largest (default: 1)")
     add("--whole", action="store_true", help="take the picture as one face, without detection")
     add_flags(parser, *(flag for flag in MODEL_FLAGS if flag not in ("models", "model")))
@@ -57,7 +63,9 @@ def run(args: argparse.Namespace) -> int:
     MODEL-METHOD-EXPRESSION.png is the map on the face, MODEL-METHOD-EXPRESSION-cells.png the map alone; a contrast is
     MODEL-contrast-EXPRESSION-rather-than-OTHER.png, orange for the first and blue for the other. Maps of one model
     share one colour scale. The JSON is that of `explain.explain_picture` with the file's name as "file" in front
-    and the names of both pictures as "overlay" and "cells" in each map.
+    and the names of both pictures as "overlay" and "cells" in each map. With --randomise, each map has
+    "randomisation" as `explain.randomisation.to_json` gives it, with its row of maps as "picture": as trained, then one
+    per step. A model that cannot be checked says why as "no_check".
 
     Returns:
         0.
@@ -65,11 +73,17 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         FerError: anything that cannot be read, found, made or written.
     """
+    import numpy as np
     from tqdm import tqdm
 
     from explain.drawing import overlay
     from explain.explain_picture import explain_picture, to_json
+    from explain.randomisation import randomisation, to_record, why_not
+    from fer_models.errors import ExplanationError
     from fer_models.media.images import read_image
+
+    if args.randomise and (args.layer or args.smooth or args.rather_than):
+        raise ExplanationError("--randomise checks maps without --layer, --smooth and --rather-than. Leave them out.")
 
     image = read_image(args.file)
     analyzer = analyzer_of(args, args.model)
@@ -92,6 +106,10 @@ def run(args: argparse.Namespace) -> int:
         if name in explained.without_map:
             print(f"{name:<18} {explained.without_map[name]}")
         crop = explained.analysis.crop_of(name)
+        classifier = analyzer.classifiers[name]
+        if args.randomise and (reason := why_not(classifier)):
+            print(f"{name:<18} {reason}")
+            document["models"][name]["no_check"] = reason
         peak, reach = overlay.shared_peak(maps.values()), overlay.shared_reach(maps.values())
         for target, one in maps.items():
             question = f"{target}-rather-than-{one.rather_than}" if one.rather_than else target
@@ -107,6 +125,16 @@ def run(args: argparse.Namespace) -> int:
             document["models"][name]["maps"][target] |= {"overlay": f"{stem}.png", "cells": f"{stem}-cells.png"}
             cost = "" if one.cost_ms is None else f"  {one.cost_ms:8.0f} ms"
             print(f"{name:<18} {question.replace('-', ' '):<10} peak {one.peak:10.4g}{cost}")
+            if args.randomise and not why_not(classifier):
+                result = randomisation(classifier, crop, target, [one.method])[one.method]
+                shown = [result.true, *(step.explanation for step in result.steps)]
+                pictures[f"{stem}-randomised.png"] = np.hstack(
+                    [overlay.draw_map(crop, each, side=224) for each in shown]
+                )
+                record = to_record(result) | {"picture": f"{stem}-randomised.png"}
+                document["models"][name]["maps"][target]["randomisation"] = record
+                similar = ", ".join(f"{step.layers} {step.mean:.2f}" for step in result.steps)
+                print(f"{'':<18} similarity once random: {similar}: {result.verdict}")
     _write(args.out, pictures, document)
     print(f"{len(pictures)} pictures and explanation.json are in {args.out}")
     return 0

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from explain.methods import METHODS
@@ -320,6 +321,29 @@ def test_maps_are_put_to_the_test_and_go_into_the_report(page: Page, photos: dic
     download.value.save_as(saved[0])
     assert saved[0].read_text(encoding="utf-8").count("<img") == 28 + 4
     assert download.value.suggested_filename == "attention-report-without-face.html"
+
+
+@pytest.mark.parametrize("page", [390], indirect=True)
+def test_maps_are_made_again_with_random_weights(page: Page, photos: dict[str, Path]) -> None:
+    upload(page, photos["two"])
+    section(page, "Faithfulness")
+    page.locator("#attention-randomise-start").click()
+    cards = page.locator("[data-randomised]")
+    expect(cards).to_have_count(4)
+    for card, name in zip(cards.all(), MODELS, strict=True):
+        expect(card).to_have_attribute("data-randomised", name)
+        rows = card.locator(".fer-lab-cascade")
+        expect(rows).to_have_count(2)
+        expect(card.locator("[data-verdict]")).to_have_count(2)
+        for row in rows.all():
+            expect(row.locator("img")).to_have_count(6)  # as trained, the classifier, four stages
+            assert row.locator("figcaption").last.inner_text().startswith("+ stage 1")
+            figures = [float(text.replace("\u2212", "-")) for text in row.locator("b").all_inner_texts()]
+            assert len(figures) == 5 and all(-1 <= figure <= 1 for figure in figures)
+    expect(page.locator("#attention-randomise-cancel")).to_be_hidden()
+    expect(page.locator("[data-trust]")).to_have_count(0)  # the other test is not started along
+    page.locator("#attention-picture").get_by_role("button", name="Face 2").click()
+    expect(cards).to_have_count(0)
 
 
 @at_both_widths

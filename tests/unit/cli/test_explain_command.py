@@ -91,6 +91,22 @@ def test_models_target_method_layer_and_face(photo: str, flags: list[str], tmp_p
         assert (one["method"], one["layer"], one["smooth"]) == ("layercam", "stage2", "aug")
 
 
+def test_maps_are_checked_with_random_weights(
+    photo: str, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", photo, "--model", "vgg16", "--method", "eigencam", "--randomise", *flags]) == 0
+    ((_, one),) = json.loads((tmp_path / "out" / "explanation.json").read_text())["models"]["vgg16"]["maps"].items()
+    check = one["randomisation"]
+    assert [step["randomised"] for step in check["steps"]] == ["classifier", "stage4", "stage3", "stage2", "stage1"]
+    assert check["steps"][0]["similarity"] == 1 and check["verdict"] == "fails"  # it never asks the classifier
+    assert all(len(step["similarities"]) == 5 for step in check["steps"])
+    drawn = cv2.imread(str(tmp_path / "out" / check["picture"]))
+    assert drawn is not None and drawn.shape == (224, 6 * 224, 3)
+    assert "classifier 1.00" in capsys.readouterr().out
+    assert main(["explain", photo, "--randomise", "--rather-than", "second", *flags]) == 2
+    assert "--rather-than" in capsys.readouterr().err
+
+
 def test_all_targets_come_in_the_vocabularys_order(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     for method in ("native", "gradcam"):
         shares: list[float] = []

@@ -3,6 +3,8 @@
 import json
 import re
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -35,11 +37,14 @@ from dashboard.attention.pair_view import (
     flip_sentence,
     map_difference,
 )
+from dashboard.attention.randomisation_view import randomised_cards
 from dashboard.attention.report import Download, face_json, face_report
+from dashboard.attention.sections.randomisation import RandomisationSection
 from dashboard.attention.sections.regions import RegionsSection
 from dashboard.attention.view import MapStyle, draw_regions, enlarged_map, map_grid, map_scale, number
 from dashboard.components.analyzed_image import AnalyzedFace, analyze_picture
 from dashboard.components.display import ModelDisplay, model_display
+from dashboard.components.jobs import Jobs
 from dashboard.components.templates import render
 from explain.arcc import Arcc
 from explain.drawing.colormaps import sequential
@@ -50,6 +55,7 @@ from explain.flip_consistency import FlipConsistency, flip_consistency
 from explain.maps import Explanation
 from explain.methods import METHODS
 from explain.occlusion import RegionEffects
+from explain.randomisation import Randomisation, RandomisedStep
 from explain.regions import REGIONS, crop_landmarks, region_masks
 from explain.road import Road
 from fer_models.analyzer import Analyzer
@@ -380,6 +386,43 @@ def test_a_face_is_deleted_step_by_step_beside_its_confidence(models: ModelDispl
     assert html.count("<img") == 3 and html.count(" hidden>") == 2 and 'max="2"' in html
     assert 'data-confidences="1.000 0.500 0.000 "' in html
     assert f'data-words="{percent(1)}|{percent(0.5)}|{percent(0)}"' in html
+
+
+def test_a_row_of_maps_shows_how_similar_they_stay_once_weights_are_random(
+    face: AnalyzedFace, models: ModelDisplay
+) -> None:
+    true = Explanation("vgg16", "native", "fear", np.eye(4, dtype=np.float32))
+    other = replace(true, heat=true.heat[::-1].copy())
+    steps = (RandomisedStep("classifier", other, (-0.5, 0.25)), RandomisedStep("stage4", true, (0.9, 0.8)))
+    (card,) = randomised_cards(face, {"vgg16": {"native": Randomisation(true, steps)}}, models)
+    assert card.title == f"VGG16: {face.predictions['vgg16'].label}"
+    (row,) = card.rows
+    assert row.title == METHODS["native"].title and row.key == "fails"
+    assert [(one.title, one.similarity, one.spread) for one in row.maps] == [
+        ("As trained", "", ""),
+        ("Classifier", "\u22120.12", "\u22120.50 to 0.25"),
+        ("+ stage 4", "0.85", "0.80 to 0.90"),
+    ]
+    np.testing.assert_array_equal(row.maps[0].drawn, row.maps[2].drawn)
+    assert (row.maps[0].drawn != row.maps[1].drawn).any()
+    html = render("attention/randomisation.html", cards=[card])
+    assert html.count("<img") == 3 and 'data-verdict="fails"' in html
+
+
+def test_a_model_that_cannot_be_randomised_says_why_beside_the_others(
+    analyzer: Analyzer, face: AnalyzedFace, models: ModelDisplay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with gr.Blocks():
+        section = RandomisationSection(analyzer, models, Jobs())
+    request: Any = SimpleNamespace(session_hash="one")
+    monkeypatch.setattr(analyzer.classifiers["vgg16"], "network", None)
+    only = replace(face, predictions={name: face.predictions[name] for name in ("vgg16", "eac_mobilenet_v2")})
+    *_, last = section.run(only, request, ["native"])
+    assert "VGG16: No check" in last[section.status.notice]["value"]
+    assert 'data-randomised="eac_mobilenet_v2"' in last[section.cards] and "vgg16" not in last[section.cards]
+    assert last[section.cards].count("<img") == 6
+    *_, none = section.run(only, request, [])
+    assert none[section.cards] == "" and "method" in none[section.status.notice]["value"]
 
 
 def test_curves_are_in_percent() -> None:
