@@ -1,6 +1,7 @@
 """Section of the Compare tab: its results as files."""
 
 import datetime
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 import gradio as gr
 
 from dashboard.compare.annotated import annotated_png
+from dashboard.compare.chart_pdf import chart_pdf
 from dashboard.compare.exports import csv_text, file_stem, json_text, latex_text
 from dashboard.compare.report import picture_report
 from dashboard.components.analyzed_image import AnalyzedImage
@@ -20,12 +22,13 @@ from fer_models.media.files import CSV_ENCODING
 
 _UNEXPECTED: Final = "The file could not be made. Try again, or try another picture."
 _HINT: Final = (
-    "Every face with every model. A file is made when you ask for it, lies on the machine that runs this page and is "
-    "deleted minutes later. The chart has buttons of its own."
+    "Every face with every model, and the chart as it is above; its own buttons save PNG and SVG. A file is made when "
+    "you ask for it, lies on the machine that runs this page and is deleted minutes later."
 )
 #: Each kind's button and the end of its file's name.
 _KINDS: Final = {
     "picture": ("Picture (PNG)", "annotated.png"),
+    "chart": ("Chart (PDF)", "chart.pdf"),
     "csv": ("Table (CSV)", "probabilities.csv"),
     "latex": ("Table (LaTeX)", "probabilities.tex"),
     "json": ("JSON", "faces.json"),
@@ -51,33 +54,39 @@ class KeepSection:
             }
         self.download = FileDownload(uploads, "compare-keep-file")
 
-    def connect(self, analyzed: gr.State) -> None:
-        """Connect the buttons to the tab's picture."""
+    def connect(self, analyzed: gr.State, index: gr.State, models: gr.CheckboxGroup) -> None:
+        """Connect the buttons to the tab's picture, its chosen face and the ticked models."""
         for kind, button in self.buttons.items():
-            self.download.connect(button, partial(self.write, kind), [analyzed], _UNEXPECTED)
+            self.download.connect(button, partial(self.write, kind), [analyzed, index, models], _UNEXPECTED)
 
-    def write(self, kind: str, folder: Path, analyzed: AnalyzedImage | None) -> Path:
+    def write(self, kind: str, folder: Path, analyzed: AnalyzedImage | None, index: int, models: Sequence[str]) -> Path:
         """Write a file.
 
         Args:
-            kind: "picture", "csv", "latex", "json" or "report".
+            kind: "picture", "chart", "csv", "latex", "json" or "report".
             folder: where it goes.
             analyzed: the picture.
+            index: of the face that the chart shows.
+            models: that it shows, and ensembles.
 
         Returns:
             Its path.
 
         Raises:
-            ImageError: the picture was discarded.
+            ImageError: the picture was discarded, or has no such face.
         """
-        if analyzed is None:
+        if analyzed is None or not 0 <= index < len(analyzed.faces):
             raise ImageError(FORGOTTEN)
         path = folder / f"{file_stem(analyzed.name)}-{_KINDS[kind][1]}"
-        path.write_bytes(self._content(kind, analyzed))
+        date = datetime.date.today().isoformat()
+        if kind == "chart":
+            path.write_bytes(chart_pdf(analyzed, index, models, self.display, date))
+        else:
+            path.write_bytes(self._content(kind, analyzed, date))
         return path
 
-    def _content(self, kind: str, analyzed: AnalyzedImage) -> bytes:
-        date = datetime.date.today().isoformat()
+    def _content(self, kind: str, analyzed: AnalyzedImage, date: str) -> bytes:
+        """What is in a file about all faces."""
         if kind == "picture":
             return annotated_png(analyzed, self.display, date)
         if kind == "csv":

@@ -116,7 +116,7 @@ class CompareTab:
         self.what_if.connect(self.analyzed, self.index, another_face)
         if self.noise is not None:
             self.noise.connect(self.analyzed, self.index, another_face)
-        self.keep.connect(self.analyzed)
+        self.keep.connect(self.analyzed, self.index, self.models)
         self._connect_endpoint()
 
     def opened_from(

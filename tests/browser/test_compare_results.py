@@ -140,6 +140,8 @@ def test_every_download_is_a_file_of_its_kind(page: Page, photos: dict[str, Path
     assert not list(uploads.rglob("*-report.html"))  # made only when asked for
     name, content = saved(page, "#compare-keep-picture")
     assert name == "two-annotated.png" and Image.open(io.BytesIO(content)).format == "PNG"
+    name, content = saved(page, "#compare-keep-chart")
+    assert name == "two-chart.pdf" and content.startswith(b"%PDF") and b"/Count 1" in content
     name, content = saved(page, "#compare-keep-csv")
     rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
     assert name == "two-probabilities.csv" and len(rows) == 12 and {row["face"] for row in rows} == {"1", "2"}

@@ -1,11 +1,14 @@
 """Compare's results as files: every number, every escape, nothing from outside."""
 
+import contextlib
 import csv
 import io
 import json
 import re
+import zlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -14,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dashboard.compare.annotated import annotated_png
+from dashboard.compare.chart_pdf import chart_pdf
 from dashboard.compare.exports import csv_text, file_stem, json_text, latex_text
 from dashboard.compare.keep_section import KeepSection
 from dashboard.compare.report import picture_report
@@ -157,6 +161,57 @@ def test_files_are_named_after_the_picture(name: str, stem: str) -> None:
     assert file_stem(name) == stem
 
 
+def pdf_texts(content: bytes) -> list[str]:
+    """Every text of a PDF file, as far as it is written as characters."""
+    drawn = b""
+    for stream in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.S):
+        with contextlib.suppress(zlib.error):
+            drawn += zlib.decompress(stream)
+    texts = []
+    for array in re.findall(rb"\[((?:[^\]()]|\((?:\\.|[^\\()])*\))*)\]\s*TJ|(\((?:\\.|[^\\()])*\))\s*Tj", drawn, re.S):
+        pieces = re.findall(rb"\(((?:\\.|[^\\()])*)\)", b"".join(array), re.S)
+        text = b"".join(pieces).replace(b"\0", b"")  # two bytes per character
+        texts.append(re.sub(rb"\\(.)", rb"\1", text).decode("latin-1"))
+    return texts
+
+
+def test_the_chart_is_one_page_of_vectors_and_text_that_stands_alone(
+    small: AnalyzedImage, display: ModelDisplay
+) -> None:
+    named = replace(small, name="two $a$ (1).png")
+    content = chart_pdf(named, 1, ["vgg16", "resnet50"], display, "2026-11-26")
+    assert content.startswith(b"%PDF") and content.rstrip().endswith(b"%%EOF")
+    assert b"/Count 1" in content and b"/Subtype /Image" not in content and b"/Type3" not in content
+    texts = pdf_texts(content)
+    assert "Probability of every expression: face 2 of 2 in two $a$ (1).png" in texts
+    assert f"{VERSION}, 2026-11-26" in texts and "Probability (%)" in texts
+    assert [text for text in texts if text.lower() in EXPRESSIONS] == [one.capitalize() for one in EXPRESSIONS]
+    titles = [display.column_titles[name] for name in ("resnet50", "vgg16")]
+    assert [text for text in texts if text in display.column_titles.values()] == titles  # no ensemble was ticked
+    one = chart_pdf(named, 1, ["vgg16"], display, "2026-11-26")
+    assert titles[0] not in pdf_texts(one) and titles[1] in pdf_texts(one)
+
+
+def test_the_bars_of_the_chart_are_the_probabilities(
+    small: AnalyzedImage, display: ModelDisplay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.axes import Axes
+
+    drawn: dict[str, dict[int, float]] = {}
+
+    def bar(axes: Axes, places: list[float], heights: list[float], width: float, **style: Any) -> Any:
+        drawn[style["label"]] = dict(zip((round(place) for place in places), heights, strict=True))
+        return plain(axes, places, heights, width, **style)
+
+    plain = Axes.bar
+    monkeypatch.setattr(Axes, "bar", bar)
+    chart_pdf(small, 0, ["resnet50", "vgg16", "ensemble_fer2013"], display, "2026-11-26")
+    fear, happiness = (EXPRESSIONS.index(name) for name in LABELS)
+    heights = {"resnet50": (75, 25), "vgg16": (25, 75), "ensemble_fer2013": (50, 50)}
+    for name, (first, second) in heights.items():  # what a model does not know has no bar
+        assert drawn[display.column_titles[name]] == {fear: pytest.approx(first), happiness: pytest.approx(second)}
+
+
 def test_files_are_written_where_downloads_lie_and_only_of_a_picture(
     full: AnalyzedImage, analyzer: Analyzer, tmp_path: Path
 ) -> None:
@@ -164,9 +219,11 @@ def test_files_are_written_where_downloads_lie_and_only_of_a_picture(
         section = KeepSection(
             tmp_path, model_display({name: model.card for name, model in analyzer.classifiers.items()})
         )
-    kinds = {kind: section.write(kind, tmp_path, full).name for kind in section.buttons}
+    names = list(analyzer.classifiers)
+    kinds = {kind: section.write(kind, tmp_path, full, 1, names).name for kind in section.buttons}
     assert kinds == {
         "picture": "two-people_1-annotated.png",
+        "chart": "two-people_1-chart.pdf",
         "csv": "two-people_1-probabilities.csv",
         "latex": "two-people_1-probabilities.tex",
         "json": "two-people_1-faces.json",
@@ -174,7 +231,9 @@ def test_files_are_written_where_downloads_lie_and_only_of_a_picture(
     }
     assert (tmp_path / kinds["csv"]).read_text(CSV_ENCODING).startswith("file,face,x1")
     with pytest.raises(FerError, match="discarded"):
-        section.write("csv", tmp_path, None)
+        section.write("csv", tmp_path, None, 0, names)
+    with pytest.raises(FerError, match="discarded"):
+        section.write("chart", tmp_path, full, 2, names)
 
 
 def test_a_download_lies_in_a_folder_of_its_own_that_is_swept_like_an_upload(tmp_path: Path) -> None:
