@@ -10,6 +10,7 @@ import gradio as gr
 from dashboard.compare import view
 from dashboard.compare.keep_section import KeepSection
 from dashboard.compare.noise_section import NoiseSection
+from dashboard.compare.what_if.second import SecondFaceSection
 from dashboard.compare.what_if.section import WhatIfSection
 from dashboard.components.analyzed_image import MAX_FACES, AnalyzedImage, analyze_picture, as_whole
 from dashboard.components.chart_tools import chart_tools
@@ -86,6 +87,7 @@ class CompareTab:
             )
             self.columns = gr.HTML(elem_id="compare-columns")
             self.what_if = WhatIfSection(self.analyzer, self.display)
+            self.second = SecondFaceSection(self.analyzer, self.display, self.picture_input.examples, uploads)
             levels = list(find_noise_pairs(weights))
             device = str(next(iter(self.analyzer.classifiers.values())).device)
             self.noise = NoiseSection(weights, levels, device) if levels else None
@@ -105,7 +107,9 @@ class CompareTab:
         analysis = {"outputs": everything, **self.at_once}
         sent = self.picture_input.image.upload(self.analyze_upload, **analysis)
         tried = self.picture_input.gallery.select(self.analyze_example, **analysis)
-        self.picture_input.clear.click(self.idle, outputs=everything, cancels=[sent, tried], queue=False, **HIDDEN)
+        cleared = self.picture_input.clear.click(
+            self.idle, outputs=everything, cancels=[sent, tried], queue=False, **HIDDEN
+        )
         whole = self.picture_input.whole.click(self.analyze_whole, self.analyzed, everything, **HIDDEN)
         chosen = [self.analyzed, self.models, self.expression]
         picked = self.picture.select(self.choose_face, chosen, [self.index, *face], **CLICKED, **HIDDEN)
@@ -114,6 +118,7 @@ class CompareTab:
         handed = self.handed_over.change(lambda: None, **HIDDEN)
         another_face = [sent, tried, whole, picked, handed]
         self.what_if.connect(self.analyzed, self.index, another_face)
+        self.second.connect(self.analyzed, self.index, picked, [sent, tried, whole, cleared])
         if self.noise is not None:
             self.noise.connect(self.analyzed, self.index, another_face)
         self.keep.connect(self.analyzed, self.index, self.models)

@@ -6,6 +6,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
+import cv2
 import numpy as np
 
 from fer_models.evaluation.corruptions import (
@@ -84,6 +85,24 @@ def _downwards(face: Picture, percent: float) -> Picture:
 
 def _mirrored(face: Picture, _: float) -> Picture:
     return np.ascontiguousarray(face[:, ::-1])
+
+
+def morph_into(other: Picture) -> Change:
+    """A linear blend of the pixels of a face with those of another one that is aligned alike: a cross-fade, no warp.
+
+    Args:
+        other: (S, S, 3) uint8 RGB, aligned; resized where the face has another size.
+    """
+
+    def blended(face: Picture, percent: float) -> Picture:
+        side = face.shape[0]
+        shrinks = other.shape[0] > side
+        same = other.shape[0] == side
+        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        second = other if same else cv2.resize(other, (side, side), interpolation=method)
+        return as_bytes(face * (1 - percent / 100) + second * (percent / 100))
+
+    return Change("morph", "Morph", "% of the second face", 0, 100, 5, 0, blended)
 
 
 #: By name, in the order they are shown.

@@ -224,3 +224,40 @@ def test_what_if_follows_change_strength_and_face(page: Page, photos: dict[str, 
         bench.locator("[data-save=svg]").click()
     drawn = Path(download.value.path()).read_text()
     assert "Mirror: each model" in drawn and VERSION in drawn
+
+
+@at_both_widths
+def test_a_second_face_stands_beside_the_first_and_a_morph_leads_to_it(
+    page: Page, photos: dict[str, Path], tmp_path: Path
+) -> None:
+    upload(page, photos["two"])
+    expect(page.locator("#compare-columns .fer-card")).to_have_count(6)
+    bench = page.locator("#compare-second")
+    bench.locator("button").first.click()
+    expect(bench.locator("img")).to_have_count(0)
+    page.locator("#compare-second-other").click()
+    captions = bench.locator(".fer-pair figcaption")
+    expect(captions).to_have_text(["First: face 1 of 2 in two.png", "Second: face 2 of 2 in two.png"])
+    expect(bench.locator(".fer-pair tbody tr")).to_have_count(6)
+    expect(bench.locator(".scatterlayer .trace")).to_have_count(4)
+    step = bench.locator(".fer-what-if-step")
+    expect(step).to_have_attribute("data-strength", "as it is")
+    strength = bench.locator("#compare-morph-strength input[type=number]")
+    strength.fill("100")
+    strength.press("Tab")
+    expect(step).to_have_attribute("data-strength", "the second face")
+    answers = bench.locator(".fer-pair tbody tr td:nth-child(3) b").all_inner_texts()
+    assert step.locator(".fer-label").all_inner_texts() == answers[:4]
+
+    with Image.open(photos["two"]) as picture:
+        picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "mirrored.png")
+    page.set_input_files("#compare-second input[type=file]", tmp_path / "mirrored.png")
+    expect(captions.last).to_have_text("Second: face 1 of 2 in mirrored.png")
+    page.locator("#compare-second-picture .fer-thumb[data-face='1']").click()
+    expect(captions.last).to_have_text("Second: face 2 of 2 in mirrored.png")
+    page.locator("#compare-picture .fer-thumb[data-face='1']").click()
+    expect(captions.first).to_have_text("First: face 2 of 2 in two.png")
+    expect(step.locator("article")).to_have_count(4)
+    upload(page, photos["two"])
+    expect(page.locator("#compare-columns .fer-card")).to_have_count(6)
+    expect(bench.locator("img")).to_have_count(0)

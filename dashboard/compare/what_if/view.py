@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from dashboard.compare.view import VERSION
+from dashboard.compare.view import VERSION, with_ensembles
 from dashboard.compare.what_if.sweep import Run, Step, Sweep, answer_runs
 from dashboard.components.analyzed_image import AnalyzedFace
 from dashboard.components.charts import base_layout
@@ -83,6 +83,8 @@ def strength(change: Change, value: float) -> str:
         return "as it is"
     if change.name == "mirror":
         return "mirrored"
+    if change.name == "morph" and value == change.high:
+        return "the second face"
     if change.name == "jpeg":
         return f"quality {value:g}"
     space = "\u00a0" if change.unit.startswith("%") else " "
@@ -118,8 +120,7 @@ def step_view(face: AnalyzedFace, result: Sweep, value: float, display: ModelDis
     """
     step, neutral = result.at(value), result.at(result.change.neutral)
     crop = result.change.apply(face.model_input, step.value)
-    seen = {name: result.change.apply(own, step.value) for name, (own, _) in face.own_crops.items()}
-    cards = [_card(name, step, neutral, seen.get(name, crop), display) for name in step.predictions]
+    cards = [_card(name, step, neutral, result.crop_of(face, name, step.value), display) for name in step.predictions]
     return StepView(strength(result.change, step.value), crop, cards)
 
 
@@ -131,6 +132,74 @@ def _card(name: str, step: Step, neutral: Step, crop: NDArray[np.uint8], display
         caption = f"Evidence for {prediction.label} ({percent(prediction.confidence)})"
     before = "" if first == prediction.label else first
     return StepCard(name, display.titles[name], display.styles[name], prediction, before, image, caption)
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """What one model or ensemble makes of two faces.
+
+    Attributes:
+        title: what people read.
+        style: its colour and pattern.
+        answers: its answers about the first and the second face.
+        expression: whose probability differs most.
+        points: the second face's minus the first's, in percentage points.
+    """
+
+    title: str
+    style: ModelStyle
+    answers: tuple[Prediction, Prediction]
+    expression: str
+    points: float
+
+    @property
+    def same(self) -> bool:
+        """Whether both answers are the same."""
+        return self.answers[0].label == self.answers[1].label
+
+    @property
+    def difference(self) -> str:
+        """The difference in words, such as "happiness \u221286 points"."""
+        points = f"{self.points:+.0f}".replace("-", "\u2212")
+        return f"{self.expression} {points} points" if abs(self.points) >= 0.5 else "less than 1 point"
+
+
+@dataclass(frozen=True, eq=False)
+class PairView:
+    """Two faces side by side.
+
+    Attributes:
+        faces: crop (S, S, 3) uint8 RGB and caption of each.
+        sentence: how many models give both the same answer.
+        rows: the models, then the ensembles.
+    """
+
+    faces: Sequence[tuple[NDArray[np.uint8], str]]
+    sentence: str
+    rows: Sequence[PairRow]
+
+
+def pair_view(first: AnalyzedFace, second: AnalyzedFace, captions: tuple[str, str], display: ModelDisplay) -> PairView:
+    """What all models and ensembles make of two faces, and where they differ most.
+
+    Args:
+        first: a face.
+        second: another one.
+        captions: of both.
+        display: cards, styles and ensembles.
+    """
+    names = [*display.cards, *display.ensembles]
+    before, after = (with_ensembles(face, names, display) for face in (first, second))
+    rows = [_pair_row(name, one, after[name], display) for name, one in before.items()]
+    same = sum(row.same for row, name in zip(rows, before, strict=True) if name in display.cards)
+    sentence = f"{same} of {len(first.predictions)} models give both faces the same answer."
+    return PairView([(first.crop, captions[0]), (second.crop, captions[1])], sentence, rows)
+
+
+def _pair_row(name: str, first: Prediction, second: Prediction, display: ModelDisplay) -> PairRow:
+    points = {label: 100 * (second.probability(label) - first.probability(label)) for label in first.labels}
+    most = max(points, key=lambda label: abs(points[label]))
+    return PairRow(display.column_titles[name], display.styles[name], (first, second), most, points[most])
 
 
 def sweep_figure(result: Sweep, display: ModelDisplay) -> go.Figure:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fer_models.evaluation.changes import CHANGES, Change
+from fer_models.evaluation.changes import CHANGES, Change, morph_into
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +49,15 @@ def test_exact_changes(face: NDArray[np.uint8]) -> None:
     np.testing.assert_array_equal(eyes[:30], face[:30])
     noise = CHANGES["noise"].apply(np.full((100, 100, 3), 128, np.uint8), 20).astype(float) - 128
     assert noise.std() == pytest.approx(20, rel=0.03) and noise.mean() == pytest.approx(0, abs=0.5)
+
+
+def test_a_morph_is_a_linear_blend_of_two_faces(face: NDArray[np.uint8]) -> None:
+    other = np.full((100, 100, 3), 100, np.uint8)
+    morph = morph_into(other)
+    assert morph.values == tuple(range(0, 101, 5))
+    dark = np.full((100, 100, 3), 20, np.uint8)
+    assert (morph.apply(dark, 25) == 40).all() and (morph.apply(dark, 50) == 60).all()
+    np.testing.assert_array_equal(morph.apply(face, 0), face)
+    np.testing.assert_array_equal(morph.apply(face, 100), other)
+    small = morph_into(np.full((50, 50, 3), 100, np.uint8))  # from a picture of another size
+    np.testing.assert_array_equal(small.apply(face, 100), other)
