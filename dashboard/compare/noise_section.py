@@ -11,16 +11,10 @@ from dashboard.compare.noise_view import compare_networks
 from dashboard.components.analyzed_image import AnalyzedImage
 from dashboard.components.events import CHANGED, HIDDEN
 from dashboard.components.failures import show_errors
-from dashboard.components.templates import macro, message, render
+from dashboard.components.templates import message, render
 from fer_models.models.noise_pairs import NoisePair, load_noise_pair
 
 _UNEXPECTED: Final = "The study’s networks could not classify this face. Try another picture."
-_INTRODUCTION: Final = (
-    "People mislabel some faces, and a network can memorise such labels. Two small networks (MobileNetV2) were trained "
-    "on the same faces with the same wrong labels: one plainly, and one with EAC, which requires the attention map to "
-    "flip when the face is flipped. Their input is smaller than that of the models above, so compare them with each "
-    "other. The leaderboard lists their accuracies."
-)
 
 
 class NoiseSection:
@@ -40,7 +34,7 @@ class NoiseSection:
         with gr.Accordion(
             "What do wrong training labels do? With and without EAC", open=False, elem_id="compare-noise"
         ) as self.accordion:
-            gr.HTML(macro("heading", "", _INTRODUCTION))
+            gr.HTML(render("compare/noise_introduction.html"))
             self.noise = gr.Radio(
                 [(f"{level}\u00a0%", level) for level in levels],
                 value=max(levels),

@@ -68,6 +68,15 @@ window.addEventListener('popstate', () => {
   followAddress();
 });
 
+// A link to a tab opens it without loading the page anew, which would lose the picture.
+document.addEventListener('click', (event) => {
+  const link = event.target.closest('a[href^="?tab="]');
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  [wanted, replaces] = [['tab', 'section'].map((name) => new URL(link.href).searchParams.get(name)), false];
+  followAddress();
+});
+
 // Another face from Compare is shown in the first section.
 document.addEventListener('click', (event) => {
   if (event.target.closest('#compare-lab')) pending.attention = null;

@@ -66,6 +66,15 @@ def test_plain_and_eac_side_by_side_follow_the_face_and_the_noise(page: Page, ph
     section.get_by_text("0\u00a0%", exact=True).first.click()
     expect(shown).to_have_attribute("data-noise", "0")
     expect(page.locator("#compare-columns article[data-model]")).to_have_count(6)  # four models and two ensembles
+    bars = shown.locator(".fer-noise-bars").first
+    expect(bars).to_be_hidden()
+    shown.locator("summary").first.click()
+    expect(bars).to_be_visible()
+    section.get_by_role("link").click()  # the rest is told once; the picture stays
+    expect(page.locator("#attention-mirror-start")).to_be_visible()
+    assert "tab=leaderboard&section=eac" in page.url
+    page.go_back()
+    expect(bars).to_be_visible()
 
 
 @at_both_widths
