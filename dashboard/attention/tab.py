@@ -228,50 +228,31 @@ class AttentionTab:
         self.jobs.stop(request.session_hash, forget=True)
         return self.idle()
 
-    def read_upload(
-        self,
-        request: gr.Request,
-        first: str,
-        second: str,
-        scale: str,
-        colours: str,
-        opacity: float,
-        event: gr.EventData,
-    ) -> Iterator[Updates]:
+    def read_upload(self, request: gr.Request, event: gr.EventData, *controls: Any) -> Iterator[Updates]:
         """Read a picture that was chosen, dropped, pasted or taken."""
         self.jobs.stop(request.session_hash, forget=True)
-        yield from self._read(lambda: self.picture_input.sent(event), first, second, scale, colours, opacity)
+        yield from self._read(lambda: self.picture_input.sent(event), *controls)
+
+    def read_example(self, event: gr.EventData, *controls: Any) -> Iterator[Updates]:
+        """Read the example that was clicked."""
+        yield from self._read(lambda: self.picture_input.example(event), *controls)
 
     def _read(self, source: Callable[[], Path], *controls: Any) -> Iterator[Updates]:
         return self.picture_input.analyze(source, lambda analyzed: self.done(analyzed, *controls), self.idle)
-
-    def read_example(
-        self, first: str, second: str, scale: str, colours: str, opacity: float, event: gr.EventData
-    ) -> Iterator[Updates]:
-        """Read the example that was clicked."""
-        yield from self._read(lambda: self.picture_input.example(event), first, second, scale, colours, opacity)
 
     def read_whole(self, analyzed: AnalyzedImage | None, *controls: Any) -> Updates:
         """Show the picture without faces as one face."""
         return self.idle(FORGOTTEN) if analyzed is None else self.done(as_whole(analyzed), *controls)
 
     def choose_face(
-        self,
-        analyzed: AnalyzedImage | None,
-        request: gr.Request,
-        first: str,
-        second: str,
-        scale: str,
-        colours: str,
-        opacity: float,
-        event: gr.EventData,
+        self, analyzed: AnalyzedImage | None, request: gr.Request, event: gr.EventData, *controls: Any
     ) -> Updates:
         """Show another face of the same picture."""
         self.jobs.stop(request.session_hash, forget=True)
         index = int(event.index)
         if analyzed is None or not 0 <= index < len(analyzed.faces):
             return {self.card: message(FORGOTTEN)}
-        return self.show_face(analyzed, index, first, second, scale, colours, opacity)
+        return self.show_face(analyzed, index, *controls)
 
     def hand_over(self, analyzed: AnalyzedImage | None, index: int, *controls: Any) -> Updates:
         """Show a face of another tab: the face alone, not its picture."""
