@@ -10,10 +10,8 @@ from plotly.subplots import make_subplots
 
 from dashboard.components.charts import GRID, page_layout
 from dashboard.theme import FONT_STACK
-from dashboard.video.session import Timeline
+from dashboard.video.session import Timeline, agreement
 from fer_models.expressions import COLOURS
-from fer_models.results import agreement as share_of_models
-from fer_models.results import is_tied
 
 #: Points in time a chart has at most; more could not be distinguished and would make it slow.
 POINTS: Final = 600
@@ -22,22 +20,6 @@ _ROW_PX: Final = 92
 _STRIP_PX: Final = 26
 #: From "all agree" to "all differ": nothing to strong, so that disagreement stands out.
 _STRIP: Final = [[0.0, "#4338CA"], [0.999, "#C7D2FE"], [1.0, "rgba(128,128,128,0.18)"]]
-
-
-def agreement(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """As `FaceAnalysis.agreement`, of each point in time; NaN where there is no face.
-
-    Args:
-        probabilities: (T, models, expressions), NaN for what is not known.
-    """
-    seen = ~np.isnan(probabilities).all((1, 2))
-    shares = np.full(len(probabilities), np.nan)
-    for index in np.flatnonzero(seen):
-        models = [[float(value) for value in model] for model in np.nan_to_num(probabilities[index], nan=-1)]
-        shares[index] = share_of_models(
-            [[str(number) for number, value in enumerate(model) if is_tied(value, max(model))] for model in models]
-        )
-    return shares
 
 
 def timeline_figure(timeline: Timeline, face: int, end_s: float, titles: Mapping[str, str]) -> go.Figure:
@@ -52,7 +34,7 @@ def timeline_figure(timeline: Timeline, face: int, end_s: float, titles: Mapping
         titles: what people read, by model name.
     """
     times, values = _thinned(timeline.times, timeline.probabilities(face))
-    shares = agreement(values)
+    shares = agreement(values, timeline.expressions)
     edges = np.append(times, max(end_s, times[-1] + 1e-3 if len(times) else 0))
     names = list(timeline.labels)
     rows = len(names) + 1

@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,18 +19,44 @@ from fer_models.expressions import in_display_order
 from fer_models.media.video_files import Limits
 from fer_models.media.video_reader import VideoInfo, VideoReader
 from fer_models.models.card import ModelCard
-from fer_models.results import FaceAnalysis, Prediction
+from fer_models.results import FaceAnalysis, Prediction, is_tied
+from fer_models.results import agreement as share_of_models
 from fer_models.video.analysis import FrameAnalysis
 
 #: What the page takes: a minute of video takes about as long on a laptop's CPU.
 LIMITS: Final = Limits(minutes=5, megabytes=200)
-#: Seconds by which times in files may be off: they are counted in ticks, and shown in thousandths.
-SLACK_S: Final = 1e-3
 #: Rows of a face in a frame that the charts keep, 10 MB; the files have all.
 MAX_ROWS: Final = 40_000
 #: Tracks with a thumbnail, 3 MB; of those beyond, the ones seen in most frames have one.
 MAX_THUMBNAILS: Final = 256
 _THUMBNAIL: Final = 64
+
+
+class Span(NamedTuple):
+    """From when to when, in seconds of the video; the end is not part of it."""
+
+    start_s: float
+    end_s: float
+
+
+def agreement(probabilities: NDArray[np.float32], expressions: Sequence[str]) -> NDArray[np.float64]:
+    """As `FaceAnalysis.agreement`, of each point in time; (T,), NaN where there is no face.
+
+    Args:
+        probabilities: (T, models, expressions), NaN for what is not known.
+        expressions: names along the last axis.
+    """
+    seen = ~np.isnan(probabilities).all((1, 2))
+    shares = np.full(len(probabilities), np.nan)
+    for index in np.flatnonzero(seen):
+        models = [[float(value) for value in model] for model in np.nan_to_num(probabilities[index], nan=-1)]
+        shares[index] = share_of_models(
+            [
+                [name for name, value in zip(expressions, model, strict=True) if is_tied(value, max(model))]
+                for model in models
+            ]
+        )
+    return shares
 
 
 class Timeline:
@@ -93,17 +119,36 @@ class Timeline:
             values[index] = row
         return values
 
+    def disagreements(self, face: int, end_s: float) -> list[Span]:
+        """When not all models agree about a face, in order; each analysed frame stands for the time until the next one.
+
+        Args:
+            face: its number.
+            end_s: when the last analysed frame's time ends.
+        """
+        ends = [*self._times[1:], end_s]
+        shares = agreement(self.probabilities(face), self.expressions)
+        spans: list[Span] = []
+        for start_s, stop_s, share in zip(self._times, ends, shares, strict=True):
+            if not share < 1:  # NaN: not there
+                continue
+            if spans and spans[-1].end_s == start_s:
+                spans[-1] = Span(spans[-1].start_s, stop_s)
+            else:
+                spans.append(Span(start_s, stop_s))
+        return spans
+
     def first(self, face: int) -> float | None:
         """Seconds of the first analysed frame with a face; None if the charts have none."""
         rows = self._rows.get(face)
         return self._times[min(rows)] if rows else None
 
-    def at(self, face: int, time_s: float) -> dict[str, Prediction] | None:
-        """What the models predict for a face at a time, as of the last analysed frame; None if it is not there."""
-        index = int(np.searchsorted(self.times, time_s + SLACK_S)) - 1
-        row = self._rows.get(face, {}).get(max(index, 0))
-        if row is None:
-            return None
+    def predictions(self, face: int) -> list[dict[str, Prediction] | None]:
+        """What the models predict for a face in each analysed frame, by name; None where it is not there."""
+        rows = self._rows.get(face, {})
+        return [self._predictions(rows[index]) if index in rows else None for index in range(len(self._times))]
+
+    def _predictions(self, row: NDArray[np.float32]) -> dict[str, Prediction]:
         predictions = {}
         for values, (name, labels) in zip(row, self.labels.items(), strict=True):
             known = np.array([values[self.expressions.index(label)] for label in labels], np.float32)
@@ -115,7 +160,7 @@ class VideoSession:
     """One video of one session. Its folder goes when the session forgets it, or at the latest when the app ends.
 
     Attributes:
-        folder: of the upload, while it is needed, and of the results.
+        folder: of the upload, whose frames can be compared, and of the results.
         info: what the video is.
         stop: set to end the analysis and keep what is done.
         timeline: for the charts; None before the analysis.
@@ -149,10 +194,6 @@ class VideoSession:
         except BaseException:
             self.close()
             raise
-
-    def forget_source(self) -> None:
-        """Delete the upload: the annotated video is all that is shown later."""
-        self.source.unlink(missing_ok=True)
 
 
 def _link(source: Path, target: Path) -> None:

@@ -9,19 +9,19 @@ from typing import Any, Final, TypeAlias
 import gradio as gr
 
 from dashboard.components.display import model_display
-from dashboard.components.events import CHANGED, CLICKED
+from dashboard.components.events import CHOOSE_FACE, CLICKED, sent_value
 from dashboard.components.failures import as_message, show_errors
 from dashboard.components.picture_input import EXAMPLES
 from dashboard.components.templates import macro, message
 from dashboard.components.uploads import uploaded_path
 from dashboard.video import view
 from dashboard.video.figures import timeline_figure
-from dashboard.video.session import LIMITS, SLACK_S, Timeline, VideoSession
+from dashboard.video.session import LIMITS, Timeline, VideoSession
 from fer_models.analyzer import Analyzer
 from fer_models.errors import FerError
 from fer_models.media.video_files import SUFFIXES
 from fer_models.media.video_reader import frame_at
-from fer_models.video.run import VIDEO, VideoRun, run_video
+from fer_models.video.run import VideoRun, run_video
 
 _UNEXPECTED: Final = "Something went wrong while analysing this video. Try again, or try another video."
 #: Seconds after which an idle session's video and results are deleted.
@@ -32,16 +32,19 @@ _AT_ONCE: Final = 2
 #: Seconds between two updates of the progress.
 _UPDATE_S: Final = 0.4
 
-# A click anywhere in the chart is a moment: its distance from the left is a time on the shared axis.
-_CHOOSE_MOMENT: Final = """
-document.addEventListener('click', (event) => {
-  const plot = event.target.closest?.('#video-timeline .js-plotly-plot');
-  const axis = plot?._fullLayout?.xaxis;
-  if (!axis) return;
-  const left = plot.getBoundingClientRect().left + axis._offset;
-  const time = axis.p2d(Math.min(Math.max(event.clientX - left, 0), axis._length));
-  trigger('select', {time: time});
-}, true);
+_PLAYER: Final = (Path(__file__).parents[1] / "static" / "video.js").read_text(encoding="utf-8")
+_TRACK_SHOWN: Final = """
+watch('value', () => window.dispatchEvent(new Event('fer-video-track')));
+"""
+# A frame that was asked for goes to Compare as if it had been dropped there.
+_FRAME_SENT: Final = """
+watch('value', () => {
+  const picture = element.querySelector('[data-frame-name]');
+  if (!picture) return;
+  const bytes = Uint8Array.from(atob(picture.src.split(',')[1]), (sign) => sign.charCodeAt(0));
+  const file = new File([bytes], picture.dataset.frameName, {type: 'image/jpeg'});
+  window.dispatchEvent(new CustomEvent('fer-compare', {detail: file}));
+});
 """
 
 Updates: TypeAlias = dict[Any, Any]
@@ -95,32 +98,32 @@ class VideoTab:
             with gr.Row(elem_classes="fer-actions"):
                 self.go = gr.Button("Analyse the video", variant="primary", elem_id="video-go")
         with gr.Column(visible=False, elem_id="video-results") as self.results:
-            self.player = gr.HTML(elem_id="video-player")
             self.summary = gr.HTML(elem_id="video-summary")
-            with gr.Column(elem_classes="fer-panel") as self.over_time:
-                hint = (
-                    "What each model predicts for one track: its probabilities in %, stacked. Click in the chart, or "
-                    "move the slider, to see that frame."
-                )
-                gr.HTML(macro("heading", "Over time", hint))
-                self.face = gr.Radio([], label="Track", elem_id="video-face")
-                self.key = gr.HTML(elem_id="video-key")
-                with gr.Row():
-                    with gr.Column(scale=7, min_width=300):
+            with gr.Column(elem_classes="fer-panel"):
+                self.tracks = gr.HTML(js_on_load=CHOOSE_FACE, elem_id="video-tracks")
+                with gr.Row(elem_id="video-film"):
+                    with gr.Column(scale=1, min_width=300):
+                        self.player = gr.HTML(js_on_load=_PLAYER, elem_id="video-player")
+                        self.frame = gr.HTML(js_on_load=_FRAME_SENT, elem_id="video-frame")
+                        self.moment = gr.HTML(js_on_load=_TRACK_SHOWN, elem_id="video-moment")
+                    with gr.Column(scale=1, min_width=300) as self.over_time:
+                        hint = (
+                            "What each model predicts for this track: its probabilities in %, stacked. Click in the "
+                            "chart to go there in the video."
+                        )
+                        gr.HTML(macro("heading", "", hint))
                         self.timeline = gr.Plot(
                             show_label=False, container=False, elem_classes="fer-chart", elem_id="video-timeline"
                         )
-                    with gr.Column(scale=5, min_width=300):
-                        self.at = gr.Slider(
-                            0, 1, value=0, step=0.1, label="Moment, in seconds", buttons=[], elem_id="video-at"
-                        )
-                        self.moment = gr.HTML(js_on_load=_CHOOSE_MOMENT, elem_id="video-moment")
+                        self.key = gr.HTML(elem_id="video-key")
+            self.table = gr.HTML(elem_id="video-table")
         self.session = gr.State(None, time_to_live=_FORGET, delete_callback=_close)
 
     def _connect(self) -> None:
         stages = [self.notice, self.stop, self.clear, self.file, self.example, self.start, self.results, self.over_time]
-        parts = [self.ready, self.player, self.summary, self.face, self.key, self.timeline, self.at, self.moment]
-        everything = [*stages, *parts, self.go, self.session]
+        beside = [self.tracks, self.player, self.frame, self.moment, self.key]
+        self.shown = [self.ready, self.summary, *beside, self.table]
+        everything = [*stages, *self.shown, self.timeline, self.go, self.session]
         hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         # preprocess=False hands over where the upload lies instead of what Gradio makes of it.
         self.file.upload(self.take, [self.file, self.session], everything, preprocess=False, **hidden)
@@ -136,10 +139,8 @@ class VideoTab:
         # Not `cancels`: the running analysis is asked to end, and shows what it has.
         self.stop.click(self.stop_analysis, self.session, self.stop, queue=False, **hidden)
         self.clear.click(self.forget, self.session, everything, **hidden)
-        controls = [self.session, self.face, self.at]
-        self.face.input(self.show_face, controls, [self.timeline, self.moment], **CHANGED, **hidden)
-        self.at.input(self.show_moment, controls, self.moment, **CHANGED, **hidden)
-        self.moment.select(self.choose_moment, [self.session, self.face], [self.at, self.moment], **CLICKED, **hidden)
+        self.tracks.select(self.choose_track, self.session, [self.timeline, self.moment], **CLICKED, **hidden)
+        self.player.select(self.take_frame, self.session, self.frame, **CLICKED, **hidden)
 
     # What the page can look like. Each is the one renderer of its state.
 
@@ -150,7 +151,7 @@ class VideoTab:
             self.file: gr.update(value=None, visible=True),
             self.example: gr.update(visible=self.clip.is_file()),
             **{part: gr.update(visible=False) for part in (self.stop, self.clear, self.start, self.results)},
-            **{part: "" for part in (self.ready, self.player, self.summary, self.key, self.moment)},
+            **dict.fromkeys(self.shown, ""),
             self.timeline: None,
             self.session: None,
         }
@@ -177,33 +178,37 @@ class VideoTab:
         return {self.notice: notice, self.session: session}
 
     def done(self, session: VideoSession) -> Updates:
-        """Everything about the video, the face seen longest chosen."""
-        faces = view.listed(session)
-        end_s = float((session.summary or {})["analysis"]["seconds"])
+        """Everything about the video, with the track chosen that `view.first_track` names."""
+        found = bool(view.listed(session))
         updates = {
             self.notice: gr.update(value="", visible=False),
             self.stop: gr.update(visible=False),
             self.clear: gr.update(visible=True),
             self.results: gr.update(visible=True),
+            self.summary: view.summary(session),
             self.player: view.player(session),
-            self.summary: view.summary(session, self.display),
-            self.over_time: gr.update(visible=bool(faces)),
+            self.table: view.table(session, self.display),
+            self.over_time: gr.update(visible=found),
             self.session: session,
         }
-        if faces and session.timeline is not None:
-            longest = max(faces, key=lambda face: face["seconds"])
-            number, start_s = longest["face"], session.timeline.first(longest["face"])
-            start_s = longest["first_s"] if start_s is None else start_s
-            chart, moment = self.show_face(session, number, start_s + SLACK_S)
-            choices = [(f"Track {face['face']}", face["face"]) for face in faces]
+        if found and session.timeline is not None:
+            number = view.first_track(session)
+            chart, moments = self.show_track(session, number)
             updates |= {
-                self.face: gr.update(choices=choices, value=number, visible=len(faces) > 1),
+                self.tracks: view.choices(session, number),
                 self.key: view.key(session.timeline.expressions),
-                self.at: gr.update(maximum=max(round(end_s, 1), 0.1), value=round(start_s, 1)),
                 self.timeline: chart,
-                self.moment: moment,
+                self.moment: moments,
             }
         return updates
+
+    def show_track(self, session: VideoSession, number: int) -> tuple[Any, str]:
+        """The chart of a track, and what is predicted for it at every moment."""
+        if session.timeline is None or session.summary is None:
+            return None, ""
+        end_s = float(session.summary["analysis"]["seconds"])
+        figure = timeline_figure(session.timeline, number, end_s, self.display.titles)
+        return figure, view.moments(session, number, self.display)
 
     # What the user can do.
 
@@ -257,7 +262,6 @@ class VideoTab:
                         updated = time.monotonic()
                         yield self.working(session, run, began, len(seen))
             session.timeline = timeline
-            session.forget_source()
             yield self.done(session)
         except Exception as error:
             _close(session)
@@ -274,29 +278,23 @@ class VideoTab:
         _close(session)
         return self.idle()
 
-    def show_face(self, session: VideoSession | None, face: int, time_s: float) -> tuple[Any, str]:
-        """The chart of a face, and the frame at a time."""
-        if session is None or session.timeline is None:
+    def choose_track(self, session: VideoSession | None, event: gr.EventData) -> tuple[Any, str]:
+        """Show another track."""
+        if session is None:
             return None, message(_FORGOTTEN)
-        end_s = float((session.summary or {})["analysis"]["seconds"])
-        figure = timeline_figure(session.timeline, int(face), end_s, self.display.titles)
-        return figure, self.show_moment(session, face, time_s)
+        number = sent_value(event, "index")
+        return self.show_track(session, number if isinstance(number, int) else 0)
 
-    def show_moment(self, session: VideoSession | None, face: int, time_s: float) -> str:
-        """One frame of the annotated video and what is said about a face in it."""
-        if session is None or session.timeline is None:
+    def take_frame(self, session: VideoSession | None, event: gr.EventData) -> str:
+        """The frame of the video, without annotation, at the player's time: for Compare."""
+        time_s, count = sent_value(event, "time"), sent_value(event, "count")
+        if session is None or not isinstance(time_s, int | float):
             return message(_FORGOTTEN)
         try:
-            frame = frame_at(session.folder / VIDEO, float(time_s))
+            frame = frame_at(session.source, max(float(time_s), 0.0), LIMITS)
         except FerError:
             return message(_FORGOTTEN)
-        predictions = session.timeline.at(int(face), frame.time_s)
-        return view.moment(frame.image, frame.time_s, int(face), predictions, self.display)
-
-    def choose_moment(self, session: VideoSession | None, face: int, event: gr.EventData) -> tuple[Any, str]:
-        """The frame at the time that was clicked in the chart."""
-        time_s = max(float(event.time), 0.0)
-        return round(time_s, 1), self.show_moment(session, face, time_s)
+        return view.sent_frame(frame.image, frame.time_s, count if isinstance(count, int) else 0)
 
 
 def _close(session: VideoSession | None) -> None:

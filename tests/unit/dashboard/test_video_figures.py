@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import dashboard.video.session
-from dashboard.video.figures import POINTS, agreement, clock, timeline_figure
-from dashboard.video.session import Timeline, VideoSession
-from dashboard.video.view import player, progress, summary
+from dashboard.video.figures import POINTS, clock, timeline_figure
+from dashboard.video.session import Timeline, VideoSession, agreement
+from dashboard.video.view import choices, first_track, player, progress, summary, table, track_moments
 from fer_models.errors import VideoError
 from fer_models.expressions import COLOURS, EXPRESSIONS
 from fer_models.registry import ModelStyle
@@ -21,6 +21,22 @@ from tests.helpers.texts import assert_states
 
 CARDS = cast(Any, {"one": SimpleNamespace(labels=EXPRESSIONS), "two": SimpleNamespace(labels=EXPRESSIONS[::-1][:-1])})
 TITLES = {"one": "One", "two": "Two"}
+
+
+DISPLAY = cast(
+    Any,
+    SimpleNamespace(
+        titles=TITLES,
+        training={"one": "A", "two": "B"},
+        styles=dict.fromkeys(TITLES, ModelStyle("#123456")),
+        cards={name: SimpleNamespace(title=title) for name, title in TITLES.items()},
+    ),
+)
+
+
+def track(number: int, seconds: float = 1.5, disagreement: float = 0) -> dict[str, Any]:
+    shares = {"seconds": seconds, "disagreement": disagreement, "models": {"one": {"fear": 1}, "two": {"fear": 1}}}
+    return {"face": number, "first_s": 0, "last_s": 2, **shares}
 
 
 def says(name: str, label: str, share: float = 0.8) -> Prediction:
@@ -54,13 +70,16 @@ def timeline() -> Timeline:
     return line
 
 
-@pytest.mark.parametrize("faces", [(), ({"face": 1},)])
-def test_a_video_without_faces_offers_no_empty_files(tmp_path: Path, faces: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize("faces", [(), (track(1),)])
+def test_a_video_without_faces_offers_no_empty_files(
+    tmp_path: Path, timeline: Timeline, faces: tuple[Any, ...]
+) -> None:
     for name in (VIDEO, TABLE, LINES, SUMMARY):
         (tmp_path / name).write_bytes(b"x")
-    session = cast(VideoSession, SimpleNamespace(folder=tmp_path, summary={"faces": faces}))
-    html = player(session)
-    assert "<video" in html and html.count("download=") == 4 * len(faces) and ("Download" in html) == bool(faces)
+    facts = {"analysis": {"seconds": 2.5, "models": ["one"]}, "faces": faces}
+    session = cast(VideoSession, SimpleNamespace(folder=tmp_path, summary=facts, timeline=timeline))
+    assert "<video" in player(session)
+    assert table(session, DISPLAY).count("download=") == 4 * len(faces)
 
 
 def test_the_timeline_joins_models_by_name_and_knows_gaps(timeline: Timeline) -> None:
@@ -69,28 +88,70 @@ def test_the_timeline_joins_models_by_name_and_knows_gaps(timeline: Timeline) ->
     assert values[1, 1, EXPRESSIONS.index("fear")] == pytest.approx(0.8)
     assert np.isnan(values[0, 1, EXPRESSIONS.index("anger")])  # "two" does not know anger
     assert np.isnan(values[2]).all()
-    assert agreement(values).tolist() == [1, 0.5, pytest.approx(np.nan, nan_ok=True), 1]
+    assert agreement(values, EXPRESSIONS).tolist() == [1, 0.5, pytest.approx(np.nan, nan_ok=True), 1]
 
 
 def test_a_tie_in_a_video_is_no_disagreement() -> None:
     values = np.array([[[0.4, 0.395, 0.2], [0.1, 0.8, 0.1]], [[0.4, 0.38, 0.2], [0.1, 0.8, 0.1]]], np.float32)
-    assert agreement(values).tolist() == [1, 0.5]
+    assert agreement(values, EXPRESSIONS[:3]).tolist() == [1, 0.5]
 
 
-def test_what_is_said_at_a_time_holds_until_the_next_frame(timeline: Timeline) -> None:
-    def labels(face: int, time_s: float) -> list[str] | None:
-        said = timeline.at(face, time_s)
-        return [prediction.label for prediction in said.values()] if said else None
-
-    assert labels(1, 0) == labels(1, 0.49) == ["neutral", "neutral"]
-    assert labels(1, 0.5) == ["neutral", "fear"] and labels(1, 99) == ["happiness", "happiness"]
-    assert labels(1, 1.6) is None and labels(2, 0) is None and labels(7, 0) is None
+def test_an_answer_beyond_the_seven_expressions_is_no_disagreement() -> None:
+    values = np.array([[[0.9, 0.1, 0], [0.1, 0.2, 0.7], [0.8, 0.1, 0.1]]], np.float32)
+    assert agreement(values, ("fear", "anger", "contempt")).tolist() == [1]
+    assert agreement(values, EXPRESSIONS[:3]).tolist() == [pytest.approx(2 / 3)]
 
 
-def test_a_written_frame_is_said_about_what_its_own_frame_is(timeline: Timeline) -> None:
-    """Times in files are counted in ticks of 1/90,000 s, and may lie some millionths before those they were made of."""
-    assert timeline.at(2, 0.5 - 6e-6) is not None and timeline.at(2, 0.49) is None
-    assert timeline.first(2) == 0.5 and timeline.first(1) == 0 and timeline.first(7) is None
+def test_neighbouring_disagreements_are_one_and_absences_part_them() -> None:
+    line = Timeline(CARDS, ["one", "two"])
+    split, agreed = ("neutral", "fear"), ("fear", "fear")
+    for time_s, labels in ((0, agreed), (1, split), (2, split), (3, agreed), (4, split), (5, None), (6, split)):
+        line.add(frame(time_s, **({"f1": labels} if labels else {})))
+    assert line.disagreements(1, 6.5) == [(1, 3), (4, 5), (6, 6.5)]
+    assert line.disagreements(7, 6.5) == []
+
+
+def test_a_single_model_never_disagrees() -> None:
+    line = Timeline({"one": CARDS["one"]}, ["one"])
+    line.add(frame(0, f1=("neutral", "fear")))
+    assert line.disagreements(1, 1) == []
+
+
+def test_a_track_tells_the_browser_what_holds_from_which_time(timeline: Timeline) -> None:
+    track = track_moments(timeline, 1, 2.5, DISPLAY)
+    assert track["times"] == [0, 0.5, 1.5, 2] and track["end"] == 2.5
+    assert track["spans"] == [[0.5, 1.5]] and track["start"] == 0.5, "it starts where the models first disagree"
+    assert [frame and frame[1] for frame in track["frames"]] == [
+        [["neutral", 800], ["neutral", 800]],
+        [["neutral", 800], ["fear", 800]],
+        None,
+        [["happiness", 800], ["happiness", 800]],
+    ]
+    says_what = [frame and track["sentences"][frame[0]] for frame in track["frames"]]
+    assert "Both models predict neutral" in says_what[0] and "fear" in says_what[1] and "happiness" in says_what[3]
+    agreed = track_moments(timeline, 2, 2.5, DISPLAY)
+    assert agreed["spans"] == [] and agreed["start"] == 0.5, "or where the face is first seen"
+
+
+@pytest.mark.parametrize(
+    ("tracks", "number"),
+    [
+        ((track(1, 1), track(2, 3), track(3, 2)), 2),
+        ((track(1, 9), track(2, 3, 0.1), track(3, 5, 0.1)), 3),
+    ],
+)
+def test_the_track_shown_first_is_a_long_one_with_a_disagreement(tracks: Any, number: int) -> None:
+    assert first_track(cast(Any, SimpleNamespace(summary={"faces": tracks}))) == number
+
+
+def test_tracks_are_chosen_by_thumbnail(timeline: Timeline) -> None:
+    facts: Any = {"analysis": {"seconds": 2.5, "models": ["one", "two"]}, "faces": [track(1, 1.5, 0.25), track(2)]}
+    html = choices(cast(Any, SimpleNamespace(summary=facts, timeline=timeline)), 2)
+    assert html.count("data:image/jpeg") == 2
+    assert [part.count('aria-pressed="true"') for part in html.split("data-face=")[1:]] == [0, 1]
+    assert_states(html, "1.5 s, 25 % disagreement")
+    facts["analysis"]["models"] = ["one"]
+    assert "disagreement" not in choices(cast(Any, SimpleNamespace(summary=facts, timeline=timeline)), 2)
 
 
 def test_the_chart_stacks_each_model_in_the_expressions_colours(timeline: Timeline) -> None:
@@ -140,17 +201,14 @@ def test_thumbnails_are_bounded_and_those_seen_most_are_kept(monkeypatch: pytest
 
 
 def test_the_summary_shows_tracks_with_thumbnails_and_notes(timeline: Timeline) -> None:
-    tracks = [
-        {"face": number, "first_s": 0, "last_s": 2, "seconds": 1.5, "disagreement": 0, "models": {"one": {"fear": 1}}}
-        for number in (1, 2)
-    ]
-    facts = {"analysis": {"seconds": 2.5, "models": ["one"]}, "faces": tracks, "notes": ["It is interlaced."]}
-    session = cast(Any, SimpleNamespace(summary=facts, timeline=timeline))
-    style = ModelStyle("#123456")
-    display = cast(Any, SimpleNamespace(styles={"one": style}, cards={"one": SimpleNamespace(title="One")}))
-    html = summary(session, display)
-    assert "2 tracks" in html and "different" not in html and "It is interlaced." in html
-    assert html.count("data:image/jpeg") == 2
+    facts: Any = {"analysis": {"seconds": 2.5, "models": ["one"]}, "faces": [track(1), track(2)]}
+    facts["notes"] = ["Interlaced."]
+    session = cast(Any, SimpleNamespace(folder=Path("nowhere"), summary=facts, timeline=timeline))
+    assert_states(summary(session), "2 tracks", "Interlaced.")
+    html = table(session, DISPLAY)
+    assert html.count("data:image/jpeg") == 2 and "Not all agree" not in html
+    facts["analysis"]["models"] = ["one", "two"]
+    assert table(session, DISPLAY).count("Not all agree") == 3, "a heading and a cell per track"
 
 
 @pytest.mark.parametrize(
