@@ -5,7 +5,6 @@ import binascii
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import gradio as gr
@@ -13,18 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.components.display import model_display
-from dashboard.components.events import HIDDEN, sent_value
+from dashboard.components.events import CLICKED, HIDDEN, sent_value
 from dashboard.components.failures import as_message
 from dashboard.components.sessions import SessionValues
 from dashboard.components.templates import data_uri, message, render
-from dashboard.live import view
+from dashboard.live import scripts, view
+from dashboard.live.game import Game
+from dashboard.live.session import ViewerSession
 from explain.drawing.overlay import fit, shared_peak
 from explain.drawing.paste import paste_map
 from explain.maps import NO_MAP, attention
 from fer_models.analyzer import Analyzer
 from fer_models.errors import ImageError
 from fer_models.media.images import read_image
-from fer_models.video.live import LiveFace, LiveSession, Stopwatch
+from fer_models.video.live import LiveFace, Stopwatch
 
 #: Viewers served at the same time. They take turns frame by frame, so each of two gets half the frames per second; one
 #: more than these waits until a page is closed, paused or out of view. No time limit hands places on: Gradio loses the
@@ -42,25 +43,6 @@ _MOST_CHARACTERS: Final = 8_000_000
 _CHART_S: Final = 0.5
 _UNEXPECTED: Final = "Something went wrong while analysing a frame."
 _NO_MODEL: Final = "No model is chosen. Tick at least one."
-_CAMERA: Final = (Path(__file__).parents[1] / "static" / "live.js").read_text(encoding="utf-8")
-
-# The highlight moves in the browser at once, in the picture and in the panel; the server learns which face to show.
-_CHOOSE: Final = """
-element.addEventListener('click', (event) => {
-  const face = event.target.closest('[data-face]')?.dataset.face;
-  if (face === undefined) return;
-  for (const button of document.querySelectorAll('#live-view [data-face], #live-panel [data-face]')) {
-    button.setAttribute('aria-pressed', String(button.dataset.face === face));
-  }
-  trigger('select', {index: Number(face)});
-});
-"""
-_SHOWN: Final = """
-watch('value', () => {
-  const frame = element.querySelector('[data-frame]')?.dataset.frame;
-  if (frame !== undefined) window.dispatchEvent(new CustomEvent('fer-live-shown', {detail: Number(frame)}));
-});
-"""
 
 
 class LiveTab:
@@ -77,12 +59,18 @@ class LiveTab:
 
     def _lay_out(self) -> None:
         titles = self.display.titles
-        self.camera = gr.HTML(render("live/controls.html"), js_on_load=_CAMERA, elem_id="live-camera")
+        self.camera = gr.HTML(render("live/controls.html"), js_on_load=scripts.CAMERA, elem_id="live-camera")
         with gr.Row(elem_id="live-results"):
             with gr.Column(scale=6, min_width=300):
-                self.view = gr.HTML(self._idle(), js_on_load=_CHOOSE + _SHOWN, elem_id="live-view")
+                self.view = gr.HTML(
+                    self._idle(), js_on_load=scripts.CHOOSE_FACE + scripts.FRAME_SHOWN, elem_id="live-view"
+                )
             with gr.Column(scale=5, min_width=300, elem_id="live-side"):
-                self.panel = gr.HTML(self._panel(None, list(titles)), js_on_load=_CHOOSE, elem_id="live-panel")
+                self.panel = gr.HTML(
+                    self._panel(None, list(titles)),
+                    js_on_load=scripts.CHOOSE_FACE + scripts.PANEL_SHOWN,
+                    elem_id="live-panel",
+                )
                 self.charts = gr.HTML(self._charts(None, list(titles)), elem_id="live-charts")
         self.models = gr.CheckboxGroup(
             [(title, name) for name, title in titles.items()], value=list(titles), label="Models", elem_id="live-models"
@@ -107,6 +95,7 @@ class LiveTab:
                 min_width=300,
                 elem_id="live-smoothing",
             )
+        self.csv = gr.HTML(js_on_load=scripts.SAVE_TABLE, elem_id="live-csv")
         self.session = gr.State(None, time_to_live=FORGET_S)
 
     def _connect(self) -> None:
@@ -121,10 +110,15 @@ class LiveTab:
             stream_every=0.05,
             **HIDDEN,
         )
-        self.camera.clear(self.forget, [self.models, self.session], [*parts, self.session], queue=False, **HIDDEN)
         choice = [self.models, self.session]
+        self.camera.clear(self.forget, choice, [*parts, self.session], queue=False, **HIDDEN)
+        self.camera.clear(lambda: "", None, self.csv, queue=False, **HIDDEN)
         for part in (self.view, self.panel):
             part.select(self.choose, choice, [self.panel, self.charts], queue=False, **HIDDEN)
+        self.camera.submit(self.play, choice, self.panel, queue=False, **CLICKED, **HIDDEN)
+        self.camera.input(self.replay, choice, [self.view, self.panel], queue=False, **CLICKED, **HIDDEN)
+        self.camera.delete(self.discard, self.session, None, queue=False, **CLICKED, **HIDDEN)
+        self.camera.download(self.save, self.session, self.csv, queue=False, **CLICKED, **HIDDEN)
         self.page.unload(self.forget_closed)
 
     def show_frame(
@@ -132,17 +126,16 @@ class LiveTab:
         names: Sequence[str],
         overlay: str,
         smoothing_s: float,
-        session: LiveSession | None,
+        session: ViewerSession | None,
         event: gr.EventData,
         request: gr.Request | None = None,
     ) -> tuple[Any, ...]:
-        """Analyse one frame: view, panel, charts (twice a second) and, if it is new, the session."""
+        """Analyse one frame: view, panel, charts (twice a second: they are large) and, if it is new, the session."""
         fresh = session is None
-        session = session or LiveSession()
+        session = session or ViewerSession()
         last_time_s, last_chosen = session.time_s, session.chosen
         chosen = self._chosen(names)
-        number = sent_value(event, "number")
-        number = number if isinstance(number, int) else 0
+        number = _sent_number(event, "number")
         try:
             frame = self._analyze(session, chosen, overlay, smoothing_s, number, event)
         except Exception as error:  # whatever it is, the viewer gets words and the next frame is analysed
@@ -156,7 +149,6 @@ class LiveTab:
         if fresh and name and self.sessions.is_closed(name):
             self._clear_later(name)  # this frame was sent before the page was closed, and waited
         charts: Any = gr.skip()
-        # Charts are large and change slowly.
         if fresh or session.chosen != last_chosen or session.time_s // _CHART_S != last_time_s // _CHART_S:
             charts = self._charts(session, chosen)
             self.sessions.drop_copies(name or "")
@@ -164,7 +156,7 @@ class LiveTab:
 
     def _analyze(
         self,
-        session: LiveSession,
+        session: ViewerSession,
         names: Sequence[str],
         overlay: str,
         smoothing_s: float,
@@ -193,6 +185,10 @@ class LiveTab:
         stopwatch.lap("analyze")
         drawn, caption = self._draw(frame, result.faces, overlay, names)
         picture = data_uri(drawn, 80)
+        size = (frame.shape[1], frame.shape[0])
+        recording = _sent_number(event, "recording")
+        plain = picture if drawn is frame else data_uri(frame, 80) if recording else ""
+        session.take(time_s, result.faces, plain, size, recording)
         stopwatch.lap("draw")
         figures = {
             "decode": stopwatch.laps["decode"],
@@ -205,7 +201,7 @@ class LiveTab:
         if isinstance(delay, int | float) and 0 <= delay < 60_000:
             figures["delay"] = float(delay)
         session.meter.add(time_s, figures)
-        return view.frame_view(picture, (frame.shape[1], frame.shape[0]), result.faces, session, caption)
+        return view.frame_view(picture, size, result.faces, session, caption)
 
     def _chosen(self, names: Sequence[str]) -> list[str]:
         """The ticked models in the order of the page."""
@@ -215,13 +211,13 @@ class LiveTab:
         """The view while the camera is off."""
         return render("live/idle.html", speed=view.no_speed())
 
-    def _panel(self, session: LiveSession | None, names: Sequence[str]) -> str:
+    def _panel(self, session: ViewerSession | None, names: Sequence[str]) -> str:
         """The chosen face, of the chosen models."""
         if not names:
             return message(_NO_MODEL)
         return render("live/panel.html", panel=view.panel(session, names, self.display))
 
-    def _charts(self, session: LiveSession | None, names: Sequence[str]) -> str:
+    def _charts(self, session: ViewerSession | None, names: Sequence[str]) -> str:
         """The last seconds of the chosen face."""
         series, now_s = (session.history(), session.time_s) if session else ({}, 0.0)
         history = view.history(series, names, now_s, self.display)
@@ -245,7 +241,7 @@ class LiveTab:
             frame = paste_map(frame, face.face, maps[prediction.label], peak=peak, spec=spec)
         return frame, f"Yellow: the strongest evidence {title} finds for its predicted class; grey: none."
 
-    def choose(self, names: Sequence[str], session: LiveSession | None, event: gr.EventData) -> tuple[Any, Any]:
+    def choose(self, names: Sequence[str], session: ViewerSession | None, event: gr.EventData) -> tuple[Any, Any]:
         """Show another face, in a running or a paused picture."""
         if session is None:
             return gr.skip(), gr.skip()
@@ -253,7 +249,37 @@ class LiveTab:
         chosen = self._chosen(names)
         return self._panel(session, chosen), self._charts(session, chosen)
 
-    def forget(self, names: Sequence[str], session: LiveSession | None) -> tuple[Any, ...]:
+    def play(self, names: Sequence[str], session: ViewerSession | None, event: gr.EventData) -> Any:
+        """Start a game with the ticked models, go on to its next expression, or end it."""
+        if session is None:
+            return gr.skip()
+        chosen, action = self._chosen(names), sent_value(event, "action")
+        with session.turn:
+            if action == "play":
+                session.game = Game({name: self.display.cards[name].labels for name in chosen})
+            elif action == "next" and session.game is not None:
+                session.game.next()
+            elif action == "end":
+                session.game = None
+        return self._panel(session, chosen)
+
+    def replay(self, names: Sequence[str], session: ViewerSession | None, event: gr.EventData) -> tuple[Any, Any]:
+        """Show a frame of the recording, counted from 1."""
+        if session is None or (frame := session.replay(_sent_number(event, "number") - 1)) is None:
+            return gr.skip(), gr.skip()
+        shown = render("live/frame.html", number=0, frame=view.recorded_view(frame, session))
+        return shown, self._panel(session, self._chosen(names))
+
+    def discard(self, session: ViewerSession | None, event: gr.EventData) -> None:
+        """Forget the recording."""
+        if session is not None:
+            session.discard(_sent_number(event, "number"))
+
+    def save(self, session: ViewerSession | None, event: gr.EventData) -> str:
+        """The table of the last seconds, for the browser to save."""
+        return view.saved_table(session, _sent_number(event, "count"))
+
+    def forget(self, names: Sequence[str], session: ViewerSession | None) -> tuple[Any, ...]:
         """The camera was stopped: nothing of it stays."""
         if session is not None:
             session.end()
@@ -284,9 +310,15 @@ class LiveTab:
 
     def _clear(self, name: str) -> None:
         """Let go of everything that Gradio holds of a session's frames."""
-        session = self.sessions.forget_values(name, self.session, [self.view, self.panel, self.charts])
+        session = self.sessions.forget_values(name, self.session, [self.view, self.panel, self.charts, self.csv])
         if session is not None:
             session.end()
+
+
+def _sent_number(event: gr.EventData, name: str) -> int:
+    """A whole number that the browser sent along; 0 if there is none."""
+    value = sent_value(event, name)
+    return value if isinstance(value, int) else 0
 
 
 def decode(frame: object) -> NDArray[np.uint8]:

@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from markupsafe import Markup
 
 from dashboard.components.analyzed_image import agreement_sentence
 from dashboard.components.display import ModelDisplay
 from dashboard.components.picture_view import RelativeBox, relative_box
+from dashboard.components.templates import render
+from dashboard.live.game_view import GameView, game_view
+from dashboard.live.session import MAX_RECORDED, MAX_RECORDED_MB, RecordedFrame, ViewerSession
 from fer_models.expressions import COLOURS, EXPRESSIONS, in_display_order
 from fer_models.formatting import majority
 from fer_models.registry import ModelStyle
 from fer_models.results import Prediction
-from fer_models.video.live import WINDOW_S, LiveFace, LiveSession, Meter, Series
+from fer_models.video.live import WINDOW_S, LiveFace, Meter, Series
 
 #: Dashes beside the colours of `fer_models.expressions`, so that a line is known by either.
 DASHES: Final = {"anger": "7 2 2 2", "disgust": "8 3", "fear": "2 3", "sadness": "8 3", "surprise": "2 3"}
@@ -76,6 +80,21 @@ class Speed:
 
 
 @dataclass(frozen=True)
+class RecordingView:
+    """How full a recording is.
+
+    Attributes:
+        frames: how many it has.
+        text: the same with its bounds, as people read it.
+        full: whether no more fits.
+    """
+
+    frames: int
+    text: str
+    full: bool
+
+
+@dataclass(frozen=True)
 class FrameView:
     """One frame.
 
@@ -85,6 +104,8 @@ class FrameView:
         boxes: of its faces.
         note: what an overlay shows, or that there is no face.
         speed: how fast frames are analysed.
+        recording: how full the recording is.
+        replayed: the frame's number in the recording, from 1; None for one of the camera.
     """
 
     picture: str
@@ -92,6 +113,8 @@ class FrameView:
     boxes: tuple[FaceBox, ...]
     note: str
     speed: Speed
+    recording: "RecordingView"
+    replayed: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +136,14 @@ class Panel:
         chosen: number of the chosen face; None before the first face.
         sentence: where the models agree, or why there is nothing to say.
         answers: of the models, in their order.
+        game: None where none is played.
     """
 
     choices: tuple[int, ...]
     chosen: int | None
     sentence: str
     answers: tuple[Answer, ...]
+    game: GameView | None = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +186,7 @@ class History:
 
 
 def frame_view(
-    picture: str, size: tuple[int, int], faces: Sequence[LiveFace], session: LiveSession, caption: str = ""
+    picture: str, size: tuple[int, int], faces: Sequence[LiveFace], session: ViewerSession, caption: str = ""
 ) -> FrameView:
     """The frame, a box on every face, and how fast frames are analysed.
 
@@ -174,7 +199,39 @@ def frame_view(
     """
     boxes = tuple(_box(face, size, face.number == session.chosen) for face in faces)
     note = caption if boxes else "No face in the picture. Come closer, turn to the camera, or turn on a light."
-    return FrameView(picture, size, boxes, note, speed(session.meter))
+    return FrameView(picture, size, boxes, note, speed(session.meter), recording_view(session))
+
+
+def recorded_view(frame: RecordedFrame, session: ViewerSession) -> FrameView:
+    """A frame of the session's recording, and where in it."""
+    frames = session.recording.frames
+    number = frames.index(frame) + 1
+    boxes = tuple(_box(face, frame.size, face.number == session.chosen) for face in frame.faces)
+    note = f"Recorded frame {number} of {len(frames)}, {frame.time_s - frames[0].time_s:.1f} s after the first."
+    return FrameView(frame.picture, frame.size, boxes, note, speed(session.meter), recording_view(session), number)
+
+
+def recording_view(session: ViewerSession) -> RecordingView:
+    """How full the session's recording is."""
+    recording = session.recording
+    text = f"{len(recording.frames)} of {MAX_RECORDED} frames, {recording.megabytes:.1f} of {MAX_RECORDED_MB} MB"
+    return RecordingView(len(recording.frames), text, recording.full)
+
+
+def saved_table(session: ViewerSession | None, count: int) -> Markup:
+    """The table of the last seconds for the browser to save, and what it says about it.
+
+    Args:
+        session: None while the camera is off.
+        count: another one each time: the same table is saved twice.
+    """
+    if session is None or not any(frame.faces for frame in session.log.frames):
+        return render("live/csv.html", table="", count=count, said="No face was seen in the last seconds: no table.")
+    with session.turn:
+        table, seconds = session.log.csv(), session.log.seconds
+    rows = table.count("\n") - 1
+    said = f"Saved {rows:,} rows of the last {seconds:.0f} seconds: one per frame, face and model."
+    return render("live/csv.html", table=table, count=count, said=said)
 
 
 def speed(meter: Meter) -> Speed:
@@ -189,24 +246,26 @@ def no_speed() -> Speed:
     return Speed(0.0, None, tuple(Stage(name, covers, 0.0) for name, covers in STAGES.items()))
 
 
-def panel(session: LiveSession | None, names: Sequence[str], display: ModelDisplay) -> Panel:
+def panel(session: ViewerSession | None, names: Sequence[str], display: ModelDisplay) -> Panel:
     """The chosen face: where the models agree, each model's answer; the other faces to choose from.
 
     Args:
-        session: after the last frame; None while the camera is off.
+        session: after the last frame or while a recorded one shows; None while the camera is off.
         names: of the models that are shown, at least one, in their order.
         display: cards and styles.
     """
-    numbers = tuple(sorted(face.number for face in session.faces)) if session else ()
+    faces, chosen = (session.shown, session.chosen) if session else ((), None)
+    numbers = tuple(sorted(face.number for face in faces))
     choices = numbers if len(numbers) > 1 else ()
-    face, chosen = (session.face(), session.chosen) if session else (None, None)
+    face = next((each for each in faces if each.number == chosen), None)
+    game = game_view(session.game, display) if session and session.game else None
     predictions = face.predictions if face else {}
     answers = tuple(Answer(name, display.titles[name], display.styles[name], predictions.get(name)) for name in names)
     if face is None:
         text = "No face yet." if chosen is None else f"Face {chosen} is not in the picture."
-        return Panel(choices, chosen, text, answers)
+        return Panel(choices, chosen, text, answers, game)
     shown = {name: predictions[name] for name in names if name in predictions}
-    return Panel(choices, face.number, agreement_sentence(shown, display.titles, display.training), answers)
+    return Panel(choices, face.number, agreement_sentence(shown, display.titles, display.training), answers, game)
 
 
 def history(series: Mapping[str, Series], names: Sequence[str], now_s: float, display: ModelDisplay) -> History:

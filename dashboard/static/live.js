@@ -6,9 +6,11 @@ const find = (selector) => element.querySelector(selector);
 const video = find('video');
 const alertBox = find('.fer-message');
 const stateText = find('.fer-live-state');
-const NAMES = ['start', 'pause', 'stop', 'compare', 'device', 'mirror'];
+const NAMES = ['start', 'pause', 'stop', 'compare', 'device', 'mirror', 'record', 'csv', 'play', 'next', 'end', 'discard'];
 const buttons = Object.fromEntries(NAMES.map((name) => [name, find(`[data-do=${name}]`)]));
 const facings = [...element.querySelectorAll('[data-facing]')];
+const tools = find('.fer-live-tools');
+const slider = find('.fer-live-scrub input');
 const canvas = document.createElement('canvas');
 const LONGEST = 640;
 const LEAST_MS = 50;
@@ -29,12 +31,20 @@ const takenAt = new Map();  // frame -> ms
 let delay = null;
 let takenLast = 0;
 let timer = null;
+let recording = false;
+let recordingNumber = 1;  // another one after each that was discarded: frames that were under way belong to none
+let recorded = 0;  // frames
+let replaying = null;  // the number of the recorded frame that is shown or asked for
+let replayAsked = null;
+let saves = 0;
 
 const WORDS = {
   off: 'The camera is off.',
   asking: 'Waiting for the browser’s permission …',
   live: 'Live: frames are sent, analysed and discarded.',
   slow: 'Waiting for the server, which is slow or busy with others. It analyses the newest frame as soon as it can.',
+  recording: 'Recording: frames are sent, analysed and kept in memory.',
+  replay: 'Showing the recording. Nothing is sent. Resume goes back to the camera.',
   paused: 'Paused: the camera is on, but nothing is sent.',
   hidden: 'Paused while this page is not in view: the camera is on, but nothing is sent.',
 };
@@ -44,7 +54,10 @@ function show(state) {
   element.dataset.state = state;
   buttons.start.hidden = stream !== null;
   buttons.pause.hidden = buttons.stop.hidden = buttons.compare.hidden = stream === null;
-  buttons.compare.disabled = !frames.has(shownNumber);
+  buttons.compare.disabled = replaying === null && !frames.has(shownNumber);
+  tools.hidden = stream === null;
+  buttons.record.disabled = !running && !recording;
+  buttons.play.disabled = buttons.csv.disabled = !shownNumber;
   buttons.mirror.setAttribute('aria-pressed', String(mirrored));
   for (const button of facings) button.setAttribute('aria-pressed', String(button.dataset.facing === facing));
   buttons.pause.textContent = running ? 'Pause' : 'Resume';
@@ -137,8 +150,9 @@ async function list(used) {
 function go() {
   if (running || stream === null) return;
   running = true;
+  replaying = replayAsked = null;
   takenAt.clear();
-  show('live');
+  show(recording ? 'recording' : 'live');
   take();
 }
 
@@ -159,6 +173,7 @@ function stop() {
   stream = video.srcObject = null;
   delay = null;
   frames.clear();
+  forgetRecording();
   show('off');
   if (used) trigger('clear');
 }
@@ -179,7 +194,7 @@ function take() {
   const frame = canvas.toDataURL('image/jpeg', 0.85);
   frames.set(number, frame);
   if (number - 8 !== shownNumber) frames.delete(number - 8);  // its answer never came
-  trigger('stream', { frame, number, delay });
+  trigger('stream', { frame, number, delay, recording: recording ? recordingNumber : 0 });
   plan();
 }
 
@@ -198,11 +213,77 @@ window.addEventListener('fer-live-shown', (event) => {
   shownNumber = event.detail;
   for (const old of [...frames.keys()]) if (old < shownNumber) frames.delete(old);
   buttons.compare.disabled = !frames.has(shownNumber);
+  buttons.play.disabled = buttons.csv.disabled = false;
+  showRecording();
   if (!takenAt.has(shownNumber) || !running) return;
   delay = performance.now() - takenAt.get(shownNumber);
   for (const old of [...takenAt.keys()]) if (old <= shownNumber) takenAt.delete(old);
-  if (element.dataset.state !== 'live') show('live');
+  const state = recording ? 'recording' : 'live';
+  if (element.dataset.state !== state) show(state);
   plan();
+});
+
+// The recording: the server keeps it, and says with each frame how full it is.
+function showRecording() {
+  const { recorded: count, recording: text, full } = document.querySelector('#live-view .fer-live-view')?.dataset ?? {};
+  if (count === undefined) return;
+  recorded = Number(count);
+  if (full !== undefined && recording) setRecording(false);
+  slider.max = Math.max(recorded, 1);
+  if (replaying === null) slider.value = slider.max;
+  const bounds = find('.fer-live-recorded');
+  if (!recording && !recorded) bounds.textContent = '';
+  else bounds.textContent = `Recorded in this session’s memory: ${text}${full === undefined ? '' : ', full'}. Stopping the camera forgets it.`;
+  find('.fer-live-scrub').hidden = recording || !recorded;
+}
+
+function setRecording(value) {
+  recording = value;
+  buttons.record.setAttribute('aria-pressed', String(recording));
+  buttons.record.textContent = recording ? 'Stop recording' : 'Record';
+  if (running) show(recording ? 'recording' : 'live');
+  showRecording();
+}
+
+function forgetRecording() {
+  recorded = 0;
+  replaying = replayAsked = null;
+  recordingNumber += 1;
+  setRecording(false);
+  find('.fer-live-scrub').hidden = true;
+  find('.fer-live-recorded').textContent = '';
+}
+
+// One recorded frame is asked for at a time: the next when it shows.
+function replay() {
+  replaying = Number(slider.value);
+  slider.setAttribute('aria-valuetext', `Frame ${replaying} of ${recorded}`);
+  pause('replay');
+  show('replay');
+  if (replayAsked !== null) return;
+  replayAsked = replaying;
+  trigger('input', { number: replayAsked });
+}
+window.addEventListener('fer-live-replayed', () => {
+  const again = replaying !== null && replaying !== replayAsked;
+  replayAsked = null;
+  showRecording();
+  if (again) replay();
+});
+
+// The game: its buttons stay where they are while what it shows is written anew with each frame.
+window.addEventListener('fer-live-panel', () => {
+  const game = document.querySelector('#live-panel [data-round]')?.dataset;
+  const over = game?.target === '';
+  const focused = [buttons.play, buttons.next, buttons.end].find((button) => button === document.activeElement);
+  buttons.play.hidden = Boolean(game) && !over;
+  buttons.play.textContent = over ? 'Play again' : 'Play: make this expression';
+  buttons.next.hidden = !game || over;
+  buttons.end.hidden = !game;
+  if (focused?.hidden) (buttons.next.hidden ? buttons.play : buttons.next).focus();
+  const text = game ? (game.target ? `Make this expression: ${game.target}` : 'The game is over.') : '';
+  const said = find('[data-target-said]');
+  if (said.textContent !== text) said.textContent = text;
 });
 
 function inView() {
@@ -236,8 +317,27 @@ for (const button of facings) {
     if (stream) open(); else show('off');
   });
 }
+buttons.record.addEventListener('click', () => setRecording(!recording));
+buttons.discard.addEventListener('click', () => {
+  forgetRecording();
+  trigger('delete', { number: recordingNumber });
+  byHiding = false;
+  go();
+  buttons.record.focus();
+});
+slider.addEventListener('input', replay);
+buttons.csv.addEventListener('click', () => trigger('download', { count: saves += 1 }));
+for (const action of ['play', 'next', 'end']) {
+  buttons[action].addEventListener('click', () => {
+    trigger('submit', { action });
+    if (action === 'play' && matchMedia('(max-width: 640px)').matches) {
+      document.getElementById('live-results')?.scrollIntoView({ block: 'start' });
+    }
+  });
+}
 buttons.compare.addEventListener('click', () => {
-  const bytes = Uint8Array.from(atob(frames.get(shownNumber).split(',')[1]), (sign) => sign.charCodeAt(0));
+  const sent = replaying === null ? frames.get(shownNumber) : document.querySelector('#live-view img').src;
+  const bytes = Uint8Array.from(atob(sent.split(',')[1]), (sign) => sign.charCodeAt(0));
   const file = new File([bytes], 'camera frame.jpg', { type: 'image/jpeg' });
   window.dispatchEvent(new CustomEvent('fer-compare', { detail: file }));
 });

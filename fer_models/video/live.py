@@ -266,7 +266,7 @@ class LiveSession:
             faces.append(LiveFace(number, analysis.face, MappingProxyType(smoothed)))
         self.time_s = time_s
         self._forget()
-        self.faces = tuple(replace(face, predictions=_small(face.predictions)) for face in faces)
+        self.faces = tuple(replace(face, predictions=without_features(face.predictions)) for face in faces)
         self._follow()
         return tuple(faces)
 
@@ -306,5 +306,6 @@ class LiveSession:
             self._smoother.forget(gone)
 
 
-def _small(predictions: Mapping[str, Prediction]) -> Mapping[str, Prediction]:
+def without_features(predictions: Mapping[str, Prediction]) -> Mapping[str, Prediction]:
+    """Predictions by model name without their feature maps, to be kept."""
     return MappingProxyType({name: replace(prediction, features=None) for name, prediction in predictions.items()})

@@ -1,5 +1,6 @@
 """The Live tab driven in headless Chromium, with a film in place of a camera."""
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ class Served:
             for key, value in [*state.config_values.items(), *state.state_data.items()]:
                 text = repr(value)
                 if "-examples" not in text:  # examples are nobody's
-                    marks = [mark for mark in ("LiveSession", "data:image") if mark in text]
+                    marks = [mark for mark in ("ViewerSession", "data:image") if mark in text]
                     kept += [f"{mark} in {key} of {name}, closed: {state.is_closed}" for mark in marks]
         return kept
 
@@ -97,6 +98,17 @@ def wait_for_frames(page: Page, count: int = 2) -> None:
     )
 
 
+def pause(page: Page) -> None:
+    """Pause the camera, and wait for the answers to frames that were under way."""
+    page.get_by_role("button", name="Pause").click()
+    for _ in range(40):
+        before = frame(page)
+        page.wait_for_timeout(1000)
+        if frame(page) == before:
+            return
+    raise AssertionError("frames come although the camera is paused")
+
+
 @at_both_widths
 def test_frames_come_and_are_read(page: Page) -> None:
     start(page)
@@ -125,8 +137,7 @@ def test_what_is_shown_follows_the_film(page: Page) -> None:
             texts.add([...document.querySelectorAll('.fer-live-row')].map(row => row.innerText).join());
         });
     }""")
-    page.wait_for_function("counts.has(0) && counts.has(1) && Math.max(...counts) >= 4")
-    assert page.evaluate("texts.size") > 3
+    page.wait_for_function("counts.has(0) && counts.has(1) && Math.max(...counts) >= 4 && texts.size > 3")
 
 
 def test_a_model_can_be_switched_off_and_on_while_it_runs(page: Page) -> None:
@@ -153,7 +164,7 @@ def test_the_overlay_is_switched_on_while_it_runs(page: Page) -> None:
 def test_another_face_is_chosen_in_the_paused_picture(page: Page) -> None:
     start(page)
     page.wait_for_function("document.querySelectorAll('#live-view .fer-live-box').length >= 4")
-    page.get_by_role("button", name="Pause").click()
+    pause(page)
     expect(page.locator(".fer-live-state")).to_contain_text("nothing is sent")
     boxes = page.locator("#live-view .fer-live-box")
     if boxes.count() < 4:
@@ -183,8 +194,7 @@ def test_pause_sends_nothing_and_stop_ends_the_camera(page: Page, served: Served
     start(page)
     wait_for_frames(page)
     assert sent
-    page.get_by_role("button", name="Pause").click()
-    page.wait_for_timeout(1000)  # the answers to frames that were under way
+    pause(page)
     before = frame(page)
     sent.clear()
     page.wait_for_timeout(1500)
@@ -311,8 +321,7 @@ def test_the_frame_shown_is_compared(page: Page) -> None:
     start(page)
     for faces in ("=== 1", ">= 4"):
         page.wait_for_function(f"document.querySelectorAll('#live-view .fer-live-box').length {faces}")
-        page.get_by_role("button", name="Pause").click()
-        page.wait_for_timeout(1000)  # answers that were under way
+        pause(page)
         frame_shown = pixels(page, "#live-view img")
         page.get_by_role("button", name="Compare this frame").click()
         expect(page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
@@ -349,6 +358,61 @@ def test_a_page_that_begins_on_live_compares_a_frame(browser: Browser, served: S
         forget_compared(tab)
 
 
+def test_a_recording_is_scrubbed_saved_as_a_table_and_discarded(page: Page, served: Served) -> None:
+    before = set(served.pictures())  # frames that other tests compared
+    start(page)
+    page.get_by_role("button", name="Record").click()
+    page.wait_for_function("document.querySelector('#live-view [data-recorded]')?.dataset.recorded >= 6")
+    expect(page.locator(".fer-live-recorded")).to_contain_text("of 600 frames")
+    page.get_by_role("button", name="Stop recording").click()
+    slider, shown = page.get_by_role("slider", name="Recorded frame"), page.locator("#live-view [data-replayed]")
+    slider.press("Home")
+    expect(shown).to_have_attribute("data-replayed", "1")
+    expect(page.locator(".fer-live-state")).to_contain_text("Nothing is sent")
+    first = page.locator("#live-view img").get_attribute("src")
+    slider.press("ArrowRight")
+    slider.press("ArrowRight")
+    expect(shown).to_have_attribute("data-replayed", "3")
+    assert page.locator("#live-view img").get_attribute("src") != first
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Last 30 s as CSV").click()
+    rows = list(csv.DictReader(saved.value.path().read_text(encoding="utf-8-sig").splitlines()))
+    assert {row["model"] for row in rows} == set(MODELS) and all(0 <= float(row["confidence"]) <= 1 for row in rows)
+    assert set(served.pictures()) <= before, "a recorded frame lies on no disk"
+    page.get_by_role("button", name="Discard the recording").click()
+    expect(slider).to_be_hidden()
+    wait_for_frames(page)
+    assert page.locator("#live-view [data-recorded]").get_attribute("data-recorded") == "0"
+    page.get_by_role("button", name="Stop camera").click()
+    expect(page.locator(".fer-live-tools")).to_be_hidden()
+
+
+@pytest.mark.parametrize("page", [390], indirect=True)
+def test_an_expression_is_made_with_the_keyboard_alone(page: Page) -> None:
+    start(page)
+    for button in page.locator(".fer-live-tools button:visible").all():
+        assert button.evaluate("node => node.getBoundingClientRect().height") >= 44
+    page.get_by_role("button", name="Play: make this expression").press("Enter")
+    game = page.locator("#live-panel .fer-game")
+    expect(game).to_have_attribute("data-round", "1")
+    expect(game.locator("li")).to_have_count(4)
+    expect(page.get_by_role("button", name="Next expression")).to_be_focused()
+    for number in range(2, 8):  # a target may go by itself, too
+        page.keyboard.press("Enter")
+        page.wait_for_function(
+            """least => {
+            const {round, target} = document.querySelector('#live-panel [data-round]').dataset;
+            return Number(round) >= least || target === '';
+        }""",
+            arg=number,
+        )
+    if game.get_attribute("data-target"):
+        page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Play again")).to_be_focused()
+    page.get_by_role("button", name="End the game").press("Enter")
+    expect(game).to_have_count(0)
+
+
 def test_another_tab_of_the_page_pauses_the_camera(page: Page) -> None:
     start(page)
     wait_for_frames(page)
@@ -361,37 +425,34 @@ def test_another_tab_of_the_page_pauses_the_camera(page: Page) -> None:
 
 def test_a_closed_page_leaves_nothing(browser: Browser, served: Served) -> None:
     before = set(served.pictures())  # frames that other tests compared
-    context = browser.new_context()
-    tab = open_live(context, served.url)
-    sent: list[int] = []
-    tab.on("request", lambda request: sent.append(1) if "data:image" in (request.post_data or "") else None)
-    start(tab)
-    wait_for_frames(tab, 5)
-    assert sent, "frames go as data of an event"
-    assert set(served.pictures()) <= before, "no frame is on the disk while the camera runs"
-    assert {mark.split()[0] for mark in served.held()} == {"LiveSession", "data:image"}
-    context.close()
-    waiting = browser.new_context().new_page()
-    for _ in range(120):
-        if not served.held():
-            break
-        waiting.wait_for_timeout(500)
+    with browser.new_context() as context:
+        tab = open_live(context, served.url)
+        sent: list[int] = []
+        tab.on("request", lambda request: sent.append(1) if "data:image" in (request.post_data or "") else None)
+        start(tab)
+        wait_for_frames(tab, 5)
+        assert sent, "frames go as data of an event"
+        assert set(served.pictures()) <= before, "no frame is on the disk while the camera runs"
+        assert {mark.split()[0] for mark in served.held()} == {"ViewerSession", "data:image"}
+    with browser.new_context() as context:
+        waiting = context.new_page()
+        for _ in range(120):
+            if not served.held():
+                break
+            waiting.wait_for_timeout(500)
     assert served.held() == []
     assert set(served.pictures()) <= before
-    waiting.context.close()
 
 
 def test_two_viewers_get_their_share(browser: Browser, served: Served) -> None:
-    contexts = [browser.new_context() for _ in range(2)]
-    pages = [open_live(context, served.url) for context in contexts]
-    for tab in pages:
-        start(tab)
-    before = [frame(tab) for tab in pages]
-    wait_for_frames(pages[0], 12)
-    shares = [frame(tab) - first for tab, first in zip(pages, before, strict=True)]
+    with browser.new_context() as one, browser.new_context() as other:
+        pages = [open_live(context, served.url) for context in (one, other)]
+        for tab in pages:
+            start(tab)
+        before = [frame(tab) for tab in pages]
+        wait_for_frames(pages[0], 12)
+        shares = [frame(tab) - first for tab, first in zip(pages, before, strict=True)]
     assert min(shares) * 3 >= max(shares) > 0
-    for context in contexts:
-        context.close()
 
 
 @pytest.mark.parametrize(
@@ -403,30 +464,28 @@ def test_two_viewers_get_their_share(browser: Browser, served: Served) -> None:
     ],
 )
 def test_a_camera_that_does_not_start_is_explained(browser: Browser, served: Served, error: str, words: str) -> None:
-    context = browser.new_context()
-    context.add_init_script(
-        f"navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', {json.dumps(error)}));"
-    )
-    tab = open_live(context, served.url)
-    expect(tab.get_by_role("alert")).to_have_count(0)
-    tab.get_by_role("button", name="Start camera").click()
-    expect(tab.get_by_role("alert")).to_contain_text(words)
-    expect(tab.get_by_role("alert")).to_contain_text("Compare tab")
-    expect(tab.get_by_role("button", name="Start camera")).to_be_enabled()
-    expect(tab.get_by_role("button", name="Stop camera")).to_be_hidden()
-    expect(tab.locator(".fer-live-idle")).to_be_visible()
-    context.close()
+    refuse = f"navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('no', {json.dumps(error)}));"
+    with browser.new_context() as context:
+        context.add_init_script(refuse)
+        tab = open_live(context, served.url)
+        expect(tab.get_by_role("alert")).to_have_count(0)
+        tab.get_by_role("button", name="Start camera").click()
+        expect(tab.get_by_role("alert")).to_contain_text(words)
+        expect(tab.get_by_role("alert")).to_contain_text("Compare tab")
+        expect(tab.get_by_role("button", name="Start camera")).to_be_enabled()
+        expect(tab.get_by_role("button", name="Stop camera")).to_be_hidden()
+        expect(tab.locator(".fer-live-idle")).to_be_visible()
 
 
 def test_plain_http_from_elsewhere_says_what_to_do(browser: Browser, served: Served) -> None:
-    context = browser.new_context()
     # As on a page from another machine over plain http: no mediaDevices, no secure context.
-    context.add_init_script(
+    strip = (
         "Object.defineProperty(Navigator.prototype, 'mediaDevices', {value: undefined});"
         "Object.defineProperty(window, 'isSecureContext', {value: false});"
     )
-    tab = open_live(context, served.url)
-    for words in ("plain http", "localhost", "ssh -L", "--share"):
-        expect(tab.get_by_role("alert")).to_contain_text(words)
-    expect(tab.locator("#live-view")).to_be_visible()
-    context.close()
+    with browser.new_context() as context:
+        context.add_init_script(strip)
+        tab = open_live(context, served.url)
+        for words in ("plain http", "localhost", "ssh -L", "--share"):
+            expect(tab.get_by_role("alert")).to_contain_text(words)
+        expect(tab.locator("#live-view")).to_be_visible()

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from dashboard.components.display import ModelDisplay, model_display
 from dashboard.components.templates import render
 from dashboard.live import view as live_view
+from dashboard.live.session import ViewerSession
 from fer_models.analyzer import Analyzer
 from fer_models.expressions import COLOURS, EXPRESSIONS
 from fer_models.registry import MODELS
-from fer_models.video.live import LiveSession, Series
+from fer_models.video.live import Series
 
 PICTURE = "data:image/jpeg;base64,AA=="
 
@@ -22,8 +23,8 @@ def known(analyzer: Analyzer) -> ModelDisplay:
     return model_display({name: model.card for name, model in analyzer.classifiers.items()})
 
 
-def analyze(analyzer: Analyzer, picture: NDArray[np.uint8], faces: int) -> LiveSession:
-    session = LiveSession()
+def analyze(analyzer: Analyzer, picture: NDArray[np.uint8], faces: int) -> ViewerSession:
+    session = ViewerSession()
     session.analyze(analyzer, np.tile(picture, (1, 5, 1))[:, : max(90, 100 * faces)].copy(), 0.0)
     return session
 
@@ -98,7 +99,7 @@ def test_without_a_past_the_charts_are_empty(known: ModelDisplay) -> None:
 
 
 def test_speed_shows_every_stage(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
-    session = LiveSession()
+    session = ViewerSession()
     for index in range(5):
         stages = dict.fromkeys(live_view.STAGES, 10.0 + index)
         session.meter.add(index / 4, {**stages, "delay": 123.0})

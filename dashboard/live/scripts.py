@@ -1,0 +1,42 @@
+"""Scripts of the tab's HTML. No Gradio here."""
+
+from pathlib import Path
+from typing import Final
+
+#: The camera: `static/live.js`.
+CAMERA: Final = (Path(__file__).parents[1] / "static" / "live.js").read_text(encoding="utf-8")
+
+#: The highlight moves in the browser at once, in the picture and in the panel; the server learns which face to show.
+CHOOSE_FACE: Final = """
+element.addEventListener('click', (event) => {
+  const face = event.target.closest('[data-face]')?.dataset.face;
+  if (face === undefined) return;
+  for (const button of document.querySelectorAll('#live-view [data-face], #live-panel [data-face]')) {
+    button.setAttribute('aria-pressed', String(button.dataset.face === face));
+  }
+  trigger('select', {index: Number(face)});
+});
+"""
+#: The camera learns which frame is on the screen.
+FRAME_SHOWN: Final = """
+watch('value', () => {
+  const {frame, replayed} = element.querySelector('.fer-live-view')?.dataset ?? {};
+  if (frame !== undefined) window.dispatchEvent(new CustomEvent('fer-live-shown', {detail: Number(frame)}));
+  if (replayed !== undefined) window.dispatchEvent(new CustomEvent('fer-live-replayed', {detail: Number(replayed)}));
+});
+"""
+#: The buttons of the game follow what the panel shows.
+PANEL_SHOWN: Final = "watch('value', () => window.dispatchEvent(new Event('fer-live-panel')));"
+#: The table is saved by the browser: it lies in no file here.
+SAVE_TABLE: Final = """
+watch('value', () => {
+  const table = element.querySelector('pre');
+  if (!table) return;
+  window.dispatchEvent(new CustomEvent('fer-note', {detail: table.dataset.said}));
+  if (!table.textContent) return;
+  const file = new Blob(['\\ufeff', table.textContent], {type: 'text/csv'});
+  const link = Object.assign(document.createElement('a'), {href: URL.createObjectURL(file), download: 'live.csv'});
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+});
+"""
