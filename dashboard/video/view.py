@@ -291,16 +291,16 @@ def _most_frequent(shares: Mapping[str, float]) -> str:
 
 
 def _sentence(facts: Mapping[str, Any], faces: Sequence[Mapping[str, Any]]) -> str:
-    count = f"{len(faces)} tracks were" if len(faces) > 1 else "One track was"
-    text = f"{count} found in {facts['analysis']['seconds']:.1f} seconds."
+    count = f"{len(faces)} tracks" if len(faces) > 1 else "One track"
+    text = f"{count} in {facts['analysis']['seconds']:.1f} seconds of video."
     if len(facts["analysis"]["models"]) < 2:
         return text
     share = facts["disagreement"] or 0
     if share == 0:
         return f"{text} All models agreed all the time."
     if share == 1:
-        return f"{text} Never did all models agree."
-    return f"{text} In {percent(share)} of the time a face was seen, not all models agreed."
+        return f"{text} The models disagreed all the time."
+    return f"{text} The models disagreed {percent(share)} of the time a face was visible."
 
 
 def _wait(seconds: float) -> str:

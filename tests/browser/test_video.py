@@ -100,7 +100,7 @@ def test_a_video_is_played_charted_and_offered(page: Page, clip: Path, uploads: 
     expect(video).to_be_visible(timeout=WAIT)
     page.wait_for_function("document.querySelector('#video-player video').readyState >= 2", timeout=WAIT)
     assert video.evaluate("video => video.duration") == pytest.approx(4, abs=0.1)
-    expect(page.locator(".fer-sentence")).to_contain_text("2 tracks were found in 4.0 seconds")
+    expect(page.locator(".fer-sentence")).to_contain_text("2 tracks in 4.0 seconds")
     rows = page.locator(".fer-spans tbody tr")
     expect(rows).to_have_count(2)
     for number in (1, 2):

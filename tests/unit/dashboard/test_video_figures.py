@@ -206,9 +206,9 @@ def test_the_summary_shows_tracks_with_thumbnails_and_notes(timeline: Timeline) 
     session = cast(Any, SimpleNamespace(folder=Path("nowhere"), summary=facts, timeline=timeline))
     assert_states(summary(session), "2 tracks", "Interlaced.")
     html = table(session, DISPLAY)
-    assert html.count("data:image/jpeg") == 2 and "Not all agree" not in html
+    assert html.count("data:image/jpeg") == 2 and "Disagreement" not in html
     facts["analysis"]["models"] = ["one", "two"]
-    assert table(session, DISPLAY).count("Not all agree") == 3, "a heading and a cell per track"
+    assert table(session, DISPLAY).count("Disagreement") == 3, "a heading and a cell per track"
 
 
 @pytest.mark.parametrize(
