@@ -66,6 +66,7 @@ class RankedRow:
         cells: by label set, in the order of `LABEL_SETS`; None where it was not measured.
         time: median per face.
         size: of its file.
+        card: name of the model whose card is on the page; empty if there is none.
     """
 
     model: ModelLabel
@@ -73,6 +74,7 @@ class RankedRow:
     cells: tuple[RankedCell | None, ...]
     time: str
     size: str
+    card: str = ""
 
     @property
     def orders(self) -> tuple[int, ...]:
@@ -138,7 +140,8 @@ def ranked_rows(board: Board) -> list[RankedRow]:
             parts = sets[keys[0]].ensemble_members if name == ENSEMBLE else (name,)
             label = ModelLabel(board.title(name), model_styles(names)[name], name in stale)
             note = f"mean of {members(board, sets[keys[0]])}" if name == ENSEMBLE else _note(board, name)
-            rows.append(RankedRow(label, note, cells, _time(board, parts), _size(board, parts)))
+            card = name if name in board.cards else ""
+            rows.append(RankedRow(label, note, cells, _time(board, parts), _size(board, parts), card))
     return sorted(rows, key=lambda row: row.orders)
 
 

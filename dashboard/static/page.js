@@ -18,6 +18,7 @@ let shownSections = null;
 let current = null;  // tab and section, as the address has them
 let replaces = true;
 let settled = false;  // whether what is wanted is open
+let card = location.hash;  // of a model card, #card-vgg16, until it is open
 
 function followAddress() {
   const tabs = first(TABS);
@@ -56,14 +57,31 @@ function writeAddress(parts) {
     for (const [name, value] of Object.entries(parts)) {
       if (value === null) url.searchParams.delete(name); else url.searchParams.set(name, value);
     }
+    url.hash = card;
     if (url.href !== location.href) history[replaces ? 'replaceState' : 'pushState'](history.state, '', url);
   }
   current = state;
   replaces = false;
 }
 
+function openCard() {
+  const wantedCard = settled && card.startsWith('#card-') && document.getElementById(card.slice(1));
+  if (!seen(wantedCard)) return;
+  card = '';
+  wantedCard.open = true;
+  wantedCard.scrollIntoView({ block: 'start' });
+  wantedCard.querySelector('summary').focus({ preventScroll: true });
+}
+
+// A card that is opened by hand has an address, too.
+document.addEventListener('click', (event) => {
+  const opened = event.target.closest('details[data-card] > summary')?.parentElement;
+  if (opened) history.replaceState(history.state, '', `${location.pathname}${location.search}${opened.open ? '' : `#${opened.id}`}`);
+});
+
 window.addEventListener('popstate', () => {
   wanted = asked();
+  card = location.hash;
   replaces = true;
   followAddress();
 });
@@ -73,7 +91,8 @@ document.addEventListener('click', (event) => {
   const link = event.target.closest('a[href^="?tab="]');
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  [wanted, replaces] = [['tab', 'section'].map((name) => new URL(link.href).searchParams.get(name)), false];
+  const { hash, searchParams } = new URL(link.href);
+  [wanted, replaces, card] = [['tab', 'section'].map((name) => searchParams.get(name)), false, hash];
   followAddress();
 });
 
@@ -199,7 +218,7 @@ function notify(text, actions = {}) {
   if (!Object.keys(actions).length) setTimeout(() => note.remove(), 8000);
 }
 
-const eachFrame = [followAddress, keepFocus, nameCharts, announce];
+const eachFrame = [followAddress, openCard, keepFocus, nameCharts, announce];
 let planned = false;
 new MutationObserver(() => {
   if (planned) return;

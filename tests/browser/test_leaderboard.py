@@ -121,6 +121,20 @@ def test_the_overview_is_sorted_by_either_label_set(page: Page) -> None:
     expect(page.locator(".fer-ranking th[aria-sort=ascending]")).to_contain_text("FER+")
 
 
+def test_a_model_in_the_table_leads_to_its_card_which_has_an_address(page: Page) -> None:
+    page.locator(".fer-ranking a", has_text="VGG16").click()
+    card = page.locator("details[data-card=vgg16]")
+    expect(card).to_have_attribute("open", "")
+    expect(card.locator("summary")).to_be_focused()
+    assert page.url.endswith("?tab=leaderboard&section=cost#card-vgg16")
+    page.reload()
+    expect(card).to_have_attribute("open", "")
+    card.locator("summary").click()
+    assert "#" not in page.url
+    page.go_back()
+    expect(page.locator(".fer-ranking")).to_be_visible()
+
+
 def test_a_pair_is_read_where_it_is_pointed_at_or_focused(page: Page) -> None:
     choose(page, "Accuracy")
     cells, says = page.locator(".fer-pairs .fer-cell"), page.locator("[data-panel=pairs] .fer-says")
