@@ -132,7 +132,7 @@ class Panel:
     """The chosen face.
 
     Attributes:
-        choices: numbers of the faces in the frame, if there are several.
+        choices: numbers of the faces in the frame, if there is another one than the chosen.
         chosen: number of the chosen face; None before the first face.
         sentence: where the models agree, or why there is nothing to say.
         answers: of the models, in their order.
@@ -256,7 +256,7 @@ def panel(session: ViewerSession | None, names: Sequence[str], display: ModelDis
     """
     faces, chosen = (session.shown, session.chosen) if session else ((), None)
     numbers = tuple(sorted(face.number for face in faces))
-    choices = numbers if len(numbers) > 1 else ()
+    choices = numbers if len(numbers) > 1 or chosen not in numbers else ()
     face = next((each for each in faces if each.number == chosen), None)
     game = game_view(session.game, display) if session and session.game else None
     predictions = face.predictions if face else {}

@@ -1,5 +1,6 @@
 """The Video tab: a video in, every face in it analysed by every model over time."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -288,10 +289,10 @@ class VideoTab:
     def take_frame(self, session: VideoSession | None, event: gr.EventData) -> str:
         """The frame of the video, without annotation, at the player's time: for Compare."""
         time_s, count = sent_value(event, "time"), sent_value(event, "count")
-        if session is None or not isinstance(time_s, int | float):
+        if session is None or not isinstance(time_s, int | float) or not math.isfinite(time_s):
             return message(_FORGOTTEN)
         try:
-            frame = frame_at(session.source, max(float(time_s), 0.0), LIMITS)
+            frame = frame_at(session.source, min(max(time_s, 0.0), 60 * LIMITS.minutes), LIMITS)
         except FerError:
             return message(_FORGOTTEN)
         return view.sent_frame(frame.image, frame.time_s, count if isinstance(count, int) else 0)

@@ -61,6 +61,7 @@ def test_the_panel_says_who_has_left(analyzer: Analyzer, picture: NDArray[np.uin
     session.analyze(analyzer, picture[:, :100].copy(), 0.1)
     panel = live_view.panel(session, MODELS, known)
     assert "Face 2" in panel.sentence and {answer.prediction for answer in panel.answers} == {None}
+    assert panel.choices == (1,), "another one to look at"
 
 
 def test_lines_have_the_expressions_colours_and_the_right_places(known: ModelDisplay) -> None:
