@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "app.py") -> int
 def _serve_stdio(options: argparse.Namespace) -> int:
     from dashboard.mcp.server import serve_stdio
 
-    serve_stdio(analyzer_of(options))
+    serve_stdio(_analyzer(options))
     return 0
 
 
@@ -93,7 +93,7 @@ def _build(options: argparse.Namespace, settings: Settings, metrics: Metrics) ->
     if options.mcp:
         from dashboard.mcp.server import endpoint
         from dashboard.server.mcp_auth import mcp_route
-    _say("Loading the models ...")
+    _say("Loading the models ..." if options.backend is None else "Asking the backend for its models ...")
     import_module("fer_models.analyzer")  # PyTorch, which the thread below and Gradio share
     with ThreadPoolExecutor(1) as loader:
         loading = loader.submit(_load, options)
@@ -108,7 +108,8 @@ def _build(options: argparse.Namespace, settings: Settings, metrics: Metrics) ->
         tools = endpoint(analyzer, settings.max_upload, settings.concurrency)
         extensions.append(Extension(mcp_route(tools.handle, settings.accounts), tools.running))
     health = Health(analyzer)
-    page = build_page(analyzer, settings.uploads, weights_folder(options), adds_models=adds_models(options))
+    told = {"adds_models": adds_models(options), "has_backend": options.backend is not None}
+    page = build_page(analyzer, settings.uploads, weights_folder(options), **told)
     return Server(mount(page, launch_settings(), settings, health, metrics, extensions), page, health)
 
 
@@ -116,9 +117,18 @@ def _load(options: argparse.Namespace) -> "Analyzer":
     """The models and the detector, ready for the first picture."""
     import numpy as np
 
-    loaded = analyzer_of(options)
+    loaded = _analyzer(options)
     loaded.detect(np.zeros((64, 64, 3), np.uint8))  # the detector reads its weights at the first picture
     return loaded
+
+
+def _analyzer(options: argparse.Namespace) -> "Analyzer":
+    """The models of --models and the like, or those of --backend."""
+    if options.backend is None:
+        return analyzer_of(options)
+    from dashboard.server.backend import load_remote
+
+    return load_remote(options.backend, options.models)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -31,7 +31,14 @@ if (charts !== null) (window.requestIdleCallback ?? setTimeout)(load);
 _MAX_UPLOAD: Final = "256mb"
 
 
-def build_page(analyzer: Analyzer, uploads: Path, weights: Path = WEIGHTS, *, adds_models: bool = False) -> gr.Blocks:
+def build_page(
+    analyzer: Analyzer,
+    uploads: Path,
+    weights: Path = WEIGHTS,
+    *,
+    adds_models: bool = False,
+    has_backend: bool = False,
+) -> gr.Blocks:
     """The page around an analyzer. Launch it with `launch_settings()`.
 
     Args:
@@ -39,13 +46,14 @@ def build_page(analyzer: Analyzer, uploads: Path, weights: Path = WEIGHTS, *, ad
         uploads: folder where Gradio puts uploads.
         weights: folder of the cards; results/ and noise/ below it are shown, too.
         adds_models: with the tab that saves models in that folder: for a page of one's own alone.
+        has_backend: whether the models run on other machines, which the page then says.
     """
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
         scripts = _FETCH_CHARTS % json.dumps(chart_module()) + PAGE_SCRIPT
         gr.HTML(render("header.html", title=NAME), js_on_load=scripts, elem_id="page-bar")
         _build_tabs(analyzer, page, uploads, weights, adds_models=adds_models)
-        gr.HTML(render("footer.html"))
+        gr.HTML(render("footer.html", has_backend=has_backend))
     return page
 
 

@@ -172,6 +172,8 @@ def _obstacle(classifier: "Classifier", facts: Method) -> str:
     if classifier.network is not None:
         return ""
     engine = classifier.module_engine
+    if classifier.remote:
+        return f"No map: {facts.title} needs gradients or layers; the models run on the backend, which sends neither."
     if engine is None:
         return f"No map: {facts.title} needs a PyTorch network; this file is a graph without gradients."
     if engine.explained is None:

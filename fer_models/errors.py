@@ -35,6 +35,10 @@ class EngineError(FerError):
     """An engine cannot run a network here: it is not installed, or needs another device."""
 
 
+class BackendError(FerError):
+    """The backend that runs the models cannot be reached, is busy, or gives no answer that can be used."""
+
+
 class ExplanationError(FerError):
     """A map cannot be made: the method is not installed, does not take an option, or gives nothing to look at."""
 

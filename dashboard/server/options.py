@@ -85,6 +85,13 @@ def parse(arguments: Sequence[str] | None = None, program: str = "app.py") -> ar
         help="the tab that saves models in the weights folder (default: only if nobody else can reach the page)",
     )
 
+    add(
+        "--backend",
+        metavar="URL",
+        help="no models here: ask those that cluster.serve runs at this address (docs/scale.md); --models chooses "
+        "some of them",
+    )
+
     tools = parser.add_argument_group("tools for MCP clients (needs requirements-mcp.txt)")
     add = tools.add_argument
     add("--mcp", action="store_true", help="also serve MCP clients, at /mcp")
@@ -146,6 +153,12 @@ def parse(arguments: Sequence[str] | None = None, program: str = "app.py") -> ar
         parser.error("--auth and --auth-file cannot both be given")
     if options.root_path and not options.root_path.startswith(("/", "http://", "https://")):
         parser.error(f"--root-path {options.root_path!r} does not begin with /")
+    if options.backend is not None:
+        local = ("model_files", "peers", "add_models", "allow_torchscript", "allow_download", "device", "engine")
+        for name in local:
+            if getattr(options, name) != parser.get_default(name):
+                flag = "model" if name == "model_files" else name.replace("_", "-")
+                parser.error(f"--{flag} is for models of the page's own, not for those of --backend")
     return options
 
 
@@ -157,6 +170,8 @@ def adds_models(options: argparse.Namespace) -> bool:
     """
     if options.add_models is not None:
         return bool(options.add_models)
+    if options.backend is not None:
+        return False
     others = options.share or options.auth or options.auth_file or options.trusted_proxies or options.root_path
     return not others and options.host in _OWN_HOSTS and not os.environ.get("SPACE_ID")
 

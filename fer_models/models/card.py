@@ -121,15 +121,29 @@ def read_card(path: Path, base: ModelCard | None = None) -> ModelCard:
         if base is not None:
             default = asdict(base)
             data = default | data | {"input": default["input"] | data.get("input", {})}
-        card = _CARD.validate_python(data)
     except FileNotFoundError:
         raise CardError(f"There is no model card {path}. Restore it with: git checkout -- {path}") from None
-    except ValidationError as error:
-        raise CardError(f"The model card {path} is malformed: {_reasons(error)}") from error
     except (ValueError, TypeError) as error:
         raise CardError(f"The model card {path} is malformed: {error}") from error
+    return parse_card(data, str(path))
+
+
+def parse_card(data: Any, source: str) -> ModelCard:
+    """A card from the plain containers of its JSON.
+
+    Args:
+        data: as `dataclasses.asdict` gives them.
+        source: where they come from, for the error.
+
+    Raises:
+        CardError: they lack or have too many fields, or labels are repeated or missing.
+    """
+    try:
+        card = _CARD.validate_python(data)
+    except ValidationError as error:
+        raise CardError(f"The model card {source} is malformed: {_reasons(error)}") from error
     if len(set(card.labels)) != len(card.labels) or not card.labels:
-        raise CardError(f"The model card {path} repeats or lacks labels: {card.labels}")
+        raise CardError(f"The model card {source} repeats or lacks labels: {card.labels}")
     return card
 
 

@@ -18,6 +18,7 @@ from fer_models.models.engines import Engine, build_engine
 from fer_models.models.engines.batching import Batcher, pass_pool
 from fer_models.models.engines.module_engine import ModuleEngine
 from fer_models.models.engines.outputs import Outputs
+from fer_models.models.engines.remote_engine import RemoteEngine
 from fer_models.models.engines.torch_engine import TorchEngine, placed_on
 from fer_models.models.external.files import external_file, is_graph, library_architecture
 from fer_models.models.external.torch_files.checkpoints import is_script
@@ -102,6 +103,8 @@ class Classifier:
                     self._beside = max(1, torch.get_num_threads() // threads)
         if isinstance(engine, str):
             raise ValueError(f"{card.name} has no network for the engine {engine}: give an engine built for it.")
+        if isinstance(engine, RemoteEngine):
+            self._beside = engine.BESIDE
         self.engine: Engine = engine
         pooled = self._beside > 1
         self._batcher = Batcher(engine, _JOINED if pooled else BATCH, pass_pool(self._beside) if pooled else None)
@@ -115,6 +118,11 @@ class Classifier:
     def module_engine(self) -> ModuleEngine | None:
         """What runs another system's PyTorch network; None for this project's, and for graphs."""
         return self.engine if isinstance(self.engine, ModuleEngine) else None
+
+    @property
+    def remote(self) -> bool:
+        """Whether the model runs elsewhere, so that only its answers and feature maps come here."""
+        return isinstance(self.engine, RemoteEngine)
 
     @cached_property
     def class_weights(self) -> NDArray[np.float32] | None:

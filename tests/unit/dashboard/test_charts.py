@@ -260,7 +260,7 @@ def test_examples_are_read_and_bad_ones_left_out(tmp_path: Path) -> None:
 
 def test_nothing_is_fetched_from_outside() -> None:
     header = render("header.html", title=NAME)
-    for text in (CSS, header, render("footer.html")):
+    for text in (CSS, header, render("footer.html", has_backend=False)):
         assert "src=" not in text and "@import" not in text
         assert all(address.startswith("data:") for address in re.findall(r'url\(["\']?([^"\')]*)', text))
     # What a click opens is a link: to the paper, and to the page's own API.
