@@ -25,7 +25,7 @@ from typing import Any, Final
 import httpx
 import numpy as np
 
-from benchmarks.running import app, resident_mb
+from benchmarks.running import app, processor_s, resident_mb
 from fer_models import __version__
 from fer_models.analyzer import list_models
 from fer_models.evaluation.records.benchmarks import LoadRecord
@@ -109,7 +109,8 @@ def measure(
     Returns:
         requests, requests_a_second, errors by kind (without "queue full"), queue_full, p50_s and p95_s of the good
         ones; rss_mb at the start, after the warm-up, ten times on the way and at the end, and growth: by which
-        fraction of the memory after the warm-up it was more at the end. Memory is None where it is not known.
+        fraction of the memory after the warm-up it was more at the end; processor_s, the seconds of processor time that
+        the server, the clients and everything else on the machine used meanwhile. What is not known is None.
     """
     url = url.rstrip("/")
     load = Load(requests)
@@ -146,8 +147,12 @@ def measure(
         if done >= (len(samples) + 1) / 10 and len(samples) < 9:
             samples.append(resident_mb(pid))
 
+    used = _processor(pid)
     everybody(end, False, watch)
     elapsed = time.monotonic() - started
+    used = (
+        None if used is None else [after - before for before, after in zip(used, _processor(pid) or used, strict=True)]
+    )
     last = resident_mb(pid)
     full, good = load.outcomes.pop("queue full", 0), load.outcomes.pop("ok", 0)
     p50, p95 = np.percentile(load.seconds, [50, 95]).tolist() if good else (None, None)
@@ -162,7 +167,17 @@ def measure(
         "p95_s": p95,
         "rss_mb": {"start": started_with, "warm": warm, "on_the_way": samples, "end": last},
         "growth": None if last is None or warm is None else last / warm - 1,
+        "processor_s": None
+        if used is None
+        else {"server": used[0], "clients": used[1], "others": max(0.0, used[2] - used[0] - used[1])},
     }
+
+
+def _processor(pid: int | None) -> list[float] | None:
+    """Seconds of processor time so far: of the server, of this process, and of the whole machine."""
+    used = [None if pid is None else processor_s(pid), processor_s(os.getpid()), processor_s(None)]
+    known = [each for each in used if each is not None]
+    return known if len(known) == len(used) else None
 
 
 def run(

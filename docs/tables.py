@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from docs import evidence, software, speed
+from docs import evidence, scaling, software, speed
 from docs.markdown import fill, percent, table
 from docs.sources import RESULTS, ROOT, TEST_SETS, leaderboard, record, titles
 from fer_models.analyzer import WEIGHTS
@@ -226,6 +226,11 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "load": lambda: software.load(RESULTS),
     "speed": lambda: software.speed(RESULTS),
     "start": lambda: software.start(RESULTS),
+    "scale-demand": scaling.demand,
+    "scale-checks": scaling.checks,
+    "scale-people": scaling.people,
+    "scale-pictures": scaling.pictures,
+    "scale-price": scaling.price,
 }
 
 

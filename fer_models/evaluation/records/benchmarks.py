@@ -206,6 +206,14 @@ class LoadMemory(Record):
     end: Amount | None
 
 
+class ProcessorTime(Record):
+    """Seconds of processor time: of the server, of the clients on the same machine, of everything else on it."""
+
+    server: Amount
+    clients: Amount
+    others: Amount
+
+
 class LoadRecord(Provenance):
     """`python -m benchmarks.load`: clients on /compare; None where nothing was measured. Growth is a share."""
 
@@ -222,6 +230,7 @@ class LoadRecord(Provenance):
     p95_s: Amount | None
     rss_mb: LoadMemory
     growth: float | None
+    processor_s: ProcessorTime | None = None
     live: LiveRecord | dict[str, str] | None
 
 

@@ -28,6 +28,7 @@ from fer_models.evaluation.records.benchmarks import (
     StartRecord,
     VideoRecord,
 )
+from fer_models.evaluation.records.scale import ScaleRecord
 from fer_models.evaluation.store import read_cards, read_record, stale_models, write_record
 from fer_models.models.card import read_card
 
@@ -50,6 +51,8 @@ KINDS: dict[str, type[Provenance]] = {
     "noise_study": NoiseStudyRecord,
     "robustness_fer2013": RobustnessRecord,
     "robustness_ferplus": RobustnessRecord,
+    "scale": ScaleRecord,
+    **{f"scale_load_{clients}": LoadRecord for clients in (1, 4, 32)},
     "start": StartRecord,
     "video": VideoRecord,
 }
