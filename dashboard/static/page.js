@@ -10,7 +10,10 @@ const chosen = (list) => tabsOf(list).find((tab) => tab.getAttribute('aria-selec
 const panel = () => document.getElementById(`tab-${chosen(first(TABS))}`) ?? document.body;
 
 // The address: ?tab=attention&section=occlusion. The first tab and the first section of a tab need no name.
-const asked = () => ['tab', 'section'].map((name) => new URL(location.href).searchParams.get(name));
+// A model card has a name besides: #card-vgg16.
+const place = ({ hash, searchParams }) => (
+  hash.startsWith('#card-') ? ['leaderboard', 'cost'] : ['tab', 'section'].map((name) => searchParams.get(name)));
+const asked = () => place(new URL(location.href));
 const sections = {};  // by tab: its open section; null is the first
 const pending = {};  // by tab: the section that is to be opened as soon as the tab shows its sections
 let wanted = asked();  // what the address asks for, until it is open
@@ -18,7 +21,7 @@ let shownSections = null;
 let current = null;  // tab and section, as the address has them
 let replaces = true;
 let settled = false;  // whether what is wanted is open
-let card = location.hash;  // of a model card, #card-vgg16, until it is open
+let card = location.hash;  // of a model card, until it is open
 
 function followAddress() {
   const tabs = first(TABS);
@@ -86,13 +89,13 @@ window.addEventListener('popstate', () => {
   followAddress();
 });
 
-// A link to a tab opens it without loading the page anew, which would lose the picture.
+// A link to a tab or card opens it without loading the page anew, which would lose the picture.
 document.addEventListener('click', (event) => {
-  const link = event.target.closest('a[href^="?tab="]');
+  const link = event.target.closest('a[href^="?tab="], a[href^="#card-"]');
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  const { hash, searchParams } = new URL(link.href);
-  [wanted, replaces, card] = [['tab', 'section'].map((name) => searchParams.get(name)), false, hash];
+  const url = new URL(link.href);
+  [wanted, replaces, card] = [place(url), false, url.hash];
   followAddress();
 });
 
