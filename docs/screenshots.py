@@ -67,9 +67,8 @@ def video(page: Page, folder: Path) -> None:
 
 
 def batch(page: Page, folder: Path) -> None:
-    """All examples as one batch."""
-    page.set_input_files("#batch-files input[type=file]", [_PORTRAIT, _COLLAGE, EXAMPLES / "camera.jpg"])
-    page.locator("#batch-read").click()
+    """The table of the labelled example, with the faces on which the models differ below it."""
+    page.locator("#batch-example").click()
     page.wait_for_selector("#batch-gallery .fer-face")
 
 
@@ -109,12 +108,14 @@ def write_clip(path: Path, seconds: int = 6, rate: int = 10) -> None:
 
 
 def area(page: Page, name: str) -> FloatRect:
-    """The part of the page that is shown: all of the Compare tab's columns, and the upper part of other tabs."""
-    height = _HEIGHT
+    """The part that is shown: all of the Compare tab's columns, Batch's faces, and the upper part of other tabs."""
+    top, height = 0, _HEIGHT
     if name == "compare":
         bottom = page.evaluate("document.querySelector('.fer-card').getBoundingClientRect().bottom")
         height = round(bottom) + 12
-    return {"x": 0, "y": 0, "width": _WINDOW[0], "height": height}
+    if name == "batch":
+        top = round(page.evaluate("document.querySelector('#batch-faces').getBoundingClientRect().top + scrollY")) - 24
+    return {"x": 0, "y": top, "width": _WINDOW[0], "height": height}
 
 
 def save(screenshot: bytes, path: Path) -> None:

@@ -147,8 +147,8 @@ class CompareTab:
             yield {**self._handed_over(lambda: face(value, event)), self.handed_over: time.monotonic()}
 
         outputs = [*opened, *self.everything, self.handed_over]
-        for part in parts:
-            part.submit(hand_over, state, outputs, **CLICKED, **self.at_once)
+        handed: list[Any] = [part.submit(hand_over, state, outputs, **CLICKED, **self.at_once) for part in parts]
+        self.picture_input.clear.click(None, cancels=handed, queue=False, **HIDDEN)
 
     def _connect_endpoint(self) -> None:
         """/compare needs components for its types; nobody sees them."""

@@ -42,11 +42,10 @@ element.addEventListener('click', (event) => {
 """
 # What was clicked to filter the faces is far above them.
 _SHOW_FACES: Final = """() => {
-  const chips = document.querySelector('#batch-chips .fer-filters');
-  if (!chips) return;
-  chips.focus({preventScroll: true});
+  const chips = document.querySelector('#batch-chips');
+  chips.querySelector('.fer-filters')?.focus({preventScroll: true});
   const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  document.querySelector('#batch-faces').scrollIntoView({block: 'start', behavior: calm ? 'auto' : 'smooth'});
+  chips.scrollIntoView({block: 'start', behavior: calm ? 'auto' : 'smooth'});
 }"""
 # One after the other, so that no answer to an earlier change undoes a later one.
 _IN_TURN: Final[dict[str, Any]] = {"concurrency_limit": 1, "concurrency_id": "batch-table", **HIDDEN}

@@ -21,7 +21,7 @@ PAGE_ROWS: Final = 50
 
 @dataclass(frozen=True)
 class Heading:
-    """A column of the table; kind: text, number or answer; sorted: ascending, descending or empty."""
+    """A column of the table; kind: text, word, number or answer; sorted: ascending, descending or empty."""
 
     column: str
     title: str
@@ -59,7 +59,7 @@ def table(analyzed: AnalyzedBatch, indices: Sequence[int], order: Order, display
     page = min(max(order.page, 0), pages - 1)
     start = page * PAGE_ROWS
     shown = ordered_rows(analyzed, indices, order)[start : start + PAGE_ROWS]
-    label = [("label", "Label", "text")] if analyzed.labelled else []
+    label = [("label", "Label", "word")] if analyzed.labelled else []
     columns = [
         ("file", "File", "text"),
         ("face", "Face", "number"),

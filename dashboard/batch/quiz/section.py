@@ -19,8 +19,8 @@ from fer_models.expressions import EXPRESSIONS
 
 TITLE: Final = "You against the models"
 _INTRODUCTION: Final = (
-    f"Label {QUESTIONS} of these faces without seeing any answer. Then see how far you agree with each model, and with "
-    "the labels if there are any."
+    f"Label up to {QUESTIONS} of these faces without seeing any answer. Then see how far you agree with each model, "
+    "and with the labels if there are any."
 )
 _UNEXPECTED: Final = "The faces could not be shown. Try again."
 _UNWRITTEN: Final = "The file could not be made. Try again."
