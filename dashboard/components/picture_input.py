@@ -27,6 +27,10 @@ NO_FACE: Final = (
 
 Updates: TypeAlias = dict[Any, Any]
 
+#: Out of sight, but still there to take the next picture. Gradio loses `visible="hidden"` for what is in a tab that was
+#: never open, as when another tab hands a picture over.
+_AWAY: Final = "fer-away"
+
 
 class PictureInput:
     """A tab's picture input and what it looks like in each state. Nothing of any session is kept here."""
@@ -70,7 +74,7 @@ class PictureInput:
         """Ready for a picture; with a message if the last one could not be read."""
         return {
             self.notice: gr.update(value=message(text), visible=bool(text)),
-            self.start: gr.update(visible=True),
+            self.start: gr.update(elem_classes=[]),
             **{part: gr.update(visible=False) for part in (self.whole, self.clear)},
         }
 
@@ -78,8 +82,7 @@ class PictureInput:
         """A picture is being analysed."""
         return {
             self.notice: gr.update(value=busy("Detecting and classifying faces …"), visible=True),
-            # Still there, to take the next picture.
-            self.start: gr.update(visible="hidden"),
+            self.start: gr.update(elem_classes=[_AWAY]),
             self.clear: gr.update(value="Cancel", visible=True),
         }
 
@@ -89,7 +92,7 @@ class PictureInput:
             self.notice: gr.update(value="" if has_faces else message(NO_FACE), visible=not has_faces),
             self.whole: gr.update(visible=not has_faces),
             self.clear: gr.update(value="Try another picture", visible=True),
-            self.start: gr.update(visible="hidden"),
+            self.start: gr.update(elem_classes=[_AWAY]),
         }
 
     def sent(self, event: gr.EventData) -> Path:

@@ -212,6 +212,7 @@ def test_a_face_is_handed_over_from_compare(page: Page, photos: dict[str, Path])
     page.get_by_role("button", name="Open in the attention lab").click()
     expect(page.locator(".fer-lab-grid img")).to_have_count(28)
     expect(page.locator("#attention-face .fer-eyebrow")).to_have_text("The face from the comparison")
+    expect(page.locator("#attention-image")).to_be_hidden()
     expect(page.locator("#attention-face .fer-sentence")).to_have_text(sentence)
     expect(page.locator("#attention-picture")).to_be_hidden()
 

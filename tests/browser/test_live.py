@@ -355,6 +355,7 @@ def test_a_page_that_begins_on_live_compares_a_frame(browser: Browser, served: S
         start(tab)
         tab.get_by_role("button", name="Compare this frame").click()
         expect(tab.locator("#compare-picture img").first).to_be_visible()
+        expect(tab.locator("#compare-image")).to_be_hidden()
         forget_compared(tab)
 
 
