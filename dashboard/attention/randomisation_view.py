@@ -17,9 +17,9 @@ from fer_models.registry import ModelStyle
 
 _SIDE: Final = 112  # px
 _VERDICTS: Final = {
-    "passes": "Depends on the model",
-    "unclear": "Depends on the model in part",
-    "fails": "Does not depend on the model",
+    "passes": "Changes with the weights",
+    "unclear": "Changes in part",
+    "fails": "Hardly changes",
 }
 
 

@@ -116,9 +116,10 @@ class CompareTab:
         self.models.input(self.show_face, choices, face, **CHANGED, **HIDDEN)
         self.expression.input(self.show_maps, choices, self.columns, **CHANGED, **HIDDEN)
         handed = self.handed_over.change(lambda: None, **HIDDEN)
-        another_face = [sent, tried, whole, picked, handed]
+        another_picture = [sent, tried, whole, handed]
+        another_face = [*another_picture, picked]
         self.what_if.connect(self.analyzed, self.index, another_face)
-        self.second.connect(self.analyzed, self.index, picked, [sent, tried, whole, cleared])
+        self.second.connect(self.analyzed, self.index, picked, [*another_picture, cleared])
         if self.noise is not None:
             self.noise.connect(self.analyzed, self.index, another_face)
         self.keep.connect(self.analyzed, self.index, self.models)

@@ -15,7 +15,7 @@ from dashboard.components.events import CHOOSE_FACE, CLICKED, HIDDEN
 from dashboard.components.failures import yield_errors
 from dashboard.components.jobs import COMPARE_AT_ONCE
 from dashboard.components.picture_input import FORGET, FORGOTTEN, Updates
-from dashboard.components.picture_view import picture, position
+from dashboard.components.picture_view import picture_view, position
 from dashboard.components.templates import macro, render
 from dashboard.components.uploads import uploaded_path
 from fer_models.analyzer import Analyzer
@@ -58,12 +58,12 @@ class SecondFaceSection:
                 visible=bool(examples),
                 elem_id="compare-second-example",
             )
-            self.picture = gr.HTML(visible=False, js_on_load=CHOOSE_FACE, elem_id="compare-second-picture")
+            self.faces = gr.HTML(visible=False, js_on_load=CHOOSE_FACE, elem_id="compare-second-faces")
             self.pair = gr.HTML(elem_id="compare-second-pair")
             self.bench = Bench("compare-morph", "morph", analyzer, display)
         self.second = gr.State(None, time_to_live=FORGET)
         self.index = gr.State(0, time_to_live=FORGET)
-        self.chosen = [self.other, self.example, self.picture, self.pair, self.second, self.index]
+        self.chosen = [self.other, self.example, self.faces, self.pair, self.second, self.index]
         self.outputs = [*self.chosen, *self.bench.outputs]
 
     def connect(self, analyzed: gr.State, index: gr.State, chosen: Any, replaced: Sequence[Any]) -> None:
@@ -80,7 +80,7 @@ class SecondFaceSection:
         self.upload.upload(self.read_upload, [*face, self.upload], **reads)
         self.example.input(self.read_example, [*face, self.example], **reads)
         self.other.click(self.take_other, face, self.outputs, **SWEEPING)
-        self.picture.select(self.choose_face, [*face, self.second], self.outputs, **CLICKED, **SWEEPING)
+        self.faces.select(self.choose_face, [*face, self.second], self.outputs, **CLICKED, **SWEEPING)
         chosen.then(self.show, [*face, self.second, self.index], self.outputs, **SWEEPING)
         for event in replaced:
             event.then(self.fresh, analyzed, self.outputs, **HIDDEN)
@@ -91,7 +91,7 @@ class SecondFaceSection:
         return {
             self.other: gr.update(visible=analyzed is not None and len(analyzed.faces) > 1),
             self.example: None,
-            self.picture: gr.update(value="", visible=False),
+            self.faces: gr.update(value="", visible=False),
             self.pair: "",
             self.second: None,
             self.index: 0,
@@ -169,9 +169,9 @@ class SecondFaceSection:
             raise ImageError(FORGOTTEN)
         first_face, second_face = analyzed.faces[index], second.faces[other]
         captions = (_caption("First", analyzed, index), _caption("Second", second, other))
-        several = len(second.faces) > 1
         if anew:
-            yield {self.picture: gr.update(value=picture(second), visible=several), self.second: second}
+            strip = render("compare/what_if/faces.html", faces=picture_view(second).faces, chosen=other)
+            yield {self.faces: gr.update(value=strip, visible=len(second.faces) > 1), self.second: second}
         pair = pair_view(first_face, second_face, captions, self.display)
         yield {
             self.pair: render("compare/what_if/pair.html", pair=pair),
