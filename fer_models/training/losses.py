@@ -33,7 +33,11 @@ def attention_consistency(first: Tensor, second: Tensor) -> Tensor:
 
 
 class CrossEntropyTask(nn.Module):
-    """Cross-entropy with soft targets on randomly erased faces, batches optionally mixed."""
+    """Cross-entropy with soft targets on randomly erased faces, batches optionally mixed.
+
+    Attributes:
+        share: which faces of a batch, after all draws, the network of this process gets; all, unless several train.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,7 @@ class CrossEntropyTask(nn.Module):
         """
         super().__init__()
         self.network = network
+        self.share = slice(None)
         self.smoothing = smoothing
         self.erasing = erasing
         self.mixing = mixing
@@ -68,7 +73,7 @@ class CrossEntropyTask(nn.Module):
         )
 
     def forward(self, inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The loss of a batch and the logits it was computed from.
+        """The loss of this process's share of a batch, and the logits it was computed from.
 
         Args:
             inputs: (N, 3, S, S) float32, augmented but not erased.
@@ -78,6 +83,7 @@ class CrossEntropyTask(nn.Module):
         inputs = erase(inputs, self.erasing, generator)
         if self.mixing and torch.rand(()) < self.mixing:  # on the CPU, as the mixers' draws are
             inputs, targets = self.mixers(inputs, targets)
+        inputs, targets = inputs[self.share], targets[self.share]
         if self.teacher is not None:
             targets = torch.lerp(targets, self.teacher(inputs), self.teacher_share)
         logits = self.network(inputs)
@@ -89,6 +95,9 @@ class EACTask(nn.Module):
 
     Two ways to make the second view stand in the authors' public code: "mirrored" (their clean-label setting) mirrors
     the erased first view; "independent" (their noisy-label setting) mirrors the face and erases it on its own.
+
+    Attributes:
+        share: as `CrossEntropyTask.share`.
     """
 
     def __init__(self, network: PooledClassifier, *, weight: float, view: View, smoothing: float, erasing: float):
@@ -103,6 +112,7 @@ class EACTask(nn.Module):
         """
         super().__init__()
         self.network = network
+        self.share = slice(None)
         self.weight = weight
         self.ramp = 1.0  # share of the weight in force, set by the loop
         self.view: Final = view
@@ -112,11 +122,13 @@ class EACTask(nn.Module):
     def forward(self, inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """As `CrossEntropyTask.forward`. Class weights are detached in the maps, as in the authors' code."""
         first = erase(inputs, self.erasing, generator)
+        targets = targets[self.share]
         if not self.ramp * self.weight:
-            logits = self.network(first)
+            logits = self.network(first[self.share])
             return F.cross_entropy(logits.float(), targets, label_smoothing=self.smoothing), logits
         mirrored = self.view == "mirrored"
         second = first.flip(-1) if mirrored else erase(inputs.flip(-1), self.erasing, generator)
+        first, second = first[self.share], second[self.share]
         weight = self.network.fc.weight.detach()
         first_features = self.network.forward_features(first)
         second_features = self.network.forward_features(second)

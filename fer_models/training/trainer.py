@@ -26,6 +26,7 @@ from fer_models.training import schedule
 from fer_models.training.augment import geometry, light
 from fer_models.training.losses import EACTask, training_task
 from fer_models.training.precision import usable_precision
+from fer_models.training.processes import process_count, process_rank, share_batch_norms, sum_over_processes
 from fer_models.training.recipes import Recipe, Stage
 from fer_models.training.teachers import Teacher
 
@@ -65,22 +66,25 @@ class Trainer:
         """
         self.recipe, self.out, self.device = recipe, out, device
         self.precision = usable_precision(recipe.precision, device)
-        self.rank = dist.get_rank() if dist.is_initialized() else 0
-        self.processes = dist.get_world_size() if dist.is_initialized() else 1
+        self.rank, self.processes = process_rank(), process_count()
         self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.processes > 1:
+            share_batch_norms(self.network)
         self.average = AveragedModel(self.network, multi_avg_fn=self._blend, use_buffers=True)
         if compiled:  # in place and after the average was copied, so that names of weights stay as they are
             self.network.features.compile(dynamic=False)
         self.task = training_task(recipe, self.network, teacher)
-        parallel = dist.is_initialized()
-        self.step_module: nn.Module = nn.parallel.DistributedDataParallel(self.task) if parallel else self.task
+        self.task.share = slice(self.rank, None, self.processes)
+        self.step_module: nn.Module = self.task
+        if dist.is_initialized():  # buffers are alike on all, as batch norms see the whole batch
+            self.step_module = nn.parallel.DistributedDataParallel(self.task, broadcast_buffers=False)
         self.optimizer = self._optimizer()
         self.generator = torch.Generator(device)
         self.spec = recipe.input(recipe.stages[-1].size)
         self.stages = schedule.stage_of_each_epoch(recipe)
         self.epoch, self.batch_index, self.step = 0, 0, 0  # steps are counted from the last restart
         self.lr = 0.0
-        self.totals = torch.zeros(3, device=device)  # loss sum, correct, faces of the running epoch
+        self.totals = torch.zeros(3, device=device)  # loss sum, correct, faces of the running epoch, in this process
         self._saved = -math.inf  # when the last checkpoint was written
         self._validation: tuple[int, FaceData, tuple[Tensor, ...]] | None = None  # size, faces, inputs of them
         self._stopped: list[int] = []  # filled by Ctrl-C
@@ -91,13 +95,16 @@ class Trainer:
         """Run or go on until the last epoch is done.
 
         Raises:
-            FerError: the loss is no longer finite.
+            FerError: the loss is no longer finite, or a batch has fewer faces than there are processes.
             KeyboardInterrupt: after the running step ended and the checkpoint was saved.
         """
+        smallest = min(len(train), *(schedule.batch_size(self.recipe, stage) for stage in self.recipe.stages))
+        if smallest < self.processes:
+            raise FerError(f"A batch of {smallest} faces is too small for {self.processes} processes. Start fewer.")
         soft = self.recipe.soft or (bool(self.recipe.teachers) and self.recipe.teacher_view == "face")
         targets = train.distributions() if soft else one_hot(train.targets)
         faces, targets = train.pixels().to(self.device), targets.to(self.device)
-        with noted_interrupts("Saving a checkpoint after this step") as stopped:
+        with noted_interrupts("Saving a checkpoint after this step", always=self.processes > 1) as stopped:
             self._stopped = stopped
             self._run(faces, targets, validation)
 
@@ -121,7 +128,7 @@ class Trainer:
                 if self.recipe.restarts or self.epoch == 0:
                     self.step = 0
                 self.average.n_averaged.zero_()  # the next update copies: what one size taught would hold back another
-            self.generator.manual_seed(self._seed(self.epoch) + 7919 * (self.rank + 1))
+            self.generator.manual_seed(self._seed(self.epoch) + 7919)
             torch.manual_seed(self._seed(self.epoch))  # MixUp and CutMix draw from the global generator
         self.network.train()
         batches = self._batches(stage, len(faces))
@@ -135,33 +142,41 @@ class Trainer:
             for index, rows in enumerate(batches):
                 if index < self.batch_index:
                     continue
-                if self._stopped:  # between steps: in one, draws were made and statistics taken already
+                if self._all_stop():  # between steps: in one, draws were made and statistics taken already
                     raise KeyboardInterrupt
                 self._set_schedule(stage, schedule.scheduled_steps(self.recipe, stage, len(faces)))
                 rows = rows.to(self.device)
                 loss, logits = self._forward(faces[rows], targets[rows], stage)
                 self.optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
+                # Gradients are averaged over processes, whose shares may differ by a face.
+                weighted = loss * (len(logits) * self.processes / len(rows)) if self.processes > 1 else loss
+                weighted.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
                 self.optimizer.step()
                 self.step += 1
                 self.average.update_parameters(self.network)
-                right = (logits.argmax(1) == targets[rows].argmax(1)).float().sum()
-                count_here = torch.full_like(right, len(rows))
-                self.totals += torch.stack([loss.detach() * len(rows), right, count_here])
+                right = (logits.argmax(1) == targets[rows][self.task.share].argmax(1)).float().sum()
+                count_here = torch.full_like(right, len(logits))
+                self.totals += torch.stack([loss.detach() * len(logits), right, count_here])
                 self.batch_index = index + 1
                 bar.update()
                 if not bar.disable and self.batch_index % 10 == 0:  # reading it waits for the device
-                    bar.set_postfix(loss=f"{self._mean_loss():.3f}")
-        self._mean_loss()
+                    bar.set_postfix(loss=f"{self._mean_loss(self.totals):.3f}")
+        self._mean_loss(sum_over_processes(self.totals))
 
-    def _mean_loss(self) -> float:
+    def _all_stop(self) -> bool:
+        """Whether any process was interrupted: they end after the same step."""
+        if self.processes == 1:
+            return bool(self._stopped)
+        return bool(sum_over_processes(torch.tensor(float(bool(self._stopped)), device=self.device)))
+
+    def _mean_loss(self, totals: Tensor) -> float:
         """Over the running epoch so far.
 
         Raises:
             FerError: it is no longer finite.
         """
-        loss, _, faces = self.totals.tolist()
+        loss, _, faces = totals.tolist()
         if not math.isfinite(loss):
             raise FerError(f"The loss became {loss} in epoch {self.epoch + 1}: lower the learning rate.")
         return float(loss / faces)
@@ -203,7 +218,7 @@ class Trainer:
         return self._validation[2]
 
     def _close_epoch(self, stage: Stage, accuracy: float, seconds: float) -> None:
-        loss, right, faces = self.totals.tolist()
+        loss, right, faces = sum_over_processes(self.totals).tolist()
         self.epoch, self.batch_index = self.epoch + 1, 0
         self.totals.zero_()
         values = (self.epoch, stage.size, self.lr, loss / faces, right / faces, accuracy, seconds)
@@ -222,7 +237,11 @@ class Trainer:
             print(" ".join(f"{name} {value:g}" for name, value in self.history[-1].items()), flush=True)
 
     def save(self) -> None:
-        """Write OUT/checkpoint.pt, whole or not at all."""
+        """Write OUT/checkpoint.pt, whole or not at all; of several processes, the first one.
+
+        In the middle of an epoch all processes must call this.
+        """
+        totals = sum_over_processes(self.totals) if self.batch_index else self.totals
         if self.rank > 0:
             return
         state = {
@@ -233,7 +252,7 @@ class Trainer:
             "generator": self.generator.get_state(),
             "global_generator": torch.get_rng_state(),
             "progress": [self.epoch, self.batch_index, self.step],
-            "totals": self.totals.tolist(),
+            "totals": totals.tolist(),
             "history": self.history,
             "best": self.best,
         }
@@ -267,7 +286,8 @@ class Trainer:
                 "ends, or start anew with another --out."
             )
         torch.set_rng_state(state["global_generator"].cpu())
-        self.totals = torch.tensor(state["totals"], device=self.device)
+        if self.rank == 0:
+            self.totals = torch.tensor(state["totals"], device=self.device)
         self.history, self.best = state["history"], state["best"]
 
     def _optimizer(self) -> torch.optim.Optimizer:
@@ -293,12 +313,11 @@ class Trainer:
         return self.recipe.seed * 100_003 + epoch
 
     def _batches(self, stage: Stage, faces: int) -> Iterator[Tensor]:
-        """Rows of each step for this process; every process draws the same order and takes its part."""
+        """Rows of each step, the same for every process."""
         order = torch.randperm(faces, generator=torch.Generator().manual_seed(self._seed(self.epoch)))
         size = schedule.batch_size(self.recipe, stage)
         for index in range(schedule.steps_per_epoch(self.recipe, stage, faces)):
-            rows = order[index * size : (index + 1) * size]
-            yield rows[self.rank :: self.processes]
+            yield order[index * size : (index + 1) * size]
 
 
 def one_hot(targets: NDArray[np.int64]) -> Tensor:
