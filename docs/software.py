@@ -26,6 +26,11 @@ FAULTS: Final = (
         ("unit/cli/test_batch_command.py::test_kill_9_in_the_middle_loses_and_repeats_no_row",),
     ),
     (
+        "`kill -9` of the command or of a worker during a batch on Ray",
+        "Another worker takes the part over; the same command continues. No row is lost or written twice.",
+        ("release/test_ray_batch.py::test_killed_driver_and_worker_lose_and_repeat_no_row",),
+    ),
+    (
         "full disk",
         "An error message; the server keeps running.",
         ("server/test_faults.py::test_a_full_disk_is_reported_and_the_app_runs_on",),

@@ -7,10 +7,12 @@ interrupts.
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from fer_models.analyzer import Analyzer
 from fer_models.batch.table import Row
 from fer_models.errors import BatchError
 from fer_models.media.sources import PictureFile
@@ -29,6 +31,31 @@ CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, stamp TEXT NOT NULL, ro
 def checkpoint_path(output: Path) -> Path:
     """Where the checkpoint of an output lies: beside it."""
     return output.with_name(output.name + ".journal")
+
+
+def run_settings(source: str, analyzer: Analyzer, version: str, *, whole_if_none: bool) -> dict[str, Any]:
+    """All that decides about the rows, as plain JSON; a batch is continued only if it is the same.
+
+    Args:
+        source: where the files are.
+        analyzer: the loaded models.
+        version: of this software.
+        whole_if_none: as for `analyze_files`.
+    """
+    return {
+        "version": version,
+        "source": source,
+        "models": model_facts(analyzer),
+        "options": {"whole_if_none": whole_if_none},
+    }
+
+
+def model_facts(analyzer: Analyzer) -> dict[str, list[Any]]:
+    """What decides about the models' predictions, by their names."""
+    return {
+        name: [model.card.sha256, model.card.temperature, list(model.card.labels), asdict(model.card.input)]
+        for name, model in analyzer.classifiers.items()
+    }
 
 
 class Checkpoint:

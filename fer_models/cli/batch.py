@@ -1,12 +1,14 @@
-"""python -m fer_models batch DIR_OR_ZIP --out FILE: a table of every face in a folder or a zip of pictures."""
+"""python -m fer_models batch SOURCE --out FILE: a table of every face in a folder or a zip of pictures."""
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
-from fer_models.cli.common import MODEL_FLAGS, add_flags, analyzer_of
+from fer_models import __version__
+from fer_models.cli.common import ENGINES, MODEL_FLAGS, add_flag, add_flags, analyzer_of, whole_number
 
 if TYPE_CHECKING:
     from fer_models.analyzer import Analyzer
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from fer_models.batch.table import Row
     from fer_models.media.sources import PictureFile
 
+#: What runs a batch on a cluster: it stands above this package and needs an extra, so it is imported when asked for.
+_CLUSTER: Final = ("ray", "cluster.batch_command")
 _PRINTED = 10  # likely wrong labels in the terminal; --report has all
 
 
@@ -23,11 +27,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Classify every face in a folder or a zip of pictures with every model, into one table. The same command given "
         "again continues a run that was stopped. Texts in a CSV that a spreadsheet would run as a formula get a ' in "
-        "front; a Parquet file has them as they are."
+        "front; a Parquet file has them as they are. With --engine ray, several processes or machines share the work."
     )
     add = parser.add_argument
-    add("source", type=Path, metavar="DIR_OR_ZIP", help="folder, with all below it, or .zip, which is not unpacked")
-    add("--out", type=Path, required=True, metavar="FILE", help="table to write: .csv or .parquet")
+    add(
+        "source",
+        type=_location,
+        metavar="SOURCE",
+        help="folder, with all below it, or .zip, which is not unpacked; with --engine ray a folder, its URI (s3://, "
+        "gs://), or a .csv or .parquet whose column file lists pictures",
+    )
+    add(
+        "--out",
+        type=_location,
+        required=True,
+        metavar="FILE",
+        help="table to write: .csv or .parquet; with --engine ray a folder DIR.parquet or its URI",
+    )
     add(
         "--labels",
         type=Path,
@@ -38,7 +54,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=int, default=32, metavar="N", help="faces per batch of the models (default: 32)")
     add("--whole-if-none", action="store_true", help="take a picture in which no face is detected as one face")
     add("--restart", action="store_true", help="begin anew and replace an existing output")
-    add_flags(parser, *MODEL_FLAGS)
+    add_flags(parser, *(flag for flag in MODEL_FLAGS if flag != "engine"))
+    add_flag(
+        parser,
+        "engine",
+        choices=[*ENGINES, _CLUSTER[0]],
+        help="what runs the networks; openvino is optional, faster, and less exact (default: auto, onnxruntime on a "
+        "CPU). ray, also optional, shares the work among processes and machines (docs/batch-and-video.md)",
+    )
+    ray = parser.add_argument_group("with --engine ray")
+    ray.add_argument("--address", help="of a running Ray cluster (default: one on this machine, for this run)")
+    ray.add_argument(
+        "--workers",
+        type=whole_number(1, 100_000),
+        metavar="N",
+        help="processes that hold the models, at most (default: one per GPU or, without any, per core)",
+    )
+
+
+def _location(text: str) -> Path | str:
+    """A path, or a URI as it is."""
+    return text if "://" in text else Path(text)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,12 +86,20 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         FerError: source, labels, models or output cannot be used, or the checkpoint is of another run.
     """
-    from fer_models.batch.checkpoint import Checkpoint, checkpoint_path
-    from fer_models.batch.labels import labels_from_folders, read_labels, with_labels
+    if args.engine == _CLUSTER[0]:
+        return int(import_module(_CLUSTER[1]).run(args))
+    from fer_models.batch.checkpoint import Checkpoint, checkpoint_path, run_settings
+    from fer_models.batch.labels import with_labels
+    from fer_models.batch.run import unreadable
     from fer_models.batch.table import check_output, table_columns, to_frame, write_table
     from fer_models.errors import BatchError
     from fer_models.media.sources import open_pictures
 
+    if args.address or args.workers:
+        raise BatchError("--address and --workers are for --engine ray.")
+    for location in (args.source, args.out):
+        if isinstance(location, str):
+            raise BatchError(f"{location} is no path. Buckets take --engine ray.")
     check_output(args.out)
     if args.batch < 1:
         raise BatchError(f"--batch {args.batch} holds nothing. Use 1 or more.")
@@ -64,16 +108,10 @@ def run(args: argparse.Namespace) -> int:
         raise BatchError(f"{args.out} is there already, complete. Name another --out, or replace it with --restart.")
     with open_pictures(args.source) as pictures:
         names = [file.name for file in pictures.files]
-        labels = read_labels(args.labels, names) if args.labels else labels_from_folders(names)
-        if args.report and not labels:
-            raise BatchError(
-                "There is nothing to report, as no picture has a label. Give --labels, or name at least two folders "
-                "after expressions."
-            )
+        labels = labels_of(args, names)
         analyzer = analyzer_of(args)
-        with Checkpoint(
-            checkpoint_file, _settings(args, analyzer), restart=args.restart, every=args.batch
-        ) as checkpoint:
+        settings = run_settings(str(args.source.resolve()), analyzer, __version__, whole_if_none=args.whole_if_none)
+        with Checkpoint(checkpoint_file, settings, restart=args.restart, every=args.batch) as checkpoint:
             try:
                 _analyze(analyzer, pictures.files, checkpoint, args)
             except KeyboardInterrupt:
@@ -85,27 +123,35 @@ def run(args: argparse.Namespace) -> int:
                 rows = with_labels(rows, labels)
             write_table(to_frame(rows, table_columns(known, labelled=bool(labels))), args.out)
             checkpoint.remove()
-    failed = _summary(rows, len(names), pictures.left_out, args.out)
+    failed = [str(row["file"]) for row in rows if unreadable(row)]
+    faces = sum(row.get("face") is not None for row in rows)
+    print_summary(len(names), faces, len(rows) - faces - len(failed), failed, pictures.left_out, args.out)
     if labels:
-        _report(rows, list(analyzer.classifiers), labels, args.report)
-    return int(failed > 0)
+        print_report(rows, list(analyzer.classifiers), labels, args.report)
+    return int(bool(failed))
 
 
-def _settings(args: argparse.Namespace, analyzer: "Analyzer") -> dict[str, Any]:
-    """All that decides about the rows; a checkpoint is continued only if it is the same."""
-    from dataclasses import asdict
+def labels_of(args: argparse.Namespace, names: Sequence[str]) -> "Labels":
+    """The labels of --labels or of class folders.
 
-    from fer_models import __version__
+    Args:
+        args: of the command.
+        names: the batch's files.
 
-    return {
-        "version": __version__,
-        "source": str(args.source.resolve()),
-        "models": {
-            name: [model.card.sha256, model.card.temperature, list(model.card.labels), asdict(model.card.input)]
-            for name, model in analyzer.classifiers.items()
-        },
-        "options": {"whole_if_none": args.whole_if_none},
-    }
+    Raises:
+        BatchError: --report has nothing to report on.
+        DatasetError: the labels cannot be read or used.
+    """
+    from fer_models.batch.labels import labels_from_folders, read_labels
+    from fer_models.errors import BatchError
+
+    labels = read_labels(args.labels, names) if args.labels else labels_from_folders(names)
+    if args.report and not labels:
+        raise BatchError(
+            "There is nothing to report, as no picture has a label. Give --labels, or name at least two folders "
+            "after expressions."
+        )
+    return labels
 
 
 def _analyze(
@@ -132,20 +178,30 @@ def _analyze(
     checkpoint.sync()
 
 
-def _summary(rows: Sequence["Row"], files: int, left_out: Sequence[str], out: Path) -> int:
-    """Print a line of counts and return how many files could not be read."""
-    from fer_models.batch.run import unreadable
+def print_summary(
+    files: int, faces: int, without: int, unreadable: Sequence[str], left_out: Sequence[str], out: Path | str
+) -> None:
+    """Print a line of counts.
+
+    Args:
+        files: how many there were.
+        faces: rows of faces.
+        without: pictures without a face.
+        unreadable: names of the files that could not be read.
+        left_out: names of the files that are no pictures.
+        out: where the table is.
+    """
     from fer_models.formatting import examples
 
-    failed = sum(unreadable(row) for row in rows)
-    faces = sum(row.get("face") is not None for row in rows)
-    without = sum(row.get("face") is None for row in rows) - failed
+    named = f" ({examples(unreadable)})" if unreadable else ""
     others = f" {len(left_out)} other files were left out: {examples(left_out)}." if left_out else ""
-    print(f"{files} files: {faces} faces, {without} without a face, {failed} not readable.{others} Written to {out}.")
-    return failed
+    print(
+        f"{files} files: {faces} faces, {without} without a face, {len(unreadable)} not readable{named}.{others} "
+        f"Written to {out}."
+    )
 
 
-def _report(rows: Sequence["Row"], models: Sequence[str], labels: "Labels", path: Path | None) -> None:
+def print_report(rows: Sequence["Row"], models: Sequence[str], labels: "Labels", path: Path | None) -> None:
     """Print what became of the labels and the models' metrics against them; write both to a file if one is named."""
     from dataclasses import asdict
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:  # the help should not wait for PyTorch
     from fer_models.analyzer import Analyzer
 
+#: What --engine takes in every command.
+ENGINES: Final = ("auto", "torch", "onnxruntime", "openvino")
+
 _FLAGS: Final[dict[str, dict[str, Any]]] = {
     "models": {"nargs": "+", "metavar": "NAME", "help": "only these models (default: all)"},
     "model": {
@@ -36,7 +39,7 @@ _FLAGS: Final[dict[str, dict[str, Any]]] = {
     },
     "device": {"default": "auto", "help": "auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)"},
     "engine": {
-        "choices": ["auto", "torch", "onnxruntime", "openvino"],
+        "choices": ENGINES,
         "default": "auto",
         "help": "what runs the networks; openvino is optional, faster, and less exact (default: auto, onnxruntime on a "
         "CPU, PyTorch in float16 on a CUDA device; torch is float32 everywhere)",
@@ -119,21 +122,26 @@ def analyzer_of(args: argparse.Namespace, models: Sequence[str] | None = None) -
     """
     from fer_models.analyzer import load_analyzer
 
+    return load_analyzer(**loading_options(args, models))
+
+
+def loading_options(args: argparse.Namespace, models: Sequence[str] | None = None) -> dict[str, Any]:
+    """The arguments of `load_analyzer` that `analyzer_of` gives it."""
     files = [*getattr(args, "model_files", [])]
     chosen = models or getattr(args, "models", None)
     if models:
         files += [Path(each) for each in models if _is_file(each)]
         chosen = [each for each in models if not _is_file(each)]
-    return load_analyzer(
-        chosen,
-        device=args.device,
-        engine=args.engine,
-        weights=weights_folder(args),
-        files=files,
-        peers=getattr(args, "peers", ()),
-        allow_torchscript=getattr(args, "allow_torchscript", False),
-        allow_download=getattr(args, "allow_download", False),
-    )
+    return {
+        "models": chosen,
+        "device": args.device,
+        "engine": args.engine,
+        "weights": weights_folder(args),
+        "files": files,
+        "peers": getattr(args, "peers", ()),
+        "allow_torchscript": getattr(args, "allow_torchscript", False),
+        "allow_download": getattr(args, "allow_download", False),
+    }
 
 
 def _is_file(name: str) -> bool:

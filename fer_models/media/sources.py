@@ -109,7 +109,8 @@ def list_files(named: Iterable[tuple[str, Path]]) -> Pictures:
     """
     taken: set[str] = set()
     files = [
-        PictureFile(_own(printable(name), taken), _stamp(path), partial(_read_given, path)) for name, path in named
+        PictureFile(unique_name(printable(name), taken), _stamp(path), partial(_read_given, path))
+        for name, path in named
     ]
     return Pictures(tuple(files))
 
@@ -143,7 +144,7 @@ def _printable(letter: str) -> str:
     return f"\\x{ord(letter):02x}" if ord(letter) < 256 else f"\\u{ord(letter):04x}"
 
 
-def _own(name: str, taken: set[str]) -> str:
+def unique_name(name: str, taken: set[str]) -> str:
     """The name, or, where it is taken, the name with the first free number."""
     own, number = name, 1
     while own in taken:
@@ -172,7 +173,8 @@ def _stamp(path: Path) -> str:
     return f"{status.st_size}-{status.st_mtime_ns}"
 
 
-def _hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether a name with forward slashes is of a hidden file, or of one in a hidden folder."""
     parts = name.split("/")
     return "__MACOSX" in parts or any(part.startswith(".") and part not in {".", ".."} for part in parts)
 
@@ -186,10 +188,11 @@ def is_picture_file(path: Path) -> bool:
         with path.open("rb") as file:
             return file.read(START)
 
-    return _is_picture(path.name, start)
+    return is_picture(path.name, start)
 
 
-def _is_picture(name: str, start: Callable[[], bytes]) -> bool:
+def is_picture(name: str, start: Callable[[], bytes]) -> bool:
+    """As `is_picture_file`, of a file that `start` gives the first `START` bytes of."""
     if os.path.splitext(name)[1].lower() in SUFFIXES:
         return True
     try:
@@ -219,11 +222,11 @@ def _in_folder(root: Path) -> Pictures:
 
     for folder, folders, names in os.walk(root, onerror=unreadable):
         for name in folders:
-            if os.path.islink(os.path.join(folder, name)) and not _hidden(name):
+            if os.path.islink(os.path.join(folder, name)) and not is_hidden(name):
                 refuse(os.path.join(folder, name), "This is a link to a folder, and links to folders are not followed.")
-        folders[:] = [name for name in folders if not _hidden(name)]
+        folders[:] = [name for name in folders if not is_hidden(name)]
         for name in names:
-            if _hidden(name):
+            if is_hidden(name):
                 continue
             path = Path(folder, name)
             if not is_picture_file(path):
@@ -285,9 +288,9 @@ def _in_zip(archive: zipfile.ZipFile, path: Path, limits: ZipLimits) -> Pictures
     entries = archive.infolist()
     for entry, decoded in zip(entries, entry_names(entries), strict=True):
         name = re.sub(r"^(\./+)+", "", decoded.replace("\\", "/"))  # some Windows programs write backslashes
-        if not name or name.endswith("/") or _hidden(name):
+        if not name or name.endswith("/") or is_hidden(name):
             continue
-        if not _is_picture(name, partial(_start, archive, entry)):
+        if not is_picture(name, partial(_start, archive, entry)):
             left_out.append(printable(name))
             continue
         if entry.flag_bits & 1:
@@ -297,7 +300,7 @@ def _in_zip(archive: zipfile.ZipFile, path: Path, limits: ZipLimits) -> Pictures
             unpacked += entry.file_size
         stamp = f"{entry.file_size}-{entry.CRC}"
         read = partial(_refused, reason) if reason else partial(_read, archive, entry, limits.picture)
-        files.append(PictureFile(_own(printable(name), taken), stamp, read))
+        files.append(PictureFile(unique_name(printable(name), taken), stamp, read))
     if unpacked > limits.unpacked:
         raise BatchError(
             f"The zip's pictures have {_mega(unpacked)} unpacked, the limit is {_mega(limits.unpacked)}. Split it."
