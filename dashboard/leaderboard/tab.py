@@ -23,6 +23,14 @@ _BATCHES: Final = 3
 _READING: Final = "Reading the results …"
 _UNREADABLE: Final = "The results could not be shown. Open this tab again."
 _UNEXPECTED: Final = "The measurement failed. Try it again."
+# Written anew with every move of the slider: the model that was chosen stays so.
+_KEEP_MODEL: Final = """
+let model = null;
+element.addEventListener('click', ({target}) => { model = target.closest('[data-pick]')?.dataset.pick ?? model; });
+watch('value', () => {
+  if (model) element.querySelector(`[data-pick="${CSS.escape(model)}"]:not([aria-pressed=true])`)?.click();
+});
+"""
 
 Updates = dict[Any, Any]
 
@@ -82,7 +90,7 @@ class LeaderboardTab:
             buttons=[],
             elem_id="board-least",
         )
-        self.above = gr.HTML(js_on_load=SAVE_SCRIPT, elem_id="board-above")
+        self.above = gr.HTML(js_on_load=SAVE_SCRIPT + _KEEP_MODEL, elem_id="board-above")
 
     def _lay_out_measuring(self) -> None:
         gr.HTML(part("leaderboard/cost.html", "measuring", repeats=_REPEATS, batches=_BATCHES, batch=BATCH))

@@ -74,16 +74,35 @@ def test_a_cell_of_the_confusion_matrix_is_read_out(page: Page, weights: Path) -
     choose(page, "Accuracy")
     document = json.loads((weights / "results" / "leaderboard.json").read_text())
     figures = document["sets"]["fer2013_test"]["models"]["vgg16"]
-    page.locator(".fer-picker").get_by_role("button", name="VGG16").click()
-    panel = page.locator("[data-panel=vgg16]")
+    section = page.locator("#board-section-expressions")
+    section.get_by_role("button", name="VGG16").click()
+    panel = section.locator("[data-panel=vgg16]")
     expect(panel).to_be_visible()
-    expect(page.locator("[data-panel=resnet50]")).to_be_hidden()
+    expect(section.locator("[data-panel=resnet50]")).to_be_hidden()
     fear, sadness = figures["labels"].index("fear"), figures["labels"].index("sadness")
     panel.locator(".fer-cell").nth(7 * fear + sadness).click()
     total, count = sum(figures["confusion"][fear]), figures["confusion"][fear][sadness]
     expect(panel.locator(".fer-says")).to_contain_text(
         f"Of {total} faces labelled fear, VGG16 predicts sadness for {count} ("
     )
+
+
+def test_a_lowest_confidence_moves_figures_and_confusions_together(page: Page) -> None:
+    choose(page, "Confidence")
+    above = page.locator("#board-above")
+    coverage = above.locator(".fer-table tbody tr").nth(1).locator("td").first
+    cells = above.locator("[data-panel=vgg16] td")
+    expect(coverage).to_have_text("100.0\u00a0%")
+    above.get_by_role("button", name="VGG16").click()
+    before = cells.all_inner_texts()
+    page.locator("#board-least input[type=number]").fill("0.8")
+    page.locator("#board-least input[type=number]").blur()
+    expect(coverage).not_to_have_text("100.0\u00a0%")
+    expect(above.locator("[data-panel=vgg16]")).to_be_visible()  # the chosen model stays
+    assert cells.all_inner_texts() != before
+    page.get_by_role("radio", name="FER+", exact=True).click()
+    expect(coverage).to_have_text("100.0\u00a0%")
+    expect(page.locator("#board-least input[type=number]")).to_have_value("0")
 
 
 def test_another_label_set_shows_other_figures(page: Page, weights: Path) -> None:
