@@ -27,7 +27,7 @@ def main(folder: str, port: int, models: list[str]) -> None:
     )
     try:
         serve.start(proxy_location="HeadOnly", http_options={"host": "127.0.0.1", "port": port})
-        serve.run(build(Settings(models=models, max_replicas=1, max_queued=16)))
+        serve.run(build(Settings(models=models, max_replicas=1, max_queued=8)))
         print("ready", flush=True)
         sys.stdin.read()
     finally:
