@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from fer_models.analyzer import WEIGHTS, Analyzer, list_models, load_analyzer
 from fer_models.evaluation.corruptions import CORRUPTIONS, corrupt
@@ -15,12 +16,16 @@ from fer_models.evaluation.predictions import load_test_predictions, predict_tes
 from fer_models.expressions import EXPRESSIONS
 from fer_models.faces.alignment import align, whole_picture
 from fer_models.media.images import read_image
+from fer_models.models import engines
 from fer_models.models.architectures import multiply_adds
 from fer_models.models.card import read_card
+from fer_models.models.engines import recorded_engine
+from fer_models.models.engines.torch_engine import TorchEngine
 from fer_models.models.weights import sha256_of
 from fer_models.registry import MODELS, load_dataset
 from fer_models.training.recipes import find_recipe
 from tests.conftest import network_of
+from tests.helpers.hardware import FakeHardware
 
 ROOT = WEIGHTS.parent
 RESULTS = {labels: WEIGHTS / "results" / f"{labels}_test.json" for labels in ("fer2013", "ferplus")}
@@ -131,6 +136,26 @@ def test_the_leaderboard_is_what_its_predictions_give(labels: str) -> None:
 
 
 @pytest.mark.shared
+@pytest.mark.shared
+@pytest.mark.parametrize(("name", "precision"), [("vgg16", "float16"), ("eac_mobilenet_v2", "float32")])
+def test_gpus_give_the_same_answers_and_nearly_the_same_numbers(
+    shipped: Analyzer, fer2013: Path, monkeypatch: pytest.MonkeyPatch, name: str, precision: str
+) -> None:
+    """As far as a CPU can tell, which rounds as a GPU does."""
+    monkeypatch.setattr(recorded_engine, "Cuda", lambda _: FakeHardware())
+    model = shipped.classifiers[name]
+    network, size = network_of(model), model.card.input.size
+    plain = TorchEngine(network, model.device)
+    probe = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) * 4 - 2
+    engine = engines._recorded(network, size, model.device, probe, plain.run(probe, features=True))
+    assert engine is not None and engine.precision == precision
+    data = load_dataset("fer2013", fer2013, "test")
+    inputs = model.inputs(list(data.faces[:8]))
+    found, expected = (one.run(inputs).logits for one in (engine, plain))
+    assert np.abs(found - expected).max() <= 0.002 * np.ptp(expected)
+    np.testing.assert_array_equal(found.argmax(1), expected.argmax(1))
+
+
 @pytest.mark.parametrize("labels", RESULTS)
 def test_a_row_of_the_robustness_table_measured_anew(shipped: Analyzer, fer2013: Path, labels: str) -> None:
     """The smallest model, as it is and at one kind and strength, on the faces of the file."""

@@ -12,41 +12,13 @@ from torch import Tensor
 from fer_models.models import engines
 from fer_models.models.architectures import PooledClassifier
 from fer_models.models.engines import TOLERANCE, recorded_engine
-from fer_models.models.engines.recorded_engine import BUCKETS, Pass, RecordedEngine
+from fer_models.models.engines.recorded_engine import BUCKETS, RecordedEngine
 from fer_models.models.engines.torch_engine import TorchEngine
 from tests.conftest import random_network
+from tests.helpers.hardware import FakeHardware
 
 CPU = torch.device("cpu")
 SIZE = 64
-
-
-class FakeHardware:
-    """Records as CUDA graphs do: a replay computes what is in the input's memory now, into the memory it had before.
-
-    Attributes:
-        replayed: faces of each replayed pass.
-        refuses: passes for fewer faces than this cannot be recorded.
-    """
-
-    def __init__(self, refuses: int = 0) -> None:
-        self.replayed: list[int] = []
-        self.refuses = refuses
-
-    def record(self, work: Pass) -> Pass:
-        logits, maps = work()
-        if len(logits) < self.refuses:
-            raise RuntimeError("operation not permitted when stream is capturing\nmore")
-
-        def replay() -> tuple[Tensor, Tensor]:
-            for kept, new in zip((logits, maps), work(), strict=True):
-                kept.copy_(new)
-            self.replayed.append(len(logits))
-            return logits, maps
-
-        return replay
-
-    def to_cpu(self, *tensors: Tensor) -> list[Tensor]:
-        return [tensor.contiguous().clone() for tensor in tensors]
 
 
 def faces(count: int) -> Tensor:
