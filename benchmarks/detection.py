@@ -186,6 +186,8 @@ def clips(heads: Sequence[Head], rate: int, seed: int = 0) -> Iterator[tuple[flo
     for clip in range(CLIPS):
         scene, head = background(random, 640, 480), heads[int(random.integers(len(heads)))]
         sway, rate_hz, width = random.uniform(40, 140), random.uniform(0.1, 0.5), random.uniform(80, 130)
+        side = 1.15 * width * _HEAD / float(head.box[2] - head.box[0])
+        sway = min(sway, (640 - side) / 2 - 1)  # inside of the picture
         for index in range(_FRAMES):
             phase = 2 * np.pi * rate_hz * index / rate
             picture = scene.copy()

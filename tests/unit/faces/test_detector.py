@@ -19,7 +19,7 @@ from PIL import Image
 from benchmarks.landmark_template import MIRRORED, main, measure, training_faces
 from fer_models.errors import DatasetError, ImageError, WeightsError
 from fer_models.faces.alignment import CROP_SIZE, TEMPLATE, align, similarity, whole_picture
-from fer_models.faces.detector import CenterFace, FaceDetector, _suppress
+from fer_models.faces.detector import CenterFace, FaceDetector, _resized, _suppress
 from fer_models.media.images import read_image
 from fer_models.results import Face
 
@@ -211,6 +211,14 @@ class TestDetection:
     def test_is_a_face_detector(self, detector: CenterFace) -> None:
         protocol: FaceDetector = detector
         assert callable(protocol.detect)
+
+
+@pytest.mark.parametrize("side", [30, 45, 55, 60, 80, 99])
+def test_no_pixel_is_lost_when_a_picture_shrinks(side: int) -> None:
+    for column in range(100):
+        picture = np.zeros((100, 100, 3), np.uint8)
+        picture[:, column] = 255
+        assert _resized(picture, side, side).max() > 0, column
 
 
 class TestSuppression:
