@@ -1,6 +1,8 @@
 """A video with the models' predictions written beside each face."""
 
+from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +22,7 @@ from fer_models.video.label_layout import INK, PAPER, Box, Lettering, Stamp, lay
 
 #: Shortest longest side of the annotated video in px; smaller videos are enlarged, or the words could not be read.
 LEAST: Final = 640
+_WAITING: Final = 8  # analysed frames that may wait to be drawn: two batches of the analysis
 
 
 class Fit(NamedTuple):
@@ -89,8 +92,9 @@ class AnnotatedVideo:
     """Writes every frame of a video with the annotation of the last analysed frame on it, and its sound.
 
     It reads the video a second time, behind the analysis: holding the frames until they are analysed would take far
-    more memory than decoding them again takes time. Frames of another shape than the first are set on black, for a
-    video has one size. A context manager that leaves a playable file.
+    more memory than decoding them again takes time. A thread of its own does so while the next frames are analysed.
+    Frames of another shape than the first are set on black, for a video has one size. A context manager that leaves a
+    playable file.
     """
 
     def __init__(
@@ -128,6 +132,8 @@ class AnnotatedVideo:
         self._annotated = self._usual
         self._items = self._reader.everything()
         self._held: tuple[float, av.VideoFrame] | None = None
+        self._thread = ThreadPoolExecutor(1, "annotate")
+        self._waiting: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -136,25 +142,39 @@ class AnnotatedVideo:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finish the file with what was written."""
-        self._stack.close()
+        """Finish the file with what was added."""
+        with self._stack:
+            self._thread.shutdown()
+            if error is None:
+                self._wait()
 
     @property
     def frames(self) -> int:
         """How many frames were written; without any there is no file."""
+        self._wait()
         return self._writer.frames
 
     @property
     def sound_lost(self) -> bool:
         """Whether the source has sound that could not be taken over."""
+        self._wait()
         return self._writer.sound_lost
 
     def add(self, analysis: FrameAnalysis) -> None:
-        """Write the frames before this one; its annotation holds from its own time on.
+        """Write the frames before this one, soon; its annotation holds from its own time on.
 
         Raises:
-            VideoError: the disk is full or the like.
+            VideoError: the disk is full or the like, maybe for an earlier frame.
         """
+        self._wait(_WAITING - 1)
+        self._waiting.append(self._thread.submit(self._add, analysis))
+
+    def _wait(self, most: int = 0) -> None:
+        """Until at most so many analysed frames wait."""
+        while len(self._waiting) > most:
+            self._waiting.popleft().result()
+
+    def _add(self, analysis: FrameAnalysis) -> None:
         self._write_until(analysis.time_s - 1e-6)
         self._annotated = analysis.size or self._usual
         fit = self._fit(self._annotated)
@@ -166,6 +186,7 @@ class AnnotatedVideo:
         Raises:
             VideoError: the disk is full or the like.
         """
+        self._wait()
         self._write_until(end_s if end_s is not None else float("inf"), sound_too=end_s is not None)
 
     def _write_until(self, end_s: float, *, sound_too: bool = False) -> None:

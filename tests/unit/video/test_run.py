@@ -17,6 +17,7 @@ from fer_models.errors import FerError, VideoError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.media.video_files import Limits
 from fer_models.media.video_reader import VideoReader, frame_at
+from fer_models.media.video_writer import VideoWriter
 from fer_models.results import Face, FaceAnalysis, Prediction
 from fer_models.video.analysis import FrameAnalysis, Summary, analyze_video, total_disagreement
 from fer_models.video.run import LINES, SUMMARY, TABLE, VIDEO, VideoRun, run_video
@@ -307,6 +308,27 @@ def test_results_that_cannot_be_written(fake: ByGrey, clip: Path, tmp_path: Path
     with pytest.raises(VideoError, match="too long"):
         run(fake, clip, tmp_path / "out", limits=Limits(minutes=0.01))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_disk_that_is_full_ends_the_analysis_soon_and_leaves_what_was_written(
+    fake: ByGrey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The annotated video is written by a thread of its own, whose errors must not be lost."""
+    clip = write_clip(tmp_path / "long.mp4", [ramp(index % 20) for index in range(60)])
+    write, written = VideoWriter.write, []
+
+    def fill_up(self: VideoWriter, image: NDArray[np.uint8], time_s: float) -> None:
+        if len(written) == 5:
+            raise VideoError("Cannot write 'annotated.mp4': No space left on device.")
+        written.append(time_s)
+        write(self, image, time_s)
+
+    monkeypatch.setattr(VideoWriter, "write", fill_up)
+    with pytest.raises(VideoError, match="No space left"):
+        run(fake, clip, tmp_path / "out", rate=10)
+    assert len(fake.seen) < 40
+    with VideoReader(tmp_path / "out" / VIDEO) as reader:
+        assert len(list(reader.frames())) == 5
 
 
 def test_no_frame_outlives_its_batch(fake: ByGrey, tmp_path: Path) -> None:
