@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from dashboard.batch import view
+from dashboard.batch.faces import view
 from fer_models.analyzer import Analyzer
 from fer_models.batch.labels import likely_wrong
 from fer_models.registry import MODELS
