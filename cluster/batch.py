@@ -120,7 +120,7 @@ def run_parts(
         BatchError: the cluster cannot be reached or has no room, a part failed too often, or cannot be written.
     """
     missing = job.output.missing()
-    ray = load_ray()
+    ray = load_ray(address)
     if not missing:
         return
     with _cluster(ray, address, workers):
@@ -148,13 +148,19 @@ def run_parts(
             raise _as_ours(error) from error
 
 
-def load_ray() -> Any:
+def load_ray(address: str | None = None) -> Any:
     """Ray, which is an extra.
+
+    Args:
+        address: of the cluster that it will be used with; None for one on this machine.
 
     Raises:
         EngineError: it is not installed.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before it is imported: it sends nothing home
+    # It reads them when it is imported.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if not address:  # 127.0.0.1 stays that, and is not replaced by the address of a network
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:
         import ray
         import ray.util

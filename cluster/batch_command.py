@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         FerError: Ray is not installed; source, labels, models, cluster or output cannot be used; the output is of
             another run.
     """
-    load_ray()
+    load_ray(args.address)
     if args.batch < 1:
         raise BatchError(f"--batch {args.batch} holds nothing. Use 1 or more.")
     pictures = list_pictures(args.source)

@@ -35,6 +35,7 @@ class Killed:
         first: the parts that the first driver left, with the times at which they were written.
         outlived: processes of its cluster; Ray's agents need a minute to end.
         again: the second driver's run.
+        addresses: that its cluster listened on.
         left: processes of the second cluster.
     """
 
@@ -45,6 +46,7 @@ class Killed:
     outlived: set[int]
     again: "subprocess.CompletedProcess[str]"
     left: set[int]
+    addresses: set[str]
 
 
 def descendants(process: int) -> set[int]:
@@ -66,6 +68,18 @@ def command_of(process: int) -> str:
         return Path(f"/proc/{process}/cmdline").read_text().replace("\0", " ")
     except OSError:
         return ""
+
+
+def listening(processes: set[int]) -> set[str]:
+    """Addresses, in the kernel's hexadecimal form, on which processes accept TCP connections."""
+    sockets = set()
+    for path in (entry for process in processes for entry in Path(f"/proc/{process}/fd").glob("*")):
+        try:
+            sockets.add(os.readlink(path).removeprefix("socket:[").rstrip("]"))
+        except OSError:
+            continue
+    rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    return {row[1].partition(":")[0] for row in rows if row[3] == "0A" and row[9] in sockets}
 
 
 def alive(processes: set[int]) -> set[int]:
@@ -123,6 +137,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory, weights_dir: Path) -> Itera
     with subprocess.Popen(command, cwd=ROOT, text=True, **pipes) as driver:  # type: ignore[call-overload]
         assert wait_for(lambda: len(parts(out)) > len(first) or driver.poll() is not None)
         cluster = descendants(driver.pid)
+        addresses = listening(cluster)
         workers = [process for process in cluster if command_of(process).startswith("ray::Worker")]
         if workers:
             os.kill(workers[0], signal.SIGKILL)
@@ -133,7 +148,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory, weights_dir: Path) -> Itera
             output, errors = driver.communicate(timeout=60)
     assert workers, errors[-3000:]
     again = subprocess.CompletedProcess(command, driver.returncode, output, errors)
-    yield Killed(folder, flags, out, first, outlived, again, cluster)
+    yield Killed(folder, flags, out, first, outlived, again, cluster, addresses)
 
 
 def test_killed_driver_and_worker_lose_and_repeat_no_row(killed: Killed, tmp_path: Path) -> None:
@@ -159,6 +174,11 @@ def test_unreadable_and_other_files_are_counted_and_named(killed: Killed) -> Non
 def test_nothing_is_left_behind(killed: Killed) -> None:
     assert wait_for(lambda: not alive(killed.outlived | killed.left), 180)
     assert {path.suffix for path in killed.out.iterdir()} == {".json", ".parquet"}
+
+
+def test_a_cluster_of_this_machine_listens_on_loopback_alone(killed: Killed) -> None:
+    loopback = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+    assert killed.addresses and killed.addresses <= loopback
 
 
 def test_a_finished_batch_only_says_again_what_it_holds(killed: Killed, capsys: pytest.CaptureFixture[str]) -> None:
