@@ -7,6 +7,7 @@ from docs.markdown import table
 from fer_models.evaluation.records.benchmarks import (
     BatchRecord,
     FuzzRecord,
+    JourneysRecord,
     LiveRecord,
     LoadRecord,
     StartRecord,
@@ -199,3 +200,18 @@ def start(results: Path) -> str:
         }
     rows = [[what, f"{seconds:.2f} s"] for what, seconds in times.items()]
     return f"{record.cores} CPU cores, median of {record.rounds}.\n\n" + table(["", "time"], rows)
+
+
+def journeys(results: Path) -> str:
+    """What a visit to the page takes of its visitors.
+
+    Args:
+        results: folder of the records.
+    """
+    record = JourneysRecord.model_validate_json((results / "journeys.json").read_bytes())
+    rows = [
+        [name, each.what, f"{each.width_px} px", str(each.files), str(each.clicks), f"{each.seconds:.1f} s"]
+        for name, each in record.journeys.items()
+    ]
+    heads = ["visitor", "what is done", "page", "files", "clicks", "time"]
+    return f"{record.cores} CPU cores, median of {record.rounds} visits.\n\n" + table(heads, rows)

@@ -226,6 +226,7 @@ BLOCKS: Final[dict[str, Callable[[], str]]] = {
     "load": lambda: software.load(RESULTS),
     "speed": lambda: software.speed(RESULTS),
     "start": lambda: software.start(RESULTS),
+    "journeys": lambda: software.journeys(RESULTS),
     "scale-demand": scaling.demand,
     "scale-checks": scaling.checks,
     "scale-people": scaling.people,

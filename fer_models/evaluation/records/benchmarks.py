@@ -81,6 +81,32 @@ class StartRecord(Provenance):
     visit: FirstVisit | None
 
 
+class Journey(Record):
+    """A visit to the page: what is done, and what it takes of a visitor.
+
+    Attributes:
+        what: in words.
+        width_px: of the page.
+        files: that are chosen.
+        clicks: or taps.
+        seconds: from the first of them until the last result is shown, by a visitor who never hesitates.
+    """
+
+    what: str
+    width_px: Count
+    files: Count
+    clicks: Count
+    seconds: Amount
+
+
+class JourneysRecord(Provenance):
+    """`python -m benchmarks.journeys`: medians by kind of visitor."""
+
+    cores: Count
+    rounds: Count
+    journeys: dict[str, Journey]
+
+
 class Sharpness(Record):
     """Percentiles of a measure of sharpness."""
 

@@ -315,7 +315,8 @@ def test_a_disk_that_is_full_ends_the_analysis_soon_and_leaves_what_was_written(
 ) -> None:
     """The annotated video is written by a thread of its own, whose errors must not be lost."""
     clip = write_clip(tmp_path / "long.mp4", [ramp(index % 20) for index in range(60)])
-    write, written = VideoWriter.write, []
+    write = VideoWriter.write
+    written: list[float] = []
 
     def fill_up(self: VideoWriter, image: NDArray[np.uint8], time_s: float) -> None:
         if len(written) == 5:
