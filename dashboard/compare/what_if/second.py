@@ -58,7 +58,7 @@ class SecondFaceSection:
                 visible=bool(examples),
                 elem_id="compare-second-example",
             )
-            self.faces = gr.HTML(visible=False, js_on_load=CHOOSE_FACE, elem_id="compare-second-faces")
+            self.faces = gr.HTML(js_on_load=CHOOSE_FACE, elem_id="compare-second-faces")
             self.pair = gr.HTML(elem_id="compare-second-pair")
             self.bench = Bench("compare-morph", "morph", analyzer, display)
         self.second = gr.State(None, time_to_live=FORGET)
@@ -91,8 +91,7 @@ class SecondFaceSection:
         return {
             self.other: gr.update(visible=analyzed is not None and len(analyzed.faces) > 1),
             self.example: None,
-            self.faces: gr.update(value="", visible=False),
-            self.pair: "",
+            **{part: "" for part in (self.faces, self.pair)},
             self.second: None,
             self.index: 0,
             **self.bench.empty(text),
@@ -171,7 +170,8 @@ class SecondFaceSection:
         captions = (_caption("First", analyzed, index), _caption("Second", second, other))
         if anew:
             strip = render("compare/what_if/faces.html", faces=picture_view(second).faces, chosen=other)
-            yield {self.faces: gr.update(value=strip, visible=len(second.faces) > 1), self.second: second}
+            # Never hidden: what comes right after it is shown again may be lost.
+            yield {self.faces: strip if len(second.faces) > 1 else "", self.second: second}
         pair = pair_view(first_face, second_face, captions, self.display)
         yield {
             self.pair: render("compare/what_if/pair.html", pair=pair),
