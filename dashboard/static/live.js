@@ -9,7 +9,6 @@ const stateText = find('.fer-live-state');
 const NAMES = ['start', 'pause', 'stop', 'compare', 'device', 'mirror', 'record', 'csv', 'play', 'next', 'end', 'discard'];
 const buttons = Object.fromEntries(NAMES.map((name) => [name, find(`[data-do=${name}]`)]));
 const facings = [...element.querySelectorAll('[data-facing]')];
-const tools = find('.fer-live-tools');
 const slider = find('.fer-live-scrub input');
 const canvas = document.createElement('canvas');
 const LONGEST = 640;
@@ -55,9 +54,8 @@ function show(state) {
   buttons.start.hidden = stream !== null;
   buttons.pause.hidden = buttons.stop.hidden = buttons.compare.hidden = stream === null;
   buttons.compare.disabled = replaying === null && !frames.has(shownNumber);
-  tools.hidden = stream === null;
   buttons.record.disabled = !running && !recording;
-  buttons.play.disabled = buttons.csv.disabled = !shownNumber;
+  buttons.play.disabled = buttons.csv.disabled = stream === null || !shownNumber;
   buttons.mirror.setAttribute('aria-pressed', String(mirrored));
   for (const button of facings) button.setAttribute('aria-pressed', String(button.dataset.facing === facing));
   buttons.pause.textContent = running ? 'Pause' : 'Resume';
@@ -213,7 +211,7 @@ window.addEventListener('fer-live-shown', (event) => {
   shownNumber = event.detail;
   for (const old of [...frames.keys()]) if (old < shownNumber) frames.delete(old);
   buttons.compare.disabled = !frames.has(shownNumber);
-  buttons.play.disabled = buttons.csv.disabled = false;
+  buttons.play.disabled = buttons.csv.disabled = stream === null;
   showRecording();
   if (!takenAt.has(shownNumber) || !running) return;
   delay = performance.now() - takenAt.get(shownNumber);

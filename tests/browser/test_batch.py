@@ -311,6 +311,7 @@ def test_faces_are_labelled_blind_and_compared(page: Page, labelled: Path, tmp_p
     for number in range(1, 6):
         expect(quiz).to_contain_text(f"Face {number} of 6")
         page.keyboard.press("4")
+    expect(quiz).to_contain_text("Face 6 of 6")  # a second answer to the face before it would not count
     quiz.get_by_role("button", name="Sadness").click()
     expect(quiz).to_contain_text("You agree most with")
     expect(quiz.locator(".fer-table tbody tr")).to_have_count(1 + len(MODELS))

@@ -186,6 +186,7 @@ def test_help_explains_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
             "--device",
             "--engine",
             "--weights",
+            "--backend",
             "--auth",
             "--auth-file",
             "--hash-password",

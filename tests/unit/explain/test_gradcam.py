@@ -257,6 +257,7 @@ def test_what_explains_a_model_depends_on_what_it_gives(tiny: Classifier, crop: 
             self.card, self.name, self.network, self.predict = tiny.card, tiny.name, None, tiny.predict
             self.class_weights = tiny.class_weights if head else None
             self.module_engine = None
+            self.remote = False
 
     def works(classifier: Any) -> list[str]:
         reasons = supported(classifier)
