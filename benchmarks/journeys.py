@@ -3,7 +3,7 @@
     python -m benchmarks.journeys [--rounds N] [--json FILE]
 
 Each journey begins on an open page and ends when its last result is shown. Seconds are medians over visits by a browser
-with an empty profile, which clicks as soon as it can: they are what the visitor waits, not what he or she thinks.
+with an empty profile, which clicks as soon as it can: the time a visitor waits, without the time to look and think.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def researcher(visit: Visit) -> None:
 
 
 def phone(visit: Visit) -> None:
-    """Choose a photo on a phone, see all answers, then one map enlarged in the attention lab."""
+    """Choose a photo on a phone, see all answers, then all maps in the attention lab."""
     visit.choose("#compare-image", "surprise.jpg")
     visit.see("#compare-verdict .fer-verdict")
     visit.click("#compare-lab")
