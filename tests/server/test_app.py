@@ -18,7 +18,6 @@ from PIL import Image
 import app
 from dashboard.components.picture_input import EXAMPLES
 from dashboard.components.uploads import uploaded_path
-from dashboard.page import build_page, launch_settings
 from dashboard.server.serve import Server
 from dashboard.server.share import LinkError
 from fer_models.analyzer import Analyzer, load_analyzer
@@ -26,6 +25,7 @@ from fer_models.cli.main import main as command
 from fer_models.errors import ImageError, WeightsError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.registry import MODELS
+from tests.helpers.browsing import launched
 from tests.helpers.serving import free_port
 
 FACE = EXAMPLES / "astronaut.jpg"
@@ -34,13 +34,9 @@ FACE = EXAMPLES / "astronaut.jpg"
 @pytest.fixture(scope="module")
 def server(weights_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of an app with small random models and the real face detector."""
-    with pytest.MonkeyPatch.context() as patch:
-        uploads = tmp_path_factory.mktemp("uploads")
-        patch.setenv("GRADIO_TEMP_DIR", str(uploads))
-        page = build_page(load_analyzer(weights=weights_dir, device="cpu"), uploads, weights_dir)
-        _, url, _ = page.launch(prevent_thread_lock=True, server_port=free_port(), **launch_settings())
+    analyzer = load_analyzer(weights=weights_dir, device="cpu")
+    with launched(analyzer, tmp_path_factory.mktemp("uploads"), weights_dir) as (url, _):
         yield url
-        page.close()
 
 
 @pytest.fixture(scope="module")
