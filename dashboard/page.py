@@ -14,7 +14,7 @@ from dashboard.components.events import HIDDEN, PAGE_SCRIPT
 from dashboard.components.templates import render
 from dashboard.leaderboard import tab as leaderboard
 from dashboard.live import tab as live
-from dashboard.server.gradio_internals import StoredSessions, chart_module
+from dashboard.server.gradio_internals import StoredSessions, chart_module, keep_nothing_shown
 from dashboard.theme import CSS, NAME, THEME, THEME_VALUES, TITLE
 from dashboard.video import tab as video
 from fer_models.analyzer import WEIGHTS, Analyzer
@@ -54,6 +54,7 @@ def build_page(
         gr.HTML(render("header.html", title=NAME), js_on_load=scripts, elem_id="page-bar")
         _build_tabs(analyzer, page, uploads, weights, adds_models=adds_models)
         gr.HTML(render("footer.html", has_backend=has_backend))
+    keep_nothing_shown(page)
     return page
 
 

@@ -151,7 +151,6 @@ class LiveTab:
         charts: Any = gr.skip()
         if fresh or session.chosen != last_chosen or session.time_s // _CHART_S != last_time_s // _CHART_S:
             charts = self._charts(session, chosen)
-            self.sessions.drop_copies(name or "")
         return render("live/frame.html", number=number, frame=frame), self._panel(session, chosen), charts, session
 
     def _analyze(
@@ -309,8 +308,8 @@ class LiveTab:
             self._clear(name)
 
     def _clear(self, name: str) -> None:
-        """Let go of everything that Gradio holds of a session's frames."""
-        session = self.sessions.forget_values(name, self.session, [self.view, self.panel, self.charts, self.csv])
+        """Let go of everything that is held of a session's frames."""
+        session = self.sessions.forget_value(name, self.session)
         if session is not None:
             session.end()
 

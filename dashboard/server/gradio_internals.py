@@ -6,7 +6,7 @@
 import datetime
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -60,6 +60,29 @@ def configure(page: "gr.Blocks", sessions: int, concurrency: int | None) -> None
             function.concurrency_limit = min(function.concurrency_limit, concurrency)
 
 
+def keep_nothing_shown(page: "gr.Blocks") -> None:
+    """Let Gradio keep nothing that the components of a session show.
+
+    It keeps all of it for links to a page's state (`gr.DeepLinkButton`, which this page has not). For each session, and
+    for each update of a component, it also makes the components' configurations anew: for a call of the API, which is a
+    session of its own, that takes longer than two of the models.
+    """
+    from gradio.blocks import BlocksConfig
+
+    class SessionConfig(BlocksConfig):
+        @staticmethod
+        def config_for_block(_id: int, rendered_ids: list[int], block: Any, renderable: Any = None) -> dict[str, Any]:
+            return BlocksConfig.config_for_block(_id, rendered_ids, block, renderable) if renderable else {}
+
+    class PageConfig(BlocksConfig):
+        def __copy__(self) -> BlocksConfig:  # each session has one
+            new: BlocksConfig = super().__copy__()  # type: ignore[no-untyped-call]
+            new.__class__ = SessionConfig
+            return new
+
+    page.default_config.__class__ = PageConfig
+
+
 def queue_length(page: "gr.Blocks") -> int:
     """How many calls wait: Gradio reports this only to pages."""
     return len(page._queue)
@@ -96,7 +119,7 @@ def files_of_components(page: "gr.Blocks") -> set[str]:
 
 
 class StoredSessions:
-    """What Gradio keeps of each page's session: values of states, and all that its components last showed.
+    """What Gradio keeps of each page's session: values of states, and components (see `keep_nothing_shown`).
 
     Gradio drops a session only when more came than it may keep, and counts every call of the API as a session.
     """
@@ -133,33 +156,24 @@ class StoredSessions:
         session = self._session(name)
         return bool(session and session.is_closed)
 
-    def forget_values(self, name: str, state: "gr.State", components: "Iterable[gr.components.Component]") -> Any:
-        """Drop a state's value and what some components last showed; returns the value, None if there was none."""
+    def forget_value(self, name: str, state: "gr.State") -> Any:
+        """Drop the value of one state and return it; None if the session has none."""
         session = self._session(name)
-        if session is None:
-            return None
-        for component in components:
-            session.config_values.pop(component._id, None)
-        self._drop_components(session, set(self._page.blocks))
-        return session.state_data.pop(state._id, None)
+        return session.state_data.pop(state._id, None) if session else None
 
     def drop_copies(self, name: str) -> None:
-        """Drop what earlier copies of a session's components showed.
+        """Drop earlier copies of a session's components.
 
-        For each update without a value, as `gr.skip()` is, Gradio makes a copy of the component with an id of its own,
-        and keeps for ever what that copy shows next. A page that streams makes several a second.
+        For each update without a value, as `gr.skip()` is, Gradio makes a copy of the component with an id of its own
+        and keeps it for ever. A page that streams makes several a second.
         """
         if (session := self._session(name)) is not None:
             # The latest copies stay: their next values may be under way.
             blocks = session.blocks_config.blocks
             latest = {blocks[key]._id for key in self._page.blocks if key in blocks}
-            self._drop_components(session, latest.union(self._page.blocks))
-
-    @staticmethod
-    def _drop_components(session: Any, but: set[int]) -> None:
-        for kept in (session.config_values, session.blocks_config.blocks):
-            for key in set(kept).difference(but):
-                kept.pop(key, None)
+            for kept in (session.config_values, blocks):
+                for key in set(kept).difference(latest, self._page.blocks):
+                    kept.pop(key, None)
 
     def drop(self, name: str) -> None:
         """Drop a session, after its states' `delete_callback`."""

@@ -1,7 +1,7 @@
 """When the server forgets its visitors' sessions.
 
-Gradio keeps all that a page last showed, pictures too, until more sessions came than it may keep, and counts every call
-of its API as a session. Here a session is dropped when nobody can come back to it.
+Gradio keeps the values of a session's states, analysed pictures too, until more sessions came than it may keep, and
+counts every call of its API as a session. Here a session is dropped when nobody can come back to it.
 """
 
 import datetime

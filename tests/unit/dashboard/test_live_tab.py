@@ -127,14 +127,13 @@ def test_a_frame_that_arrives_after_the_page_was_closed_stays_no_longer(
 
     def arrive() -> Any:
         frame = sent(frame=data_uri(picture), number=1)
-        view, _, _, session = tab.show_frame(MODELS, live.OFF, 0, held.state_data.get(tab.session._id), frame, request)
+        *_, session = tab.show_frame(MODELS, live.OFF, 0, held.state_data.get(tab.session._id), frame, request)
         if session != gr.skip():
             held[tab.session._id] = session
-        held._update_value_in_config(tab.view._id, view)
         return held.state_data[tab.session._id]
 
     def holds() -> bool:
-        return tab.session._id in held.state_data or "data:image" in repr(held.config_values)
+        return tab.session._id in held.state_data
 
     def wait(seconds: float) -> None:
         end = time.monotonic() + seconds
