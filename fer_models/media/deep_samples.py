@@ -11,7 +11,10 @@ from PIL import Image
 #: Bits that cameras, scanners and medical devices give; a file of 16 or 32 bits a sample may hold any of them.
 _DEPTHS: Final = (8, 10, 12, 14, 16)
 _ALPHA_CHANNELS: Final = 4
-_MAX_SAMPLE_VALUE: Final = 281  # tag of TIFF 6.0
+_MAX_SAMPLE_VALUE: Final = 281  # tags of TIFF 6.0
+_BITS_PER_SAMPLE: Final = 258
+_PHOTOMETRIC_INTERPRETATION: Final = 262
+_PLANAR_CONFIGURATION: Final = 284
 
 
 def is_deep(picture: Image.Image) -> bool:
@@ -51,6 +54,17 @@ def declared_depth(picture: Image.Image, content: bytes) -> int | None:
         if all(isinstance(value, int) and value > 0 for value in values):
             return int(max(values)).bit_length()
     return None
+
+
+def has_white_at_zero(picture: Image.Image) -> bool:
+    """Whether a grey TIFF's greatest values are its darkest, as scanners write them; Pillow minds it at 8 bits only."""
+    return picture.format == "TIFF" and getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC_INTERPRETATION) == 0
+
+
+def has_deep_planes(picture: Image.Image) -> bool:
+    """Whether a TIFF has each deep colour in a plane of its own, which Pillow and OpenCV both read as noise."""
+    tags = getattr(picture, "tag_v2", {}) if picture.format == "TIFF" else {}
+    return tags.get(_PLANAR_CONFIGURATION) == 2 and max(tags.get(_BITS_PER_SAMPLE, (8,))) > 8
 
 
 def decode_colours(content: bytes) -> NDArray[np.generic] | None:

@@ -10,11 +10,19 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ExifTags import Base
 
 from fer_models.errors import ImageError
-from fer_models.media.deep_samples import declared_depth, decode_colours, has_deep_colours, is_deep, to_8_bit
+from fer_models.media.deep_samples import (
+    declared_depth,
+    decode_colours,
+    has_deep_colours,
+    has_deep_planes,
+    has_white_at_zero,
+    is_deep,
+    to_8_bit,
+)
 from fer_models.media.image_formats import START, SUFFIXES, TIFF, begins_like_a_picture, open_header, tiff_size
 
 __all__ = ["MAX_PIXELS", "MIN_SIDE", "SUFFIXES", "Picture", "as_image", "begins_like_a_picture", "read_image"]
@@ -61,8 +69,8 @@ def read_picture(source: str | os.PathLike[str] | bytes) -> Picture:
     """Read a picture, upright and in RGB whatever its file holds, with notes on what is not as it should be.
 
     EXIF orientation is applied. Grey, palette, CMYK, deep and floating-point pictures become 8-bit RGB, scaled and not
-    clipped (`deep_samples`); transparent parts are laid on white, as browsers show them; of an animation the first
-    frame is read. Of a JPEG that is cut off, what is there is read.
+    clipped (`deep_samples`); transparent parts are laid on white, as browsers show them; of an animation, and of a file
+    with several pages, the first one is read. Of a JPEG that is cut off, what is there is read.
 
     Args:
         source: a path, or the bytes of a picture file.
@@ -135,7 +143,9 @@ class _Reader:
         try:
             start = self._start()
             with open_header(self.file, start, self._check) as picture:
-                return self._decode(picture)
+                read = self._decode(picture)
+                self._note_further(picture)
+                return Picture(read, tuple(self.notes))
         except ImageError:
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # the latter where warnings are errors
@@ -147,24 +157,27 @@ class _Reader:
         except Exception as error:  # Pillow's parsers and decoders meet damaged files with a dozen kinds of exceptions
             raise ImageError(f"{self.name} cannot be decoded. {_DAMAGED}") from error
 
-    def _decode(self, picture: Image.Image) -> Picture:
+    def _decode(self, picture: Image.Image) -> NDArray[np.uint8]:
         self._check(picture.width, picture.height, jpeg=picture.format == "JPEG")
+        if has_deep_planes(picture):
+            raise ImageError(f"{self.name} stores deep colours in separate planes. Save it as a PNG, or interleaved.")
         deep = is_deep(picture)
         if has_deep_colours(picture):
             samples = decode_colours(self._content())
             if samples is None:
                 raise ImageError(f"{self.name} cannot be decoded. {_DAMAGED}")
-            exif = picture
-            picture = self._shallow(samples, declared_depth(picture, self._content()))
-            return self._picture(_turned(picture, _transposition(exif)))
+            # OpenCV has turned a TIFF, but no PNG.
+            transposition = None if picture.format == "TIFF" else _transposition(picture)
+            return _pixels(_turned(self._shallow(samples, declared_depth(picture, self._content())), transposition))
         if picture.format == "JPEG":
             picture = self._jpeg(picture)
         else:
             picture.load()
         transposition = _transposition(picture)
         if deep:
-            picture = self._shallow(np.asarray(picture), declared_depth(picture, self._content()))
-        return self._picture(_turned(picture, transposition))
+            shallow = self._shallow(np.asarray(picture), declared_depth(picture, self._content()))
+            picture = ImageOps.invert(shallow) if has_white_at_zero(picture) else shallow
+        return _pixels(_turned(picture, transposition))
 
     def _jpeg(self, picture: Image.Image) -> Image.Image:
         """Decode a JPEG, at a reduced size if it is large, and what is there of it if it is cut off."""
@@ -198,7 +211,7 @@ class _Reader:
             self._check(*size)
             samples = decode_colours(self._content())
             if samples is not None:
-                return self._picture(self._shallow(samples, None))
+                return Picture(_pixels(self._shallow(samples, None)), tuple(self.notes))
         raise ImageError(f"{self.name} is not a picture that can be read{_hint(start)}. {_ADVICE}")
 
     def _shallow(self, samples: NDArray[np.generic], declared: int | None) -> Image.Image:
@@ -207,8 +220,14 @@ class _Reader:
             self.notes.append(note)
         return Image.fromarray(pixels)
 
-    def _picture(self, picture: Image.Image) -> Picture:
-        return Picture(np.array(_to_rgb(picture)), tuple(self.notes))
+    def _note_further(self, picture: Image.Image) -> None:
+        """An animation or a scan of several pages: what else there is may be what its user meant."""
+        try:
+            count = getattr(picture, "n_frames", 1)
+        except Exception:  # what follows the picture that was read is damaged: the parsers raise many kinds
+            return
+        if count > 1:
+            self.notes.append(f"The file holds {count} pictures (frames or pages), of which this is the first.")
 
     def _start(self) -> bytes:
         if isinstance(self.file, BytesIO):
@@ -269,6 +288,10 @@ def _transposition(picture: Image.Image) -> Image.Transpose | None:
 
 def _turned(picture: Image.Image, transposition: Image.Transpose | None) -> Image.Image:
     return picture if transposition is None else picture.transpose(transposition)
+
+
+def _pixels(picture: Image.Image) -> NDArray[np.uint8]:
+    return np.array(_to_rgb(picture))
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

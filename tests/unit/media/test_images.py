@@ -27,6 +27,7 @@ from fer_models.media.images import (
     read_image,
     read_picture,
 )
+from tests.helpers.texts import assert_states
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
@@ -178,8 +179,16 @@ class TestWhatIsRead:
     def test_first_frame_of_an_animation(self, kind: str) -> None:
         frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
         options = {"lossless": True} if kind == "WEBP" else {}
-        data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
-        assert read_image(data)[10, 10].tolist() == [255, 0, 0]
+        picture = read_picture(encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options))
+        assert picture.pixels[10, 10].tolist() == [255, 0, 0]
+        (note,) = picture.notes
+        assert_states(note, "2 pictures", "the first")
+        assert read_picture(encoded(frames[0], kind)).notes == ()
+
+    def test_damage_behind_the_first_frame_does_not_lose_it(self) -> None:
+        frames = [Image.effect_noise((64, 64), sigma) for sigma in (40, 50, 60)]
+        data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+        np.testing.assert_array_equal(read_image(data[: len(data) // 2]), read_image(data))
 
     @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.jpg")), ids=lambda path: path.name)
     def test_examples(self, path: Path) -> None:
@@ -206,7 +215,44 @@ def png_16(samples: NDArray[np.uint16], declared: int | None = None) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + data
 
 
+def tiff_16(samples: NDArray[np.uint16], interpretation: int, orientation: int = 1, planes: int = 1) -> bytes:
+    """A TIFF of 16 bits a sample, (H, W) or (H, W, 3), with tags as TIFF 6.0 numbers their values."""
+    height, width = samples.shape[:2]
+    channels = samples.shape[2] if samples.ndim == 3 else 1
+    tags = {256: width, 257: height, 258: 16, 259: 1, 262: interpretation, 273: 0, 274: orientation, 277: channels}
+    tags |= {278: height, 279: samples.nbytes, 284: planes}
+    tags[273] = 8 + 2 + 12 * len(tags) + 4
+    entries = b"".join(struct.pack("<HHII", tag, 4 if tag in (273, 279) else 3, 1, tags[tag]) for tag in sorted(tags))
+    return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + samples.astype("<u2").tobytes()
+
+
 class TestDeepSamples:
+    @pytest.mark.parametrize("channels", [1, 3])
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_a_deep_tiffs_orientation_is_undone_once(self, channels: int, orientation: int) -> None:
+        upright = np.arange(24 * 40, dtype=np.uint16).reshape(24, 40) * 68
+        stored = {  # where the stored rows and columns begin (TIFF 6.0, Orientation)
+            1: upright,
+            2: upright[:, ::-1],
+            3: upright[::-1, ::-1],
+            4: upright[::-1],
+            5: upright.T,
+            6: np.rot90(upright),
+            7: upright[::-1, ::-1].T,
+            8: np.rot90(upright, -1),
+        }[orientation]
+        samples = stored if channels == 1 else np.dstack([stored] * 3)
+        image = read_image(tiff_16(samples, 1 if channels == 1 else 2, orientation))
+        np.testing.assert_array_equal(image[..., 1], np.rint(upright / 257).astype(np.uint8))
+
+    def test_grey_from_white_to_black(self) -> None:
+        levels = grey_levels().astype(np.uint16) * 257
+        np.testing.assert_array_equal(read_image(tiff_16(65535 - levels, 0))[..., 0], grey_levels())
+
+    def test_deep_planes_are_refused_and_not_read_as_noise(self) -> None:
+        with pytest.raises(ImageError, match="separate planes"):
+            read_image(tiff_16(np.dstack([grey_levels().astype(np.uint16) * 257] * 3), 2, planes=2))
+
     @pytest.mark.parametrize("bits", [10, 12, 14])
     @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
     def test_grey_of_fewer_bits_than_its_file_has_room_for(self, bits: int, kind: str) -> None:
