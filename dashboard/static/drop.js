@@ -1,15 +1,28 @@
 
-// Pictures that are dropped or pasted anywhere on a tab that takes one. Goes on where page.js ends.
+// Pictures that are dropped or pasted anywhere on a tab that takes one; on a part that takes one of its own, with the
+// class fer-takes-picture, they are for this part. Goes on where page.js ends.
 const PICTURE = /\.(jpe?g|jfif|png|webp|hei[cf]|avif|jxl|gif|bmp|tiff?)$/i;
 const isPicture = ({ name, type }) => (type.startsWith('image/') && !type.includes('svg')) || PICTURE.test(name);
 const zone = () => panel().querySelector('[data-zone]');
+// A closed part has no input.
+const partOf = (target) => {
+  const part = target instanceof Element ? target.closest('.fer-takes-picture') : null;
+  return part?.querySelector('input[type=file]') ? part : null;
+};
 const list = (files) => {
   const names = files.slice(0, 3).map(({ name }) => name);
   if (files.length > 3) names.push(`${files.length - 3} more`);
   return names.length > 1 ? `${names.slice(0, -1).join(', ')} and ${names.at(-1)}` : names[0];
 };
 
-function receive(files) {
+function fill(input, files) {
+  const all = new DataTransfer();
+  for (const file of files) all.items.add(file);
+  input.files = all.files;
+  input.dispatchEvent(new Event('change', { bubbles: true }));
+}
+
+function receive(files, part = null) {
   const pictures = files.filter(isPicture);
   const others = files.filter((file) => !isPicture(file));
   const texts = [];
@@ -18,7 +31,8 @@ function receive(files) {
   const busy = [...panel().querySelectorAll('.fer-busy')].some(seen);
   if (pictures.length && busy) texts.push(`${list(pictures)}: not taken while another picture is being analysed.`);
   if (pictures.length && !busy) {
-    zone().dispatchEvent(new CustomEvent('fer-send', { detail: pictures[0], bubbles: true }));
+    if (part) fill(part.querySelector('input[type=file]'), [pictures[0]]);
+    else zone().dispatchEvent(new CustomEvent('fer-send', { detail: pictures[0], bubbles: true }));
     if (pictures.length > 1) texts.push(`Here only ${pictures[0].name} is analysed, not ${list(pictures.slice(1))}.`);
   }
   const zip = others.length === 1 && !pictures.length && /\.zip$/i.test(others[0].name);
@@ -41,11 +55,8 @@ function openBatch(files) {
 function fillBatch() {
   const input = forBatch.length && panel().querySelector('#batch-files input[type=file]');
   if (!input) return;
-  const all = new DataTransfer();
-  for (const file of forBatch) all.items.add(file);
+  fill(input, forBatch);
   forBatch = [];
-  input.files = all.files;
-  input.dispatchEvent(new Event('change', { bubbles: true }));
 }
 eachFrame.push(fillBatch);
 
@@ -67,25 +78,35 @@ window.addEventListener('fer-compare', ({ detail }) => {
 // What Gradio's own inputs take, they take first. Elsewhere a browser would open the file instead of the page.
 const curtain = element.querySelector('.fer-curtain');
 let lifting = null;
+let aimed = null;  // the part that files are held over
+
+function cover(target) {
+  const part = target && partOf(target);
+  curtain.hidden = !target || Boolean(part);
+  if (part === aimed) return;
+  aimed?.removeAttribute('data-aimed');
+  part?.setAttribute('data-aimed', '');
+  aimed = part;
+}
 window.addEventListener('dragover', (event) => {
   if (event.defaultPrevented || !event.dataTransfer.types.includes('Files')) return;
   event.preventDefault();
   event.dataTransfer.dropEffect = zone() ? 'copy' : 'none';
-  curtain.hidden = !zone();
+  cover(zone() && event.target);
   clearTimeout(lifting);
-  lifting = setTimeout(() => { curtain.hidden = true; }, 200);
+  lifting = setTimeout(cover, 200, null);
 });
 window.addEventListener('drop', (event) => {
-  curtain.hidden = true;
+  cover(null);
   if (event.defaultPrevented || !event.dataTransfer.files.length) return;
   event.preventDefault();
-  if (zone()) receive([...event.dataTransfer.files]);
+  if (zone()) receive([...event.dataTransfer.files], partOf(event.target));
 });
 window.addEventListener('paste', (event) => {
   const files = [...(event.clipboardData?.files ?? [])];
   if (!files.length || !zone()) return;
   event.preventDefault();
-  receive(files);
+  receive(files, partOf(event.target));
 });
 window.addEventListener('fer-files', (event) => receive(event.detail));
 window.addEventListener('fer-note', (event) => notify(event.detail));

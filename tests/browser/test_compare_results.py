@@ -14,7 +14,7 @@ from dashboard.compare.view import VERSION
 from dashboard.components.analyzed_image import AnalyzedFace
 from fer_models.registry import MODELS
 from tests.browser.test_compare import address, gate, page, photos, upload
-from tests.helpers.browsing import MARKS, at_both_widths, browser, uploads
+from tests.helpers.browsing import MARKS, at_both_widths, browser, drop, paste, uploads
 
 __all__ = ["address", "browser", "gate", "page", "photos", "uploads"]
 
@@ -262,3 +262,24 @@ def test_a_second_face_stands_beside_the_first_and_a_morph_leads_to_it(
     upload(page, photos["two"])
     expect(page.locator("#compare-columns .fer-card")).to_have_count(6)
     expect(bench.locator("img")).to_have_count(0)
+
+
+def test_a_picture_dropped_or_pasted_on_the_second_part_is_the_second(page: Page, photos: dict[str, Path]) -> None:
+    upload(page, photos["two"])
+    expect(page.locator("#compare-columns .fer-card")).to_have_count(6)
+    two = photos["two"].read_bytes()
+    page.locator("#compare-second button").first.click()
+    expect(page.locator("#compare-second-upload")).to_be_visible()
+    captions = page.locator("#compare-second .fer-pair figcaption")
+    drop(page, "#compare-second-example", ("dropped.png", two))
+    expect(captions).to_have_text(["First: face 1 of 2 in two.png", "Second: face 1 of 2 in dropped.png"])
+    expect(page.locator("#compare-second .fer-what-if-step article")).to_have_count(4)
+    paste(page, "#compare-second-upload", ("pasted.png", two))
+    expect(captions).to_have_text(["First: face 1 of 2 in two.png", "Second: face 1 of 2 in pasted.png"])
+    expect(page.locator("#compare-second .fer-what-if-step article")).to_have_count(4)
+    drop(page, "#compare-second-pair", ("text.txt", b"text"))
+    expect(page.locator(".fer-notes")).to_contain_text("text.txt is not a picture")
+    # Anywhere else it is a first picture, which ends the comparison.
+    drop(page, "#compare-columns", ("first.png", two))
+    expect(page.locator("#compare-second .fer-pair")).to_have_count(0)
+    expect(page.locator("#compare-columns .fer-card")).to_have_count(6)

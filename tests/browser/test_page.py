@@ -1,14 +1,13 @@
 """The page's shell in headless Chromium: addresses, keys and focus, dropped and pasted pictures."""
 
-import base64
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, FloatRect, JSHandle, Page, Route, expect
+from playwright.sync_api import Browser, FloatRect, Page, Route, expect
 
 from dashboard.leaderboard.sections import GROUPS
 from fer_models.analyzer import Analyzer
@@ -19,7 +18,10 @@ from tests.helpers.browsing import (
     Gate,
     at_both_widths,
     chromium,
+    drop,
     open_page,
+    paste,
+    transfer,
     uploads,
     watched_page,
 )
@@ -170,26 +172,6 @@ def test_a_phone_shows_every_tab_and_section(page: Page, photos: dict[str, Path]
         assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] >= 44
 
 
-def drop(page: Page, target: str, *files: tuple[str, bytes]) -> None:
-    """Drop files on an element, as from a folder of the visitor's computer."""
-    data = transfer(page, files)
-    page.dispatch_event(target, "dragover", {"dataTransfer": data})
-    page.dispatch_event(target, "drop", {"dataTransfer": data})
-
-
-def transfer(page: Page, files: Iterable[tuple[str, bytes]]) -> JSHandle:
-    """What a drop or a paste of files carries."""
-    make = """files => {
-      const data = new DataTransfer();
-      for (const [name, content] of files) {
-        const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
-        data.items.add(new File([bytes], name, {type: name.endsWith('.png') ? 'image/png' : ''}));
-      }
-      return data;
-    }"""
-    return page.evaluate_handle(make, [[name, base64.b64encode(content).decode()] for name, content in files])
-
-
 @pytest.mark.parametrize("tab", ["compare", "attention"])
 def test_a_picture_dropped_anywhere_is_analysed(
     browser: Browser, address: str, photos: dict[str, Path], tab: str
@@ -202,10 +184,7 @@ def test_a_picture_dropped_anywhere_is_analysed(
         drop(page, f"#{tab}-picture", ("none.png", photos["none"].read_bytes()))  # on the results
         expect(page.get_by_role("alert")).to_contain_text("No face was found")
         expect(faces).to_have_count(0)
-        page.evaluate(
-            "data => document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true}))",
-            transfer(page, [("pasted.png", photos["two"].read_bytes())]),
-        )
+        paste(page, "body", ("pasted.png", photos["two"].read_bytes()))
         expect(faces).to_have_count(2)
 
 

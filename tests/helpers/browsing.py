@@ -1,15 +1,16 @@
 """The page in headless Chromium: the browser, the app it visits, and a page that is watched."""
 
+import base64
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, JSHandle, Page, expect, sync_playwright
 
 from dashboard.page import build_page, launch_settings
 from fer_models.analyzer import WEIGHTS, Analyzer
@@ -115,6 +116,34 @@ def watched_page(browser: Browser, address: str, width: int = 1440, wait: int = 
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, f"{wide} px in a page of {width} px"
     assert outside == [] and errors == [], (outside, errors)
+
+
+def drop(page: Page, target: str, *files: tuple[str, bytes]) -> None:
+    """Drop files on an element, as from a folder of the visitor's computer."""
+    data = transfer(page, files)
+    page.dispatch_event(target, "dragover", {"dataTransfer": data})
+    page.dispatch_event(target, "drop", {"dataTransfer": data})
+
+
+def paste(page: Page, target: str, *files: tuple[str, bytes]) -> None:
+    """Paste files while an element has the focus."""
+    page.locator(target).evaluate(
+        "(node, data) => node.dispatchEvent(new ClipboardEvent('paste', {clipboardData: data, bubbles: true}))",
+        transfer(page, files),
+    )
+
+
+def transfer(page: Page, files: Iterable[tuple[str, bytes]]) -> JSHandle:
+    """What a drop or a paste of files carries."""
+    make = """files => {
+      const data = new DataTransfer();
+      for (const [name, content] of files) {
+        const bytes = Uint8Array.from(atob(content), (character) => character.charCodeAt(0));
+        data.items.add(new File([bytes], name, {type: name.endsWith('.png') ? 'image/png' : ''}));
+      }
+      return data;
+    }"""
+    return page.evaluate_handle(make, [[name, base64.b64encode(content).decode()] for name, content in files])
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,8 @@ from fer_models.media.images import read_picture
 
 _INTRODUCTION: Final = (
     "Every model’s answer for the chosen face and for a second one, and the way from the one to the other. Both faces "
-    "are aligned by eyes, nose and mouth corners; the morph blends their pixels linearly, as a cross-fade does."
+    "are aligned by eyes, nose and mouth corners; the morph blends their pixels linearly, as a cross-fade does. "
+    "You can also drop the second picture here, or click here and paste it."
 )
 _NO_FACE: Final = (
     "No face was found in {name}. Choose a picture where a face is larger, sharper, brighter or turned to the camera."
@@ -44,7 +45,9 @@ class SecondFaceSection:
             uploads: folder where Gradio puts uploads.
         """
         self.analyzer, self.display, self.examples, self.uploads = analyzer, display, examples, uploads
-        with gr.Accordion("What if it were another face?", open=False, elem_id="compare-second"):
+        with gr.Accordion(
+            "What if it were another face?", open=False, elem_id="compare-second", elem_classes="fer-takes-picture"
+        ):
             gr.HTML(macro("heading", "", _INTRODUCTION))
             with gr.Row(elem_classes="fer-actions"):
                 self.upload = gr.UploadButton("Choose a second picture", size="md", elem_id="compare-second-upload")
