@@ -26,6 +26,11 @@ class ClassificationMetrics:
     labels: tuple[str, ...]
     confusion: list[list[int]]
 
+    @property
+    def right(self) -> int:
+        """How many faces are answered as labelled."""
+        return sum(row[index] for index, row in enumerate(self.confusion))
+
 
 def classification_metrics(
     truth: Sequence[str], predicted: Sequence[str], vocabulary: Sequence[str] = EXPRESSIONS

@@ -212,7 +212,7 @@ class ConfidentMetrics:
     @property
     def right(self) -> int:
         """How many of them are answered as labelled."""
-        return sum(row[index] for index, row in enumerate(self.metrics.confusion)) if self.metrics else 0
+        return self.metrics.right if self.metrics else 0
 
 
 def measure_confident(rows: Iterable[Row], models: Sequence[str], least: float) -> dict[str, ConfidentMetrics]:

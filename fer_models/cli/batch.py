@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fer_models import __version__
-from fer_models.cli.common import ENGINES, MODEL_FLAGS, add_flag, add_flags, analyzer_of, whole_number
+from fer_models.cli.common import ENGINES, MODEL_FLAGS, add_flag, add_flags, analyzer_of, whole_number, with_interval
 
 if TYPE_CHECKING:
     from fer_models.analyzer import Analyzer
@@ -206,9 +206,11 @@ def print_report(rows: Sequence["Row"], models: Sequence[str], labels: "Labels",
     from dataclasses import asdict
 
     from fer_models.batch.labels import likely_wrong, measure
+    from fer_models.evaluation.statistics import wilson
     from fer_models.media.files import write_json
 
     figures, wrong = measure(rows, models), likely_wrong(rows, models)
+    intervals = {name: wilson(figure.right, figure.count) for name, figure in figures.items()}
     counted = next((figure.count for figure in figures.values()), 0)
     for note in labels.notes():
         print(note)
@@ -217,7 +219,8 @@ def print_report(rows: Sequence["Row"], models: Sequence[str], labels: "Labels",
         "no face to read."
     )
     for name, figure in figures.items():
-        print(f"{name:24} accuracy {figure.accuracy:7.2%}  macro-F1 {figure.macro_f1:.4f}  faces {figure.count}")
+        accuracy = with_interval(intervals[name])
+        print(f"{name:24} accuracy {accuracy}  macro-F1 {figure.macro_f1:.4f}  faces {figure.count}")
         print(f"{'':24} recall   {_recalls(figure.recall)}")
     if wrong:
         print(f"{len(wrong)} labels are likely wrong: all models contradict them. The surest:")
@@ -226,7 +229,10 @@ def print_report(rows: Sequence["Row"], models: Sequence[str], labels: "Labels",
     if path:
         document = {
             "labels": labels.document(),
-            "models": {name: asdict(figure) for name, figure in figures.items()},
+            "models": {
+                name: asdict(figure) | {"accuracy_interval": asdict(intervals[name])}
+                for name, figure in figures.items()
+            },
             "likely_wrong": [asdict(item) for item in wrong],
         }
         write_json(path, document)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:  # the help should not wait for PyTorch
     from fer_models.analyzer import Analyzer
+    from fer_models.evaluation.statistics import Interval
 
 #: What --engine takes in every command.
 ENGINES: Final = ("auto", "torch", "onnxruntime", "openvino")
@@ -155,6 +156,11 @@ def further_models(args: argparse.Namespace) -> str:
     """The flags of --peers and --model as a record's command repeats them, with a blank in front of each."""
     peers = f" --peers {' '.join(args.peers)}" if args.peers else ""
     return peers + "".join(f" --model DIR/{path.name}" for path in args.model_files)
+
+
+def with_interval(share: "Interval") -> str:
+    """A share and its 95 % interval, for a table in the terminal."""
+    return f"{share.value:7.2%}  [{share.low:.2%}, {share.high:.2%}]"
 
 
 def use_threads(args: argparse.Namespace) -> None:

@@ -4,7 +4,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_models.cli.common import MODEL_FLAGS, add_flag, add_flags, analyzer_of, further_models, weights_folder
+from fer_models.cli.common import (
+    MODEL_FLAGS,
+    add_flag,
+    add_flags,
+    analyzer_of,
+    further_models,
+    weights_folder,
+    with_interval,
+)
 from fer_models.registry import FER2013_LABEL_SETS, LABEL_SETS, load_dataset
 
 if TYPE_CHECKING:  # the help should not wait for PyTorch
@@ -75,28 +83,23 @@ def _command(args: argparse.Namespace) -> str:
 
 
 def _print(evaluation: "Evaluation") -> None:
-    from fer_models.evaluation.metrics import measure
+    from fer_models.evaluation.evaluate import with_ensemble
     from fer_models.models.ensemble import ENSEMBLE
 
-    predictions, members = evaluation.predictions, evaluation.record.ensemble_members
-    rows = {name: [name] for name in predictions.logits} | ({ENSEMBLE: [*members]} if members else {})
-    kept = ~predictions.duplicates
-    for name, averaged in rows.items():
-        probabilities = predictions.ensemble(averaged)
-        report = measure(predictions.targets, probabilities)
-        line = f"{name:24} accuracy {report.accuracy:7.2%}  macro-F1 {report.macro_f1:.4f}  faces {report.count}"
-        if not kept.all():
-            without = measure(predictions.targets[kept], probabilities[kept])
-            line += f"  without train/test duplicates {without.accuracy:7.2%}"
-        both_views = predictions.flip_averaged_correct(averaged)
-        if both_views is not None:
-            line += f"  flip-averaged {both_views.mean():7.2%}"
+    record = with_ensemble(evaluation.record, evaluation.predictions)
+    for name, model in {**record.models, **({ENSEMBLE: record.ensemble} if record.ensemble else {})}.items():
+        accuracy = with_interval(model.accuracy_interval) if model.accuracy_interval else f"{model.accuracy:7.2%}"
+        line = f"{name:24} accuracy {accuracy}  macro-F1 {model.macro_f1:.4f}  faces {model.count}"
+        if model.without_overlap is not None:
+            line += f"  without train/test duplicates {model.without_overlap.accuracy:7.2%}"
+        if model.accuracy_flip_averaged is not None:
+            line += f"  flip-averaged {model.accuracy_flip_averaged.value:7.2%}"
         print(line)
-    for name, model in evaluation.record.models.items():
+    for name, model in record.models.items():
         for merged, figures in (model.merged or {}).items():
             unknown = f"  knows no {', '.join(figures.unknown)}" if figures.unknown else ""
             print(f"{name:24} {merged} {figures.accuracy:7.2%}  macro-F1 {figures.macro_f1:.4f}{unknown}")
-    if members:
-        print(f"{ENSEMBLE} is the mean of {', '.join(members)}, which learned these labels")
-    if missed := evaluation.record.faces_not_found:
+    if record.ensemble is not None:
+        print(f"{ENSEMBLE} is the mean of {', '.join(record.ensemble.members)}, which learned these labels")
+    if missed := record.faces_not_found:
         print(f"no face was detected in {missed} pictures; they were taken whole")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fer_models.cli.common import MODEL_FLAGS, add_flag, add_flags, analyzer_of, further_models
+from fer_models.cli.common import MODEL_FLAGS, add_flag, add_flags, analyzer_of, further_models, with_interval
 from fer_models.errors import FerError
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def _print(record: "FairnessRecord") -> None:
     for name, result in record.models.items():
         print(name)
         for group, figures in result.groups.items():
-            accuracy = figures.accuracy
-            interval = f"[{accuracy.low:.2%}, {accuracy.high:.2%}]"
-            print(f"  {group:24} {figures.count:6} {accuracy.value:7.2%}  {interval}")
+            print(f"  {group:24} {figures.count:6} {with_interval(figures.accuracy)}")
         for gap in result.gaps:
             clear = "" if gap.low > 0 or gap.high < 0 else "  (not significantly different)"
             pair = f"{gap.first} - {gap.second}"

@@ -2,7 +2,7 @@
 
 import argparse
 
-from fer_models.cli.common import add_flags, weights_folder
+from fer_models.cli.common import add_flags, weights_folder, with_interval
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,6 @@ def run(args: argparse.Namespace) -> int:
     for name, faces in record.sets.items():
         print(f"{name}, {faces.count} faces")
         for model, figures in faces.models.items():
-            accuracy = figures.accuracy
-            print(f"  {model:24} {accuracy.value:7.2%}  [{accuracy.low:.2%}, {accuracy.high:.2%}]")
+            print(f"  {model:24} {with_interval(figures.accuracy)}")
         print(f"  {'any model right':24} {faces.oracle:7.2%}")
     return 0

@@ -2,7 +2,7 @@
 
 import argparse
 
-from fer_models.cli.common import MODEL_FLAGS, add_flag, add_flags, analyzer_of, further_models
+from fer_models.cli.common import MODEL_FLAGS, add_flag, add_flags, analyzer_of, further_models, with_interval
 from fer_models.errors import FerError
 from fer_models.registry import LABEL_SETS, load_dataset
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     )
     record = measure_robustness(analyzer_of(args), data, args.seed, command)
     for name, accuracy in record.clean.items():
-        print(f"{name:24} clean {accuracy:7.2%}  corrupted, mean {record.mean[name].value:7.2%}")
+        print(f"{name:24} clean {accuracy:7.2%}  corrupted, mean {with_interval(record.mean[name])}")
     if args.json:
         write_record(record, args.json)
     return 0

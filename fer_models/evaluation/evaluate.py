@@ -233,6 +233,7 @@ def _merged(merging: Merging, predictions: TestPredictions, name: str) -> Merged
         count=report.count,
         accuracy=report.accuracy,
         macro_f1=report.macro_f1,
+        accuracy_interval=share_with_interval(np.arange(report.count) < report.right),
         classes=dict(merging.classes),
         recall=report.recall,
         confusion=tuple(map(tuple, report.confusion)),
@@ -251,10 +252,16 @@ def _figures(
         members: of that ensemble, or the model.
     """
     figures: dict[str, Any] = asdict(measure(predictions.targets, probabilities))
-    kept = ~predictions.duplicates
+    right, kept = probabilities.argmax(1) == predictions.targets, ~predictions.duplicates
+    figures["accuracy_interval"] = share_with_interval(right)
     if not kept.all() and kept.any():
         report = measure(predictions.targets[kept], probabilities[kept])
-        figures["without_overlap"] = Headline(count=report.count, accuracy=report.accuracy, macro_f1=report.macro_f1)
+        figures["without_overlap"] = Headline(
+            count=report.count,
+            accuracy=report.accuracy,
+            macro_f1=report.macro_f1,
+            accuracy_interval=share_with_interval(right[kept]),
+        )
     correct = predictions.flip_averaged_correct(members)
     if correct is not None:
         figures["accuracy_flip_averaged"] = share_with_interval(correct)
@@ -264,8 +271,10 @@ def _figures(
 def _with_metrics(card: ModelCard, record: EvaluationRecord, name: str) -> ModelCard:
     """The card with one label set's headline metrics beside others'; its weaknesses are those on its own label set."""
     figures = record.models[name]
-    keys = {"count", "accuracy", "macro_f1", "recall", "expected_calibration_error", "negative_log_likelihood"}
-    kept = figures.model_dump(include=keys | {"before_temperature", "without_overlap"}, exclude_unset=True)
+    headline = {"count", "accuracy", "macro_f1"}
+    errors = {"expected_calibration_error", "negative_log_likelihood", "before_temperature"}
+    included: dict[str, Any] = dict.fromkeys([*headline, *errors, "recall"], True) | {"without_overlap": headline}
+    kept = figures.model_dump(include=included, exclude_unset=True)
     card = replace(card, metrics={**card.metrics, f"{record.labels}_{record.split}": kept})
     return replace(card, weaknesses=_weaknesses(figures.recall)) if card.label_set == record.labels else card
 

@@ -7,11 +7,19 @@ from fer_models.registry import ensemble_members
 
 
 class Headline(Record):
-    """The main figures on some of the faces."""
+    """The main figures on some of the faces.
+
+    Attributes:
+        count: faces.
+        accuracy: share of them that is classified correctly.
+        macro_f1: mean F1 of the expressions.
+        accuracy_interval: the accuracy with its 95 % bootstrap interval; None in older files.
+    """
 
     count: Count
     accuracy: Share
     macro_f1: Share
+    accuracy_interval: ShareInterval | None = None
 
 
 class ConfidenceErrors(Record):

@@ -38,6 +38,10 @@ def flags(weights_dir: Path) -> list[str]:
     return ["--weights", str(weights_dir), "--device", "cpu"]
 
 
+#: By how many of four are right: Wilson's 95 % interval, worked out by hand with z = 1.96.
+WILSON_OF_4 = ((0, 0.4899), (0.0456, 0.6994), (0.15, 0.85), (0.3006, 0.9544), (0.5101, 1))
+
+
 @pytest.fixture
 def folder(tmp_path: Path, picture: NDArray[np.uint8]) -> Path:
     root = tmp_path / "pictures"
@@ -62,6 +66,9 @@ def test_a_table_with_labels_of_class_folders(
     for name in MODELS:
         share = float((table[f"{name}_label"] == table["label"]).mean())
         assert figures["models"][name]["accuracy"] == share
+        interval = figures["models"][name]["accuracy_interval"]
+        assert interval["value"] == share
+        assert (interval["low"], interval["high"]) == pytest.approx(WILSON_OF_4[round(4 * share)], abs=5e-5)
     assert not checkpoint_path(out).exists()
 
 

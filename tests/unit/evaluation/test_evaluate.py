@@ -109,6 +109,9 @@ def test_the_ensemble_by_hand() -> None:
     assert measured.ensemble is not None and measured.ensemble.members == ("vgg16", "own")
     # Means: anger 29/60 and fear 37/120 for the first face; anger 1/24 and happiness 29/60 for the second.
     assert measured.ensemble.accuracy == 0.5
+    # A quarter of all resamples of one right and one wrong face have neither, another quarter both.
+    assert measured.ensemble.accuracy_interval == Interval(0.5, 0.0, 1.0)
+    assert measured.models["own"].accuracy_interval == Interval(0.0, 0.0, 0.0)
     likelihood = -(np.log(29 / 60) + np.log(1 / 24)) / 2
     assert measured.ensemble.negative_log_likelihood == pytest.approx(likelihood, rel=1e-5)
     assert measured.ensemble.accuracy_flip_averaged == Interval(1.0, 1.0, 1.0)
@@ -117,6 +120,19 @@ def test_the_ensemble_by_hand() -> None:
     assert "accuracy_flip_averaged" not in measured.document()["models"]["eac_resnet50"]
     elsewhere = with_ensemble(measured.model_copy(update={"labels": "rafdb"}), predictions)
     assert elsewhere.ensemble is None and "ensemble" not in elsewhere.document()
+
+
+def test_without_train_test_duplicates_the_accuracy_has_its_own_interval() -> None:
+    """Of three faces, two right, one of these a duplicate."""
+    values = rows((ANGER, 0.9), (ANGER, 0.9), (FEAR, 0.9))
+    duplicates = np.array([True, False, False])
+    predictions = TestPredictions(
+        np.arange(3), np.full(3, ANGER), duplicates, {"vgg16": np.log(values)}, {"vgg16": 1.0}, {}
+    )
+    measured = model_evaluations(predictions, {"vgg16": card("vgg16", "FER2013")})["vgg16"]
+    assert measured.accuracy_interval is not None and measured.accuracy_interval.value == measured.accuracy
+    assert measured.without_overlap is not None and measured.without_overlap.count == 2
+    assert measured.without_overlap.accuracy_interval == Interval(0.5, 0.0, 1.0)
 
 
 def card(name: str, training_labels: str) -> ModelCard:

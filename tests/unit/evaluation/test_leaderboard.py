@@ -57,6 +57,10 @@ def test_the_file_states_what_the_predictions_give(measured: Path, capsys: pytes
     assert comparison["count"] == 14 and comparison["copies"] == 0
     assert list(comparison["models"]) == [*predictions.logits, "ensemble"]
     assert comparison["members"] == PAIR
+    report = json.loads((measured / "results" / "fer2013_test.json").read_text())
+    for model, figures in {**report["models"], "ensemble": report["ensemble"]}.items():
+        assert figures["accuracy_interval"] == comparison["models"][model]["accuracy"]
+        assert figures["accuracy_interval"]["value"] == figures["accuracy"]
     first, second = (predictions.probabilities(name) for name in PAIR)
     mean = (first + second).argmax(1) == predictions.targets
     assert comparison["models"]["ensemble"]["accuracy"]["value"] == mean.mean()

@@ -92,6 +92,8 @@ def test_models_of_different_classes_side_by_side(tmp_path: Path) -> None:
     measured = {name: each.merged["sentiment"] for name, each in evaluation.record.models.items() if each.merged}
     # eight says negative (0.55 against happiness's 0.30, though no single label has more); valence says positive
     assert measured["eight"].accuracy == pytest.approx(2 / 3) and measured["valence"].accuracy == pytest.approx(1 / 3)
+    interval = measured["eight"].accuracy_interval
+    assert interval is not None and (interval.low, interval.high) == (0, 1) and interval.value == pytest.approx(2 / 3)
     assert measured["eight"].unknown == () and measured["valence"].unknown == ("surprise",)
     assert evaluation.record.models["eight"].accuracy == pytest.approx(1 / 3)  # happiness, without merging
     path = tmp_path / "fer2013_test.json"
