@@ -1,7 +1,7 @@
 """Labels for a batch: where they come from, how the models fare against them, and which of them are likely wrong."""
 
 import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,12 +45,14 @@ class Labels:
         classes: how class names were read.
         listed: names that a list has labels for; 0 for class folders.
         unmatched: those of them that name no file of the batch, or several that differ in case.
+        by_end: the file of each name that stands for it by the end of its path alone.
     """
 
     by_file: Mapping[str, str] = field(default_factory=dict)
     classes: ClassNames = field(default_factory=ClassNames)
     listed: int = 0
     unmatched: tuple[str, ...] = ()
+    by_end: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Number of labelled files."""
@@ -63,6 +65,10 @@ class Labels:
             notes.append(f"{len(self.unmatched):,} of {self.listed:,} labels name no file: {_named(self.unmatched)}.")
         elif self.listed:
             notes.append(f"All {self.listed:,} labels name a file.")
+        if self.by_end:
+            name, file = next(iter(self.by_end.items()))
+            count = f"{len(self.by_end):,} label{'s name' if len(self.by_end) > 1 else ' names'}"
+            notes.append(f"{count} a file by the end of its path alone, such as {_named([name])} for {file}.")
         return notes + self.classes.notes()
 
     def document(self) -> dict[str, Any]:
@@ -96,7 +102,7 @@ def labels_from_folders(names: Iterable[str]) -> Labels:
 def read_labels(path: Path, names: Sequence[str]) -> Labels:
     """Labels from a CSV with the columns file and label; other columns are ignored.
 
-    A name may differ from its file's in case where no other file could be meant.
+    A name may differ from its file's in case, and in the folders before it, where no other file could be meant.
 
     Args:
         path: the CSV, see `read_csv`.
@@ -105,22 +111,20 @@ def read_labels(path: Path, names: Sequence[str]) -> Labels:
     Raises:
         DatasetError: it cannot be read, lacks a column, has contradicting labels, or no label that can be used.
     """
-    files = _Files(names)
     classes = ClassNames()
     labels: dict[str, str] = {}
-    listed: Counter[str] = Counter()
+    rows = [(line, row) for line, row in read_csv(path, ("file", "label"), "The labels") if row["label"]]
+    matched, by_end = _Files(names).matched(row["file"] for _, row in rows)
     unmatched: dict[str, None] = {}
-    for line, row in read_csv(path, ("file", "label"), "The labels"):
-        if not row["label"]:
-            continue
-        listed[_key(row["file"])] += 1
-        name = files.named(row["file"])
+    for line, row in rows:
+        name = matched.get(_key(row["file"]))
         if name is None:
             unmatched[_key(row["file"]) or f"(line {line})"] = None
         word = classes.expression(row["label"])
         if word and name and labels.setdefault(name, word) != word:
             raise DatasetError(f"Line {line} of the labels: {name} is {word} here and {labels[name]} before.")
-    found = Labels(labels, classes, len(listed), tuple(unmatched))
+    listed = {_key(row["file"]) for _, row in rows}
+    found = Labels(labels, classes, len(listed), tuple(unmatched), by_end)
     if not labels:
         raise DatasetError(_unusable(found, names))
     return found
@@ -145,15 +149,44 @@ class _Files:
     def __init__(self, names: Sequence[str]) -> None:
         self._exact = {_key(spelling): name for name in names for spelling in (guard(name), name)}
         self._folded: defaultdict[str, set[str]] = defaultdict(set)
+        self._by_last: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
         for key, name in self._exact.items():
-            self._folded[key.casefold()].add(name)
+            path = key.casefold()
+            self._folded[path].add(name)
+            self._by_last[path.rpartition("/")[2]].append((path, name))
 
-    def named(self, given: str) -> str | None:
-        """The file that is meant; None if there is none, or several that differ in case."""
-        keys = (_key(given), _key(given.replace("\\", "/")))
+    def matched(self, given: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """The files that names mean, by `_key`, and those among them that are meant by the end of their path alone.
+
+        A name stands for the one file whose path ends with it, or is the end of it: lists leave out the folder that was
+        packed, or begin with the folders of another computer. Not where two names would mean the same file.
+        """
+        keys = dict.fromkeys(map(_key, given))
+        matched = {key: name for key in keys if (name := self._named(key)) is not None}
+        taken = set(matched.values())
+        claims: defaultdict[str, list[str]] = defaultdict(list)
+        for key in keys:
+            if key not in matched and (name := self._ending(key)) is not None and name not in taken:
+                claims[name].append(key)
+        by_end = {found[0]: name for name, found in claims.items() if len(found) == 1}
+        return matched | by_end, by_end
+
+    def _named(self, given: str) -> str | None:
+        """The file of just that name; None if there is none, or several that differ in case."""
+        keys = (given, _key(given.replace("\\", "/")))
         exact = self._exact.get(keys[0]) or self._exact.get(keys[1])
         alike = self._folded.get(keys[0].casefold()) or self._folded.get(keys[1].casefold()) or set()
         return exact or (next(iter(alike)) if len(alike) == 1 else None)
+
+    def _ending(self, given: str) -> str | None:
+        """The one file whose path ends with the name or is the end of it, whatever their case."""
+        end = _key(given.replace("\\", "/")).casefold()
+        found = {
+            name
+            for path, name in self._by_last[end.rpartition("/")[2]]
+            if path.endswith(f"/{end}") or end.endswith(f"/{path}")
+        }
+        return found.pop() if len(found) == 1 else None
 
 
 def _key(name: str) -> str:

@@ -137,8 +137,11 @@ def read_csv(path: Path, columns: Sequence[str], name: str) -> Iterator[tuple[in
 
 def _csv_encoding(path: Path) -> str:
     with path.open("rb") as file:
-        if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
-            return "utf-16"
+        start = file.read(4096)
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    if b"\0" in start:  # a spreadsheet program's own file, not a CSV
+        raise UnicodeError("binary")
     try:
         with path.open(encoding="utf-8") as text:
             while text.read(2**20):

@@ -105,6 +105,27 @@ def test_names_match_without_case_where_one_file_alone_is_meant(tmp_path: Path) 
     assert_states(" ".join(found.notes()), "2 of 6 labels", "same.PNG, gone.png")
 
 
+def test_names_match_by_the_end_of_the_path_where_one_file_alone_is_meant(tmp_path: Path) -> None:
+    """A packed folder is in front of its files' names, and another computer's folders are in front of a list's."""
+    path = tmp_path / "labels.csv"
+    path.write_text(
+        "file,label\n1.png,happy\nC:\\Users\\me\\Faces\\2.png,sad\nb/3.PNG,fear\n4.png,anger\n5.png,fear\n"
+        "/home/me/x/6.png,anger\n/home/me/y/6.png,fear\nx7.png,fear\nelse/8.png,anger\n8.png,fear\n"
+    )
+    names = ["faces/1.png", "2.png", "faces/a/3.png", "faces/b/3.png", "a/4.png", "b/4.png", "faces/5.png", "5.png"]
+    found = read_labels(path, [*names, "6.png", "7.png", "8.png"])
+    assert found.by_file == {
+        "faces/1.png": "happiness",
+        "2.png": "sadness",
+        "faces/b/3.png": "fear",
+        "5.png": "fear",
+        "8.png": "fear",
+    }
+    assert found.unmatched == ("4.png", "/home/me/x/6.png", "/home/me/y/6.png", "x7.png", "else/8.png")
+    assert set(found.by_end.values()) == {"faces/1.png", "2.png", "faces/b/3.png"}
+    assert_states(" ".join(found.notes()), "5 of 10 labels", "3 labels", "end of its path", "1.png for faces/1.png")
+
+
 def test_unknown_classes_of_a_list_are_counted_and_left_out(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_text("file,label\na.png,Hapy\nb.png,contempt\nc.png,contempt\n")
@@ -124,6 +145,7 @@ def test_unknown_classes_of_a_list_are_counted_and_left_out(tmp_path: Path) -> N
         (b"file,label\na.png,happy\na.png,sad\n", "Line 3 of the labels: a.png is sadness here and happiness before"),
         (b"file,label\nz.png,happy\n", "name none of these files.*such as a.png; found: z.png"),
         (b"\xff\xfe\x00", "cannot be read"),
+        (b"PK\3\4\x14\0\6\0\x08\0 xl/workbook.xml\n", "cannot be read. Save it as a CSV"),
         (None, "cannot be read"),
     ],
 )
