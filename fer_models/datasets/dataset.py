@@ -22,6 +22,8 @@ SPLITS: Final[dict[str, str]] = {
     "training": "train",
     "publictest": "validation",
     "privatetest": "test",
+    "val": "validation",
+    "valid": "validation",
 }
 #: Share of the training entries held out where a dataset has no validation split.
 VALIDATION_SHARE: Final = 0.1

@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 def load_folder(root: Path, split: str, seed: int = 0) -> FaceData:
-    """Pictures below ROOT/SPLIT/CLASS/, or ROOT/CLASS/ where there is no folder of the split's name.
+    """Pictures below ROOT/SPLIT/CLASS/, or ROOT/CLASS/ where there is no folder of one of the split's names (`SPLITS`).
 
     The pictures are returned as they are, not cropped; a square one can be taken as a face. Where there is no
     folder for validation, "train" and "validation" share the training pictures, or those of ROOT/CLASS/, by a seed.
@@ -29,9 +29,10 @@ def load_folder(root: Path, split: str, seed: int = 0) -> FaceData:
         ImageError: a picture cannot be read.
     """
     ours = SPLITS.get(split.lower(), split)
-    shared = ours in ("train", "validation") and not (root / "validation").is_dir()
-    names = [split, split.lower(), *(["train"] if shared else [])]
-    base = next((root / name for name in names if (root / name).is_dir()), root)
+    entries = {entry.name: entry for entry in _visible(root) if entry.is_dir()}
+    folders = {SPLITS.get(name.lower(), name): entry for name, entry in entries.items()} | entries
+    shared = ours in ("train", "validation") and "validation" not in folders
+    base = folders.get(split) or folders.get("train" if shared else ours, root)
     files = _labelled(root, base)
     if shared:
         files = [files[index] for index in np.flatnonzero(in_split(len(files), ours, seed))]

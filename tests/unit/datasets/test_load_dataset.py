@@ -239,6 +239,18 @@ def test_class_folders_without_a_validation_folder_share_the_training_pictures(t
     assert all(name.startswith("train/") for name in (*(parts[0].names or ()), *(parts[1].names or ())))
 
 
+@pytest.mark.parametrize(
+    "names", [("train", "val", "test"), ("Train", "valid", "Test"), ("Training", "PublicTest", "PrivateTest")]
+)
+def test_class_folders_of_splits_by_their_usual_names(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for index, base in enumerate(names):
+        (tmp_path / base / "fear").mkdir(parents=True)
+        for number in range(index + 1):
+            Image.new("L", (48, 48), index).save(tmp_path / base / "fear" / f"{number}.png")
+    for index, split in enumerate(("train", "validation", "test")):
+        assert [int(face[0, 0, 0]) for face in load_dataset("folder", tmp_path, split).faces] == [index] * (index + 1)
+
+
 def test_class_folders_of_photos_of_several_sizes(tmp_path: Path) -> None:
     for side, folder in ((30, "fear"), (60, "sad")):
         (tmp_path / folder).mkdir()
