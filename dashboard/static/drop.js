@@ -1,7 +1,7 @@
 
 // Pictures that are dropped or pasted anywhere on a tab that takes one; on a part that takes one of its own, with the
 // class fer-takes-picture, they are for this part. Goes on where page.js ends.
-const PICTURE = /\.(jpe?g|jfif|png|webp|hei[cf]|avif|jxl|gif|bmp|tiff?)$/i;
+const PICTURE = /\.(jpe?g|jpe|jfif|pjp(eg)?|a?png|webp|hei[cf]|hif|avif|jxl|gif|bmp|dib|tiff?|p[pg]m)$/i;
 const isPicture = ({ name, type }) => (type.startsWith('image/') && !type.includes('svg')) || PICTURE.test(name);
 const zone = () => panel().querySelector('[data-zone]');
 // A closed part has no input.

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import stat
 from dataclasses import dataclass
 from io import BytesIO
@@ -244,8 +245,14 @@ class _Reader:
 
 def _hint(start: bytes) -> str:
     """What an unreadable file seems to be."""
+    if re.match(rb"\s*<(!doctype html|html|head|body)\b", start, re.IGNORECASE):
+        return ": it is a web page, as servers send where a picture is missing. Download the picture itself"
     if b"<svg" in start:
         return ": SVG is a drawing, export it as PNG"
+    if start.startswith(b"%PDF"):
+        return ": it is a PDF. Export its picture"
+    if start[4:8] == b"ftyp" and not begins_like_a_picture(start):
+        return ": it is a video. Use the page's Video tab or the command video"
     if begins_like_a_picture(start) or start.startswith(
         (b"\xff\xd8", b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*")
     ):

@@ -408,6 +408,9 @@ class TestWhatIsRefused:
             (png_claiming(10_000, 10_000), "too large"),
             (png_claiming(8_001, 8_000), "8001 x 8000"),
             (png_claiming(2_000_000_000, 2_000_000_000), "too large"),
+            (b"\n<!DOCTYPE html><html><body>404</body></html>", "web page"),
+            (b"%PDF-1.7\n", "PDF"),
+            (b"\0\0\0\x18ftypmp42" + bytes(400), "Video tab"),
         ],
     )
     def test_message_says_what_to_do(self, data: bytes, says: str, tmp_path: Path) -> None:
