@@ -17,7 +17,7 @@ def to_json(image: NDArray[np.uint8], analyses: Sequence[FaceAnalysis], notes: S
         {"image": {"width", "height"},
          "faces": [{"box": [x1, y1, x2, y2], "score",
                     "models": {NAME: {"label", "probabilities": {EXPRESSION: p}, "latency_ms"}},
-                    "quality": {"eye_distance", "sharpness", "contrast", "turn", "notes"}}],
+                    "quality": {"eye_distance", "sharpness", "contrast", "turn", "outside", "notes"}}],
          "notes": [sentences, only if there are any]}
 
     Boxes are in source pixels, to 1/100 of one. Probabilities keep their precision, come in the vocabulary's order and

@@ -69,6 +69,7 @@ class Quality(BaseModel):
     sharpness: float
     contrast: float
     turn: float | None
+    outside: float | None
     notes: list[str]
 
 

@@ -65,6 +65,24 @@ def test_a_good_photo_has_no_notes_and_a_worse_one_has_its_own(astronaut: tuple[
     assert "small" in face_quality(far, align(small, far)).notes[0]
 
 
+def test_a_face_that_the_pictures_edge_cuts_off_is_noted(astronaut: tuple[NDArray[np.uint8], Face]) -> None:
+    """Without its mouth nothing can be told from it, and the models answer all the same."""
+    image, whole = astronaut
+    left, top, right, bottom = whole.box
+    cut = np.ascontiguousarray(image[: round(bottom - 0.4 * (bottom - top))])
+    face = CenterFace().detect(cut)[0]
+    assert left < face.box[[0, 2]].mean() < right
+    (note,) = face_quality(face, align(cut, face)).notes
+    assert "cut off" in note
+
+
+def test_how_far_landmarks_lie_beyond_the_box_by_hand() -> None:
+    points = np.array([[10, 20], [30, 20], [20, 30], [12, 46], [28, 44]], np.float32)
+    for box, outside in (([0, 0, 40, 40], 6 / 40), ([0, 0, 40, 50], 0.0), ([15, 0, 40, 50], 5 / 50)):
+        face = Face(np.array(box, np.float32), points, 1.0)
+        assert face_quality(face, np.zeros((48, 48), np.uint8)).outside == pytest.approx(outside)
+
+
 def test_a_darker_skin_alone_is_no_fault(astronaut: tuple[NDArray[np.uint8], Face]) -> None:
     image, face = astronaut
     darker = np.clip(image.astype(np.int16) - 60, 0, 255).astype(np.uint8)
