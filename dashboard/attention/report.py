@@ -85,6 +85,7 @@ class FaceReport:
         cards: of the models.
         versions: by package.
         contrasts: of each model.
+        date: when the report was made; "" leaves it out.
     """
 
     crop: NDArray[np.uint8] | None
@@ -98,6 +99,7 @@ class FaceReport:
     versions: Mapping[str, str]
     contrasts: Sequence[ContrastSection]
     without_map: Sequence[tuple[str, str]] = ()
+    date: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ def face_report(
     contrasts: Mapping[str, Explanation | str],
     *,
     with_face: bool,
+    date: str = "",
 ) -> FaceReport:
     """What a report of one face shows.
 
@@ -145,6 +148,7 @@ def face_report(
         faithfulness: of each model's map, if it was measured.
         contrasts: by model name, as `face_contrasts` gives them.
         with_face: whether maps are drawn on the face; else they are drawn alone, and no pixel of it is in the report.
+        date: when the report is made.
     """
     names = [name for name in display.cards if name in face.maps]
     expressions = in_display_order({label for name in names for label in face.predictions[name].labels})
@@ -176,6 +180,7 @@ def face_report(
         versions(),
         _contrast_sections(face, display, contrasts, with_face=with_face),
         [(display.titles[name], NO_MAP) for name in names if not face.maps[name]],
+        date,
     )
 
 

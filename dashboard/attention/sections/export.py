@@ -1,5 +1,6 @@
 """Section of the attention lab: a report and the raw numbers, to keep."""
 
+import datetime
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -83,7 +84,10 @@ class ExportSection:
             classifiers = {name: self.analyzer.classifiers[name] for name, maps in face.maps.items() if maps}
             flips = {name: flip_consistency(model, face.input_of(name)) for name, model in classifiers.items()}
             contrasts = face_contrasts(face, first, second)
-            report = face_report(face, self.display, flips, faithfulness, contrasts, with_face=not without_face)
+            date = datetime.date.today().isoformat()
+            report = face_report(
+                face, self.display, flips, faithfulness, contrasts, with_face=not without_face, date=date
+            )
             html = str(render("attention/report.html", report=report))
             maps = face_json(face, self.analyzer, contrasts)
             if job.forgotten:

@@ -455,12 +455,14 @@ def test_the_report_holds_everything_and_no_face_if_it_is_left_out(
     flips = {name: flip_consistency(analyzer.classifiers[name], face.model_input) for name in MODELS}
 
     def report(results: FaithfulnessResults | None, *, with_face: bool) -> str:
-        view = face_report(face, models, flips, results, face_contrasts(face), with_face=with_face)
+        contrasts = face_contrasts(face)
+        view = face_report(face, models, flips, results, contrasts, with_face=with_face, date="2031-04-05")
         return str(render("attention/report.html", report=view))
 
     with_face = report(FaithfulnessResults("gradcam", {"vgg16": faithfulness()}), with_face=True)
     without = report(None, with_face=False)
     assert with_face.count("<img") == 33 and without.count("<img") == 32
+    assert "2031-04-05" in with_face and "2031-04-05" in without
     assert with_face.count("<polyline") == 6 and without.count("<polyline") == 0
     assert "ARCC" not in with_face  # it was not measured
     score, removal = Arcc(coherency=0.9, simplicity=0.6, road=0.5), Road((10,), (0.2,), (0.4,))
