@@ -7,7 +7,7 @@ from typing import Any
 from dashboard.leaderboard.sentences import share
 from dashboard.leaderboard.view import DASH
 from fer_models.models.card import ModelCard
-from fer_models.registry import ModelStyle
+from fer_models.registry import LABEL_SETS, ModelStyle
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def recipe_summary(recipe: Mapping[str, Any]) -> str:
         ("epoch {} chosen", recipe.get("chosen_epoch")),
     ):
         if value is not None:
-            parts.append(words.format(str(value).replace("_", " ")))
+            parts.append(words.format(f"{value:,}" if isinstance(value, int) else str(value).replace("_", " ")))
     accuracy = recipe.get("validation_accuracy")
     if isinstance(accuracy, int | float):
         parts.append(f"{share(float(accuracy))} on the validation split")
@@ -86,5 +86,8 @@ def metrics_summary(metrics: Mapping[str, Any]) -> str:
     for name, figures in metrics.items():
         accuracy = figures.get("accuracy") if isinstance(figures, Mapping) else None
         if isinstance(accuracy, int | float):
-            parts.append(f"{name.replace('_', ' ')}: {share(float(accuracy))} of {figures.get('count', '?')} faces")
+            spec, count = LABEL_SETS.get(name.removesuffix("_test")), figures.get("count")
+            title = f"{spec.title} test set" if spec else name.replace("_", " ")
+            faces = f"{count:,}" if isinstance(count, int) else "?"
+            parts.append(f"{title}: {share(float(accuracy))} of {faces} faces")
     return "; ".join(parts) or "Not measured yet."

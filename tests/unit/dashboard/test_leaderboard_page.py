@@ -874,8 +874,8 @@ def test_cards_are_readable_pages(folder: Path) -> None:
     assert_states(first, "66.6 %", "validation")
     assert recipe_summary({}) == "Not stated."
     assert recipe_summary({"settings": {"stages": "odd"}, "command": "C"}) == "Command: C"
-    summary = metrics_summary({"fer2013_test": {"accuracy": 0.5, "count": 9}, "other": 3})
-    assert summary == f"fer2013 test: 50.0{NBSP}% of 9 faces"
+    summary = metrics_summary({"fer2013_test": {"accuracy": 0.5, "count": 3589}, "other": 3})
+    assert summary == f"FER2013 test set: 50.0{NBSP}% of 3,589 faces"
     page = str(SECTION["cards"].parts(read_board(folder), "fer2013_test")[0])
     assert page.count("<details") == 4 and page.count(" open>") == 1 and card.sha256 in page
 
