@@ -24,7 +24,7 @@ from dashboard.components.failures import as_message
 from dashboard.components.jobs import COMPARE_AT_ONCE, EXPLAIN_AT_ONCE, Jobs
 from dashboard.components.picture_input import EXAMPLES, FORGET, FORGOTTEN, UNEXPECTED, PictureInput, Updates
 from dashboard.components.picture_view import picture, position
-from dashboard.components.templates import message, render
+from dashboard.components.templates import macro, message, render
 from explain.explain_picture import ALL, OWN, explain_picture, to_json
 from explain.methods import METHODS
 from fer_models.analyzer import WEIGHTS, Analyzer
@@ -34,6 +34,8 @@ from fer_models.media.images import read_image
 
 #: The id of the tab, to open it from others.
 TAB: Final = "attention"
+_TITLE: Final = "Where does each model find its evidence?"
+_HINT: Final = "Maps of the evidence for every expression on one face, and tests of whether the maps can be believed."
 
 
 class AttentionTab:
@@ -52,7 +54,8 @@ class AttentionTab:
     def _lay_out(self, examples: Path, weights: Path, uploads: Path) -> None:
         labels = {label for card in self.display.cards.values() for label in card.labels}
         self.expressions = expressions = in_display_order(labels)
-        self.picture_input = PictureInput("attention", self.analyzer, examples, uploads)
+        above = macro("heading", _TITLE, _HINT)
+        self.picture_input = PictureInput("attention", self.analyzer, examples, uploads, above)
         self.picture = gr.HTML(visible=False, js_on_load=CHOOSE_FACE, elem_id="attention-picture")
         with gr.Column(visible=False, elem_id="attention-lab") as self.lab:
             self.card = gr.HTML(js_on_load=FILL_CHARTS, elem_id="attention-face")

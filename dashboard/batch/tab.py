@@ -106,7 +106,7 @@ class BatchTab:
         with gr.Column(elem_classes="fer-panel"):
             self.quiz.lay_out_start()
         with gr.Column(elem_classes="fer-panel"):
-            gr.HTML(macro("heading", "How often each model predicts what"))
+            gr.HTML(macro("heading", "How often each model gives each answer"))
             self.key = gr.HTML(js_on_load=_CLICK_BARS)
             self.chart = gr.Plot(show_label=False, container=False, elem_classes="fer-chart", elem_id="batch-chart")
         with gr.Column(visible=False, elem_classes="fer-panel", elem_id="batch-figures") as self.labelled:

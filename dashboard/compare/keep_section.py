@@ -22,8 +22,8 @@ from fer_models.media.files import CSV_ENCODING
 
 _UNEXPECTED: Final = "The file could not be made. Try again, or try another picture."
 _HINT: Final = (
-    "Every face with every model, and the chart as it is above; its own buttons save PNG and SVG. A file is made when "
-    "you ask for it, lies on the machine that runs this page and is deleted minutes later."
+    "Every face with every model, and the chart as shown above; the buttons below the chart save it as PNG and SVG. A "
+    "file is created when you ask for it and deleted from the machine that runs this page a few minutes later."
 )
 #: Each kind's button and the end of its file's name.
 _KINDS: Final = {
@@ -47,7 +47,7 @@ class KeepSection:
             display: cards, styles and ensembles.
         """
         self.display = display
-        gr.HTML(macro("heading", "Keep these results", _HINT))
+        gr.HTML(macro("heading", "Save these results", _HINT))
         with gr.Row(elem_classes="fer-actions"):
             self.buttons = {
                 kind: gr.Button(title, size="md", elem_id=f"compare-keep-{kind}") for kind, (title, _) in _KINDS.items()

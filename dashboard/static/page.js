@@ -1,5 +1,6 @@
 // The page's shell: addresses of tabs, keys on tabs, where the focus goes, names of charts, what is announced. Runs once,
 // as the body of a function (element, ...), when the header appears.
+document.documentElement.lang = 'en';  // Gradio says what the browser prefers, and screen readers would read English so
 const TABS = '.fer-page-tabs > .tab-wrapper [role=tablist]';
 const SECTIONS = '.fer-sections > .tab-wrapper [role=tablist]';
 
@@ -135,6 +136,9 @@ element.querySelector('[data-do=api]').addEventListener('click', (event) => {
   openApi();
 });
 if (new URL(location.href).searchParams.get('view') === 'api') setTimeout(openApi, 500);
+document.addEventListener('keydown', (event) => {
+  if (event.key === 'Escape') document.querySelector('.api-docs .backdrop')?.click();
+});
 
 // Keys on tabs, as in the ARIA practices: arrows open the neighbour, Home and End the first and the last one.
 document.addEventListener('keydown', (event) => {

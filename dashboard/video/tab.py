@@ -24,6 +24,11 @@ from fer_models.media.video_files import SUFFIXES
 from fer_models.media.video_reader import frame_at
 from fer_models.video.run import VideoRun, run_video
 
+_TITLE: Final = "How do the answers change over a video?"
+_HINT: Final = (
+    "Every face is tracked and classified by every model several times a second. You get an annotated "
+    "video, a timeline per face, and all numbers as files."
+)
 _UNEXPECTED: Final = "Something went wrong while analysing this video. Try again, or try another video."
 #: Seconds after which an idle session's video and results are deleted.
 _FORGET: Final = 3600
@@ -68,6 +73,7 @@ class VideoTab:
         with gr.Row(elem_classes="fer-actions"):
             self.stop = gr.Button("Stop and keep what is done", visible=False, elem_id="video-stop")
             self.clear = gr.Button("Try another video", visible=False, elem_id="video-clear")
+        self.introduction = gr.HTML(macro("heading", _TITLE, _HINT))
         self.file = gr.File(
             # The file as it was sent: only `VideoReader` decides what is opened and how.
             file_types=list(SUFFIXES),
@@ -121,7 +127,8 @@ class VideoTab:
         self.session = gr.State(None, time_to_live=_FORGET, delete_callback=_close)
 
     def _connect(self) -> None:
-        stages = [self.notice, self.stop, self.clear, self.file, self.example, self.start, self.results, self.over_time]
+        stages = [self.notice, self.stop, self.clear, self.introduction, self.file, self.example]
+        stages += [self.start, self.results, self.over_time]
         beside = [self.tracks, self.player, self.frame, self.moment, self.key]
         self.shown = [self.ready, self.summary, *beside, self.table]
         everything = [*stages, *self.shown, self.timeline, self.go, self.session]
@@ -149,6 +156,7 @@ class VideoTab:
         """Ready for a video, everything else forgotten; with a message if the last one could not be analysed."""
         return {
             self.notice: gr.update(value=message(text), visible=bool(text)),
+            self.introduction: gr.update(visible=True),
             self.file: gr.update(value=None, visible=True),
             self.example: gr.update(visible=self.clip.is_file()),
             **{part: gr.update(visible=False) for part in (self.stop, self.clear, self.start, self.results)},
@@ -161,6 +169,7 @@ class VideoTab:
         """A video is there; what to do with it can be chosen."""
         return {
             self.notice: gr.update(value="", visible=False),
+            self.introduction: gr.update(visible=False),
             self.file: gr.update(value=None, visible=False),
             self.example: gr.update(visible=False),
             self.start: gr.update(visible=True),

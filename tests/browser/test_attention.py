@@ -74,6 +74,7 @@ def test_a_cell_is_enlarged_and_two_models_compared(page: Page, photos: dict[str
     page.locator(".fer-lab-grid button[data-model=vgg16][data-expression=fear]").click()
     large = page.locator("[data-enlarged=vgg16-fear]")
     expect(large.locator("img")).to_have_count(2)
+    expect(large.locator("img").first).to_be_in_viewport()  # the grid fills the window
     expect(large).to_contain_text("VGG16 gives fear a probability of")
     expect(page.locator(".fer-lab-grid button[aria-pressed=true]")).to_have_count(1)
 

@@ -65,6 +65,22 @@ def test_each_model_has_a_row_that_leads_to_its_map(page: Page, photos: dict[str
     expect(page.locator("[data-answer-of^=ensemble] [data-goto]")).to_have_count(0)
 
 
+@pytest.mark.parametrize("page", [1280, 1024, 720], indirect=True)
+def test_no_column_of_the_answers_is_cut_off(page: Page, photos: dict[str, Path]) -> None:
+    """On tablets, and on laptops at 200 %."""
+    upload(page, photos["two"])
+    panel, rows = page.locator("#compare-report"), page.locator("#compare-verdict [data-answer-of]")
+    expect(rows).to_have_count(6)
+    room = panel.bounding_box()
+    assert room
+    for row in rows.all():
+        for cell in row.locator("th, td").all():
+            box = cell.bounding_box()
+            assert box and box["x"] + box["width"] <= room["x"] + room["width"], cell.inner_text()
+        bar = row.locator(".fer-bar").bounding_box()
+        assert bar and bar["width"] > 30
+
+
 @at_both_widths
 def test_captions_are_below_their_maps(page: Page, photos: dict[str, Path]) -> None:
     upload(page, photos["two"])

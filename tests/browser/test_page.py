@@ -245,6 +245,19 @@ def test_a_selfie_is_taken_with_the_camera(page: Page) -> None:
     assert page.evaluate("document.querySelector('[data-zone] video').srcObject") is None
 
 
+def test_the_page_is_in_english_in_a_german_browser(browser: Browser, address: str) -> None:
+    """Gradio's own words follow the browser, and so would the voice of a screen reader."""
+    with browser.new_context(locale="de-DE") as context:
+        page = open_page(context, f"{address}?tab=video")
+        words = page.locator("#video-file [data-testid=upload-text]")
+        expect(words).to_be_visible()
+        assert page.evaluate("navigator.language") == "de-DE"
+        assert page.evaluate("document.documentElement.lang") == "en"
+        shown = "element => [getComputedStyle(element).fontSize, getComputedStyle(element, '::after').content]"
+        size, text = words.evaluate(shown)
+        assert size == "0px" and "Drop a video here" in text
+
+
 # Keyboard and screen readers.
 
 

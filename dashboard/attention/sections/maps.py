@@ -15,7 +15,8 @@ from dashboard.components.picture_input import FORGOTTEN
 from dashboard.components.templates import message, render
 from explain.drawing.colormaps import SEQUENTIAL
 
-# The highlight moves in the browser at once; the server only learns which map to enlarge.
+# The highlight moves in the browser at once; the server only learns which map to enlarge. The grid fills the window, so
+# what comes below it is brought into sight.
 _CHOOSE: Final = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-expression]');
@@ -23,6 +24,12 @@ element.addEventListener('click', (event) => {
   for (const other of element.querySelectorAll('[data-expression]')) {
     other.setAttribute('aria-pressed', String(other === button));
   }
+  const large = document.getElementById('attention-large');
+  const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  new MutationObserver((_, changes) => {
+    changes.disconnect();
+    large.scrollIntoView({block: 'nearest', behavior: still ? 'auto' : 'smooth'});
+  }).observe(large, {childList: true, subtree: true});
   trigger('select', {model: button.dataset.model, expression: button.dataset.expression});
 });
 """
@@ -47,22 +54,24 @@ class MapsSection:
             )
         )
         self.grid = gr.HTML(js_on_load=_CHOOSE, elem_id="attention-grid")
+        self.large = gr.HTML(elem_id="attention-large")
         with gr.Row():
             self.scale = gr.Radio(
                 [("One for each model", "each"), ("One for all models", "all")],
                 value="each",
                 label="Colour scale",
-                info="On one scale for all, models whose logits are small look blank, however sure they are.",
+                info="On one scale for all, models with small logits look blank, however confident they are.",
+                min_width=260,
                 elem_id="attention-scale",
             )
             self.colours = gr.Radio(
                 [(name.capitalize(), name) for name in SEQUENTIAL],
                 value="viridis",
                 label="Colours",
+                min_width=260,
                 elem_id="attention-colours",
             )
             self.opacity = gr.Slider(0, 1, 0.75, step=0.05, label="Opacity", elem_id="attention-opacity")
-        self.large = gr.HTML(elem_id="attention-large")
         self.choice = gr.State(None, time_to_live=3600)
         gr.HTML(render("attention/hint.html", title="Two models, one expression"))
         with gr.Row():

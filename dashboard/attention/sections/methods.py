@@ -109,7 +109,8 @@ class MethodsSection:
                 "expression is the one chosen above.",
             )
         )
-        self.slow = gr.Checkbox(label="Slow methods, too (up to a minute per model)", elem_id="attention-matrix-slow")
+        label = "Include slow methods (up to a minute per model)"
+        self.slow = gr.Checkbox(label=label, elem_id="attention-matrix-slow")
         with gr.Row(elem_classes="fer-actions"):
             self.compare = gr.Button("Compare all methods", variant="primary", elem_id="attention-matrix-start")
             self.matrix_status.cancel.render()

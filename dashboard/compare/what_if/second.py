@@ -46,7 +46,7 @@ class SecondFaceSection:
         """
         self.analyzer, self.display, self.examples, self.uploads = analyzer, display, examples, uploads
         with gr.Accordion(
-            "What if it were another face?", open=False, elem_id="compare-second", elem_classes="fer-takes-picture"
+            "What if it were a different face?", open=False, elem_id="compare-second", elem_classes="fer-takes-picture"
         ):
             gr.HTML(macro("heading", "", _INTRODUCTION))
             with gr.Row(elem_classes="fer-actions"):

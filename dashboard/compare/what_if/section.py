@@ -28,7 +28,7 @@ class WhatIfSection:
 
     def __init__(self, analyzer: Analyzer, display: ModelDisplay) -> None:
         """Lay the section out inside the current `gr.Blocks`."""
-        with gr.Accordion("What if the picture were another?", open=False, elem_id="compare-what-if") as self.accordion:
+        with gr.Accordion("What if the picture changed?", open=False, elem_id="compare-what-if") as self.accordion:
             gr.HTML(macro("heading", "", _INTRODUCTION))
             self.change = gr.Radio(
                 [(change.title, name) for name, change in CHANGES.items()],
