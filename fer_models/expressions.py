@@ -45,6 +45,7 @@ _SYNONYMS: Final[dict[str, str]] = {
     "surprised": "surprise",
     "no expression": "neutral",
     "expressionless": "neutral",
+    **{name[:3]: name for name in EXPRESSIONS},  # as some datasets shorten them
 }
 _KNOWN: Final[dict[str, str]] = {**{name: name for name in EXPRESSIONS}, **_SYNONYMS}
 #: Similarity from which another word counts as a misspelling (difflib's ratio).
@@ -72,10 +73,18 @@ def is_expression(name: str) -> bool:
     return _plain(name) in _KNOWN
 
 
+def class_name(name: str) -> str:
+    """The vocabulary's word for a class name; one beyond it, such as "Contempt", in small letters.
+
+    So models join such classes by their names, too.
+    """
+    return _KNOWN.get(_plain(name)) or name.strip().casefold()
+
+
 def _plain(name: str) -> str:
-    """A class name in small letters, with a blank between words and no numbers and separators around them."""
+    """A class name in small letters, a blank between words, no numbers and separators around them, and no "face"."""
     words = re.sub(r"[\W_]+", " ", unicodedata.normalize("NFKC", name).casefold())
-    return re.sub(r"^[\d ]+", "", words).strip()
+    return re.sub(r"^[\d ]+| faces?$", "", words.strip()).strip()
 
 
 def _misspelled(name: str) -> str | None:

@@ -79,7 +79,7 @@ class AddModelTab:
             with gr.Row():
                 made["mode"] = gr.Radio(["rgb", "bgr", "grey"], label="Colours")
                 made["size"] = gr.Number(label="Size in px", minimum=8, maximum=1024, precision=0)
-                made["outputs"] = gr.Radio(["logits", "probabilities"], label="Outputs")
+                made["outputs"] = gr.Radio(["logits", "probabilities", "sigmoid"], label="Outputs")
             with gr.Row():
                 made["scale"] = gr.Radio(["0-1", "0-255"], label="Pixels that mean and deviation are for")
                 made["mean"] = box(label="Mean", info="One number, or one per channel")

@@ -8,21 +8,13 @@ from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from fer_models.errors import CardError, UnknownNameError
-from fer_models.expressions import expression
+from fer_models.errors import CardError
+from fer_models.expressions import class_name
 from fer_models.media.files import write_json
 from fer_models.models.preprocessing import InputSpec
 from fer_models.results import SHARED_CROP, CropSpec
 
 _Share = Annotated[float, Field(ge=0, le=1)]
-
-
-def _known(label: str) -> str:
-    """The vocabulary's word for a label, such as another system's "Happy"; a label beyond it stays as it is."""
-    try:
-        return expression(label)
-    except UnknownNameError:
-        return label
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,7 @@ class ModelCard:
     name: str
     title: str
     architecture: str
-    labels: tuple[Annotated[str, AfterValidator(_known)], ...]
+    labels: tuple[Annotated[str, AfterValidator(class_name)], ...]
     input: InputSpec
     training_labels: str
     training_data: str

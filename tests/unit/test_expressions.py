@@ -11,6 +11,7 @@ from fer_models.expressions import ClassNames, expression
     [
         *(("Happy", "happiness"), (" angry ", "anger"), ("NEUTRAL", "neutral"), ("unhappy", "sadness")),
         *(("0_angry", "anger"), ("05 - Sad", "sadness"), ("3.fearful", "fear"), ("No_expression", "neutral")),
+        *(("ang", "anger"), ("HAP", "happiness"), ("Neutral face", "neutral"), ("4_sad_faces", "sadness")),
     ],
 )
 def test_native_names(native: str, word: str) -> None:

@@ -1,6 +1,7 @@
 """Cards of others' models: how one is fed and read, from a file beside it, as JSON or TOML."""
 
 import json
+import logging
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from fer_models.errors import CardError
-from fer_models.expressions import EXPRESSIONS, ClassNames
+from fer_models.expressions import EXPRESSIONS, ClassNames, class_name
 from fer_models.models.card import ModelCard
 from fer_models.models.external.files import card_files, external_name
 from fer_models.models.external.formats import GraphFacts, GraphFormat
@@ -18,6 +19,12 @@ from fer_models.models.preprocessing import InputSpec
 from fer_models.results import SHARED_CROP, CropSpec
 
 _MAX_BYTES: Final = 1 << 20
+#: What some networks give beside the classes: no class, but a number on a scale.
+_SCALES: Final = ("valence", "arousal")
+
+_CONTEMPT: Final = "contempt"
+
+_log = logging.getLogger(__name__)
 
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 _PerChannel = _Number | Annotated[list[_Number], Field(min_length=1, max_length=3)]
@@ -45,10 +52,11 @@ class GraphCard:
 
     Attributes:
         labels: of the classes, in the order of the outputs, under any name that the vocabulary knows; others are kept.
+            What is called valence or arousal is no class, and is left out.
         input: what the graph is fed. mean and std are per channel in the graph's order, on the scale.
         crop: how the face is cut out: "landmarks", as for this project's models; "box", the detector's; or a box with
             its margin, as `CropSpec`.
-        outputs: "logits" or "probabilities".
+        outputs: "logits"; "probabilities", which sum to 1; or "sigmoid": behind a sigmoid for each class.
         output: name of the graph's output that has them, where it has several.
         architecture: of weights, such as "torchvision:efficientnet_b0" or "timm:resnet18"; a graph has none.
         title: what people read.
@@ -69,7 +77,7 @@ class GraphCard:
     labels: tuple[str, ...] = ()
     input: _InputFile = field(default_factory=_InputFile)
     crop: Literal["landmarks", "box"] | CropSpec = SHARED_CROP
-    outputs: Literal["logits", "probabilities"] | None = None
+    outputs: Literal["logits", "probabilities", "sigmoid"] | None = None
     output: str | None = None
     architecture: str | None = None
     title: str = ""
@@ -174,7 +182,7 @@ def model_card(
         "input.channels (1 or 3)": channels or mode == "grey",
         "input.layout (NCHW or NHWC)": layout,
         "input.mean and input.std (or input.scale = 0-255)": normalised,
-        "outputs (logits or probabilities)": outputs,
+        "outputs (logits, probabilities or sigmoid)": outputs,
     }
     missing = [term for term, value in wanted.items() if not value]
     if missing:
@@ -201,11 +209,12 @@ def model_card(
         raise CardError(f"{path} is not the file its card describes: its SHA-256 is {sha256[:12]}...")
     assert mode is not None and size is not None
     mean, std = _normalisation(where, spec, mode)
+    others = tuple(index for index, label in enumerate(labels) if label.strip().casefold() in _SCALES)
     result = ModelCard(
         name=name,
         title=given.title or name.replace("_", " "),
         architecture=kind,
-        labels=_expressions(where, labels),
+        labels=_expressions(where, [label for index, label in enumerate(labels) if index not in others]),
         input=InputSpec(size, "grey" if mode == "grey" else "rgb", mean, std, spec.source_size),
         training_labels=given.training_labels or f"not stated ({path.name})",
         training_data=given.training_data,
@@ -220,7 +229,7 @@ def model_card(
         weaknesses=given.weaknesses,
         crop=CropSpec(given.crop) if isinstance(given.crop, str) else given.crop,
     )
-    return result, GraphFormat(layout, channels, mode == "bgr", outputs)  # type: ignore[arg-type]
+    return result, GraphFormat(layout, channels, mode == "bgr", outputs, others)  # type: ignore[arg-type]
 
 
 def _normalisation(
@@ -247,15 +256,24 @@ def _normalisation(
 
 
 def _expressions(where: str, labels: Sequence[str]) -> tuple[str, ...]:
-    """Labels in the vocabulary's words; what has no counterpart there stays as it is."""
+    """Labels in the vocabulary's words; what has no counterpart there keeps its own."""
     names = ClassNames()
-    words = tuple(names.expression(label) or label.strip() for label in labels)
+    words = tuple(names.expression(label) or class_name(label) for label in labels)
     if repeated := sorted({word for word in words if words.count(word) > 1}):
         raise CardError(f"{where} has the label {repeated[0]} more than once.")
     if "" in words:
         raise CardError(f"{where} has a label without a name.")
     if not set(words) & set(EXPRESSIONS):
         raise CardError(f"{where} names none of {', '.join(EXPRESSIONS)}: there would be nothing to compare.")
+    for label, word in names.guessed.items():
+        _log.warning("%s has the label %r, which is taken for %s.", where, label, word)
+    if strange := sorted(set(words) - set(EXPRESSIONS) - {_CONTEMPT}):
+        _log.warning(
+            "%s has labels that are none of the seven expressions: %s. They are shown, and left out of agreement. If "
+            "one of them stands for an expression, write that.",
+            where,
+            ", ".join(strange),
+        )
     return words
 
 

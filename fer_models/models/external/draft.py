@@ -163,6 +163,8 @@ def _told(facts: GraphFacts) -> tuple[str, ...]:
         told.append(f"It gives {facts.width} numbers for a face.")
     if facts.outputs == "probabilities":
         told.append("They are probabilities.")
+    if facts.outputs == "sigmoid":
+        told.append("Each is behind a sigmoid of its own.")
     if facts.labels:
         told.append(f"It names its classes: {', '.join(facts.labels)}.")
     return tuple(told)

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from fer_models.errors import CardError
 
 _TINY: Final = float(np.finfo(np.float32).tiny)
+#: Nearer to 1 than that, numbers behind a sigmoid are 1.
+_ROUNDING: Final = float(np.finfo(np.float32).epsneg)
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,14 @@ class GraphFormat:
         channels: 1 or 3; a grey face is fed to three channels three times.
         bgr: whether the channels are blue, green, red.
         outputs: what it gives for each label.
+        others: which of its numbers, counted from 0, are of no class, such as valence and arousal beside expressions.
     """
 
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     channels: Literal[1, 3] = 3
     bgr: bool = False
-    outputs: Literal["logits", "probabilities"] = "logits"
+    outputs: Literal["logits", "probabilities", "sigmoid"] = "logits"
+    others: tuple[int, ...] = ()
 
     def shape(self, size: int, count: int = 1) -> tuple[int, int, int, int]:
         """Of the input for faces of a size."""
@@ -48,11 +52,21 @@ class GraphFormat:
         """`arrange` as an array."""
         return np.ascontiguousarray(self.arrange(inputs.detach().cpu()).numpy(), np.float32)
 
+    def classes(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """(N, M) outputs without those of no class: (N, C)."""
+        return np.delete(outputs, self.others, 1)
+
     def logits(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
-        """(N, C) outputs as logits: probabilities become their logarithms, so that a temperature applies to them."""
+        """(N, M) outputs as (N, C) logits.
+
+        Probabilities become their logarithms, so that a temperature applies to them; the numbers behind a sigmoid
+        become those before it.
+        """
+        values = np.asarray(self.classes(outputs), np.float32)
         if self.outputs == "logits":
-            return np.asarray(outputs, np.float32)
-        return np.log(np.maximum(np.asarray(outputs, np.float32), np.float32(_TINY)))
+            return values
+        logs: NDArray[np.float32] = np.log(np.maximum(values, np.float32(_TINY)))
+        return logs if self.outputs == "probabilities" else logs - np.log(np.maximum(1 - values, np.float32(_ROUNDING)))
 
 
 class Arranged(nn.Module):
@@ -66,7 +80,12 @@ class Arranged(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, 3, S, S) float32 to (N, C)."""
         outputs: Tensor = self.network(self.form.arrange(inputs))
-        return outputs if self.form.outputs == "logits" else outputs.clamp(min=_TINY).log()
+        if self.form.others:
+            outputs = outputs[:, [index for index in range(outputs.shape[1]) if index not in self.form.others]]
+        if self.form.outputs == "logits":
+            return outputs
+        logs = outputs.clamp(min=_TINY).log()
+        return logs if self.form.outputs == "probabilities" else logs - (1 - outputs).clamp(min=_ROUNDING).log()
 
 
 @dataclass(frozen=True)
@@ -90,22 +109,32 @@ class GraphFacts:
     labels: tuple[str, ...] = ()
 
 
-def check_probabilities(path: Path, rows: NDArray[Any]) -> None:
-    """Check outputs that a card calls probabilities.
+def check_outputs(path: Path, kind: str, rows: NDArray[Any]) -> None:
+    """Check that outputs are what a card says, as far as their numbers tell.
 
     Args:
         path: of the graph.
+        kind: what the card says.
         rows: (N, C).
 
     Raises:
-        CardError: they are none.
+        CardError: they are something else.
     """
-    if (
-        rows.min() < 0
-        or rows.max() > 1 + 1e-3
-        or not all(math.isclose(total, 1, abs_tol=0.05) for total in rows.sum(1))
-    ):
+    shares = rows.min() >= 0 and rows.max() <= 1 + 1e-3
+    distributions = shares and all(math.isclose(total, 1, abs_tol=0.05) for total in rows.sum(1))
+    if kind == "logits" and distributions:
+        raise CardError(
+            f"The card of {path.name} says that its outputs are logits, but they are between 0 and 1 with sum 1: a "
+            'softmax is done already. Write "outputs": "probabilities".'
+        )
+    if kind == "sigmoid" and not shares:
+        raise CardError(
+            f"The card of {path.name} says that its outputs are behind a sigmoid, but they are not between 0 and 1. If "
+            'they are scores before one, write "outputs": "logits".'
+        )
+    if kind == "probabilities" and not distributions:
         raise CardError(
             f"The card of {path.name} says that its outputs are probabilities, but they are not between 0 and 1 with "
-            'sum 1. If they are scores before a softmax, write "outputs": "logits".'
+            'sum 1. If they are scores before a softmax, write "outputs": "logits"; if each has a sigmoid of its own, '
+            '"outputs": "sigmoid".'
         )

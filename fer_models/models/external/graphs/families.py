@@ -28,9 +28,10 @@ _FERPLUS: Final = GraphCard(
 #: HSEmotion, now EmotiEffLib (github.com/av-savchenko/hsemotion-onnx, hsemotion_onnx/facial_emotions.py): RGB faces of
 #: 224 px ("_b0_" in the name) or 260 px, ImageNet's mean and deviation, outputs before a softmax, classes in
 #: alphabetical order, without contempt where the name has "_7"; Apache-2.0. Its multi-task files ("_mtl") give valence
-#: and arousal too and are not covered.
+#: and arousal after them. MobileViT takes 224 px, too; MobileFaceNet ("mbf") 112 px from -1 to 1.
 _HSEMOTION_8: Final = ("Anger", "Contempt", "Disgust", "Fear", "Happiness", "Neutral", "Sadness", "Surprise")
-_HSEMOTION: Final = re.compile(r"enet_b[02]_[78](_best_(vgaf|afew))?")
+_SCALES: Final = ("valence", "arousal")
+_HSEMOTION: Final = re.compile(r"enet_b[02]_[78](_best(_(vgaf|afew))?|_va_mtl)?|(mobilevit|mbf)_va_mtl")
 
 
 def family_card(name: str, facts: GraphFacts) -> GraphCard | None:
@@ -44,12 +45,14 @@ def family_card(name: str, facts: GraphFacts) -> GraphCard | None:
         return _FERPLUS
     if _HSEMOTION.fullmatch(name):
         labels = tuple(label for label in _HSEMOTION_8 if "_7" not in name or label != "Contempt")
-        size = 224 if "_b0_" in name else 260
-        if facts.width in (len(labels), None) and facts.channels in (3, None) and facts.size in (size, None):
+        numbers = (*labels, *(_SCALES if "_mtl" in name else ()))
+        size = 260 if "_b2_" in name else 112 if name.startswith("mbf") else 224
+        if facts.width in (len(numbers), None) and facts.channels in (3, None) and facts.size in (size, None):
             imagenet = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+            normalised = ([0.5], [0.5]) if name.startswith("mbf") else imagenet
             return GraphCard(
-                labels=labels,
-                input=_InputFile("rgb", size, 3, "NCHW", "0-1", *imagenet),
+                labels=numbers,
+                input=_InputFile("rgb", size, 3, "NCHW", "0-1", *normalised),
                 outputs="logits",
                 title=f"HSEmotion ({name})",
                 training_labels=f"AffectNet ({len(labels)} expressions)",

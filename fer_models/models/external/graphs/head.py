@@ -16,7 +16,7 @@ from onnx import NodeProto
 from fer_models.models.external.graphs.onnx_file import OnnxFile
 
 #: Nodes that do not change the numbers of one face, nor their order.
-_SHAPES: Final = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout")
+_SHAPES: Final = ("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Cast")
 _TOLERANCE: Final = 1e-3  # of the outputs' range
 
 
@@ -41,7 +41,7 @@ class LinearHead:
         return np.ascontiguousarray(values if self.places == (2, 3) else values.transpose(0, 3, 1, 2), np.float32)
 
     def explains(self, values: NDArray[Any], outputs: NDArray[Any]) -> bool:
-        """Whether the head gives the graph's outputs, as they are or after a softmax, and the maps show places.
+        """Whether the head gives the graph's outputs, also after a softmax or sigmoid, and the maps show places.
 
         Args:
             values: of the tensor with the maps, for some faces.
@@ -55,9 +55,9 @@ class LinearHead:
         logits = maps.mean((2, 3), dtype=np.float64) @ self.weights.T + self.bias
         exponents = np.exp(logits - logits.max(1, keepdims=True))
         shares = exponents / exponents.sum(1, keepdims=True)
+        ends = (logits, shares, np.log(np.maximum(shares, 1e-30)), 1 / (1 + np.exp(-logits)))
         return any(
-            float(np.abs(found - outputs).max()) <= _TOLERANCE * max(float(np.ptp(outputs)), 1e-6)
-            for found in (logits, shares)
+            float(np.abs(found - outputs).max()) <= _TOLERANCE * max(float(np.ptp(outputs)), 1e-6) for found in ends
         )
 
 
@@ -68,7 +68,7 @@ def find_head(file: OnnxFile, output: str) -> LinearHead | None:
         file: the graph.
         output: name of the output.
     """
-    node = _skip(file, output, ("Softmax", "Identity"))
+    node = _skip(file, output, ("Softmax", "LogSoftmax", "Sigmoid", "Identity", "Cast"))
     bias: NDArray[np.float32] | None = None
     if node is not None and node.op_type == "Add":
         for index in (0, 1):
@@ -101,6 +101,11 @@ def find_head(file: OnnxFile, output: str) -> LinearHead | None:
     if pool is None or places is None or bias.shape != (len(weights),):
         return None
     return LinearHead(pool.input[0], places, np.ascontiguousarray(weights, np.float32), bias.astype(np.float32))
+
+
+def last_step(file: OnnxFile, output: str) -> NodeProto | None:
+    """The last node before an output that changes numbers, not only their type and shape; None if there is none."""
+    return _skip(file, output, _SHAPES)
 
 
 def _skip(file: OnnxFile, name: str, kinds: tuple[str, ...]) -> NodeProto | None:

@@ -15,12 +15,14 @@ from fer_models.errors import CardError, EngineError, WeightsError
 from fer_models.models.card import ModelCard
 from fer_models.models.engines.outputs import Outputs
 from fer_models.models.external.cards import GraphCard, model_card, read_graph_card
-from fer_models.models.external.formats import GraphFacts, GraphFormat, check_probabilities
+from fer_models.models.external.formats import GraphFacts, GraphFormat, check_outputs
 from fer_models.models.external.graphs.families import family_card
-from fer_models.models.external.graphs.head import LinearHead, find_head
+from fer_models.models.external.graphs.head import LinearHead, find_head, last_step
 from fer_models.models.external.graphs.onnx_file import OnnxFile, check_sizes, read_onnx
 
 _PROBES: Final = 2
+#: What a graph gives whose last step is this.
+_ENDINGS: Final = {"Softmax": "probabilities", "LogSoftmax": "logits", "Sigmoid": "sigmoid"}
 _MOST_CLASSES: Final = 1000
 
 
@@ -149,7 +151,7 @@ def load_onnx(path: Path, card: GraphCard | None = None, name: str | None = None
             head = engine = None
     engine = engine or OnnxEngine(file, output, form, None, batch)
     engine = _checked(file, output, form, head, engine, probe, described)
-    return GraphModel(described, engine, None if head is None else head.weights)
+    return GraphModel(described, engine, None if head is None else np.delete(head.weights, form.others, 0))
 
 
 def read_card_and_facts(path: Path) -> tuple[GraphCard, GraphFacts]:
@@ -189,15 +191,15 @@ def _checked(
             outputs, _ = engine.run_raw(probe, features=False)
         except EngineError as error:
             raise WeightsError(str(error)) from error
-    if outputs.ndim != 2 or outputs.shape != (len(probe), len(card.labels)):
+    count = len(card.labels) + len(form.others)
+    if outputs.ndim != 2 or outputs.shape != (len(probe), count):
         raise WeightsError(
             f"{file.path} gives {'x'.join(map(str, outputs.shape[1:])) or 'one'} numbers for a face; its card lists "
-            f"{len(card.labels)} labels."
+            f"{count} labels."
         )
     if not np.isfinite(outputs).all():
         raise WeightsError(f"{file.path} gives numbers that are not finite (NaN or infinity) for a plain picture.")
-    if form.outputs == "probabilities":
-        check_probabilities(file.path, outputs)
+    check_outputs(file.path, form.outputs, form.classes(outputs))
     return engine
 
 
@@ -222,10 +224,10 @@ def _facts(file: OnnxFile, output: str) -> GraphFacts:
     width = sizes[1] if len(sizes) == 2 and sizes[1] > 0 else None
     if width is not None and not 2 <= width <= _MOST_CLASSES:
         raise WeightsError(f"{file.path} gives {width} numbers for a face: it is no classifier of expressions.")
-    last = file.producer(output)
-    softmax = last is not None and last.op_type == "Softmax"
+    last = last_step(file, output)
+    ending = _ENDINGS.get(last.op_type) if last is not None else None
     labels = file.labels if width in (len(file.labels), None) else ()
-    return GraphFacts(file.layout, file.channels, file.size, width, "probabilities" if softmax else None, labels)
+    return GraphFacts(file.layout, file.channels, file.size, width, ending, labels)
 
 
 def _probe(card: ModelCard, form: GraphFormat) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from fer_models.errors import CardError, WeightsError
 from fer_models.models.card import ModelCard
 from fer_models.models.engines.tflite_engine import TfliteEngine, interpreter_of
 from fer_models.models.external.cards import model_card, read_graph_card
-from fer_models.models.external.formats import GraphFacts, check_probabilities
+from fer_models.models.external.formats import GraphFacts, check_outputs
 
 #: Bound on a file.
 _MAX_BYTES: Final = 1 << 30
@@ -35,15 +35,15 @@ def load_tflite(path: Path) -> tuple[ModelCard, TfliteEngine]:
     facts, sha256 = _facts(interpreter, data), hashlib.sha256(data).hexdigest()
     card, form = model_card(path, given, facts, kind="tflite", sha256=sha256, parameters=_parameters(data))
     try:
-        engine = TfliteEngine(data, form, card.input.size, len(card.labels))
+        engine = TfliteEngine(data, form, card.input.size, len(card.labels) + len(form.others))
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     size = card.input.size
     found = engine.run(torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1).logits
     if not np.isfinite(found).all():
         raise WeightsError(f"{path} gives numbers that are not finite (NaN or infinity).")
-    if form.outputs == "probabilities":
-        check_probabilities(path, np.exp(found))
+    if form.outputs != "sigmoid":  # whatever numbers these are
+        check_outputs(path, form.outputs, np.exp(found) if form.outputs == "probabilities" else found)
     return card, engine
 
 
@@ -91,15 +91,19 @@ def _facts(interpreter: Any, data: bytes) -> GraphFacts:
 
 
 def _ending(data: bytes) -> str | None:
-    """What the outputs are: "probabilities" if the last operation is a softmax, else None for not known."""
+    """What the output is by the last operation that changes numbers; None where that, or the output, is not known."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.Model.GetRootAs(data)
     graph = model.Subgraphs(0)
-    last = graph.Operators(graph.OperatorsLength() - 1)
-    code = model.OperatorCodes(last.OpcodeIndex())
-    builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())  # older files have the second alone
-    return "probabilities" if builtin == schema.BuiltinOperator.SOFTMAX else None
+    kinds = schema.BuiltinOperator
+    ends = {kinds.SOFTMAX: "probabilities", kinds.LOG_SOFTMAX: "logits", kinds.LOGISTIC: "sigmoid"}
+    for index in reversed(range(graph.OperatorsLength())) if graph.OutputsLength() == 1 else ():
+        code = model.OperatorCodes(graph.Operators(index).OpcodeIndex())
+        builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())  # older files have the second alone
+        if builtin not in (kinds.QUANTIZE, kinds.DEQUANTIZE, kinds.RESHAPE):
+            return ends.get(builtin)
+    return None
 
 
 def _parameters(data: bytes) -> int:

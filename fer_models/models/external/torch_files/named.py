@@ -20,7 +20,7 @@ from fer_models.errors import CardError, EngineError, WeightsError
 from fer_models.models.card import ModelCard
 from fer_models.models.engines.module_engine import ModuleEngine
 from fer_models.models.external.cards import GraphCard, model_card, read_graph_card
-from fer_models.models.external.formats import Arranged, GraphFacts, GraphFormat, check_probabilities
+from fer_models.models.external.formats import Arranged, GraphFacts, GraphFormat, check_outputs
 from fer_models.models.external.torch_files.checkpoints import read_bytes, torch_load
 from fer_models.models.external.torch_files.places import find_explained, find_head
 from fer_models.models.external.torch_files.state_dict import one_state_dict
@@ -113,8 +113,8 @@ def torch_model(path: Path, card: ModelCard, form: GraphFormat, network: nn.Modu
         raise WeightsError(f"{path} gives {shape} numbers for a face; its card lists {len(card.labels)} labels.")
     if not bool(outputs.isfinite().all()):
         raise WeightsError(f"{path} gives numbers that are not finite (NaN or infinity) for a plain picture.")
-    if form.outputs == "probabilities":
-        check_probabilities(path, outputs.exp().numpy())
+    if form.outputs != "sigmoid":  # whatever numbers these are
+        check_outputs(path, form.outputs, (outputs.exp() if form.outputs == "probabilities" else outputs).numpy())
     head = explained = weights = None
     if not isinstance(network, torch.jit.ScriptModule):  # its layers cannot be watched
         found = find_head(module, probe) if form.outputs == "logits" else None

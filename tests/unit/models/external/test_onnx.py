@@ -105,7 +105,7 @@ def test_eight_labels_in_other_words_and_what_is_no_expression_stays(tmp_path: P
     classifier = load(path)
     assert classifier.card.labels == (
         *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear"),
-        "Contempt",
+        "contempt",
     )
     assert set(EXPRESSIONS) < set(classifier.card.labels)
 
@@ -490,7 +490,9 @@ def test_well_known_files_have_cards() -> None:
         and seven.input.size == 260
         and seven.labels == (*("Anger", "Disgust", "Fear", "Happiness", "Neutral", "Sadness", "Surprise"),)
     )
-    assert family_card("enet_b0_8_va_mtl", GraphFacts("NCHW", 3)) is None
+    for name, size in (("enet_b0_8_va_mtl", 224), ("mobilevit_va_mtl", 224), ("mbf_va_mtl", 112)):
+        found = family_card(name, GraphFacts("NCHW", 3, size, 10))
+        assert found is not None and found.labels[8:] == ("valence", "arousal") and found.input.size == size
 
 
 def test_the_crop_on_a_card(tmp_path: Path) -> None:

@@ -1,0 +1,128 @@
+"""What a graph's numbers are: logits, probabilities, each behind a sigmoid, or beside expressions something else."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper
+from torch import nn
+
+from explain.maps import attention
+from fer_models.errors import CardError
+from fer_models.models.classifier import Classifier, load_classifier
+from fer_models.models.external.formats import Arranged, GraphFormat
+from tests.helpers.graphs import LABELS, SIZE, export, small_net, write_card
+
+CROP = np.random.default_rng(4).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+PIXELS = (CROP / 255 - (0.1, 0.2, 0.3)) / (0.5, 0.6, 0.7)
+
+
+def load(path: Path) -> Classifier:
+    return load_classifier(path.stem, path.parent, "cpu")
+
+
+def by_hand(network: nn.Module) -> Any:
+    with torch.inference_mode():
+        return network(torch.from_numpy(np.float32(PIXELS)).permute(2, 0, 1)[None])[0].numpy()
+
+
+def end_with(path: Path, *operators: str) -> None:
+    """Put operators behind the graph's output, under whose name the last one's stands."""
+    model = onnx.load(path)
+    last = next(node for node in model.graph.node if node.output[0] == "y")
+    last.output[0] = "y0"
+    for index, operator in enumerate(operators):
+        name = "y" if index == len(operators) - 1 else f"y{index + 1}"
+        options: dict[str, Any] = {"to": TensorProto.FLOAT} if operator == "Cast" else {}
+        model.graph.node.append(helper.make_node(operator, [f"y{index}"], [name], **options))
+    onnx.save(model, path)
+
+
+def test_valence_and_arousal_beside_the_expressions_are_no_classes(tmp_path: Path) -> None:
+    network = small_net(9)
+    path = export(network, tmp_path / "theirs.onnx")
+    write_card(path, labels=["Valence", *LABELS, "arousal"])
+    classifier = load(path)
+    (prediction,) = classifier.predict([CROP], features=True)
+    expected = by_hand(network)[1:8]
+    np.testing.assert_allclose(prediction.logits, expected, rtol=1e-4, atol=1e-4)
+    assert prediction.labels == LABELS and prediction.probabilities.sum() == pytest.approx(1)
+    maps = attention(prediction, classifier.class_weights)
+    found = [maps[label].heat.mean() for label in LABELS] + network.fc.bias.detach().numpy()[1:8]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_multi_task_file_of_hsemotion_needs_no_card(tmp_path: Path) -> None:
+    path = tmp_path / "mbf_va_mtl.onnx"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Conv2d(3, 4, 3, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10)).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(network, (torch.zeros(1, 3, 112, 112),), path, dynamo=False)
+    classifier = load(path)
+    (prediction,) = classifier.predict([CROP])
+    assert classifier.card.labels[:2] == ("anger", "contempt") and len(prediction.logits) == 8
+
+
+@pytest.mark.parametrize("called", ["logits", "probabilities"])
+@pytest.mark.parametrize("behind", [["Sigmoid"], ["Sigmoid", "Identity", "Cast"]])
+def test_numbers_behind_a_sigmoid_are_taken_back_to_those_before_it(
+    tmp_path: Path, behind: list[str], called: str
+) -> None:
+    network = small_net()
+    path = export(network, tmp_path / "theirs.onnx")
+    end_with(path, *behind)
+    write_card(path, outputs=None)
+    classifier = load(path)
+    (prediction,) = classifier.predict([CROP], features=True)
+    np.testing.assert_allclose(prediction.logits, by_hand(network), rtol=1e-3, atol=1e-3)
+    assert classifier.class_weights is not None
+    write_card(path, outputs=called)
+    with pytest.raises(CardError, match="sigmoid"):
+        load(path)
+
+
+def test_a_softmax_that_is_not_the_last_step_is_seen(tmp_path: Path) -> None:
+    network = small_net()
+    path = export(network, tmp_path / "theirs.onnx")
+    end_with(path, "Softmax", "Cast")
+    write_card(path, outputs=None)
+    classifier = load(path)
+    expected = by_hand(network)
+    np.testing.assert_allclose(
+        classifier.predict([CROP])[0].probabilities, np.exp(expected) / np.exp(expected).sum(), atol=1e-5
+    )
+    assert classifier.class_weights is not None
+
+
+def test_probabilities_that_are_called_logits_are_refused_wherever_they_come_from(tmp_path: Path) -> None:
+    path = export(small_net(), tmp_path / "theirs.onnx")
+    end_with(path, "Softmax", "Abs")  # the graph's last step does not tell
+    write_card(path)
+    with pytest.raises(CardError, match='"outputs": "probabilities"'):
+        load(path)
+
+
+def test_a_module_behind_a_sigmoid_with_a_number_of_no_class() -> None:
+    scores = torch.tensor([[0.5, -30.0, 3.0, 40.0]])
+    module = Arranged(nn.Sequential(nn.Flatten(), nn.Sigmoid()), GraphFormat(outputs="sigmoid", others=(2,)))
+    found = module(scores.reshape(1, 4, 1, 1))
+    np.testing.assert_allclose(found[0, :2], [0.5, -30], rtol=1e-4)
+    assert found.shape == (1, 3) and found.isfinite().all() and found[0, 2] > 15
+
+
+def test_labels_beyond_the_vocabulary_are_joined_and_named_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = export(small_net(8), tmp_path / "theirs.onnx")
+    write_card(path, labels=["Suprise", *(label for label in LABELS if label != "surprise"), " Ahegao "])
+    assert load(path).card.labels[::7] == ("surprise", "ahegao")
+    assert "'Suprise', which is taken for surprise" in caplog.text and "ahegao" in caplog.text
+    caplog.clear()
+    write_card(path, labels=[*LABELS, "Contempt"])
+    assert load(path).card.labels[-1] == "contempt" and not caplog.text
