@@ -108,10 +108,10 @@ def _stored(values: NDArray[np.float32], details: dict[str, Any]) -> NDArray[Any
     """Numbers as a tensor stores them: real value = scale * (stored - zero point)."""
     dtype = np.dtype(details["dtype"])
     scale, zero = details["quantization"]
-    if not np.issubdtype(dtype, np.integer) or not scale:
+    if not np.issubdtype(dtype, np.integer):
         return values.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
-    stored: NDArray[Any] = np.clip(np.round(values / scale) + zero, limits.min, limits.max).astype(dtype)
+    stored: NDArray[Any] = np.clip(np.round(values / (scale or 1)) + zero, limits.min, limits.max).astype(dtype)
     return stored
 
 

@@ -150,7 +150,14 @@ def parse_card(file: Path, content: Any) -> GraphCard:
 
 
 def model_card(
-    path: Path, card: GraphCard | None, facts: GraphFacts, *, kind: str, sha256: str, parameters: int
+    path: Path,
+    card: GraphCard | None,
+    facts: GraphFacts,
+    *,
+    kind: str,
+    sha256: str,
+    parameters: int,
+    place: Path | None = None,
 ) -> tuple[ModelCard, GraphFormat]:
     """Join what the card says and what the file says.
 
@@ -161,6 +168,7 @@ def model_card(
         kind: of file, such as "onnx", or what it names: the architecture on the model's card.
         sha256: of the file.
         parameters: of the graph.
+        place: where its card belongs; None: beside it.
 
     Returns:
         The model's card, labels in the order of the outputs, and how the graph is fed and read.
@@ -187,7 +195,7 @@ def model_card(
     missing = [term for term, value in wanted.items() if not value]
     if missing:
         raise CardError(
-            f"{path} does not tell its {'; '.join(missing)}. Write {path.with_name(name + '.json')}, such as "
+            f"{path} does not tell its {'; '.join(missing)}. Write {place or path.with_name(name + '.json')}, such as "
             f"{json.dumps(card_template(given, facts))} with what your model was trained with."
         )
     where = f"The card of {path.name}"

@@ -72,9 +72,10 @@ def draft_card(path: Path) -> Draft:
         from fer_models.models.external.graphs.onnx_model import read_card_and_facts
 
         given, facts = read_card_and_facts(path)
-    card = card_template(given, facts)
+    card, told = card_template(given, facts), _told(facts)
     if given.output is not None:
         card["output"] = given.output
+        told = (f"It has several outputs; {given.output} is read.", *told)
     known = given.input.mean is not None or given.input.scale == "0-255"
     if given.title:  # a well-known file
         card |= {"title": given.title, "training_labels": given.training_labels, "licence": given.licence}
@@ -87,7 +88,7 @@ def draft_card(path: Path) -> Draft:
         "outputs": not (given.outputs or facts.outputs),
         "crop": True,
     }
-    return Draft(card, _told(facts), tuple(term for term, guess in guessed.items() if guess))
+    return Draft(card, told, tuple(term for term, guess in guessed.items() if guess))
 
 
 def _of_weights(path: Path) -> Draft:

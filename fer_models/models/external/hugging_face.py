@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from fer_models.models.external.graphs.onnx_model import GraphModel
 
 _WEIGHTS: Final = "model.safetensors"
+_OWN_CARD: Final = "card.json"
 _GRAPHS: Final = ("model.onnx", "onnx/model.onnx")
 #: More than any classifier of faces needs; a ViT-L has 304 million.
 _MAX_NUMBERS: Final = 1 << 29
 #: What is downloaded of a repository.
-_PATTERNS: Final = ("config.json", "preprocessor_config.json", _WEIGHTS, *_GRAPHS)
+_PATTERNS: Final = ("config.json", "preprocessor_config.json", "processor_config.json", _WEIGHTS, *_GRAPHS)
 _INSTALL: Final = "transformers is not installed: pip install -r requirements-transformers.txt"
 
 
@@ -86,10 +87,11 @@ def load_folder(folder: Path, name: str, device: torch.device) -> "TorchModel | 
 
         for graph in _GRAPHS:
             if (folder / graph).is_file():
-                return load_onnx(folder / graph, given, name)
+                return load_onnx(folder / graph, given, name, folder / _OWN_CARD)
         raise WeightsError(
-            f"{folder} holds neither {_WEIGHTS} nor {_GRAPHS[0]}. Weights in other formats are not read; save them "
-            "anew with model.save_pretrained(FOLDER)."
+            f"{folder} holds neither {_WEIGHTS} nor {_GRAPHS[0]}. Weights in other formats, or in several files, are "
+            "not read. Save them anew with transformers: "
+            "AutoModelForImageClassification.from_pretrained(FOLDER).save_pretrained(FOLDER)."
         )
     data = read_bytes(weights)
     model = _model(folder)
@@ -101,6 +103,7 @@ def load_folder(folder: Path, name: str, device: torch.device) -> "TorchModel | 
         kind=f"transformers:{config.get('model_type', 'unknown')}",
         sha256=hashlib.sha256(data).hexdigest(),
         parameters=sum(parameter.numel() for parameter in model.parameters()),
+        place=folder / _OWN_CARD,
     )
     return torch_model(folder, card, form, _Logits(model), device)
 
@@ -148,13 +151,13 @@ def _model(folder: Path) -> nn.Module:
 
 def _card(folder: Path, config: Mapping[str, Any]) -> GraphCard:
     """What config.json and preprocessor_config.json say, and card.json where there is one, which has the last word."""
-    content: dict[str, Any] = {"input": _input(_json(folder / "preprocessor_config.json")), "outputs": "logits"}
+    content: dict[str, Any] = {"input": _input(_processor(folder)), "outputs": "logits"}
     named = config.get("id2label")
     if isinstance(named, Mapping) and all(str(key).isdecimal() for key in named):
         labels = [str(named[key]) for key in sorted(named, key=int)]
         if not all(re.fullmatch(r"LABEL_\d+", label) for label in labels):  # what stands there if nobody named them
             content["labels"] = labels
-    file = folder / "card.json"
+    file = folder / _OWN_CARD
     if file.is_file():
         own = card_content(file)
         if not isinstance(own, dict):
@@ -168,19 +171,29 @@ def _card(folder: Path, config: Mapping[str, Any]) -> GraphCard:
     return parse_card(file, content)
 
 
+def _processor(folder: Path) -> Mapping[str, Any] | None:
+    """How pictures are prepared, from preprocessor_config.json or from what newer versions write instead."""
+    found = _json(folder / "preprocessor_config.json")
+    if found is None and (whole := _json(folder / "processor_config.json")) is not None:
+        found = whole.get("image_processor", whole)
+    return found if isinstance(found, Mapping) else None
+
+
 def _input(processor: Mapping[str, Any] | None) -> dict[str, Any]:
     """How a face is fed, as on a card."""
     if processor is None:
         return {}
-    found: dict[str, Any] = {"mode": "rgb"}
+    found: dict[str, Any] = {"mode": "bgr" if processor.get("do_flip_channel_order") else "rgb"}
     size = processor.get("crop_size") if processor.get("do_center_crop") else None
     size = size or processor.get("size")
     if isinstance(size, Mapping):
-        sides = [size[key] for key in ("height", "width", "shortest_edge") if isinstance(size.get(key), int)]
-        size = sides[0] if sides and len(set(sides)) == 1 else None
+        size = [size[key] for key in ("height", "width", "shortest_edge") if isinstance(size.get(key), int)]
+    if isinstance(size, list):
+        size = size[0] if len(set(size)) == 1 else None
     if isinstance(size, int):
         found["size"] = size
-    normalised = processor.get("do_normalize") is not False
+    flips = "do_flip_channel_order" in processor  # MobileViT's processor, which normalises nothing
+    normalised = processor.get("do_normalize", not flips) is not False
     mean, std = (processor.get("image_mean"), processor.get("image_std")) if normalised else (0.0, 1.0)
     # (pixel * factor - mean) / std, as (pixel / 255 - mean / whole) / (std / whole)
     factor = processor.get("rescale_factor", 1 / 255) if processor.get("do_rescale", True) else 1.0

@@ -17,8 +17,10 @@ from fer_models.models.external.files import (
     library_architecture,
 )
 
-#: Suffixes of other frameworks' weights.
-_OTHER_FORMATS: Final = (".bin", ".h5", ".hdf5", ".keras", ".pb", ".pt2", ".tar")
+#: Suffixes of PyTorch's other files, and of pickles.
+_OTHER_PYTORCH: Final = (".bin", ".pt2", ".tar", ".pkl", ".joblib")
+#: Suffixes of other frameworks' models.
+_OTHER_FRAMEWORKS: Final = (".h5", ".hdf5", ".keras", ".pb", ".mlmodel", ".pdparams", ".caffemodel", ".engine")
 
 
 def _load_folder(folder: Path, taken: Sequence[str], device: str, *, allow_download: bool) -> Classifier:
@@ -85,17 +87,26 @@ def unread(weights: Path) -> list[str]:
     return [
         *(f"{path} is not read: another file has its name. Rename one of them." for path in shadowed),
         *(without_card(path) for path in bare),
+        *(f"{path} is not read: {path.suffix} is no format of models here. {_instead(path)}" for path in other),
         *(
-            f"{path} is not read: {path.suffix} is no format of models here. Save the network's state dict: "
-            f"torch.save(model.state_dict(), '{path.stem}.pth')."
-            for path in other
+            f"The folder {path} is not read. If it is a model of Hugging Face's transformers, name it: --model {path}"
+            for path in sorted(weights.glob("*"))
+            if (path / "config.json").is_file()
         ),
     ]
 
 
+def _instead(path: Path) -> str:
+    """What to do with a file in a format that is not read."""
+    if path.suffix.lower() in _OTHER_FRAMEWORKS:
+        return "Convert the network to ONNX or TFLite."
+    return f"Save the network's state dict: torch.save(model.state_dict(), '{path.stem}.pth')."
+
+
 def _is_of_other_format(path: Path) -> bool:
-    """Whether a file has one of `_OTHER_FORMATS`; NAME.pth.tar is read."""
-    return path.suffix.lower() in _OTHER_FORMATS and external_name(path) == path.name and path.is_file()
+    """Whether a file's suffix is of models that are not read; NAME.pth.tar is read."""
+    known = path.suffix.lower() in (*_OTHER_PYTORCH, *_OTHER_FRAMEWORKS)
+    return known and external_name(path) == path.name and path.is_file()
 
 
 def without_card(path: Path) -> str:

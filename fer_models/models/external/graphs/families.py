@@ -41,7 +41,11 @@ def family_card(name: str, facts: GraphFacts) -> GraphCard | None:
         name: of the file, without suffix.
         facts: of the graph.
     """
-    if re.fullmatch(r"emotion[-_]ferplus([-_]\d+)?", name) and (facts.channels, facts.size, facts.width) == (1, 64, 8):
+    if re.fullmatch(r"emotion[-_]ferplus([-_]\d+)?([-_]int8)?", name) and (facts.channels, facts.size, facts.width) == (
+        1,
+        64,
+        8,
+    ):
         return _FERPLUS
     if _HSEMOTION.fullmatch(name):
         labels = tuple(label for label in _HSEMOTION_8 if "_7" not in name or label != "Contempt")

@@ -118,7 +118,7 @@ def _skip(file: OnnxFile, name: str, kinds: tuple[str, ...]) -> NodeProto | None
 
 def _places(file: OnnxFile, pool: NodeProto) -> tuple[int, int] | None:
     """The axes that a node averages over, if these are a picture's two; None if it does something else."""
-    if pool.op_type == "GlobalAveragePool":
+    if pool.op_type in ("GlobalAveragePool", "AveragePool"):  # the second over all places, or `explains` says no
         return 2, 3
     if pool.op_type != "ReduceMean":
         return None

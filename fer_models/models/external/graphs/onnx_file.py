@@ -26,7 +26,12 @@ _MAX_NODES: Final = 20_000
 _DOMAINS: Final = ("", "ai.onnx", "ai.onnx.ml")
 _LOOPS: Final = ("Loop", "Scan", "SequenceMap")
 _LABEL_KEYS: Final = ("labels", "classes", "class_names", "names", "id2label")
-_TYPES: Final = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16", TensorProto.DOUBLE: "float64"}
+_TYPES: Final = {
+    TensorProto.FLOAT: "float32",
+    TensorProto.FLOAT16: "float16",
+    TensorProto.DOUBLE: "float64",
+    TensorProto.UINT8: "uint8",
+}
 
 
 @dataclass(frozen=True)
@@ -177,11 +182,17 @@ def _problem(model: ModelProto) -> str:
         for node in graph.node:
             if node.domain not in _DOMAINS:
                 return f"uses {node.op_type} of {node.domain}, which is no standard operator."
+            if _trains(graph, node):
+                return f"was exported for training ({node.op_type}). Export it after model.eval()."
             if node.op_type in _LOOPS:
                 return f"uses {node.op_type}; a classifier needs no loop, and none is run here."
         for tensor in _tensors(graph):
             if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-                return f"keeps {tensor.name or 'weights'} in another file; that is not read. Save it as one file."
+                return (
+                    f"keeps {tensor.name or 'weights'} in another file, which is not read. Put all into one: "
+                    "torch.onnx.export(..., external_data=False), or, of a file that is there with its other one, "
+                    'onnx.save(onnx.load("OLD.onnx"), "NEW.onnx").'
+                )
             if any(length < 0 for length in tensor.dims) or 8 * math.prod(tensor.dims) > 8 * MAX_BYTES:
                 return f"declares {tensor.name or 'a tensor'} of shape {tuple(tensor.dims)}: it is damaged."
         for node in graph.node:
@@ -190,6 +201,16 @@ def _problem(model: ModelProto) -> str:
                 if math.prod(max(1, int(value)) for value in values) > _MAX_NUMBERS:
                     return f"makes a tensor of shape {tuple(values)}: that is too much."
     return ""
+
+
+def _trains(graph: GraphProto, node: NodeProto) -> bool:
+    """Whether a node draws at random, or averages over the batch, as in training."""
+    if node.op_type == "BatchNormalization":
+        return any(each.name == "training_mode" and each.i for each in node.attribute)
+    if node.op_type != "Dropout" or len(node.input) < 3:
+        return False
+    mode = _constant(graph, node.input[2])
+    return mode is not None and bool(onnx.numpy_helper.to_array(mode).any())
 
 
 def _constant(graph: GraphProto, name: str) -> Any:

@@ -1,5 +1,6 @@
 """ONNX files as models: checked, described by a card, and run by onnxruntime on the CPU alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -8,10 +9,11 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import ValueInfoProto
 from torch import Tensor
 
 from fer_models.errors import CardError, EngineError, WeightsError
+from fer_models.expressions import EXPRESSIONS
 from fer_models.models.card import ModelCard
 from fer_models.models.engines.outputs import Outputs
 from fer_models.models.external.cards import GraphCard, model_card, read_graph_card
@@ -21,6 +23,9 @@ from fer_models.models.external.graphs.head import LinearHead, find_head, last_s
 from fer_models.models.external.graphs.onnx_file import OnnxFile, check_sizes, read_onnx
 
 _PROBES: Final = 2
+#: Mean and deviation of pixels that are fed as they are.
+_BLACK: Final = (0.0, 0.0, 0.0)
+_LEVELS: Final = (1 / 255, 1 / 255, 1 / 255)
 #: What a graph gives whose last step is this.
 _ENDINGS: Final = {"Softmax": "probabilities", "LogSoftmax": "logits", "Sigmoid": "sigmoid"}
 _MOST_CLASSES: Final = 1000
@@ -104,20 +109,29 @@ class OnnxEngine:
             if missing := step - len(part):  # a graph of a fixed batch: the last face again
                 part = np.concatenate([part, np.repeat(part[-1:], missing, 0)])
             try:
-                parts.append(self._session.run(wanted, {self._file.input: part.astype(self._file.dtype, copy=False)}))
+                parts.append(self._session.run(wanted, {self._file.input: self._numbers(part)}))
             except Exception as error:
                 raise EngineError(f"{self._file.path.name} cannot be run: {_line(error)}") from error
         outputs, *maps = (np.concatenate([part[index] for part in parts])[:count] for index in range(len(wanted)))
         return outputs, maps[0] if maps else None
 
+    def _numbers(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
+        """Inputs in the type that the graph takes; whole numbers are the nearest ones."""
+        if self._file.dtype == "uint8":
+            pixels = pixels.round().clip(0, 255)
+        return pixels.astype(self._file.dtype, copy=False)
 
-def load_onnx(path: Path, card: GraphCard | None = None, name: str | None = None) -> GraphModel:
+
+def load_onnx(
+    path: Path, card: GraphCard | None = None, name: str | None = None, place: Path | None = None
+) -> GraphModel:
     """A model from an ONNX file, and its card: from beside it, or of a well-known family.
 
     Args:
         path: NAME.onnx, with NAME.json or NAME.toml beside it.
         card: instead of one beside it.
         name: what the model is called, instead of the file's name.
+        place: where its card belongs, if not beside it.
 
     Raises:
         WeightsError: the file cannot be read or run, asks for what is not admitted, or is no classifier.
@@ -134,9 +148,14 @@ def load_onnx(path: Path, card: GraphCard | None = None, name: str | None = None
         given or family_card(path.stem, facts),
         facts,
         kind="onnx",
+        place=place,
         sha256=file.sha256,
         parameters=file.parameters,
     )
+    if file.dtype == "uint8" and (described.input.mean, described.input.std) != (_BLACK, _LEVELS):
+        raise CardError(
+            f'{path} takes whole numbers from 0 to 255. Its card must say "scale": "0-255", without mean and std.'
+        )
     shape = form.shape(described.input.size)
     check_sizes(file, shape)
     probe = _probe(described, form)
@@ -161,8 +180,8 @@ def read_card_and_facts(path: Path) -> tuple[GraphCard, GraphFacts]:
         WeightsError: the file cannot be read, asks for what is not admitted, or is no classifier.
     """
     file = read_onnx(path)
-    rows = [each.name for each in file.model.graph.output if len(each.type.tensor_type.shape.dim) in (0, 2)]
-    given = GraphCard(output=rows[0]) if len(rows) > 1 else GraphCard()
+    rows = _rows(file)
+    given = GraphCard(output=_likely(rows)) if len(rows) > 1 else GraphCard()
     facts = _facts(file, _output(file, given))
     return family_card(path.stem, facts) or given, facts
 
@@ -204,18 +223,33 @@ def _checked(
 
 
 def _output(file: OnnxFile, card: GraphCard | None) -> str:
-    """The output that is read: the card's, or the only one that gives a row of numbers for each face."""
+    """The output that is read: the card's, or the only one that gives a row of as many numbers as there are labels."""
     if card is not None and card.output is not None:
         if card.output not in file.outputs:
             raise CardError(f"{file.path} has no output {card.output!r}; it has {', '.join(file.outputs)}.")
         return card.output
-    rows = [each.name for each in file.model.graph.output if len(each.type.tensor_type.shape.dim) in (0, 2)]
-    if len(rows) == 1:
-        return str(rows[0])
+    rows = _rows(file)
     if not rows:
         raise WeightsError(f"{file.path} gives no row of numbers for a face (N, classes): it is no classifier.")
-    names = ", ".join(rows)
-    raise CardError(f'{file.path} has several outputs ({names}). Name one on its card: "output": "{rows[0]}".')
+    count = len(card.labels if card is not None and card.labels else file.labels)
+    fitting = [name for name, width in rows.items() if width == count] if len(rows) > 1 else [*rows]
+    if len(fitting) == 1:
+        return fitting[0]
+    names = ", ".join(name if width is None else f"{name} with {width} numbers" for name, width in rows.items())
+    raise CardError(f'{file.path} has several outputs ({names}). Name one on its card: "output": "{_likely(rows)}".')
+
+
+def _rows(file: OnnxFile) -> dict[str, int | None]:
+    """The outputs that can be a row of numbers for each face, and how many; None where the graph does not say."""
+    shapes = {
+        each.name: [axis.dim_value for axis in each.type.tensor_type.shape.dim] for each in file.model.graph.output
+    }
+    return {name: sides[1] or None if sides else None for name, sides in shapes.items() if len(sides) in (0, 2)}
+
+
+def _likely(rows: Mapping[str, int | None]) -> str:
+    """Of several outputs the likeliest to be expressions: one with about as many numbers as there are expressions."""
+    return min(rows, key=lambda name: abs((rows[name] or _MOST_CLASSES) - len(EXPRESSIONS)))
 
 
 def _facts(file: OnnxFile, output: str) -> GraphFacts:
@@ -242,7 +276,7 @@ def _with_output(file: OnnxFile, name: str) -> bytes:
     model = type(file.model)()
     model.CopyFrom(file.model)
     if name not in file.outputs:
-        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+        model.graph.output.append(ValueInfoProto(name=name))  # onnxruntime knows its type
     data: bytes = model.SerializeToString()
     return data
 

@@ -63,7 +63,8 @@ def recognise(path: Path, tensors: Mapping[str, Tensor]) -> str | None:
     raise WeightsError(
         f"{path} is of no network known here. {reason or f'It has {len(tensors)} tensors: {listed}, ...'} "
         "Known are EAC checkpoints (features.*, fc.*) with ResNet-50 or MobileNetV2 and VGGFace2's ResNet-50. An "
-        'architecture of torchvision or timm can be named on a card, such as "architecture": "torchvision:resnet18".'
+        'architecture of torchvision or timm can be named on a card, such as "architecture": "torchvision:resnet18"; '
+        "any other network can be exported to ONNX."
     )
 
 

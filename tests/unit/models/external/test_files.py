@@ -111,12 +111,17 @@ def test_weights_without_a_card_are_named_with_what_to_write(
     card = (tmp_path / "bare.json").read_text()
     (tmp_path / "bare.json").unlink()
     (tmp_path / "other.h5").write_bytes(b"h5")
+    (tmp_path / "other.bin").write_bytes(b"bin")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "config.json").write_text("{}")
     analyzer = load_analyzer(weights=tmp_path, device="cpu", detector=fake_detector)
     assert list(analyzer.classifiers) == ["vgg16"]
     assert [record.message for record in caplog.records] == list(analyzer.left_out)
-    bare, other = analyzer.left_out
+    bare, other, keras, folder = analyzer.left_out
     assert "bare.safetensors" in bare and str(tmp_path / "bare.json") in bare and "sha256" in bare
-    assert "other.h5" in other and "state_dict" in other
+    assert "other.bin" in other and "state_dict" in other
+    assert "other.h5" in keras and "ONNX or TFLite" in keras and "state_dict" not in keras
+    assert f"--model {tmp_path / 'folder'}" in folder
     assert read_board(tmp_path, analyzer.left_out).card_problems == analyzer.left_out
     assert MeasuredAnalyzer(analyzer, Metrics()).left_out == analyzer.left_out
     with pytest.raises(CardError, match=r"bare\.safetensors .*has no card"):

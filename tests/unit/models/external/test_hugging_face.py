@@ -125,6 +125,34 @@ def test_a_card_in_the_folder_has_the_last_word(tmp_path: Path) -> None:
     assert found.input.mean == MEAN and found.crop.kind == "box" and found.title == "Theirs"
 
 
+def test_what_the_message_says_to_write_is_read(tmp_path: Path) -> None:
+    path, _ = folder_of(tmp_path / "theirs", size={})
+    with pytest.raises(CardError) as raised:
+        load(path)
+    text = str(raised.value)
+    proposed = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    assert str(path / "card.json") in text
+    (path / "card.json").write_text(json.dumps(proposed | {"input": proposed["input"] | {"size": SIZE}}))
+    assert load(path).card.input.size == SIZE
+
+
+def test_a_processors_other_file_and_a_size_as_a_list(tmp_path: Path) -> None:
+    path, model = folder_of(tmp_path / "theirs", size=[SIZE, SIZE])
+    old = path / "preprocessor_config.json"
+    (path / "processor_config.json").write_text(json.dumps({"image_processor": json.loads(old.read_text())}))
+    old.unlink()
+    (prediction,) = load(path).predict([CROP])
+    np.testing.assert_allclose(prediction.logits, by_hand(model, (CROP / 255 - MEAN) / STD), rtol=1e-4, atol=1e-4)
+
+
+def test_mobilevits_processor_turns_the_channels_round_and_normalises_nothing(tmp_path: Path) -> None:
+    path, model = folder_of(tmp_path / "theirs")
+    facts = {"do_flip_channel_order": True, "do_rescale": True, "rescale_factor": 1 / 255, "size": SIZE}
+    (path / "preprocessor_config.json").write_text(json.dumps(facts))
+    (prediction,) = load(path).predict([CROP])
+    np.testing.assert_allclose(prediction.logits, by_hand(model, CROP[..., ::-1] / 255), rtol=1e-4, atol=1e-4)
+
+
 def _without(name: str) -> Any:
     return lambda path: (path / name).unlink()
 

@@ -355,6 +355,20 @@ def whole_numbers() -> Any:
     return model
 
 
+def batch_norm_for_training() -> Any:
+    names = ("s", "b", "m", "v")
+    ones = [onnx.numpy_helper.from_array(np.ones(3, np.float32), name) for name in names]
+    node = helper.make_node("BatchNormalization", ["x", *names], ["n", "m2", "v2"], training_mode=1)
+    model = pooled([node, matmul()], ones)
+    return model
+
+
+def dropout_for_training() -> Any:
+    ratio = onnx.numpy_helper.from_array(np.array(0.5, np.float32), "r")
+    mode = onnx.numpy_helper.from_array(np.array(True), "t")
+    return pooled([helper.make_node("Dropout", ["f", "r", "t"], ["d"]), matmul()], [ratio, mode])
+
+
 def picture_out() -> Any:
     y = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3, SIZE, SIZE])]
     return graph([helper.make_node("Neg", ["x"], ["y"])], outputs=y)
@@ -371,7 +385,7 @@ def oblong() -> Any:
     [
         (huge, "declares h"),
         (short, "not valid ONNX"),
-        (elsewhere, "another file"),
+        (elsewhere, "another file.*external_data=False"),
         (cycle, "not valid ONNX"),
         (custom, r"Evil of ai\.evil"),
         (lambda: nested(15), "more than 20,000 nodes"),
@@ -384,6 +398,8 @@ def oblong() -> Any:
         (whole_numbers, "int64"),
         (picture_out, "no classifier"),
         (oblong, "squares"),
+        (batch_norm_for_training, "for training"),
+        (dropout_for_training, "for training"),
     ],
 )
 def test_hostile_and_odd_files_are_refused_in_one_line(tmp_path: Path, make: Callable[[], Any], words: str) -> None:

@@ -14,6 +14,7 @@ from torch import nn
 from explain.maps import attention
 from fer_models.errors import CardError
 from fer_models.models.classifier import Classifier, load_classifier
+from fer_models.models.external.draft import draft_card
 from fer_models.models.external.formats import Arranged, GraphFormat
 from tests.helpers.graphs import LABELS, SIZE, export, small_net, write_card
 
@@ -126,3 +127,65 @@ def test_labels_beyond_the_vocabulary_are_joined_and_named_in_the_log(
     caplog.clear()
     write_card(path, labels=[*LABELS, "Contempt"])
     assert load(path).card.labels[-1] == "contempt" and not caplog.text
+
+
+def test_pixels_are_fed_as_whole_numbers_where_a_graph_takes_them(tmp_path: Path) -> None:
+    network = small_net()
+    path = export(network, tmp_path / "theirs.onnx")
+    model = onnx.load(path)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    for node in model.graph.node:
+        node.input[:] = ["as_float" if name == "x" else name for name in node.input]
+    model.graph.node.insert(0, helper.make_node("Cast", ["x"], ["as_float"], to=TensorProto.FLOAT))
+    onnx.save(model, path)
+    write_card(path, input={"mean": None, "std": None, "scale": "0-255"})
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(np.float32(CROP)).permute(2, 0, 1)[None])[0].numpy()
+    np.testing.assert_allclose(load(path).predict([CROP])[0].logits, expected, rtol=1e-4)
+    write_card(path)
+    with pytest.raises(CardError, match='"scale": "0-255"'):
+        load(path)
+
+
+def test_average_pooling_over_all_places_and_half_precision_have_maps(tmp_path: Path) -> None:
+    network = small_net(mean=True)
+    path = export(network, tmp_path / "theirs.onnx")
+    model = onnx.load(path)
+    pool = next(node for node in model.graph.node if node.op_type == "ReduceMean")
+    name, result = pool.input[0], pool.output[0]
+    at = list(model.graph.node).index(pool)
+    model.graph.node.remove(pool)
+    model.graph.node.insert(at, helper.make_node("Flatten", ["pooled"], [result]))
+    model.graph.node.insert(at, helper.make_node("AveragePool", [name], ["pooled"], kernel_shape=[5, 5]))
+    onnx.save(model, path)
+    write_card(path)
+    classifier = load(path)
+    assert classifier.class_weights is not None
+    np.testing.assert_allclose(classifier.predict([CROP])[0].logits, by_hand(network), rtol=1e-4, atol=1e-4)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            half = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(half, tensor.name))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    del model.graph.value_info[:]
+    onnx.save(model, path)
+    (prediction,) = load(path).predict([CROP], features=True)
+    assert prediction.features is not None and prediction.features.dtype == np.float32
+    np.testing.assert_allclose(prediction.logits, by_hand(network), rtol=0.02, atol=0.05)
+
+
+def test_of_several_outputs_the_one_with_as_many_numbers_as_labels_is_read(tmp_path: Path) -> None:
+    network = small_net()
+    path = export(network, tmp_path / "theirs.onnx")
+    model = onnx.load(path)
+    model.graph.node.append(helper.make_node("Gather", ["y", "places"], ["va"], axis=1))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1, 2]), "places"))
+    model.graph.output.insert(0, helper.make_tensor_value_info("va", TensorProto.FLOAT, ["n", 2]))
+    onnx.save(model, path)
+    with pytest.raises(CardError, match='va with 2 numbers, y with 7 numbers.*"output": "y"'):
+        load(path)
+    draft = draft_card(path)
+    assert draft.card["output"] == "y" and len(draft.card["labels"]) == 7 and "y is read" in draft.told[0]
+    write_card(path)
+    np.testing.assert_allclose(load(path).predict([CROP])[0].logits, by_hand(network), rtol=1e-4, atol=1e-4)
