@@ -1,4 +1,4 @@
-"""A batch on a Ray cluster: actors hold the models, take numbered parts of the files, and write each part themselves.
+"""A batch on a Ray cluster: actors hold the models, take parts of the files, and write each part themselves.
 
 Ray schedules, starts actors that died anew and gives their part to them again. Nothing of a part is kept but its whole
 file (`batch_output`), so whatever is killed, no row is lost or there twice. Ray Data would add blocks and autoscaling,
@@ -7,20 +7,24 @@ which are of no use here, and three more processes.
 
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from cluster.batch_output import Output
+from cluster.batch_videos import VideoTask, finished_videos, missing_segments, write_segment, write_video
 from fer_models.analyzer import Analyzer
 from fer_models.batch.checkpoint import model_facts
 from fer_models.batch.labels import Labels, with_labels
 from fer_models.batch.run import BATCH, analyze_files
 from fer_models.batch.table import Row, table_columns, to_frame
+from fer_models.batch.videos import analyze_segment, video_parts
 from fer_models.errors import BatchError, EngineError, FerError
-from fer_models.media.sources import PictureFile
+from fer_models.media.sources import PictureFile, Pictures
 
 #: Files per part, at least and at most: a part is what a killed worker loses.
 _PART: Final = (BATCH, 1024)
@@ -30,6 +34,10 @@ _PARTS: Final = 64
 _RETRIES: Final = 3
 #: Until the workers must be there: their processes import PyTorch and load the models.
 _START_S: Final = 600
+#: Until a cluster must accept a connection, and until it must answer.
+_REACH_S: Final = 6.0
+#: Of ray:// addresses, where they name none.
+_CLIENT_PORT: Final = 10001
 #: Bytes that Ray may keep in shared memory: rows go from the workers to the disk, only names go between processes.
 _OBJECT_STORE: Final = 256 * 2**20
 
@@ -44,7 +52,8 @@ class Job:
         output: where parts go.
         batch: faces per batch of the models.
         whole_if_none: as for `analyze_files`.
-        labels: of the files; empty for none.
+        labels: of the pictures; empty for none.
+        rate: frames per second of videos to analyse; None if there is none.
     """
 
     load: Callable[[], Analyzer]
@@ -53,6 +62,7 @@ class Job:
     batch: int = BATCH
     whole_if_none: bool = False
     labels: Labels = field(default_factory=Labels)
+    rate: float | None = None
 
 
 def part_size(files: int, batch: int) -> int:
@@ -79,7 +89,8 @@ class Worker:
             if model_facts(analyzer) != self._job.models:
                 raise EngineError("A node of the cluster has other models than this machine. Install the same on all.")
             labels = {name: model.card.labels for name, model in analyzer.classifiers.items()}
-            self._loaded = analyzer, table_columns(labels, labelled=bool(self._job.labels))
+            columns = table_columns(labels, labelled=bool(self._job.labels), videos=self._job.rate is not None)
+            self._loaded = analyzer, columns
         return self._loaded
 
     def ready(self) -> None:
@@ -94,34 +105,51 @@ class Worker:
             rows += result.rows
         if job.labels:
             rows = with_labels(rows, job.labels)
-        job.output.write(number, to_frame(rows, columns))
+        job.output.write(job.output.part_name(number), to_frame(rows, columns))
         return len(files)
+
+    def analyze_segment(self, task: VideoTask) -> int:
+        """Analyse a segment of a video; 1."""
+        analyzer, columns = self.load()
+        assert self._job.rate is not None
+        write_segment(self._job.output, task, analyze_segment(analyzer, task.part, self._job.rate), columns)
+        return 1
+
+    def write_video(self, video: int, of: int) -> int:
+        """Write the parts of a video, all of whose segments are analysed; 0, as there was nothing to analyse."""
+        write_video(self._job.output, video, of, self.load()[1])
+        return 0
 
 
 def run_parts(
-    files: Sequence[PictureFile],
+    pictures: Pictures,
     job: Job,
     *,
     address: str | None = None,
     workers: int | None = None,
     device: str = "auto",
+    found: Callable[[int, int], None] = lambda total, done: None,
 ) -> Iterator[int]:
-    """Write the parts that are missing; after each, how many files it has.
+    """Write the parts that are missing; after each, how many pictures or segments of videos it has.
 
     Args:
-        files: all of the batch, in the rows' order. They can be pickled.
+        pictures: all files of the batch, in the rows' order. They can be pickled.
         job: what each worker does.
         address: of a running cluster, as `ray.init` takes it; None starts one on this machine for this run.
         workers: processes with models, at most; None means one per GPU or, without any, per core.
         device: "cpu", "auto" or "cuda", with which each worker asks for a GPU of its own if there is one.
+        found: called once it is known how many segments the videos have that are not finished: with their number, and
+            how many of them are analysed already.
 
     Raises:
         EngineError: Ray is not installed.
         BatchError: the cluster cannot be reached or has no room, a part failed too often, or cannot be written.
     """
-    missing = job.output.missing()
+    output, missing = job.output, job.output.missing()
+    done = finished_videos(output)
+    videos = {number: file for number, file in enumerate(pictures.videos) if number not in done}
     ray = load_ray(address)
-    if not missing:
+    if not missing and not videos:
         return
     with _cluster(ray, address, workers):
         resources = ray.cluster_resources()
@@ -132,20 +160,31 @@ def run_parts(
         kind = ray.remote(Worker).options(
             num_cpus=1, num_gpus=1 if gpus else 0, max_restarts=-1, max_task_retries=_RETRIES
         )
-        actors = [kind.remote(job) for _ in range(min(workers or room, room, len(missing)))]
         try:
+            look = ray.remote(video_parts).options(num_cpus=1, max_retries=_RETRIES, retry_exceptions=[BatchError])
+            parts = dict(zip(videos, ray.get([look.remote(file, job.rate) for file in videos.values()]), strict=True))
+            segments = missing_segments(output, parts)
+            total = sum(map(len, parts.values()))
+            found(total, total - len(segments))
+            tasks: list[tuple[str, tuple[Any, ...]]] = [
+                ("analyze", (number, pictures.files[output.slice(number)])) for number in missing
+            ]
+            tasks += [("analyze_segment", (segment,)) for segment in segments]
+            actors = [kind.remote(job) for _ in range(min(workers or room, room, max(1, len(tasks))))]
             # Before the first part, so that models that cannot be loaded fail once.
             ray.get([actor.ready.remote() for actor in actors], timeout=_START_S)
-            yield from ray.util.ActorPool(actors).map_unordered(
-                lambda actor, number: actor.analyze.options(retry_exceptions=[BatchError]).remote(
-                    number, files[job.output.slice(number)]
-                ),
-                missing,
-            )
+            pool = ray.util.ActorPool(actors)
+            yield from pool.map_unordered(_send, tasks)
+            yield from pool.map_unordered(_send, [("write_video", (video, len(parts[video]))) for video in parts])
         except ray.exceptions.GetTimeoutError:
             raise BatchError(f"The cluster had no room for {len(actors)} workers. Try fewer --workers.") from None
         except ray.exceptions.RayError as error:
             raise _as_ours(error) from error
+
+
+def _send(actor: Any, task: tuple[str, tuple[Any, ...]]) -> Any:
+    name, arguments = task
+    return getattr(actor, name).options(retry_exceptions=[BatchError]).remote(*arguments)
 
 
 def load_ray(address: str | None = None) -> Any:
@@ -169,6 +208,43 @@ def load_ray(address: str | None = None) -> Any:
     return ray
 
 
+def check_reachable(address: str) -> None:
+    """Ray itself tries for minutes, without a word, to reach an address where no cluster is.
+
+    Args:
+        address: as `ray.init` takes it; one without a port is left to Ray.
+
+    Raises:
+        BatchError: nothing answers there, or something else than Ray, or it is no address.
+    """
+    named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    try:
+        place = urlsplit(named if "://" in named else f"//{named}")
+        host, port = place.hostname, place.port or (_CLIENT_PORT if place.scheme == "ray" else None)
+    except ValueError as error:
+        raise BatchError(f"--address {named} is no address of a cluster: {error}. Use HOST:6379.") from None
+    if not host or not port:
+        return
+    try:
+        with socket.create_connection((host, port), timeout=_REACH_S) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") == "0" and not _speaks_http2(connection):
+                raise ConnectionError("what answers there is not Ray")
+    except OSError as error:
+        raise BatchError(
+            f"The cluster at {named} cannot be reached: {error}. Check the address and that it runs (ray status on its "
+            "head), or leave out --address to use this machine."
+        ) from None
+
+
+def _speaks_http2(connection: socket.socket) -> bool:
+    """Whether a server greets as gRPC's do (RFC 9113, 3.4): with its settings, once it has been greeted with ours."""
+    connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+    try:
+        return connection.recv(9)[3:4] == b"\4"
+    except TimeoutError:
+        return False
+
+
 @contextmanager
 def _cluster(ray: Any, address: str | None, workers: int | None) -> Iterator[None]:
     """A connection to a cluster, or one of this machine alone that ends with this process, however that ends."""
@@ -176,6 +252,7 @@ def _cluster(ray: Any, address: str | None, workers: int | None) -> Iterator[Non
     with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
         try:
             if address:
+                check_reachable(address)
                 ray.init(address, **quiet)
             else:
                 ray.init(

@@ -12,11 +12,12 @@ from tqdm import tqdm
 from cluster.batch import Job, load_ray, part_size, run_parts
 from cluster.batch_output import open_output
 from cluster.batch_sources import list_pictures, local_path
+from cluster.batch_videos import finished_videos
 from fer_models import __version__
 from fer_models.analyzer import load_analyzer
 from fer_models.batch.checkpoint import model_facts, run_settings
 from fer_models.batch.table import column
-from fer_models.cli.batch import labels_of, print_report, print_summary
+from fer_models.cli.batch import items, labels_of, print_report, print_summary
 from fer_models.cli.common import loading_options
 from fer_models.errors import BatchError
 from fer_models.expressions import EXPRESSIONS
@@ -44,12 +45,15 @@ def run(args: argparse.Namespace) -> int:
     analyzer = load_analyzer(**options | {"device": "cpu"})
     models = {name: model.card.labels for name, model in analyzer.classifiers.items()}
     settings = run_settings(
-        str(local_path(args.source) or args.source), analyzer, __version__, whole_if_none=args.whole_if_none
+        str(local_path(args.source) or args.source),
+        analyzer,
+        __version__,
+        whole_if_none=args.whole_if_none,
+        rate=args.rate if pictures.videos else None,
     )
     settings["labels"] = hashlib.sha256(json.dumps(sorted(labels.by_file.items())).encode()).hexdigest()
-    output = open_output(
-        args.out, pictures.files, settings, part_size(len(pictures.files), args.batch), restart=args.restart
-    )
+    part = part_size(len(pictures.files), args.batch)
+    output = open_output(args.out, pictures, settings, part, restart=args.restart)
     device = "cuda" if args.device.startswith("cuda") else args.device
     job = Job(
         partial(load_analyzer, **options | {"device": device}),
@@ -58,23 +62,33 @@ def run(args: argparse.Namespace) -> int:
         args.batch,
         args.whole_if_none,
         labels,
+        args.rate if pictures.videos else None,
     )
     del analyzer  # the workers have their own
     done = len(pictures.files) - sum(len(pictures.files[output.slice(number)]) for number in output.missing())
-    if 0 < done < len(pictures.files):
-        print(f"{done} of {len(pictures.files)} files are done already; continuing with the others", file=sys.stderr)
+    unit = "part" if pictures.videos else "file"
     try:
         with (
             redirect_stdout(sys.stderr),  # Ray prints that a worker died to the standard output; the summary goes there
-            tqdm(total=len(pictures.files), initial=done, unit="file", file=sys.stderr, disable=None) as bar,
+            tqdm(total=len(pictures.files), initial=done, unit=unit, file=sys.stderr, disable=None) as bar,
         ):
-            for count in run_parts(pictures.files, job, address=args.address, workers=args.workers, device=device):
+
+            def found(segments: int, analysed: int) -> None:
+                bar.total, before = len(pictures.files) + segments, done + analysed
+                bar.update(analysed)
+                if 0 < before < bar.total:
+                    words = f"{before} of {items(bar.total, segments)} are done already; continuing with the others"
+                    tqdm.write(words, file=sys.stderr)
+
+            for count in run_parts(
+                pictures, job, address=args.address, workers=args.workers, device=device, found=found
+            ):
                 bar.update(count)
     except KeyboardInterrupt:
         print("stopped; the same command continues from here", file=sys.stderr)
         raise
-    counts = output.finish()
-    print_summary(len(pictures.files), counts.faces, counts.without, counts.unreadable, pictures.left_out, args.out)
+    counts = output.finish([name for names in finished_videos(output).values() for name in names])
+    print_summary(pictures, counts, args.out)
     if labels:
         wanted = ["file", "label", "face"]
         for name, known in models.items():

@@ -1,4 +1,4 @@
-"""What a batch on a cluster writes: a folder of Parquet files, each a numbered part of the files, whole or not at all.
+"""What a batch on a cluster writes: a folder of Parquet files, each a part of the files, whole or not at all.
 
 A part's name has its number and a digest of all that decides about the rows. So a run that was stopped in any way goes
 on with the parts that are missing, and a part that two workers write is the same file.
@@ -14,28 +14,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from cluster.batch_sources import filesystem, local_path
-from fer_models.batch.run import NO_FACE
+from fer_models.batch.run import Counts, count_rows
+from fer_models.batch.table import Row
 from fer_models.errors import BatchError
-from fer_models.media.sources import PictureFile
+from fer_models.media.sources import Pictures
 
 _FORMAT: Final = 1
 #: Readers of Parquet folders leave out names that begin like this.
 _RUN: Final = "_run.json"
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What the parts of a finished batch hold.
-
-    Attributes:
-        faces: rows of faces.
-        without: files without a face.
-        unreadable: names of the files that could not be read, in their order.
-    """
-
-    faces: int
-    without: int
-    unreadable: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -45,8 +31,8 @@ class Output:
     Attributes:
         location: an absolute path, or a URI.
         digest: of the files and settings.
-        files: how many there are.
-        part: files per part; the last one may have fewer.
+        files: how many pictures there are.
+        part: pictures per part; the last one may have fewer.
     """
 
     location: str
@@ -56,26 +42,49 @@ class Output:
 
     @property
     def parts(self) -> int:
-        """How many parts there are in the end."""
+        """How many parts of pictures there are in the end."""
         return -(-self.files // self.part)
 
     def slice(self, number: int) -> slice:
-        """Which of the files are in a part."""
+        """Which of the pictures are in a part."""
         return slice(number * self.part, (number + 1) * self.part)
 
     def missing(self) -> list[int]:
-        """Numbers of the parts that are not written yet."""
-        names = set(_names(self.location))
-        return [number for number in range(self.parts) if self._name(number) not in names]
+        """Numbers of the parts of pictures that are not written yet."""
+        names = set(self.names())
+        return [number for number in range(self.parts) if self.part_name(number) not in names]
 
-    def write(self, number: int, frame: Any) -> None:
+    def part_name(self, number: int) -> str:
+        """The name of a part of pictures."""
+        return f"part-{number:06}-{self.digest}.parquet"
+
+    def names(self) -> list[str]:
+        """The names of all files that are there."""
+        return _names(self.location)
+
+    def read(self, name: str, columns: Sequence[str] | None = None) -> list[Row]:
+        """The rows of a part; what is missing is None.
+
+        Args:
+            name: of the part.
+            columns: only these; None means all.
+        """
+        import pyarrow.parquet
+
+        system, base = _opened(self.location)
+        wanted = None if columns is None else list(columns)
+        table = pyarrow.parquet.read_table(f"{base}/{name}", columns=wanted, filesystem=system, partitioning=None)
+        rows: list[Row] = table.to_pylist()
+        return rows
+
+    def write(self, name: str, frame: Any) -> None:
         """Write a part: under a name of its own first, then moved, so that it is there whole or not at all.
 
         Raises:
             BatchError: it cannot be written.
         """
         system, base = _opened(self.location)
-        partial, path = f"{base}/_{uuid.uuid4().hex}.partial", f"{base}/{self._name(number)}"
+        partial, path = f"{base}/_{uuid.uuid4().hex}.partial", f"{base}/{name}"
         try:
             frame.to_parquet(partial, index=False, filesystem=system)
             if local_path(self.location):
@@ -85,54 +94,38 @@ class Output:
         except OSError as error:
             raise BatchError(f"Cannot write {path}: {error}. What is done so far is kept.") from error
 
-    def finish(self) -> Counts:
-        """Count what the parts hold, and remove what is none: leftovers of workers that were killed."""
-        import pyarrow.compute as pc
-        import pyarrow.parquet
+    def finish(self, of_videos: Sequence[str] = ()) -> Counts:
+        """Count what the parts hold, and remove what is none: steps on the way, and leftovers of killed workers.
 
+        Args:
+            of_videos: the names of the videos' parts.
+        """
         system, base = _opened(self.location)
-        own = [self._name(number) for number in range(self.parts)]
-        for name in _names(self.location):
-            if _is_ours(name) and name not in own and name != _RUN:
+        own = [*map(self.part_name, range(self.parts)), *of_videos]
+        for name in set(self.names()).difference(own, [_RUN]):
+            if _is_ours(name):
                 system.delete_file(f"{base}/{name}")
-        faces, without, unreadable = 0, 0, []
+        counts = Counts(0, 0, ())
         for name in own:
-            table = pyarrow.parquet.read_table(
-                f"{base}/{name}", columns=["file", "face", "reason"], filesystem=system, partitioning=None
-            )
-            empty = table.filter(pc.is_null(table["face"]))
-            failed = empty.filter(pc.not_equal(empty["reason"], NO_FACE))
-            faces += len(table) - len(empty)
-            without += len(empty) - len(failed)
-            unreadable += failed["file"].to_pylist()
-        return Counts(faces, without, tuple(unreadable))
+            time = ["time_s"] if of_videos else []
+            counts += count_rows(self.read(name, ["file", *time, "face", "reason"]))
+        return counts
 
-    def rows(self, columns: Sequence[str]) -> list[dict[str, Any]]:
-        """These columns of all rows, in the files' order; what is missing is None."""
-        import pyarrow.parquet
-
-        system, base = _opened(self.location)
-        rows: list[dict[str, Any]] = []
-        for number in range(self.parts):
-            path = f"{base}/{self._name(number)}"
-            table = pyarrow.parquet.read_table(path, columns=list(columns), filesystem=system, partitioning=None)
-            rows += table.to_pylist()
-        return rows
-
-    def _name(self, number: int) -> str:
-        return f"part-{number:06}-{self.digest}.parquet"
+    def rows(self, columns: Sequence[str]) -> list[Row]:
+        """These columns of the pictures' rows, in their order; what is missing is None."""
+        return [row for number in range(self.parts) for row in self.read(self.part_name(number), columns)]
 
 
 def open_output(
-    location: str | Path, files: Sequence[PictureFile], settings: Mapping[str, Any], part: int, *, restart: bool = False
+    location: str | Path, pictures: Pictures, settings: Mapping[str, Any], part: int, *, restart: bool = False
 ) -> Output:
     """Begin a batch's output, or go on with one that was begun with the same files and settings.
 
     Args:
         location: a folder, made if it is missing, or a URI. Its name ends in .parquet.
-        files: in the rows' order.
+        pictures: the files, in the rows' order.
         settings: all else that decides about the rows, as plain JSON.
-        part: files per part, for a new output: one that was begun keeps its own.
+        part: pictures per part, for a new output: one that was begun keeps its own.
         restart: forget what is there of an earlier batch.
 
     Raises:
@@ -144,7 +137,7 @@ def open_output(
         raise BatchError(f"Cannot write {location}: --engine ray writes a folder whose name ends in .parquet.")
     if place and place.is_file():
         raise BatchError(f"Cannot write {location}: --engine ray writes a folder, and this is a file. Name another.")
-    document = json.loads(json.dumps({"format": _FORMAT, **settings, "files": _digest(files)}))
+    document = json.loads(json.dumps({"format": _FORMAT, **settings, "files": _digest(pictures)}))
     system, base = _opened(named)
     try:
         names = _names(named)
@@ -154,9 +147,9 @@ def open_output(
             for name in filter(_is_ours, names):
                 system.delete_file(f"{base}/{name}")
         elif _RUN in names:
-            return _continued(location, named, files, document)
+            return _continued(location, named, pictures, document)
         system.create_dir(base, recursive=True)
-        output = Output(named, _short(document | {"part": part}), len(files), part)
+        output = Output(named, _short(document | {"part": part}), len(pictures.files), part)
         partial = f"{base}/_{uuid.uuid4().hex}.partial"
         with system.open_output_stream(partial) as stream:
             stream.write(json.dumps({"part": part, "begun_with": document}, indent=1).encode())
@@ -166,7 +159,7 @@ def open_output(
     return output
 
 
-def _continued(location: str | Path, named: str, files: Sequence[PictureFile], document: Mapping[str, Any]) -> Output:
+def _continued(location: str | Path, named: str, pictures: Pictures, document: Mapping[str, Any]) -> Output:
     system, base = _opened(named)
     with system.open_input_file(f"{base}/{_RUN}") as stream:
         text = stream.read()
@@ -183,7 +176,7 @@ def _continued(location: str | Path, named: str, files: Sequence[PictureFile], d
             f"{location} was begun with other {differing}. Give the same as then to continue, or begin anew with "
             "--restart."
         )
-    return Output(named, _short({**document, "part": part}), len(files), part)
+    return Output(named, _short({**document, "part": part}), len(pictures.files), part)
 
 
 def _opened(location: str) -> tuple[Any, str]:
@@ -200,13 +193,14 @@ def _names(location: str) -> list[str]:
 
 
 def _is_ours(name: str) -> bool:
-    return name == _RUN or name.endswith(".partial") or (name.startswith("part-") and name.endswith(".parquet"))
+    parts = ("part-", "video-", "_video-")
+    return name == _RUN or name.endswith(".partial") or (name.startswith(parts) and name.endswith(".parquet"))
 
 
-def _digest(files: Sequence[PictureFile]) -> str:
+def _digest(pictures: Pictures) -> str:
     listed = hashlib.sha256()
-    for file in files:
-        listed.update(json.dumps([file.name, file.stamp]).encode())
+    for name, stamp in [(each.name, each.stamp) for files in (pictures.files, pictures.videos) for each in files]:
+        listed.update(json.dumps([name, stamp]).encode())
     return listed.hexdigest()
 
 

@@ -1,16 +1,20 @@
 """What a batch on a cluster reads: a folder that all nodes see, a bucket, or a manifest that lists files of either."""
 
+import atexit
 import posixpath
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from fer_models.errors import BatchError, ImageError
+from fer_models.errors import BatchError, ImageError, VideoError
+from fer_models.formatting import printable
 from fer_models.media.files import read_csv
-from fer_models.media.image_formats import START
+from fer_models.media.image_formats import START, SUFFIXES
 from fer_models.media.images import Picture, read_picture
 from fer_models.media.sources import (
     PictureFile,
@@ -19,45 +23,52 @@ from fer_models.media.sources import (
     is_hidden,
     is_picture,
     open_pictures,
-    printable,
     unique_name,
 )
+from fer_models.media.video_files import HEAD, VideoFile, is_video, is_video_file
+from fer_models.media.video_files import SUFFIXES as VIDEO_SUFFIXES
+
+T = TypeVar("T")
+
+#: Until a bucket at Google must answer.
+_GOOGLE_S: Final = 20
 
 _MANIFESTS: Final = (".csv", ".parquet")
-_VIDEOS: Final = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".vob")
+#: A manifest's entries are videos if they end so: they are not opened to find out, and GIFs are pictures.
+_VIDEOS: Final = tuple(suffix for suffix in VIDEO_SUFFIXES if suffix not in SUFFIXES)
+#: Where this process has a copy of a bucket's video, by filesystem and path.
+_copies: dict[tuple[str, str], Path] = {}
 #: The column of a manifest, as of a batch's table and labels.
 _COLUMN: Final = "file"
 
 
 def list_pictures(source: str | Path) -> Pictures:
-    """The pictures of a source, each of which any process of the cluster can read: they can be pickled.
+    """The pictures and videos of a source, each of which any process of the cluster can read: they can be pickled.
 
     Args:
-        source: a folder, searched to its depth by the rules of `open_pictures`; the URI of one, such as
+        source: a folder, searched to its depth by the rules of `open_pictures`; a video; the URI of either, such as
             s3://bucket/folder or gs://bucket/folder; or the path or URI of a manifest: a CSV or Parquet file whose
             column `file` has paths, relative to the manifest or absolute, or URIs.
 
     Raises:
-        BatchError: there is no such source, it holds no picture, or it goes through one process alone.
+        BatchError: there is no such source, it holds no picture or video, or it goes through one process alone.
         DatasetError: a manifest that is no such table.
     """
     place = local_path(source)
     suffix = posixpath.splitext(urlsplit(str(source)).path)[1].lower()
-    if suffix in _VIDEOS:
-        raise BatchError(
-            f"{source} is a video, and a batch on a cluster takes pictures. Analyse it on one machine: "
-            f"python -m fer_models video {source} --out DIR"
-        )
     if suffix in _MANIFESTS and not (place and place.is_dir()):
         return _in_manifest(source)
+    if place is None and suffix in _VIDEOS:
+        name = posixpath.basename(urlsplit(str(source)).path)
+        return Pictures((), videos=(VideoFile(printable(name), "", _reader("", str(source), _copied, Path)),))
     if place is None:
         return _in_bucket(str(source))
-    if place.is_file():
+    if place.is_file() and not is_video_file(place):
         raise BatchError(
-            f"{source} is a file. A cluster reads a folder, a bucket or a manifest (.csv or .parquet); a zip goes "
-            "through one process: leave out --engine ray."
+            f"{source} is a file. A cluster reads a folder, a bucket, a video or a manifest (.csv or .parquet); a zip "
+            "goes through one process: leave out --engine ray."
         )
-    with open_pictures(place) as pictures:  # of a folder nothing stays open
+    with open_pictures(place, videos=True) as pictures:  # of a folder nothing stays open
         return pictures
 
 
@@ -78,8 +89,11 @@ def filesystem(root: str) -> tuple[Any, str]:
     """
     from pyarrow.fs import FileSystem
 
+    uri = root
+    if root.startswith(("gs://", "gcs://")) and "retry_limit_seconds=" not in root:  # a quarter of an hour otherwise
+        uri += f"{'&' if '?' in root else '?'}retry_limit_seconds={_GOOGLE_S}"
     try:
-        system, path = FileSystem.from_uri(root)
+        system, path = FileSystem.from_uri(uri)
     except (OSError, ValueError, NotImplementedError) as error:
         raise BatchError(f"{root} cannot be opened: {error}") from error
     return system, path.rstrip("/")
@@ -92,25 +106,41 @@ def _in_bucket(root: str) -> Pictures:
     try:
         found = system.get_file_info(FileSelector(base, recursive=True))
     except OSError as error:
-        raise BatchError(f"{root} cannot be listed: {error}") from error
-    files, left_out = [], []
+        raise BatchError(f"{root} cannot be listed: {_reason(error)}") from error
+    files, videos, left_out = [], [], []
     for info in found:
         name = posixpath.relpath(info.path, base)
         if info.type != FileType.File or is_hidden(name):
             continue
-        if is_picture(name, partial(_start, system, info.path)):
-            stamp = f"{info.size}-{info.mtime_ns}"
+        stamp, start = f"{info.size}-{info.mtime_ns}", partial(_start, system, info.path)
+        if is_picture(name, start):
             files.append(PictureFile(printable(name), stamp, partial(_read, root, info.path)))
+        elif is_video(name, start):
+            videos.append(VideoFile(printable(name), stamp, partial(_copied, root, info.path)))
         else:
             left_out.append(printable(name))
-    if not files:
-        raise BatchError(f"There is no picture under {root}. It has {len(left_out)} other files.")
-    return Pictures(tuple(sorted(files, key=lambda file: file.name)), tuple(sorted(left_out)))
+    if not files and not videos:
+        raise BatchError(f"There is no picture and no video under {root}. It has {len(left_out)} other files.")
+    by_name = attrgetter("name")
+    return Pictures(
+        tuple(sorted(files, key=by_name)), tuple(sorted(left_out)), videos=tuple(sorted(videos, key=by_name))
+    )
+
+
+def _reason(error: OSError) -> str:
+    """What a bucket said, without the details that only its makers read."""
+    text = str(error).partition(" error_info={")[0]
+    if "OAuth2 access token" in text:
+        return (
+            "Google Cloud gave no access. Log in with gcloud auth application-default login, or name the file of a "
+            "service account in GOOGLE_APPLICATION_CREDENTIALS. Public buckets take gs://anonymous@bucket/folder."
+        )
+    return text
 
 
 def _start(system: Any, path: str) -> bytes:
     with system.open_input_file(path) as stream:
-        return bytes(stream.read(START))
+        return bytes(stream.read(max(START, HEAD)))
 
 
 def _read(root: str, path: str) -> Picture:
@@ -125,10 +155,36 @@ def _read(root: str, path: str) -> Picture:
     except PermissionError:
         raise ImageError("The picture may not be read. Check its permissions.") from None
     except OSError as error:
-        raise BatchError(f"{root} does not answer: {error}. The same command continues from here.") from error
+        raise BatchError(f"{root} does not answer: {_reason(error)}. The same command continues from here.") from error
     if len(content) > limit:
         raise ImageError(f"It has more than {limit / 1e6:,.0f} MB, the limit for one picture.")
     return read_picture(content)
+
+
+def _copied(root: str, path: str) -> Path:
+    """A copy of a bucket's video on this machine: FFmpeg reads files. The last one is kept for its next segment."""
+    if (root, path) not in _copies:
+        for folder in _copies.values():
+            shutil.rmtree(folder, ignore_errors=True)
+        _copies.clear()
+        folder = Path(tempfile.mkdtemp(prefix="fer-video-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        _copy(root, path, folder / posixpath.basename(path))
+        _copies[root, path] = folder
+    return _copies[root, path] / posixpath.basename(path)
+
+
+def _copy(root: str, path: str, target: Path) -> None:
+    system, _ = filesystem(root)
+    try:
+        with system.open_input_stream(path) as stream, target.open("wb") as file:
+            shutil.copyfileobj(stream, file, 2**22)
+    except (FileNotFoundError, IsADirectoryError):
+        raise VideoError("The video is not there.") from None
+    except PermissionError:
+        raise VideoError("The video may not be read. Check its permissions.") from None
+    except OSError as error:
+        raise BatchError(f"{root} does not answer: {_reason(error)}. The same command continues from here.") from error
 
 
 # Manifests
@@ -149,13 +205,19 @@ def _in_manifest(source: str | Path) -> Pictures:
                 with system.open_input_file(path) as stream, copy.open("wb") as file:
                     file.write(stream.read())
             except OSError as error:
-                raise BatchError(f"{source} cannot be read: {error}") from error
+                raise BatchError(f"{source} cannot be read: {_reason(error)}") from error
             entries = _entries(copy, str(source))
     if not entries:
         raise BatchError(f"The manifest {source} lists no file.")
     # Without stamps: the list itself says what is to be read, and asking for each file would take hours in a bucket.
-    files = [PictureFile(unique_name(printable(name), taken), "", _reader(parent, name)) for name in entries]
-    return Pictures(tuple(files))
+    files, videos = [], []
+    for entry in entries:
+        name = unique_name(printable(entry), taken)
+        if posixpath.splitext(urlsplit(entry).path)[1].lower() in _VIDEOS:
+            videos.append(VideoFile(name, "", _reader(parent, entry, _copied, Path)))
+        else:
+            files.append(PictureFile(name, "", _reader(parent, entry, _read, _read_file)))
+    return Pictures(tuple(files), videos=tuple(videos))
 
 
 def _entries(path: Path, called: str) -> Sequence[str]:
@@ -183,14 +245,21 @@ def _parent(uri: str) -> str:
     return parts._replace(path=posixpath.dirname(parts.path)).geturl()
 
 
-def _reader(parent: str, name: str) -> Any:
-    """What reads a manifest's entry: a URI, or a path from the folder of the manifest on."""
+def _reader(parent: str, name: str, remote: Callable[[str, str], T], local: Callable[[Path], T]) -> Callable[[], T]:
+    """What reads a manifest's entry: a URI, or a path from the folder of the manifest on.
+
+    Args:
+        parent: that folder, or its URI.
+        name: the entry.
+        remote: reads the file of a filesystem's URI and a path in it.
+        local: reads a file.
+    """
     place = local_path(name) if "://" in name or posixpath.isabs(name) else None
     if place is None and "://" in name:
         parent, name = _parent(name), posixpath.basename(urlsplit(name).path)
     if place is None and "://" in parent:
-        return partial(_read, parent, posixpath.join(filesystem(parent)[1], name))
-    return partial(_read_file, place or Path(parent, name))
+        return partial(remote, parent, posixpath.join(filesystem(parent)[1], name))
+    return partial(local, place or Path(parent, name))
 
 
 def _read_file(path: Path) -> Picture:

@@ -1,5 +1,6 @@
 """Results as people read them, the same on the page and in an annotated video."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -47,3 +48,23 @@ def majority(predictions: Mapping[str, Prediction]) -> str:
     if len(most) > 1:
         return "no agreement"
     return most[0] if everyone else f"{most[0]} {votes[0][1]}/{len(predictions)}"
+
+
+def printable(name: str) -> str:
+    r"""A file's name without anything that is not text: such characters become \xNN or \uNNNN, \ becomes \\.
+
+    So line breaks, escape codes, marks that reverse the direction of writing, and bytes that are no valid text do no
+    harm in a terminal, a table or a page; and different names stay different.
+    """
+    return "".join(_printable(letter) for letter in name)
+
+
+def _printable(letter: str) -> str:
+    if letter == "\\":
+        return "\\\\"
+    harmful = unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} or unicodedata.bidirectional(letter) in {
+        "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI",
+    }  # fmt: skip
+    if not harmful:
+        return letter
+    return f"\\x{ord(letter):02x}" if ord(letter) < 256 else f"\\u{ord(letter):04x}"

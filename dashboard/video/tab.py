@@ -21,7 +21,7 @@ from dashboard.video.session import LIMITS, Timeline, VideoSession
 from fer_models.analyzer import Analyzer
 from fer_models.errors import FerError
 from fer_models.media.video_files import SUFFIXES
-from fer_models.media.video_reader import frame_at
+from fer_models.media.video_segments import frame_at
 from fer_models.video.run import VideoRun, run_video
 
 _TITLE: Final = "How do the answers change over a video?"

@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from fer_models.analyzer import Analyzer
 from fer_models.batch.table import Row
 from fer_models.errors import BatchError
-from fer_models.media.sources import PictureFile
 
 #: Raised when the tables change, so that no older checkpoint is continued.
 _FORMAT: Final = 3
@@ -33,7 +32,23 @@ def checkpoint_path(output: Path) -> Path:
     return output.with_name(output.name + ".journal")
 
 
-def run_settings(source: str, analyzer: Analyzer, version: str, *, whole_if_none: bool) -> dict[str, Any]:
+class Item(Protocol):
+    """What has rows of its own: a picture, or a segment of a video."""
+
+    @property
+    def name(self) -> str:
+        """Of this item alone."""
+        ...
+
+    @property
+    def stamp(self) -> str:
+        """Changes when the file does."""
+        ...
+
+
+def run_settings(
+    source: str, analyzer: Analyzer, version: str, *, whole_if_none: bool, rate: float | None = None
+) -> dict[str, Any]:
     """All that decides about the rows, as plain JSON; a batch is continued only if it is the same.
 
     Args:
@@ -41,12 +56,14 @@ def run_settings(source: str, analyzer: Analyzer, version: str, *, whole_if_none
         analyzer: the loaded models.
         version: of this software.
         whole_if_none: as for `analyze_files`.
+        rate: as for `analyze_segment`; None if there is no video.
     """
+    options: dict[str, Any] = {"whole_if_none": whole_if_none}
     return {
         "version": version,
         "source": source,
         "models": model_facts(analyzer),
-        "options": {"whole_if_none": whole_if_none},
+        "options": options if rate is None else options | {"rate": rate},
     }
 
 
@@ -124,18 +141,18 @@ class Checkpoint:
         """Close it; the file stays."""
         self._database.close()
 
-    def has(self, file: PictureFile) -> bool:
-        """Whether this file is done, and has not changed since."""
+    def has(self, file: Item) -> bool:
+        """Whether this item is done, and has not changed since."""
         return self._stamps.get(file.name) == file.stamp
 
-    def rows(self, files: Sequence[PictureFile]) -> list[Row]:
-        """The rows of these files, in their order. All of them must be done."""
+    def rows(self, files: Sequence[Item]) -> list[Row]:
+        """The rows of these items, in their order. All of them must be done."""
         query = "SELECT rows FROM files WHERE name = ?"
         stored = (self._database.execute(query, (json.dumps(file.name),)).fetchone() for file in files)
         return [row for (rows,) in stored for row in json.loads(rows)]
 
-    def add(self, file: PictureFile, rows: Sequence[Row]) -> None:
-        """Keep that a file is done.
+    def add(self, file: Item, rows: Sequence[Row]) -> None:
+        """Keep that an item is done.
 
         Raises:
             BatchError: the disk is full, or the like.

@@ -10,9 +10,8 @@ from typing import Any, Final
 from fer_models.batch.table import Row, column, guard, tied_labels
 from fer_models.errors import DatasetError
 from fer_models.expressions import EXPRESSIONS, ClassNames
-from fer_models.formatting import examples
+from fer_models.formatting import examples, printable
 from fer_models.media.files import read_csv
-from fer_models.media.sources import printable
 from fer_models.metrics import ClassificationMetrics, classification_metrics
 
 #: Mean confidence from which unanimous models count as sure of themselves.

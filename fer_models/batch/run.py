@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_models.analyzer import Analyzer
-from fer_models.batch.table import Row, column
+from fer_models.batch.table import Cell, Row, column
 from fer_models.errors import BatchError, FerError, ImageError
 from fer_models.expressions import in_display_order
 from fer_models.faces.alignment import CROP_SIZE
@@ -28,7 +28,7 @@ BATCH: Final = 32
 #: Reasons in the table that are no failure.
 NO_FACE: Final = "No face was found."
 READ_WHOLE: Final = "No face was found; the whole picture was read as one face."
-_UNEXPECTED: Final = "It could not be read, for an unexpected reason."
+UNEXPECTED: Final = "It could not be read, for an unexpected reason."
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +50,51 @@ class FileResult:
 def unreadable(row: Row) -> bool:
     """Whether a row stands for a file that could not be read, rather than for a face or a picture without one."""
     return row.get("face") is None and row.get("reason") != NO_FACE
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the rows of a finished batch hold.
+
+    Attributes:
+        faces: rows of faces.
+        without: pictures without a face.
+        unreadable: names of the files that could not be read, in their order.
+        frames: analysed frames of videos.
+        empty_frames: those of them without a face.
+    """
+
+    faces: int
+    without: int
+    unreadable: tuple[str, ...]
+    frames: int = 0
+    empty_frames: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        """The counts of further rows."""
+        return Counts(
+            self.faces + other.faces,
+            self.without + other.without,
+            tuple(dict.fromkeys(self.unreadable + other.unreadable)),
+            self.frames + other.frames,
+            self.empty_frames + other.empty_frames,
+        )
+
+
+def count_rows(rows: Iterable[Row]) -> Counts:
+    """Count rows, of which the columns file, time_s, face and reason are enough."""
+    faces = without = frames = empty = 0
+    failed: dict[str, None] = {}  # several segments of a video may have failed
+    for row in rows:
+        of_video, face = row.get("time_s") is not None, row.get("face")
+        if unreadable(row):
+            failed[str(row["file"])] = None
+            continue
+        faces += face is not None
+        frames += of_video and face in (None, 1)
+        empty += of_video and face is None
+        without += not of_video and face is None
+    return Counts(faces, without, tuple(failed), frames, empty)
 
 
 def disagreement(predictions: Mapping[str, Prediction]) -> float:
@@ -174,7 +219,7 @@ def _detect(analyzer: Analyzer, file: PictureFile, models: Sequence[str] | None,
         raise
     except Exception as error:  # whatever it is, one file does not lose the others
         _log.warning("A file of a batch could not be read: %s", type(error).__name__)
-        return _FileFaces(file, reason=_UNEXPECTED)
+        return _FileFaces(file, reason=UNEXPECTED)
 
 
 def _predict(analyzer: Analyzer, found: Sequence[_FileFaces], models: Sequence[str] | None) -> Iterator[FileResult]:
@@ -183,24 +228,32 @@ def _predict(analyzer: Analyzer, found: Sequence[_FileFaces], models: Sequence[s
     for analysis in analyzer.predict(faces, models=models):
         read[analysis.image].append(analysis)
     for index, item in enumerate(found):
-        rows = [_row(item, number, analysis) for number, analysis in enumerate(read[index], 1)]
+        notes = {"reason": item.reason, "file_notes": joined(item.notes)}
+        rows = [face_row(item.file.name, number, analysis, notes) for number, analysis in enumerate(read[index], 1)]
         crops = tuple(analysis.crop for analysis in read[index])
         without: Row = {"file": item.file.name, "reason": item.reason}
         if item.notes:
-            without["file_notes"] = _joined(item.notes)
+            without["file_notes"] = joined(item.notes)
         yield FileResult(item.file, tuple(rows) or (without,), crops)
 
 
-def _row(item: _FileFaces, number: int, analysis: FaceAnalysis) -> Row:
-    row: Row = {"file": item.file.name, "face": number}
+def face_row(file: str, number: int, analysis: FaceAnalysis, notes: Mapping[str, Cell]) -> Row:
+    """The row of a face.
+
+    Args:
+        file: its name.
+        number: of the face in the picture, from 1.
+        analysis: of the face.
+        notes: the reason, and notes on the file.
+    """
+    row: Row = {"file": file, "face": number}
     row |= {name: round(float(side), 2) for name, side in zip(("x1", "y1", "x2", "y2"), analysis.face.box, strict=True)}
     row |= {
         "score": round(float(analysis.face.score), 6),
         "agreement": round(analysis.agreement, 6),
         "disagreement": round(disagreement(analysis.predictions), 6),
-        "reason": item.reason,
-        "file_notes": _joined(item.notes),
-        "face_notes": _joined(face_quality(analysis.face, analysis.crop).notes),
+        "face_notes": joined(face_quality(analysis.face, analysis.crop).notes),
+        **notes,
     }
     for name, prediction in analysis.predictions.items():
         row[column(name, "label")] = prediction.label
@@ -210,7 +263,8 @@ def _row(item: _FileFaces, number: int, analysis: FaceAnalysis) -> Row:
     return row
 
 
-def _joined(notes: Sequence[str]) -> str | None:
+def joined(notes: Sequence[str]) -> str | None:
+    """Sentences as the cell of a table; None if there are none."""
     return " ".join(notes) or None
 
 

@@ -32,6 +32,8 @@ FIRST: Final[dict[str, str]] = {
     "file_notes": "string",
     "face_notes": "string",
 }
+#: After file and label, where there are videos: the frame's time in seconds, and the face's number through the video.
+OF_VIDEOS: Final = {"time_s": "float64", "track": "Int64"}
 #: What a table can be written as, by the file's suffix.
 SUFFIXES: Final = (".csv", ".parquet")
 
@@ -55,14 +57,22 @@ def tied_labels(row: Row, model: str, expressions: Iterable[str]) -> list[str]:
     return [label, *sorted(tied, key=lambda name: -probabilities[name])]
 
 
-def table_columns(models: Mapping[str, Sequence[str]], *, labelled: bool = False) -> dict[str, str]:
+def table_columns(
+    models: Mapping[str, Sequence[str]], *, labelled: bool = False, videos: bool = False
+) -> dict[str, str]:
     """All columns in order, with their pandas types.
 
     Args:
         models: each model's expressions, by its name.
         labelled: with the given label of each file.
+        videos: with the time and the track of faces in videos.
     """
-    columns = {name: kind for name, kind in FIRST.items() if labelled or name != "label"}
+    columns: dict[str, str] = {}
+    for name, kind in FIRST.items():
+        if videos and name == "face":
+            columns |= OF_VIDEOS
+        if labelled or name != "label":
+            columns[name] = kind
     for model, labels in models.items():
         columns[column(model, "label")] = "string"
         columns[column(model, "confidence")] = "float64"

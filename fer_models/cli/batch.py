@@ -1,4 +1,4 @@
-"""python -m fer_models batch SOURCE --out FILE: a table of every face in a folder or a zip of pictures."""
+"""python -m fer_models batch SOURCE --out FILE: a table of every face in pictures and videos."""
 
 import argparse
 import sys
@@ -8,14 +8,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fer_models import __version__
-from fer_models.cli.common import ENGINES, MODEL_FLAGS, add_flag, add_flags, analyzer_of, whole_number, with_interval
+from fer_models.cli.common import (
+    ENGINES,
+    MODEL_FLAGS,
+    add_flag,
+    add_flags,
+    analyzer_of,
+    positive,
+    whole_number,
+    with_interval,
+)
 
 if TYPE_CHECKING:
     from fer_models.analyzer import Analyzer
     from fer_models.batch.checkpoint import Checkpoint
     from fer_models.batch.labels import Labels
+    from fer_models.batch.run import Counts
     from fer_models.batch.table import Row
-    from fer_models.media.sources import PictureFile
+    from fer_models.batch.videos import VideoPart
+    from fer_models.media.sources import PictureFile, Pictures
 
 #: What runs a batch on a cluster: it stands above this package and needs an extra, so it is imported when asked for.
 _CLUSTER: Final = ("ray", "cluster.batch_command")
@@ -25,17 +36,19 @@ _PRINTED = 10  # likely wrong labels in the terminal; --report has all
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
     parser.description = (
-        "Classify every face in a folder or a zip of pictures with every model, into one table. The same command given "
-        "again continues a run that was stopped. Texts in a CSV that a spreadsheet would run as a formula get a ' in "
-        "front; a Parquet file has them as they are. With --engine ray, several processes or machines share the work."
+        "Classify every face in a folder or a zip of pictures with every model, into one table. Of videos, --rate "
+        "frames per second are analysed, each with its rows, which follow those of the pictures: time_s is the "
+        "frame's time, track the face's number through the video. The same command given again continues a run that "
+        "was stopped. Texts in a CSV that a spreadsheet would run as a formula get a ' in front; a Parquet file has "
+        "them as they are. With --engine ray, several processes or machines share the work."
     )
     add = parser.add_argument
     add(
         "source",
         type=_location,
         metavar="SOURCE",
-        help="folder, with all below it, or .zip, which is not unpacked; with --engine ray a folder, its URI (s3://, "
-        "gs://), or a .csv or .parquet whose column file lists pictures",
+        help="folder, with all below it, a video, or a .zip of pictures, which is not unpacked; with --engine ray a "
+        "folder, its URI (s3://, gs://), a video, or a .csv or .parquet whose column file lists pictures and videos",
     )
     add(
         "--out",
@@ -53,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--report", type=Path, metavar="FILE.json", help="with labels: write the figures and the likely wrong labels")
     add("--batch", type=int, default=32, metavar="N", help="faces per batch of the models (default: 32)")
     add("--whole-if-none", action="store_true", help="take a picture in which no face is detected as one face")
+    add_flag(parser, "rate", type=positive, help="frames per second of videos to analyse (default: %(default)g)")
     add("--restart", action="store_true", help="begin anew and replace an existing output")
     add_flags(parser, *(flag for flag in MODEL_FLAGS if flag != "engine"))
     add_flag(
@@ -90,8 +104,9 @@ def run(args: argparse.Namespace) -> int:
         return int(import_module(_CLUSTER[1]).run(args))
     from fer_models.batch.checkpoint import Checkpoint, checkpoint_path, run_settings
     from fer_models.batch.labels import with_labels
-    from fer_models.batch.run import unreadable
+    from fer_models.batch.run import count_rows
     from fer_models.batch.table import check_output, table_columns, to_frame, write_table
+    from fer_models.batch.videos import video_parts, with_tracks
     from fer_models.errors import BatchError
     from fer_models.media.sources import open_pictures
 
@@ -106,14 +121,20 @@ def run(args: argparse.Namespace) -> int:
     checkpoint_file = checkpoint_path(args.out)
     if args.out.exists() and not checkpoint_file.exists() and not args.restart:
         raise BatchError(f"{args.out} is there already, complete. Name another --out, or replace it with --restart.")
-    with open_pictures(args.source) as pictures:
-        names = [file.name for file in pictures.files]
-        labels = labels_of(args, names)
+    with open_pictures(args.source, videos=True) as pictures:
+        labels = labels_of(args, [file.name for file in pictures.files])
         analyzer = analyzer_of(args)
-        settings = run_settings(str(args.source.resolve()), analyzer, __version__, whole_if_none=args.whole_if_none)
+        settings = run_settings(
+            str(args.source.resolve()),
+            analyzer,
+            __version__,
+            whole_if_none=args.whole_if_none,
+            rate=args.rate if pictures.videos else None,
+        )
         with Checkpoint(checkpoint_file, settings, restart=args.restart, every=args.batch) as checkpoint:
             try:
-                _analyze(analyzer, pictures.files, checkpoint, args)
+                videos = [video_parts(video, args.rate) for video in pictures.videos]
+                _analyze(analyzer, pictures.files, videos, checkpoint, args)
             except KeyboardInterrupt:
                 print("stopped; the same command continues from here", file=sys.stderr)
                 raise
@@ -121,14 +142,16 @@ def run(args: argparse.Namespace) -> int:
             known = {name: model.card.labels for name, model in analyzer.classifiers.items()}
             if labels:
                 rows = with_labels(rows, labels)
-            write_table(to_frame(rows, table_columns(known, labelled=bool(labels))), args.out)
+            labelled = rows
+            rows = rows + [row for parts in videos for row in with_tracks(checkpoint.rows(parts))]
+            columns = table_columns(known, labelled=bool(labels), videos=bool(videos))
+            write_table(to_frame(rows, columns), args.out)
             checkpoint.remove()
-    failed = [str(row["file"]) for row in rows if unreadable(row)]
-    faces = sum(row.get("face") is not None for row in rows)
-    print_summary(len(names), faces, len(rows) - faces - len(failed), failed, pictures.left_out, args.out)
+    counts = count_rows(rows)
+    print_summary(pictures, counts, args.out)
     if labels:
-        print_report(rows, list(analyzer.classifiers), labels, args.report)
-    return int(bool(failed))
+        print_report(labelled, list(analyzer.classifiers), labels, args.report)
+    return int(bool(counts.unreadable))
 
 
 def labels_of(args: argparse.Namespace, names: Sequence[str]) -> "Labels":
@@ -155,49 +178,68 @@ def labels_of(args: argparse.Namespace, names: Sequence[str]) -> "Labels":
 
 
 def _analyze(
-    analyzer: "Analyzer", files: Sequence["PictureFile"], checkpoint: "Checkpoint", args: argparse.Namespace
+    analyzer: "Analyzer",
+    files: Sequence["PictureFile"],
+    videos: Sequence[Sequence["VideoPart"]],
+    checkpoint: "Checkpoint",
+    args: argparse.Namespace,
 ) -> None:
     from contextlib import closing
 
     from tqdm import tqdm
 
     from fer_models.batch.run import analyze_files
+    from fer_models.batch.videos import analyze_segment
 
     rest = [file for file in files if not checkpoint.has(file)]
-    done = len(files) - len(rest)
+    parts = [part for video in videos for part in video]
+    left = [part for part in parts if not checkpoint.has(part)]
+    total = len(files) + len(parts)
+    done = total - len(rest) - len(left)
     if done:
-        print(f"{done} of {len(files)} files are done already; continuing with the others", file=sys.stderr)
+        print(f"{done} of {items(total, len(parts))} are done already; continuing with the others", file=sys.stderr)
     results = analyze_files(analyzer, rest, batch=args.batch, whole_if_none=args.whole_if_none)
     with (
         closing(results),
-        tqdm(total=len(files), initial=done, unit="file", file=sys.stderr, disable=None) as bar,
+        tqdm(total=total, initial=done, unit="part" if parts else "file", file=sys.stderr, disable=None) as bar,
     ):
         for result in results:
             checkpoint.add(result.file, result.rows)
             bar.update()
+        for part in left:
+            checkpoint.add(part, analyze_segment(analyzer, part, args.rate))
+            checkpoint.sync()  # half a minute of video is worth the wait
+            bar.update()
     checkpoint.sync()
 
 
-def print_summary(
-    files: int, faces: int, without: int, unreadable: Sequence[str], left_out: Sequence[str], out: Path | str
-) -> None:
+def items(total: int, parts: int) -> str:
+    """So many files, or parts if there are segments of videos among them."""
+    return f"{total} {'parts' if parts else 'files'}"
+
+
+def print_summary(pictures: "Pictures", counts: "Counts", out: Path | str) -> None:
     """Print a line of counts.
 
     Args:
-        files: how many there were.
-        faces: rows of faces.
-        without: pictures without a face.
-        unreadable: names of the files that could not be read.
-        left_out: names of the files that are no pictures.
+        pictures: the batch's files.
+        counts: of the table's rows.
         out: where the table is.
     """
     from fer_models.formatting import examples
 
+    unreadable, left_out = counts.unreadable, pictures.left_out
     named = f" ({examples(unreadable)})" if unreadable else ""
+    videos = (
+        f" Among them {len(pictures.videos)} videos: {counts.frames} frames analysed, {counts.empty_frames} of them "
+        "without a face."
+        if pictures.videos
+        else ""
+    )
     others = f" {len(left_out)} other files were left out: {examples(left_out)}." if left_out else ""
     print(
-        f"{files} files: {faces} faces, {without} without a face, {len(unreadable)} not readable{named}.{others} "
-        f"Written to {out}."
+        f"{len(pictures.files) + len(pictures.videos)} files: {counts.faces} faces, {counts.without} without a face, "
+        f"{len(unreadable)} not readable{named}.{videos}{others} Written to {out}."
     )
 
 

@@ -56,6 +56,7 @@ _FLAGS: Final[dict[str, dict[str, Any]]] = {
     },
     "json": {"type": Path, "metavar": "FILE", "help": "write the results to this file"},
     "seed": {"type": int, "default": 0, "help": "of everything that is drawn at random (default: 0)"},
+    "rate": {"default": 5.0, "help": "frames per second to analyse (default: %(default)g)"},
     "threads": {"type": int, "metavar": "N", "help": "CPU threads (default: all cores)"},
     "compile": {
         "action": "store_true",
@@ -102,6 +103,14 @@ def whole_number(least: int, most: int = 1_000_000) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def positive(text: str) -> float:
+    """A type of flags: a number above 0."""
+    value = float(text)  # argparse words the ValueError
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
 
 
 def weights_folder(args: argparse.Namespace) -> Path:

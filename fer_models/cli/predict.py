@@ -34,8 +34,8 @@ def run(args: argparse.Namespace) -> int:
     """
     from tqdm import tqdm
 
+    from fer_models.formatting import printable
     from fer_models.media.images import read_picture
-    from fer_models.media.sources import printable
     from fer_models.schema import to_json
 
     analyzer = analyzer_of(args)
@@ -69,7 +69,7 @@ def _opened(target: str | None) -> Iterator[TextIO]:
 
 def _table(line: dict[str, Any]) -> str:
     """One picture's results for people."""
-    from fer_models.media.sources import printable
+    from fer_models.formatting import printable
 
     if "error" in line:
         return f"{printable(line['file'])}: could not be read"

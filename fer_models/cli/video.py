@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fer_models.cli.common import MODEL_FLAGS, add_flags, analyzer_of
+from fer_models.cli.common import MODEL_FLAGS, add_flag, add_flags, analyzer_of, positive
 from fer_models.errors import FerError
 from fer_models.interrupts import noted_interrupts
 
@@ -15,11 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare this command's arguments."""
     parser.add_argument("file", type=Path, metavar="FILE", help="a video, such as MP4, MOV, WebM, MKV, AVI or MTS")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
-    parser.add_argument(
-        "--rate", type=_positive, default=5.0, help="frames per second to analyse (default: %(default)g)"
-    )
-    parser.add_argument("--max-minutes", type=_positive, default=10.0, help="longest video (default: %(default)g)")
-    parser.add_argument("--max-mb", type=_positive, default=500.0, help="largest file in MB (default: %(default)g)")
+    add_flag(parser, "rate", type=positive)
+    parser.add_argument("--max-minutes", type=positive, default=10.0, help="longest video (default: %(default)g)")
+    parser.add_argument("--max-mb", type=positive, default=500.0, help="largest file in MB (default: %(default)g)")
     parser.add_argument("--no-video", action="store_true", help="do not write annotated.mp4")
     add_flags(parser, *MODEL_FLAGS)
 
@@ -88,10 +86,3 @@ def _report(summary: Mapping[str, Any], folder: Path) -> str:
             ranked = sorted(shares.items(), key=lambda share: -share[1])[:3]
             rows.append(f"  {name:<18} " + ", ".join(f"{label} {share:.0%}" for label, share in ranked))
     return "\n".join(rows)
-
-
-def _positive(text: str) -> float:
-    value = float(text)  # argparse words the ValueError
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return value

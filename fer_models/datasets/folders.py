@@ -8,9 +8,9 @@ import numpy as np
 from fer_models.datasets.dataset import SPLITS, FaceData, in_split
 from fer_models.errors import DatasetError
 from fer_models.expressions import EXPRESSIONS, ClassNames
-from fer_models.formatting import examples
+from fer_models.formatting import examples, printable
 from fer_models.media.images import SUFFIXES, read_image
-from fer_models.media.sources import is_picture_file, printable
+from fer_models.media.sources import is_picture_file
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from fer_models.results import Face
 MEMORY: Final = 256
 #: Side in px of the grey thumbnail that stands for a face's appearance: at 12 px the crops of two people correlate
 #: below 0.52 in 95 % of the pairs of 600 FER2013 faces, a crop and itself moved by 2 px of 48 above 0.75 in 99 %.
-_SIDE: Final = 12
+SIDE: Final = 12
 _ALIKE: Final = 0.72  # correlation from which appearance alone decides, wherever the face is
 _UNLIKE: Final = 0.35  # correlation below which it is another person, even in the same place
 _REACH: Final = 1.5  # how many face sizes a face may have moved to still be called near
@@ -37,7 +37,7 @@ class Seen(Protocol):
 
     @property
     def crop(self) -> NDArray[np.uint8]:
-        """(S, S, 3) uint8 RGB, aligned."""
+        """(S, S, 3) uint8 RGB, aligned, or its `thumbnail`."""
         ...
 
 
@@ -95,7 +95,7 @@ class Tracker:
         self._updates += 1
         self._tracks = [track for track in self._tracks if self._now - track.seen_s <= self.forget_s]
         boxes = np.array([seen.face.box for seen in analyses], np.float32).reshape(-1, 4)
-        appearances = np.array([_appearance(seen.crop) for seen in analyses], np.float32).reshape(-1, _SIDE * _SIDE)
+        appearances = np.array([_appearance(seen.crop) for seen in analyses], np.float32).reshape(-1, SIDE * SIDE)
         matched = self._match(boxes, appearances)
         return [self._remember(matched.get(row), boxes[row], appearances[row]) for row in range(len(analyses))]
 
@@ -143,6 +143,12 @@ class Tracker:
         return track.number
 
 
+def thumbnail(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(12, 12) uint8, all that a `Tracker` takes from a crop: it stands for the crop, and for itself."""
+    grey = crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def _back(similarity: NDArray[np.float32], matched: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """Pairs of a face and a lost track that are like each other, and clearly more than either is like any other.
 
@@ -163,8 +169,7 @@ def _back(similarity: NDArray[np.float32], matched: Sequence[tuple[int, int]]) -
 
 def _appearance(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(144,) float32 of mean 0 and length 1, so that a product of two is their correlation; zeros if it is flat."""
-    grey = crop if crop.ndim == 2 else cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+    small = thumbnail(crop).astype(np.float32).ravel()
     return _unit(small - small.mean())
 
 

@@ -3,20 +3,21 @@
 import os
 import re
 import stat
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
-from fer_models.errors import BatchError, ImageError
-from fer_models.formatting import examples
+from fer_models.errors import BatchError, ImageError, VideoError
+from fer_models.formatting import examples, printable
 from fer_models.media.image_formats import START, SUFFIXES, begins_like_a_picture
 from fer_models.media.images import Picture, read_picture
+from fer_models.media.video_files import VideoFile, is_video_file
 from fer_models.media.zip_names import entry_names
 
 _ENTRY: Final = b"PK\x01\x02"  # begins each entry of a zip's directory
@@ -25,6 +26,7 @@ _PACKED: Final = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}  
 _HARMLESS: Final = 64 * 2**20
 #: What reading a damaged, missing or encrypted file raises, in a folder or a zip.
 _UNREADABLE: Final = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)
+_LEADS_OUT: Final = "This is a link that leads out of the folder. Put the {} itself there."
 _REPACK: Final = "Pack the pictures anew into a zip, or unpack it yourself and give the folder."
 
 
@@ -50,10 +52,12 @@ class Pictures:
     Attributes:
         files: sorted by name.
         left_out: names of the other files, sorted: neither pictures nor hidden.
+        videos: sorted by name, where they were asked for.
     """
 
     files: tuple[PictureFile, ...]
     left_out: tuple[str, ...] = ()
+    videos: tuple[VideoFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,20 +78,26 @@ class ZipLimits:
 
 
 @contextmanager
-def open_pictures(path: Path, limits: ZipLimits | None = None, *, name: str | None = None) -> Iterator[Pictures]:
+def open_pictures(
+    path: Path, limits: ZipLimits | None = None, *, name: str | None = None, videos: bool = False
+) -> Iterator[Pictures]:
     """The pictures of a folder, searched to its depth, or of a zip, which stays open as long as the context.
 
     Args:
         path: where it lies.
         limits: of a zip.
         name: what people call it, if not by the end of its path.
+        videos: take a folder's videos as well, and a video alone.
 
     Raises:
-        BatchError: it is neither, holds no picture, cannot be read, is encrypted, broken or beyond the limits.
+        BatchError: it is neither, holds no picture or video, cannot be read, is encrypted, broken or beyond the limits.
     """
     if path.is_dir():
-        found = _in_folder(path)
+        found = _in_folder(path, videos)
         kind = "folder"
+    elif videos and is_video_file(path):
+        found = Pictures((), videos=(VideoFile(printable(path.name), _stamp(path), partial(Path, path)),))
+        kind = "file"
     elif path.is_file():
         kind = "zip"
         with _opened(path, limits or ZipLimits(), name or path.name) as archive:
@@ -124,26 +134,6 @@ def _read_given(path: Path) -> Picture:
     return read_picture(content)
 
 
-def printable(name: str) -> str:
-    r"""A file's name without anything that is not text: such characters become \xNN or \uNNNN, \ becomes \\.
-
-    So line breaks, escape codes, marks that reverse the direction of writing, and bytes that are no valid text do no
-    harm in a terminal, a table or a page; and different names stay different.
-    """
-    return "".join(_printable(letter) for letter in name)
-
-
-def _printable(letter: str) -> str:
-    if letter == "\\":
-        return "\\\\"
-    harmful = unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} or unicodedata.bidirectional(letter) in {
-        "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI",
-    }  # fmt: skip
-    if not harmful:
-        return letter
-    return f"\\x{ord(letter):02x}" if ord(letter) < 256 else f"\\u{ord(letter):04x}"
-
-
 def unique_name(name: str, taken: set[str]) -> str:
     """The name, or, where it is taken, the name with the first free number."""
     own, number = name, 1
@@ -155,7 +145,7 @@ def unique_name(name: str, taken: set[str]) -> str:
 
 
 def _check_any(found: Pictures, name: str, kind: str) -> None:
-    if not found.files:
+    if not found.files and not found.videos:
         known = ", ".join(sorted(SUFFIXES))
         others = f" It has {len(found.left_out)} other files: {examples(found.left_out)}." if found.left_out else ""
         raise BatchError(f"There is no picture in the {kind} {printable(name)} ({known}).{others}")
@@ -204,8 +194,9 @@ def is_picture(name: str, start: Callable[[], bytes]) -> bool:
 # Folders
 
 
-def _in_folder(root: Path) -> Pictures:
+def _in_folder(root: Path, with_videos: bool) -> Pictures:
     files: list[PictureFile] = []
+    videos: list[VideoFile] = []
     left_out: list[str] = []
 
     def name_of(path: str) -> str:
@@ -230,16 +221,26 @@ def _in_folder(root: Path) -> Pictures:
                 continue
             path = Path(folder, name)
             if not is_picture_file(path):
-                left_out.append(name_of(str(path)))
+                if with_videos and is_video_file(path):
+                    videos.append(VideoFile(name_of(str(path)), _stamp(path), partial(_inside, path, root)))
+                else:
+                    left_out.append(name_of(str(path)))
             elif path.is_symlink() and not _leads_inside(path, root):
-                refuse(str(path), "This is a link that leads out of the folder. Put the picture itself there.")
+                refuse(str(path), _LEADS_OUT.format("picture"))
             else:
                 files.append(PictureFile(name_of(str(path)), _stamp(path), partial(read_picture, path)))
-    return _sorted(files, left_out)
+    return _sorted(files, left_out, videos)
 
 
-def _sorted(files: Iterable[PictureFile], left_out: Iterable[str]) -> Pictures:
-    return Pictures(tuple(sorted(files, key=lambda file: file.name)), tuple(sorted(left_out)))
+def _sorted(files: Iterable[PictureFile], left_out: Iterable[str], videos: Iterable[VideoFile] = ()) -> Pictures:
+    name = attrgetter("name")
+    return Pictures(tuple(sorted(files, key=name)), tuple(sorted(left_out)), tuple(sorted(videos, key=name)))
+
+
+def _inside(path: Path, root: Path) -> Path:
+    if path.is_symlink() and not _leads_inside(path, root):
+        raise VideoError(_LEADS_OUT.format("video"))
+    return path
 
 
 def _leads_inside(path: Path, root: Path) -> bool:

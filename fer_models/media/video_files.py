@@ -5,7 +5,9 @@ opened here: FFmpeg gets no path and no protocol, so a crafted file (a playlist,
 other files) can neither read other files of this machine nor make it ask the network. Only common decoders run.
 """
 
+import os
 import stat
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,7 @@ SUFFIXES: Final = (
     *(".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".vob"),
 )
 #: First bytes of a file that tell its kind: three packets of a transport stream.
-_HEAD: Final = 3 * 192
+HEAD: Final = 3 * 192
 #: Largest frame in pixels: 4K (4096 x 2304). Larger ones are refused by the header, before anything is decoded.
 MAX_PIXELS: Final = 4096 * 2304
 # fmt: off
@@ -42,6 +44,21 @@ AUDIO_CODECS: Final = (
 # fmt: on
 #: What to do about a file whose content is broken.
 DAMAGED: Final = "It is damaged or incomplete: copy or download it again, or convert it with a video editor."
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """One video of a batch, not yet opened.
+
+    Attributes:
+        name: relative to the root of the batch, with forward slashes, printable, and of this file alone.
+        stamp: changes when the file does.
+        path: gives where it lies on this machine, or raises VideoError.
+    """
+
+    name: str
+    stamp: str
+    path: Callable[[], Path]
 
 
 @dataclass(frozen=True)
@@ -72,7 +89,7 @@ def open_container(path: Path, limits: Limits, stack: ExitStack) -> av.container
     if status.st_size > limits.megabytes * 1_000_000:
         size = f"{status.st_size / 1_000_000:,.1f} MB, the limit is {limits.megabytes:g} MB"
         raise VideoError(f"{name} is too large: {size}. Save a smaller copy, or raise the limit.")
-    kind = _kind(file.read(_HEAD))
+    kind = _kind(file.read(HEAD))
     file.seek(0)
     if kind is None:
         raise VideoError(f"{name} is not a video that can be read. Use {CONTAINERS}.")
@@ -95,6 +112,34 @@ def open_container(path: Path, limits: Limits, stack: ExitStack) -> av.container
         )
     except (av.FFmpegError, PermissionError):
         raise VideoError(f"{name} cannot be opened. {DAMAGED}") from None
+
+
+def is_video(name: str, start: Callable[[], bytes]) -> bool:
+    """Whether a file that is no picture counts as a video. It need not be a readable one.
+
+    Args:
+        name: by whose suffix; one without a suffix by its content, and so `.ts`, which programs end in as well.
+        start: gives its first bytes.
+    """
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix and suffix != ".ts":
+        return suffix in SUFFIXES
+    try:
+        return _kind(start()) is not None
+    except OSError:
+        return False
+
+
+def is_video_file(path: Path) -> bool:
+    """As `is_video`."""
+
+    def start() -> bytes:
+        if not path.is_file():  # a pipe would block for ever
+            return b""
+        with path.open("rb") as file:
+            return file.read(HEAD)
+
+    return is_video(path.name, start)
 
 
 def _kind(head: bytes) -> str | None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, NoReturn, Self, TypeAlias
@@ -29,6 +30,7 @@ from fer_models.media.video_files import (
 
 #: Relative difference of two aspect ratios from which frames count as of another shape; less is rounding.
 _OTHER_SHAPE: Final = 0.03
+_PLACES: Final = "The file is damaged in places; what could be decoded was read."
 _MOST_PER_SECOND: Final = 240  # frames; more than any camera most people have, fewer than a crafted file may claim
 
 
@@ -65,7 +67,8 @@ class Decoded(NamedTuple):
     frame: av.VideoFrame
 
 
-SoundPacket: TypeAlias = "av.Packet[Any]"
+Packet: TypeAlias = "av.Packet[Any]"
+SoundPacket: TypeAlias = Packet
 Item: TypeAlias = "Decoded | av.Packet[Any]"
 
 
@@ -99,6 +102,7 @@ class VideoReader:
         self._limits = limits or Limits()
         self._damaged = 0
         self._shape_changed = False
+        self._from_s = 0.0
         with ExitStack() as stack:
             self._container = open_container(path, self._limits, stack)
             self._stream = video_stream(self._container, self._name)
@@ -128,18 +132,30 @@ class VideoReader:
         self._waiting.clear()
         self._close()
 
-    def frames(self, rate: float | None = None) -> Iterator[Frame]:
-        """All frames, or about `rate` a second: the first at or after each multiple of 1/rate seconds.
+    def frames(self, rate: float | None = None, first: int = 0, end: int | None = None) -> Iterator[Frame]:
+        """All frames, or about `rate` a second: the first in each slot of 1/rate seconds.
 
         A video that has fewer than `rate` frames a second gives all it has. Frames in between are decoded, as they
         must be, but not converted.
+
+        Args:
+            rate: frames per second; None means all.
+            first: with a rate, the first slot, as `slot_of` counts them.
+            end: with a rate, the slot before which to stop; None means the video's end.
         """
-        due = -math.inf
+        taken = first - 1
         for item in self.everything():
-            if isinstance(item, av.Packet) or item.time_s < due - 1e-6:
+            if isinstance(item, av.Packet):
                 continue
             if rate is not None:
-                due = (math.floor(item.time_s * rate + 1e-6) + 1) / rate
+                slot = slot_of(item.time_s, rate)
+                if end is not None and slot >= end:
+                    if self._damaged:
+                        self._note_once(_PLACES)
+                    return
+                if slot <= taken:
+                    continue
+                taken = slot
             yield Frame(item.time_s, self.image(item.frame))
 
     def everything(self) -> Iterator[Item]:
@@ -181,6 +197,35 @@ class VideoReader:
         self._container.seek(offset, stream=self._stream)
         self._items = self._demux()
 
+    def start_at(self, key: int, from_s: float) -> bool:
+        """Go on from a key frame or one before it; only before the first frame was taken.
+
+        Args:
+            key: presentation time of the key frame, in the stream's time base.
+            from_s: no note tells of frames before this time.
+
+        Returns:
+            Whether the file leads there. If not, open it anew.
+        """
+        self._waiting.clear()
+        self._from_s = from_s
+        second = round(1 / (self._stream.time_base or 1))
+        for target in (key, key - second):  # some containers seek by decoding times, which are a little earlier
+            read: list[Packet] = []
+            try:
+                self._container.seek(target, stream=self._stream)
+                packets = self._packets()
+                for packet in packets:
+                    read.append(packet)
+                    if packet.stream.index == self._stream.index:
+                        break
+            except av.FFmpegError:
+                return False
+            self._items = self._demux(chain(read, packets))
+            if read and read[-1].is_keyframe and read[-1].pts is not None and read[-1].pts <= key:
+                return True
+        return False
+
     def _first_frame(self) -> VideoInfo:
         first = None
         for item in self._items:
@@ -202,10 +247,13 @@ class VideoReader:
         width, height = square_pixels(frame.width, frame.height, self._stream.sample_aspect_ratio)
         return (height, width) if swaps_sides(self._matrix) else (width, height)
 
-    def _demux(self) -> Generator[Item]:
+    def _packets(self) -> Iterator[Packet]:
+        return self._container.demux([self._stream, *([self.audio] if self.audio else [])])
+
+    def _demux(self, packets: Iterator[Packet] | None = None) -> Generator[Item]:
         """Decoded and progressive frames in the order of their times, and packets of sound."""
         deinterlacer = Deinterlacer()
-        for item in self._decode():
+        for item in self._decode(packets or self._packets()):
             if isinstance(item, av.Packet):
                 yield item
                 continue
@@ -219,10 +267,8 @@ class VideoReader:
         for time_s, frame in deinterlacer.finish():
             yield Decoded(time_s, frame)
 
-    def _decode(self) -> Iterator[Item]:
+    def _decode(self, packets: Iterator[Packet]) -> Iterator[Item]:
         """Decoded frames in the order of their times, and packets of sound; notes at the end what was wrong."""
-        streams = [self._stream, *([self.audio] if self.audio else [])]
-        packets = self._container.demux(streams)
         step = 1 / float(self._stream.average_rate or 25)
         last = -math.inf
         count = 0
@@ -272,6 +318,8 @@ class VideoReader:
         if size == first or self._shape_changed:
             return
         self._shape_changed = True
+        if item.time_s < self._from_s:
+            return
         self.notes.append(
             f"The frames change their shape at {item.time_s:.1f} seconds, from {first[0]} x {first[1]} to "
             f"{size[0]} x {size[1]} px. Each was analysed in its own; boxes are in px of their own frame."
@@ -285,33 +333,16 @@ class VideoReader:
                 "What is there was read."
             )
         elif self._damaged:
-            self.notes.append("The file is damaged in places; what could be decoded was read.")
+            self._note_once(_PLACES)
 
     def _too_long(self) -> NoReturn:
         length, limit = _minutes((self._declared or 0) / 60), _minutes(self._limits.minutes)
         raise VideoError(f"{self._name} is too long: {length}, the limit is {limit}. Cut it, or raise the limit.")
 
 
-def frame_at(path: Path, time_s: float, limits: Limits | None = None) -> Frame:
-    """The frame that is shown at a time: the last one that starts at or before it, or the first one.
-
-    Decodes from the key frame before it only.
-
-    Raises:
-        VideoError: as `VideoReader`.
-    """
-    with VideoReader(path, limits) as reader:
-        reader.seek(time_s)
-        shown = None
-        for item in reader.everything():
-            if isinstance(item, av.Packet):
-                continue
-            if shown is not None and item.time_s > time_s + 1e-6:
-                break
-            shown = item
-        if shown is None:
-            raise VideoError(f"{path.name!r} has no frame at {time_s:.2f} seconds.")
-        return Frame(shown.time_s, reader.image(shown.frame))
+def slot_of(time_s: float, rate: float) -> int:
+    """In which of the slots of 1/rate seconds, counted from 0, a frame begins."""
+    return math.floor(time_s * rate + 1e-6)
 
 
 def _minutes(minutes: float) -> str:

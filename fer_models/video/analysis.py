@@ -10,6 +10,7 @@ from fer_models.expressions import in_display_order
 from fer_models.faces.following import FaceFollower
 from fer_models.faces.tracking import Tracker
 from fer_models.media.video_reader import VideoReader
+from fer_models.media.video_segments import WHOLE, Segment, segment_of
 from fer_models.results import FaceAnalysis
 
 #: Frames analysed together: a batch of faces costs less per face; more frames would cost memory.
@@ -43,8 +44,12 @@ def analyze_video(
     models: Sequence[str] | None = None,
     batch: int = BATCH,
     tracker: Tracker | None = None,
+    segment: Segment = WHOLE,
 ) -> Iterator[FrameAnalysis]:
     """Read the frames of a video in order, a few at a time, in constant memory.
+
+    Where a segment begins, all of a frame is searched for faces as if it were the first. So the faces of a segment do
+    not depend on those before, except for their numbers.
 
     Args:
         analyzer: detects and classifies the faces.
@@ -53,6 +58,7 @@ def analyze_video(
         models: only these; None means all that are loaded.
         batch: frames handed to the analyzer together; fewer if they are larger than 1080p.
         tracker: numbers the faces; None means a new one.
+        segment: only its frames, of a reader that `open_segment` gave.
 
     Raises:
         UnknownNameError: a model that is not loaded.
@@ -60,22 +66,27 @@ def analyze_video(
     """
     if batch < 1 or not (rate is None or rate > 0):
         raise ValueError(f"Expected a positive rate and batch; got {rate} and {batch}.")
-    tracker, follower = tracker or Tracker(), FaceFollower()
+    tracker = tracker or Tracker()
     batch = max(1, min(batch, _BATCH_PIXELS // (reader.info.width * reader.info.height)))
-    frames = reader.frames(rate)
+    usual = (reader.info.width, reader.info.height)
+    frames, follower, number = reader.frames(rate, segment.first, segment.end), FaceFollower(), -1
     while taken := list(islice(frames, batch)):
-        found: list[list[FaceAnalysis]] = [[] for _ in taken]
-        times = [frame.time_s for frame in taken]
-        images = [frame.image for frame in taken]
-        for face in analyzer.analyze(images, models=models, follower=follower, times_s=times):
-            found[face.image].append(face)
-        usual = (reader.info.width, reader.info.height)
-        sizes = [(frame.image.shape[1], frame.image.shape[0]) for frame in taken]
-        images.clear()
-        taken.clear()  # whoever handles a record must not keep the pictures alive
-        for time_s, size, faces in zip(times, sizes, found, strict=True):
-            numbers = tuple(tracker.update(faces, time_s))
-            yield FrameAnalysis(time_s, numbers, tuple(faces), None if size == usual else size)
+        while taken:
+            numbers = [segment_of(frame.time_s, rate) for frame in taken]
+            if numbers[0] != number:
+                follower, number = FaceFollower(), numbers[0]
+            part, taken = taken[: numbers.count(number)], taken[numbers.count(number) :]
+            found: list[list[FaceAnalysis]] = [[] for _ in part]
+            times = [frame.time_s for frame in part]
+            images = [frame.image for frame in part]
+            for face in analyzer.analyze(images, models=models, follower=follower, times_s=times):
+                found[face.image].append(face)
+            sizes = [(frame.image.shape[1], frame.image.shape[0]) for frame in part]
+            images.clear()
+            part.clear()  # whoever handles a record must not keep the pictures alive
+            for time_s, size, faces in zip(times, sizes, found, strict=True):
+                tracks = tuple(tracker.update(faces, time_s))
+                yield FrameAnalysis(time_s, tracks, tuple(faces), None if size == usual else size)
 
 
 @dataclass

@@ -38,11 +38,13 @@ def write_clip(
     sound_s: float | None = None,
     change: Callable[[Any], None] = lambda stream: None,
     options: dict[str, str] | None = None,
+    encoder: dict[str, str] | None = None,
 ) -> Path:
     """Write frames at their times, or `fps` a second, with a tone if `sound` names a codec."""
     times = times_ms or [round(1000 * index / fps) for index in range(len(images))]
     with av.open(str(path), "w", options=options or {}) as container:
         settings = {"preset": "ultrafast", "bf": "0"} if codec == "libx264" else {}
+        settings |= encoder or {}
         video: Any = container.add_stream(codec, rate=fps, options=settings)
         video.height, video.width = images[0].shape[:2]
         video.pix_fmt = pix_fmt

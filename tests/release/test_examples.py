@@ -8,7 +8,7 @@ import pytest
 from fer_models.analyzer import WEIGHTS, Analyzer, load_analyzer
 from fer_models.media.images import read_image
 from fer_models.media.sources import open_pictures
-from fer_models.media.video_reader import frame_at
+from fer_models.media.video_segments import frame_at
 
 EXAMPLES = WEIGHTS.parent / "examples"
 LISTING: dict[str, Any] = tomllib.loads((EXAMPLES / "examples.toml").read_text(encoding="utf-8"))

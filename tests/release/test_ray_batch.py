@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas
 import pytest
 from PIL import Image
 
 from benchmarks.batch import make_pictures
 from fer_models.cli.main import main
+from tests.helpers.clips import write_clip
 
 pytest.importorskip("ray", reason="needs Ray: pip install -r requirements-ray.txt")
 
@@ -105,7 +107,7 @@ def wait_for(condition: Callable[[], bool], limit_s: float = LIMIT_S) -> bool:
 
 
 def parts(out: Path) -> dict[str, float]:
-    return {path.name: path.stat().st_mtime for path in out.glob("part-*.parquet")}
+    return {path.name: path.stat().st_mtime for path in out.glob("*.parquet")}
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +125,11 @@ def killed(tmp_path_factory: pytest.TempPathFactory, weights_dir: Path) -> Itera
     (folder / "notes.txt").write_text("notes")
 
     flags = ["--models", "eac_mobilenet_v2", "vgg16", "--weights", str(weights_dir), "--device", "cpu", "--batch", "8"]
+    yield kill_twice(folder, flags, out)
+
+
+def kill_twice(folder: Path, flags: list[str], out: Path) -> Killed:
+    """Kill the driver after two parts, then, in a second run, a worker after one more."""
     command = [sys.executable, "-m", "fer_models", "batch", str(folder), *flags]
     command += ["--engine", "ray", "--workers", "2", "--out", str(out)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -148,7 +155,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory, weights_dir: Path) -> Itera
             output, errors = driver.communicate(timeout=60)
     assert workers, errors[-3000:]
     again = subprocess.CompletedProcess(command, driver.returncode, output, errors)
-    yield Killed(folder, flags, out, first, outlived, again, cluster, addresses)
+    return Killed(folder, flags, out, first, outlived, again, cluster, addresses)
 
 
 def test_killed_driver_and_worker_lose_and_repeat_no_row(killed: Killed, tmp_path: Path) -> None:
@@ -186,3 +193,52 @@ def test_a_finished_batch_only_says_again_what_it_holds(killed: Killed, capsys: 
     assert main(["batch", str(killed.folder), *killed.flags, "--engine", "ray", "--out", str(killed.out)]) == 1
     assert capsys.readouterr().out == killed.again.stdout
     assert parts(killed.out) == before
+
+
+@pytest.fixture(scope="module")
+def killed_videos(tmp_path_factory: pytest.TempPathFactory, weights_dir: Path) -> Killed:
+    """A video of five segments, the same cut off, one of three seconds, one that is none, and a picture."""
+    base = tmp_path_factory.mktemp("videos")
+    folder = base / "videos"
+    folder.mkdir()
+    photos = [Image.open(path).convert("RGB") for path in make_pictures(base, 4)]
+    small = [np.asarray(photo.resize((200, round(200 * photo.height / photo.width))))[:120] for photo in photos]
+    height = min(len(photo) for photo in small) // 2 * 2
+    scenes = [np.roll(small[index // 130][:height], index % 130 // 4, 1) for index in range(520)]
+    encoder = {"preset": "veryfast", "bf": "2", "g": "20"}
+    whole = write_clip(folder / "talk.mp4", scenes, fps=4, encoder=encoder, options={"movflags": "faststart"})
+    content = whole.read_bytes()
+    (folder / "cut.mp4").write_bytes(content[: len(content) * 2 // 3])
+    (folder / "broken.mp4").write_bytes(content[: len(content) // 200])
+    write_clip(folder / "short.mkv", scenes[:12], fps=4, encoder=encoder)
+    photos[0].save(folder / "photo.png")
+    flags = ["--models", "eac_mobilenet_v2", "vgg16", "--weights", str(weights_dir), "--device", "cpu", "--rate", "2"]
+    return kill_twice(folder, flags, base / "ray.parquet")
+
+
+def test_segments_of_videos_are_neither_lost_nor_repeated(killed_videos: Killed, tmp_path: Path) -> None:
+    killed = killed_videos
+    assert killed.again.returncode == 1, killed.again.stderr[-3000:]  # one file cannot be read
+    assert killed.again.stdout.startswith("5 files: ") and "1 not readable (broken.mp4)" in killed.again.stdout
+    assert "4 videos: " in killed.again.stdout
+    names = sorted(parts(killed.out))
+    assert names[0].startswith("part-") and sum("video-000003-" in name for name in names) == 5  # talk.mp4
+    assert len(names) == 1 + 1 + len([name for name in names if "video-000001-" in name]) + 1 + 5
+    assert len(killed.first) >= 2 and {path.suffix for path in killed.out.iterdir()} == {".json", ".parquet"}
+    assert re.search(r"\d+ of \d+ parts are done already", killed.again.stderr)
+
+    local = tmp_path / "local.parquet"
+    assert main(["batch", str(killed.folder), "--out", str(local), *killed.flags]) == 1
+    expected, rows = pandas.read_parquet(local), pandas.read_parquet(killed.out)
+    pandas.testing.assert_frame_equal(rows, expected, rtol=0, atol=1e-4)
+    talk = rows[rows["file"] == "talk.mp4"]
+    assert sorted(set(talk["time_s"])) == [index / 2 for index in range(260)] and talk["face"].notna().sum() > 100
+
+    # The same as of the video alone, which knows no segments.
+    assert main(["video", str(killed.folder / "talk.mp4"), "--out", str(tmp_path), "--no-video", *killed.flags]) == 0
+    alone = pandas.read_csv(tmp_path / "frames.csv")
+    faces = talk[talk["face"].notna()].reset_index(drop=True)
+    assert alone["face"].tolist() == faces["track"].tolist() and alone["time_s"].tolist() == faces["time_s"].tolist()
+    np.testing.assert_allclose(alone[["x1", "y1", "x2", "y2"]], faces[["x1", "y1", "x2", "y2"]], atol=0.011)
+    for model in ("eac_mobilenet_v2", "vgg16"):
+        np.testing.assert_allclose(alone[f"{model}.confidence"], faces[f"{model}_confidence"], atol=2e-4)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -23,6 +24,7 @@ from fer_models.errors import BatchError
 from fer_models.media.images import Picture
 from fer_models.media.sources import PictureFile
 from fer_models.registry import MODELS
+from tests.helpers.clips import write_clip
 from tests.helpers.texts import assert_states
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -234,6 +236,40 @@ def test_going_on_with_other_settings_is_refused(
     assert checkpoint_path(out).read_bytes() == before
     assert main([*changed, "--restart"]) == 0
     assert len(pandas.read_csv(out)) == 4
+
+
+def test_videos_have_a_row_for_each_frame_and_are_gone_on_with(
+    folder: Path,
+    flags: list[str],
+    tmp_path: Path,
+    picture: NDArray[np.uint8],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("fer_models.media.video_segments.SEGMENT_S", 2.0)
+    write_clip(folder / "sad" / "talk.mp4", [picture[:, :130]] * 90, encoder={"g": "10"})
+    (folder / "broken.mov").write_bytes(b"broken")
+    (folder / "code.ts").write_text("let a = 1\n")
+    command = ["batch", str(folder), "--models", "vgg16", "--rate", "2", *flags, "--out"]
+    whole, out = tmp_path / "whole.parquet", tmp_path / "t.parquet"
+    assert main([*command, str(whole)]) == 1
+    text = capsys.readouterr().out
+    assert_states(text, "6 files: 22 faces", "1 not readable (broken.mov)", "2 videos: 18 frames", "code.ts")
+    assert "measured on 4 faces" in text  # labels are those of pictures
+    table = pandas.read_parquet(whole)
+    assert table["file"].tolist()[:5] == ["happy/1.png", "happy/2.png", "sad/3.png", "sad/4.png", "broken.mov"]
+    assert list(table)[:5] == ["file", "label", "time_s", "track", "face"]
+    video = table[table["file"] == "sad/talk.mp4"]
+    assert video["time_s"].tolist() == [index / 2 for index in range(18)]
+    assert set(video["track"]) == {1} and set(video["face"]) == {1} and video["label"].isna().all()
+
+    stopped_after(7, [*command, str(out)], monkeypatch)
+    assert main([*command, str(out)]) == 1
+    assert re.search(r"7 of \d+ parts are done already", capsys.readouterr().err)
+    pandas.testing.assert_frame_equal(pandas.read_parquet(out), table)
+    stopped_after(7, [*command, str(out), "--restart"], monkeypatch)
+    assert main([*command, str(out), "--rate", "3"]) == 2
+    assert "begun with other options" in capsys.readouterr().err
 
 
 def checkpoint(path: Path, **options: Any) -> Checkpoint:

@@ -15,21 +15,22 @@ from fer_models.batch.run import NO_FACE
 from fer_models.batch.table import FIRST, Row, to_frame
 from fer_models.errors import BatchError
 from fer_models.media.images import Picture
-from fer_models.media.sources import PictureFile
+from fer_models.media.sources import PictureFile, Pictures
 
 FILES = [PictureFile(f"{name}.png", "1", lambda: Picture(np.zeros((1, 1, 3), np.uint8))) for name in "abcde"]
 SETTINGS: dict[str, Any] = {"version": "1", "models": {"a": ["hash"]}, "options": {"whole_if_none": False}}
 
 
 def opened(folder: Path, **changes: Any) -> Output:
-    arguments: dict[str, Any] = {"files": FILES, "settings": SETTINGS, "part": 2} | changes
-    return open_output(folder / "out.parquet", **arguments)
+    arguments: dict[str, Any] = {"settings": SETTINGS, "part": 2} | changes
+    pictures = Pictures(tuple(arguments.pop("files", FILES)), videos=tuple(arguments.pop("videos", ())))
+    return open_output(folder / "out.parquet", pictures, **arguments)
 
 
 def write(output: Output, *numbers: int) -> None:
     for number in numbers:
         rows: list[Row] = [{"file": file.name, "face": 1} for file in FILES[output.slice(number)]]
-        output.write(number, to_frame(rows, FIRST))
+        output.write(output.part_name(number), to_frame(rows, FIRST))
 
 
 def names(folder: Path) -> list[str]:
@@ -101,7 +102,7 @@ def test_unreadable_files_are_counted_and_named(tmp_path: Path) -> None:
     rows: list[Row] = [{"file": "a.png", "face": 1}, {"file": "a.png", "face": 2, "reason": "whole"}]
     rows += [{"file": "b.png", "reason": NO_FACE}, {"file": "c.png", "reason": "damaged"}]
     rows += [{"file": "d.png", "reason": "empty"}, {"file": "e.png", "face": 1}]
-    output.write(0, to_frame(rows, FIRST))
+    output.write(output.part_name(0), to_frame(rows, FIRST))
     counts = output.finish()
     assert (counts.faces, counts.without, counts.unreadable) == (3, 1, ("c.png", "d.png"))
 
@@ -120,7 +121,7 @@ def test_a_file_or_another_suffix_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BatchError, match="this is a file"):
         opened(tmp_path, restart=True)
     with pytest.raises(BatchError, match="ends in .parquet"):
-        open_output(tmp_path / "out.csv", FILES, SETTINGS, 2)
+        open_output(tmp_path / "out.csv", Pictures(tuple(FILES)), SETTINGS, 2)
 
 
 def test_a_damaged_run_file_says_what_to_do(tmp_path: Path) -> None:

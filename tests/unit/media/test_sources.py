@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_models.errors import BatchError, ImageError
-from fer_models.media.sources import PictureFile, ZipLimits, list_files, open_pictures, printable
+from fer_models.formatting import printable
+from fer_models.media.sources import PictureFile, ZipLimits, list_files, open_pictures
 
 
 def png(width: int = 20, level: int = 7) -> bytes:

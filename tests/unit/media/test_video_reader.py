@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from fer_models.errors import VideoError
 from fer_models.media.video_files import SUFFIXES, Limits
-from fer_models.media.video_reader import VideoReader, frame_at
+from fer_models.media.video_reader import VideoReader
+from fer_models.media.video_segments import frame_at
 from tests.helpers.clips import SHAPE, flat, index_of, ramp, woven, write_clip, write_silent_picture, write_turning_clip
 from tests.helpers.texts import assert_states
 

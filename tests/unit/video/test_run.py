@@ -16,7 +16,8 @@ from fer_models.analyzer import Analyzer
 from fer_models.errors import FerError, VideoError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.media.video_files import Limits
-from fer_models.media.video_reader import VideoReader, frame_at
+from fer_models.media.video_reader import VideoReader
+from fer_models.media.video_segments import frame_at
 from fer_models.media.video_writer import VideoWriter
 from fer_models.results import Face, FaceAnalysis, Prediction
 from fer_models.video.analysis import FrameAnalysis, Summary, analyze_video, total_disagreement
