@@ -10,13 +10,13 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-ROOTS: Final = ("fer_models", "explain", "dashboard", "benchmarks")
+ROOTS: Final = ("fer_models", "explain", "dashboard", "cluster", "benchmarks")
 #: From the top down, as pyproject.toml's import contracts have it.
 ROWS: Final = (
-    ("dashboard.page", "benchmarks"),
+    ("dashboard.page", "cluster", "benchmarks"),
     (
         *("dashboard.compare", "dashboard.attention", "dashboard.live"),
-        *("dashboard.video", "dashboard.batch", "dashboard.leaderboard"),
+        *("dashboard.video", "dashboard.batch", "dashboard.leaderboard", "dashboard.add_model"),
     ),
     ("dashboard.server", "dashboard.mcp"),
     ("dashboard.components",),
@@ -24,7 +24,8 @@ ROWS: Final = (
     ("fer_models.cli",),
     ("fer_models.training",),
     ("fer_models.evaluation",),
-    ("fer_models.batch", "fer_models.video"),
+    ("fer_models.batch",),
+    ("fer_models.video",),
     ("fer_models.analyzer",),
     ("fer_models.registry",),
     ("fer_models.datasets",),
@@ -63,7 +64,7 @@ def main() -> None:
         for number, row in enumerate(ROWS)
         for column, name in enumerate(row)
     }
-    figure, axes = plt.subplots(figsize=(11, 9))
+    figure, axes = plt.subplots(figsize=(14.5, 9.5))
     for one, other in sorted(edges()):
         (x1, y1), (x2, y2) = places[one], places[other]
         colour = "#9ca3af" if y2 < y1 else "#dc2626"  # red: an import that does not point down
