@@ -123,7 +123,7 @@ def live(visit: Visit) -> None:
     """Start the camera, see all models' answers, and open the frame in Compare."""
     visit.tab("Live")
     visit.button("Start camera")
-    visit.see("#live-view img", ".fer-live-row .fer-confidence")
+    visit.see("#live-view canvas", ".fer-live-row .fer-confidence")
     visit.button("Compare this frame")
     visit.see("#compare-verdict .fer-verdict")
 

@@ -1,6 +1,7 @@
-"""Viewers with a fake camera on the Live tab for some minutes: frames per second, delay and memory, as JSON.
+"""Viewers with a fake camera on the Live tab for some minutes: frames per second, delay, processor time and memory.
 
     python -m benchmarks.live_soak --viewers 2 --minutes 5 --out runs/live_soak.json
+    python -m benchmarks.live_soak --viewers 1 --minutes 1.5 --engine openvino
 
 Starts the app itself, or measures one that runs with --url (then without its memory). Needs chromium and Playwright.
 """
@@ -19,7 +20,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from benchmarks.running import app, resident_mb
+from benchmarks.running import app, processor_s, processor_s_by_kind, resident_mb
 from fer_models.evaluation.records.benchmarks import LiveRecord
 from fer_models.evaluation.store import write_record
 from fer_models.media.images import read_image
@@ -67,19 +68,29 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--viewers", type=int, default=2, help="pages at the same time (default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=5.0, help="after a warm-up of 15 s (default: %(default)s)")
     parser.add_argument("--url", help="of an app that runs; without it one is started")
+    parser.add_argument("--engine", help="of the app that is started, as app.py --engine (default: that one's)")
     parser.add_argument(
         "--picture", type=Path, default=_ROOT / "examples" / "astronaut.jpg", help="what the camera sees"
     )
     parser.add_argument("--out", type=Path, help="JSON file (default: the terminal)")
     args = parser.parse_args(arguments)
+    if args.url and args.engine:
+        parser.error("--engine is for an app that is started here, not for --url")
+    flags = ["--engine", args.engine] if args.engine else []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         film = folder / "camera.mjpeg"
         write_mjpeg(film, [args.picture])
-        url, pid = (args.url, None) if args.url else stack.enter_context(app(folder))
+        url, pid = (args.url, None) if args.url else stack.enter_context(app(folder, *flags))
         result = _measure(url, pid, film, args.viewers, args.minutes)
     record = LiveRecord.model_validate(
-        {"viewers": args.viewers, "minutes": args.minutes, "picture": args.picture.name, **result}
+        {
+            **({"engine": args.engine} if args.engine else {}),
+            "viewers": args.viewers,
+            "minutes": args.minutes,
+            "picture": args.picture.name,
+            **result,
+        }
     )
     if args.out:
         write_record(record, args.out)
@@ -104,7 +115,7 @@ def _measure(url: str, pid: int | None, film: Path, viewers: int, minutes: float
             page.goto(url)
             page.get_by_role("tab", name="Live").click()
             page.get_by_role("button", name="Start camera").click()
-            page.wait_for_selector("#live-view img")
+            page.wait_for_selector("#live-view .fer-picture")
             # Each frame that is shown is noted in the page itself: nothing is missed between two looks at it.
             page.evaluate("window.shown = []; addEventListener('fer-live-shown', () => shown.push(performance.now()))")
             pages.append(page)
@@ -112,6 +123,7 @@ def _measure(url: str, pid: int | None, film: Path, viewers: int, minutes: float
         memory["after_warm_up"] = resident_mb(pid)
         for page in pages:
             page.evaluate("shown.length = 0")
+        used = _processor_s(pid, film)
         began = time.monotonic()
         delays: list[list[float]] = [[] for _ in pages]
         stages: list[dict[str, float]] = []
@@ -128,6 +140,7 @@ def _measure(url: str, pid: int | None, film: Path, viewers: int, minutes: float
                 seen += [numbers["delay"]] if "delay" in numbers else []
                 stages.append(numbers)
         elapsed = time.monotonic() - began
+        used = {name: value - used.get(name, 0.0) for name, value in _processor_s(pid, film).items()}
         frames = [len(page.evaluate("shown")) for page in pages]
         gaps = [page.evaluate("Math.max(...shown.slice(1).map((t, i) => t - shown[i]), 0)") for page in pages]
         memory["end"] = resident_mb(pid)
@@ -138,8 +151,15 @@ def _measure(url: str, pid: int | None, film: Path, viewers: int, minutes: float
         "delay_ms": [{"median": round(median(d)), "max": round(max(d))} if d else None for d in delays],
         "longest_gap_ms": [round(gap) for gap in gaps],
         "stages_ms": {name: round(mean(f[name] for f in stages if name in f), 1) for name in names},
+        "processor_ms": {name: round(1000 * value / max(sum(frames), 1), 1) for name, value in used.items()},
         "server_rss_mb": memory,
     }
+
+
+def _processor_s(pid: int | None, film: Path) -> dict[str, float]:
+    """Processor time so far of the server, if it is known, and of the browser that shows the film."""
+    server = processor_s(pid) if pid is not None else None
+    return {**({} if server is None else {"server": server}), **processor_s_by_kind(str(film))}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,13 @@ from typing import Final
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
 _READY_S: Final = 120
+#: What Chromium's processes are for, by a part of their command line.
+_KINDS: Final = {
+    "--type=renderer": "page",
+    "--type=gpu-process": "compositor",
+    "VideoCaptureService": "camera",
+    "NetworkService": "network",
+}
 
 
 @contextmanager
@@ -79,3 +86,32 @@ def processor_s(pid: int | None) -> float | None:
     except OSError:
         return None
     return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def processor_s_by_kind(mark: str) -> dict[str, float]:
+    """Processor time in seconds of a running Chromium and its processes so far, by what they are for.
+
+    Args:
+        mark: a word of the browser's own command line that no other process has.
+
+    Returns:
+        "page" (scripts, layout, drawing), "compositor", "camera", "network" and "browser" (the rest); empty if it is
+        not known, as outside of Linux.
+    """
+    words: dict[int, str] = {}
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    family = {pid for pid, line in words.items() if mark in line and "--type=" not in line and "chrom" in line[:40]}
+    while more := {pid for pid, parent in parents.items() if parent in family and pid not in family}:
+        family |= more
+    seconds: dict[str, float] = {}
+    for pid in family:
+        line = words.get(pid, "")
+        kind = next((name for sign, name in _KINDS.items() if sign in line), "browser")
+        seconds[kind] = seconds.get(kind, 0.0) + (processor_s(pid) or 0.0)
+    return seconds

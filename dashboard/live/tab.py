@@ -100,6 +100,8 @@ class LiveTab:
 
     def _connect(self) -> None:
         parts = [self.view, self.panel, self.charts]
+        # No progress is shown, but Gradio would count its seconds, on each of the parts 60 times per second.
+        quiet = {**HIDDEN, "show_progress_on": self.session}
         # The frame travels as the event's data: no component holds it, so Gradio keeps no copy of it, on no disk.
         self.camera.stream(
             self.show_frame,
@@ -108,17 +110,18 @@ class LiveTab:
             concurrency_limit=VIEWERS,
             concurrency_id="live",
             stream_every=0.05,
-            **HIDDEN,
+            postprocess=False,  # HTML is sent as it is
+            **quiet,
         )
         choice = [self.models, self.session]
-        self.camera.clear(self.forget, choice, [*parts, self.session], queue=False, **HIDDEN)
-        self.camera.clear(lambda: "", None, self.csv, queue=False, **HIDDEN)
+        self.camera.clear(self.forget, choice, [*parts, self.session], queue=False, **quiet)
+        self.camera.clear(lambda: "", None, self.csv, queue=False, **quiet)
         for part in (self.view, self.panel):
-            part.select(self.choose, choice, [self.panel, self.charts], queue=False, **HIDDEN)
-        self.camera.submit(self.play, choice, self.panel, queue=False, **CLICKED, **HIDDEN)
-        self.camera.input(self.replay, choice, [self.view, self.panel], queue=False, **CLICKED, **HIDDEN)
-        self.camera.delete(self.discard, self.session, None, queue=False, **CLICKED, **HIDDEN)
-        self.camera.download(self.save, self.session, self.csv, queue=False, **CLICKED, **HIDDEN)
+            part.select(self.choose, choice, [self.panel, self.charts], queue=False, **quiet)
+        self.camera.submit(self.play, choice, self.panel, queue=False, **CLICKED, **quiet)
+        self.camera.input(self.replay, choice, [self.view, self.panel], queue=False, **CLICKED, **quiet)
+        self.camera.delete(self.discard, self.session, None, queue=False, **CLICKED, **quiet)
+        self.camera.download(self.save, self.session, self.csv, queue=False, **CLICKED, **quiet)
         self.page.unload(self.forget_closed)
 
     def show_frame(
@@ -164,7 +167,8 @@ class LiveTab:
     ) -> view.FrameView | None:
         """The view of one frame; None if a newer one was analysed meanwhile."""
         stopwatch = Stopwatch()
-        frame = decode(sent_value(event, "frame"))
+        sent = sent_value(event, "frame")
+        frame = decode(sent)
         stopwatch.lap("decode")
         with session.turn:
             stopwatch.lap("wait")
@@ -183,11 +187,10 @@ class LiveTab:
             return None
         stopwatch.lap("analyze")
         drawn, caption = self._draw(frame, result.faces, overlay, names)
-        picture = data_uri(drawn, 80)
+        picture = "" if drawn is frame else data_uri(drawn, 80)
         size = (frame.shape[1], frame.shape[0])
         recording = _sent_number(event, "recording")
-        plain = picture if drawn is frame else data_uri(frame, 80) if recording else ""
-        session.take(time_s, result.faces, plain, size, recording)
+        session.take(time_s, result.faces, sent if recording else "", size, recording)
         stopwatch.lap("draw")
         figures = {
             "decode": stopwatch.laps["decode"],

@@ -99,7 +99,7 @@ class FrameView:
     """One frame.
 
     Attributes:
-        picture: the frame as a data URI.
+        picture: what is shown as a data URI; empty for the frame as the browser sent it, which it still has.
         size: its width and height in px.
         boxes: of its faces.
         note: what an overlay shows, or that there is no face.
@@ -191,7 +191,7 @@ def frame_view(
     """The frame, a box on every face, and how fast frames are analysed.
 
     Args:
-        picture: the frame as a data URI.
+        picture: as in `FrameView`.
         size: its width and height in px.
         faces: of this frame; the session may be a frame ahead.
         session: after the frame was analysed; its meter has ms by stage of `STAGES`, and by "delay".

@@ -10,7 +10,6 @@ const NAMES = ['start', 'pause', 'stop', 'compare', 'device', 'mirror', 'record'
 const buttons = Object.fromEntries(NAMES.map((name) => [name, find(`[data-do=${name}]`)]));
 const facings = [...element.querySelectorAll('[data-facing]')];
 const slider = find('.fer-live-scrub input');
-const canvas = document.createElement('canvas');
 const LONGEST = 640;
 const LEAST_MS = 50;
 const PATIENCE_MS = 5000;
@@ -21,7 +20,8 @@ let opening = 0;
 let facing = 'user';
 let device = null;  // the id of the one that was chosen from the list
 let mirrored = true;
-const frames = new Map();  // number -> as it was sent; the one on the screen is kept to be compared
+const frames = new Map();  // number -> {sent, canvas}: as it was sent, to be compared, and as it is shown
+const spare = [];  // canvases of frames that are gone
 let running = false;
 let byHiding = false;
 let number = 0;
@@ -171,6 +171,7 @@ function stop() {
   stream = video.srcObject = null;
   delay = null;
   frames.clear();
+  spare.length = 0;
   forgetRecording();
   show('off');
   if (used) trigger('clear');
@@ -182,17 +183,18 @@ function take() {
   const [width, height] = [video.videoWidth, video.videoHeight];
   if (!width || !height) { timer = setTimeout(take, LEAST_MS); return; }
   const scale = Math.min(1, LONGEST / Math.max(width, height));
+  const canvas = spare.pop() ?? document.createElement('canvas');
   [canvas.width, canvas.height] = [Math.round(width * scale), Math.round(height * scale)];
-  const context = canvas.getContext('2d');
+  const context = canvas.getContext('2d', { alpha: false });
   if (mirrored) context.setTransform(-1, 0, 0, 1, canvas.width, 0);
   context.drawImage(video, 0, 0, canvas.width, canvas.height);
   number += 1;
   takenLast = performance.now();
   takenAt.set(number, takenLast);
-  const frame = canvas.toDataURL('image/jpeg', 0.85);
-  frames.set(number, frame);
+  const sent = canvas.toDataURL('image/jpeg', 0.85);
+  frames.set(number, { sent, canvas });
   if (number - 8 !== shownNumber) frames.delete(number - 8);  // its answer never came
-  trigger('stream', { frame, number, delay, recording: recording ? recordingNumber : 0 });
+  trigger('stream', { frame: sent, number, delay, recording: recording ? recordingNumber : 0 });
   plan();
 }
 
@@ -209,7 +211,14 @@ function plan() {
 window.addEventListener('fer-live-shown', (event) => {
   if (event.detail <= shownNumber) return;
   shownNumber = event.detail;
-  for (const old of [...frames.keys()]) if (old < shownNumber) frames.delete(old);
+  const view = document.querySelector('#live-view canvas');
+  const shown = frames.get(shownNumber)?.canvas;
+  if (view && shown) view.getContext('2d', { alpha: false }).drawImage(shown, 0, 0, view.width, view.height);
+  for (const [old, { canvas }] of [...frames]) {
+    if (old >= shownNumber) continue;
+    spare.push(canvas);
+    frames.delete(old);
+  }
   buttons.compare.disabled = !frames.has(shownNumber);
   buttons.play.disabled = buttons.csv.disabled = stream === null;
   showRecording();
@@ -334,7 +343,7 @@ for (const action of ['play', 'next', 'end']) {
   });
 }
 buttons.compare.addEventListener('click', () => {
-  const sent = replaying === null ? frames.get(shownNumber) : document.querySelector('#live-view img').src;
+  const sent = replaying === null ? frames.get(shownNumber).sent : document.querySelector('#live-view img').src;
   const bytes = Uint8Array.from(atob(sent.split(',')[1]), (sign) => sign.charCodeAt(0));
   const file = new File([bytes], 'camera frame.jpg', { type: 'image/jpeg' });
   window.dispatchEvent(new CustomEvent('fer-compare', { detail: file }));

@@ -211,7 +211,11 @@ class ServerMemory(Record):
 
 
 class LiveRecord(Provenance):
-    """`python -m benchmarks.live_soak`: viewers with a fake camera."""
+    """`python -m benchmarks.live_soak`: viewers with a fake camera.
+
+    Attributes:
+        processor_ms: processor time per frame that was shown, of the server and of the browser's processes.
+    """
 
     viewers: Count
     minutes: Amount
@@ -220,6 +224,7 @@ class LiveRecord(Provenance):
     delay_ms: tuple[Delay, ...]
     longest_gap_ms: tuple[Amount, ...]
     stages_ms: dict[str, Amount]
+    processor_ms: dict[str, Amount] = {}
     server_rss_mb: ServerMemory
 
 
