@@ -76,7 +76,7 @@ class VideoTab:
         self.introduction = gr.HTML(macro("heading", _TITLE, _HINT))
         self.file = gr.File(
             # The file as it was sent: only `VideoReader` decides what is opened and how.
-            file_types=list(SUFFIXES),
+            file_types=["video", *SUFFIXES],
             label=f"A video of up to {LIMITS.minutes:g} minutes and {LIMITS.megabytes:g} MB",
             height=220,
             elem_id="video-file",

@@ -88,7 +88,7 @@ def open_container(path: Path, limits: Limits, stack: ExitStack) -> av.container
         raise VideoError(f"{name} is empty (0 bytes). {DAMAGED}")
     if status.st_size > limits.megabytes * 1_000_000:
         size = f"{status.st_size / 1_000_000:,.1f} MB, the limit is {limits.megabytes:g} MB"
-        raise VideoError(f"{name} is too large: {size}. Save a smaller copy, or raise the limit.")
+        raise VideoError(f"{name} is too large: {size}. Save a smaller copy, or use the command with --max-mb.")
     kind = _kind(file.read(HEAD))
     file.seek(0)
     if kind is None:
@@ -163,12 +163,17 @@ def _refuse(url: str, flags: int, options: dict[str, Any]) -> NoReturn:
     raise PermissionError("a video may not open other files")
 
 
+def video_streams(container: av.container.InputContainer) -> list[av.VideoStream]:
+    """The video streams that are no cover pictures."""
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+
+
 def video_stream(container: av.container.InputContainer, name: str) -> av.VideoStream:
-    """The first video stream that is no cover picture, if it may be decoded."""
-    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    """The video stream that players show, if it may be decoded: of `video_streams` the first that is not turned off."""
+    streams = video_streams(container)
     if not streams:
         raise VideoError(f"{name} has no video stream. Use a file with moving pictures: {CONTAINERS}.")
-    stream = streams[0]
+    stream = next((stream for stream in streams if stream.disposition & Disposition.default), streams[0])
     # Streams of an unknown codec have no context.
     context = getattr(stream, "codec_context", None)
     if context is None or context.name not in _VIDEO_CODECS:

@@ -26,6 +26,7 @@ from fer_models.media.video_files import (
     open_container,
     square_pixels,
     video_stream,
+    video_streams,
 )
 
 #: Relative difference of two aspect ratios from which frames count as of another shape; less is rounding.
@@ -106,6 +107,8 @@ class VideoReader:
         with ExitStack() as stack:
             self._container = open_container(path, self._limits, stack)
             self._stream = video_stream(self._container, self._name)
+            if (count := len(video_streams(self._container))) > 1:
+                self.notes.append(f"The file has {count} video tracks; the one that players show was read.")
             self.audio = next(iter(self._container.streams.audio), None)
             self.origin_s = (self._container.start_time or 0) / 1_000_000
             self._declared = declared_duration(self._container, self._stream)
@@ -337,7 +340,9 @@ class VideoReader:
 
     def _too_long(self) -> NoReturn:
         length, limit = _minutes((self._declared or 0) / 60), _minutes(self._limits.minutes)
-        raise VideoError(f"{self._name} is too long: {length}, the limit is {limit}. Cut it, or raise the limit.")
+        raise VideoError(
+            f"{self._name} is too long: {length}, the limit is {limit}. Cut it, or use the command with --max-minutes."
+        )
 
 
 def slot_of(time_s: float, rate: float) -> int:

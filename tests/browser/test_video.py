@@ -70,11 +70,14 @@ def upload(page: Page, clip: Path) -> None:
     expect(page.locator("#video-ready")).to_contain_text("0:04 long, 10 frames per second", timeout=WAIT)
 
 
-def test_a_camcorders_file_is_taken(page: Page, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "options"), [("00001.mts", {"mpegts_m2ts_mode": "1"}), ("VID_1.3gp", {})])
+def test_a_camcorders_and_an_old_phones_file_are_taken(
+    page: Page, tmp_path: Path, name: str, options: dict[str, str]
+) -> None:
     """Cameras write the suffix in capitals."""
     images = [np.full((100, 130, 3), 90, np.uint8)] * 50
-    clip = write_clip(tmp_path / "00001.mts", images, fps=25, options={"mpegts_m2ts_mode": "1"})
-    page.set_input_files("#video-file input[type=file]", clip.rename(tmp_path / "00001.MTS"))
+    clip = write_clip(tmp_path / name, images, fps=25, options=options)
+    page.set_input_files("#video-file input[type=file]", clip.rename(tmp_path / name.upper()))
     expect(page.locator("#video-ready")).to_contain_text("25 frames per second, 130 × 100 px", timeout=WAIT)
 
 

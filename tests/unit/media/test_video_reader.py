@@ -332,6 +332,26 @@ def test_a_video_without_frames_is_refused(tmp_path: Path) -> None:
     refused(clip, "no frame that can be decoded|damaged")
 
 
+def test_of_several_tracks_the_one_that_players_show_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        streams: list[Any] = [container.add_stream("libx264", rate=10, options={"preset": "ultrafast"}) for _ in "ab"]
+        for stream, disposition in zip(streams, (0, av.stream.Disposition.default), strict=True):
+            stream.height, stream.width, stream.pix_fmt = *SHAPE, "yuv420p"
+            stream.disposition = disposition
+        for index in range(5):
+            for stream, shade in zip(streams, (1, 20), strict=True):
+                frame = av.VideoFrame.from_ndarray(ramp(shade), format="rgb24").reformat(format="yuv420p")
+                frame.pts, frame.time_base = index, Fraction(1, 10)
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode())
+    with VideoReader(path) as reader:
+        assert {index_of(frame.image) for frame in reader.frames()} == {20}
+        (note,) = reader.notes
+    assert_states(note, "2 video tracks")
+
+
 def test_a_pipe_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     refused(tmp_path / "pipe.mp4", "not a file")
