@@ -11,6 +11,13 @@ from fer_models.errors import ImageError
 SESSION_FOLDER_PREFIX: Final = "session-"
 
 
+#: What is said where none was.
+NO_PICTURE: Final = (
+    "No picture was sent. Send one picture as a file: with gradio_client as handle_file(PATH), over HTTP as "
+    '{"path": ...} as /gradio_api/upload answers.'
+)
+
+
 def uploaded_path(payload: object, folder: Path) -> Path:
     """The checked path of an upload.
 
@@ -29,7 +36,4 @@ def uploaded_path(payload: object, folder: Path) -> Path:
             return path
     except (OSError, ValueError):  # a name that no file can have
         pass
-    raise ImageError(
-        "No picture was sent. Send one picture as a file: with gradio_client as handle_file(PATH), over HTTP as "
-        '{"path": ...} as /gradio_api/upload answers.'
-    )
+    raise ImageError(NO_PICTURE)

@@ -4,8 +4,9 @@ Importing this raises a FerError where the package mcp is missing or too old.
 """
 
 import base64
+import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -100,9 +101,15 @@ def build(tools: Tools, concurrency: int | None = None) -> MCPServer[Any]:
         anyio.CapacityLimiter(most if concurrency is None else min(most, concurrency))
         for most in (COMPARE_AT_ONCE, EXPLAIN_AT_ONCE)
     )
+    arguments: dict[str, tuple[str, ...]] = {}
     # The tools never change, so no stream of news is kept open for clients that wait for changes.
     server: MCPServer[Any] = MCPServer(
-        "fer-compare", instructions=_INSTRUCTIONS, version=__version__, log_level="WARNING", subscriptions=False
+        "fer-compare",
+        instructions=_INSTRUCTIONS,
+        version=__version__,
+        log_level="WARNING",
+        subscriptions=False,
+        middleware=[lambda context, handle: _with_known_arguments(arguments, context, handle)],
     )
 
     async def compare(
@@ -129,6 +136,8 @@ def build(tools: Tools, concurrency: int | None = None) -> MCPServer[Any]:
     ) -> Annotated[CallToolResult, Explained]:
         return await _run(explaining, lambda: _result(*tools.explain(image, models, expression, method, face, whole)))
 
+    for tool in (compare, predict, explain):
+        arguments[tool.__name__] = tuple(inspect.signature(tool).parameters)
     server.add_tool(
         compare,
         title="Compare the models",
@@ -162,6 +171,24 @@ the evidence lies on brows, eyes, nose, cheeks, mouth and background. Compare th
 map would have. native takes milliseconds, gradcam and its kin under a second, scorecam up to a minute a model.""",
     )
     return server
+
+
+async def _with_known_arguments(arguments: Mapping[str, Sequence[str]], context: Any, handle: Any) -> Any:
+    """Refuse arguments that a tool does not take: ignored ones would give the answer to another question.
+
+    Args:
+        arguments: what each tool takes, by its name.
+        context: of a message.
+        handle: gives the answer to it.
+    """
+    params = context.params if context.method == "tools/call" and isinstance(context.params, Mapping) else {}
+    given, name = params.get("arguments"), params.get("name")
+    known = arguments.get(name) if isinstance(name, str) else None
+    unknown = [each for each in given if each not in known] if known and isinstance(given, Mapping) else []
+    if known and unknown:
+        text = f"{name} takes no argument {unknown[0]!r}. It takes {', '.join(known)}."
+        return CallToolResult(content=[TextContent(text=text)], is_error=True)
+    return await handle(context)
 
 
 async def _run(slots: anyio.CapacityLimiter, call: Callable[[], CallToolResult]) -> CallToolResult:

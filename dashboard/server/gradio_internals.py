@@ -83,6 +83,30 @@ def keep_nothing_shown(page: "gr.Blocks") -> None:
     page.default_config.__class__ = PageConfig
 
 
+def explain_refusals(page: "gr.Blocks", text: str) -> None:
+    """Tell clients of the API why what they sent is refused before a callback sees it; Gradio would say nothing.
+
+    Args:
+        page: the page.
+        text: what is said where enough values came.
+    """
+    import gradio as gr
+
+    prepare: Any = page.preprocess_data
+
+    async def preprocess_data(function: Any, values: Any, *others: Any, **options: Any) -> Any:
+        try:
+            return await prepare(function, values, *others, **options)
+        except Exception as error:
+            if function.api_visibility != "public" or isinstance(error, gr.Error):
+                raise
+            labels = ", ".join(str(each.label) for each in function.inputs)
+            few = f"/{function.api_name} takes {len(function.inputs)} values, {len(values)} came: {labels}."
+            raise gr.Error(few if len(values) < len(function.inputs) else text, print_exception=False) from None
+
+    vars(page)["preprocess_data"] = preprocess_data
+
+
 def queue_length(page: "gr.Blocks") -> int:
     """How many calls wait: Gradio reports this only to pages."""
     return len(page._queue)

@@ -17,11 +17,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from dashboard.components.uploads import NO_PICTURE
 from dashboard.server.accounts import checker
 from dashboard.server.gradio_internals import (
     StoredSessions,
     configure,
     end_connections,
+    explain_refusals,
     files_of_components,
     finish_mount,
     is_busy,
@@ -79,6 +81,7 @@ def mount(
     # api_open: no call goes round the queue.
     page.queue(max_size=settings.queue_size, api_open=False, **concurrency)
     configure(page, launch_settings["state_session_capacity"], settings.concurrency)
+    explain_refusals(page, NO_PICTURE)
     sessions = Sessions()
     api = FastAPI(
         docs_url=None,

@@ -199,6 +199,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("compare", {}, "Field required"),
     ("compare", {"image": {"path": "/etc/passwd"}}, "valid string"),
     ("nothing", {}, "Unknown tool"),
+    ("explain", {"image": GOOD, "model": "vgg16"}, "takes no argument 'model'. It takes image, models"),
+    ("predict", {"image": GOOD, "models": ["vgg16"]}, "takes no argument 'models'. It takes image, model"),
 ]
 
 

@@ -47,6 +47,26 @@ def value(running: Running, name: str, **labels: str) -> float:
     return running.metrics.registry.get_sample_value(name, labels) or 0.0
 
 
+# What clients of the API are told.
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "data", "expected"),
+    [
+        ("compare", ["data:image/png;base64,AAAA"], "handle_file"),
+        ("compare", [3], "handle_file"),
+        ("compare", [{"path": "http://127.0.0.1:9/face.png", "meta": {"_type": "gradio.FileData"}}], "handle_file"),
+        ("compare", [], "takes 1 values, 0 came: Image"),
+        ("explain", [None], "takes 4 values, 1 came: Image, "),
+    ],
+)
+def test_data_that_is_no_upload_is_answered_with_what_to_send(
+    running: Running, endpoint: str, data: list[Any], expected: str
+) -> None:
+    answer = call(running.url, endpoint, data)[1]
+    assert "event: error" in answer and expected in answer and "Traceback" not in answer
+
+
 # Health.
 
 

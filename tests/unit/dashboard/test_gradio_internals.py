@@ -42,11 +42,22 @@ def names(page: gr.Blocks) -> dict[str, tuple[object, list[str]]]:
     session.set_blocks(page)
     function = next(iter(page.fns.values()))
     return {
-        "Blocks": (page, ["fns", "blocks", "state_holder", "state_session_capacity", "delete_cache", "has_launched"]),
+        "Blocks": (
+            page,
+            [
+                "preprocess_data",
+                "fns",
+                "blocks",
+                "state_holder",
+                "state_session_capacity",
+                "delete_cache",
+                "has_launched",
+            ],
+        ),
         "Blocks, stopping": (page, ["app", "server_app", "is_running", "_queue"]),
         "Queue": (page._queue, ["active_jobs", "close", "__len__"]),
         "App": (page.server_app, ["stop_event"]),
-        "BlockFunction": (function, ["concurrency_limit"]),
+        "BlockFunction": (function, ["concurrency_limit", "api_visibility", "api_name", "inputs"]),
         "StateHolder": (session, ["session_data", "time_last_used", "delete_state"]),
         "SessionState": (session["a"], ["state_data", "config_values", "blocks_config", "is_closed"]),
         "State": (gr.State(), ["_id"]),
