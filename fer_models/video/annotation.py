@@ -22,6 +22,10 @@ from fer_models.video.label_layout import INK, PAPER, Box, Lettering, Stamp, lay
 
 #: Shortest longest side of the annotated video in px; smaller videos are enlarged, or the words could not be read.
 LEAST: Final = 640
+#: In px of a screen: how large a video is shown at least where it is watched, on the page or a phone held like it, and
+#: how large its words are then, with one or two faces and with more.
+_SHOWN: Final = (720, 600)
+_READABLE: Final = (13.5, 10.5)
 _WAITING: Final = 8  # analysed frames that may wait to be drawn: two batches of the analysis
 
 
@@ -32,6 +36,17 @@ class Fit(NamedTuple):
     size: tuple[int, int]
     left: int = 0
     top: int = 0
+
+
+def text_size(size: tuple[int, int], faces: int) -> int:
+    """How large the words are, in px of the picture: readable in a portrait clip and in 4K, too, once it is shrunk.
+
+    Args:
+        size: width and height of the picture, in px.
+        faces: how many are annotated; the words of more than two are smaller.
+    """
+    shrunk = min(_SHOWN[0] / size[0], _SHOWN[1] / size[1])
+    return max(13, round(_READABLE[faces > 2] / shrunk))
 
 
 class Annotation:
@@ -63,7 +78,7 @@ class Annotation:
         """
         width, height = size
         self._line = max(2, round(max(size) / 420))
-        text = int(np.clip(height / (34 if len(analysis.faces) <= 2 else 44), 13, 40))
+        text = text_size(size, len(analysis.faces))
         order = sorted(range(len(analysis.faces)), key=lambda index: -_area(analysis.faces[index]))
         self._boxes: list[Box] = []
         for index in order:

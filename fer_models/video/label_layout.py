@@ -111,7 +111,8 @@ def lay_out(
 
     Returns:
         One stamp per face. A panel hides no other face and no other panel, nor its own face, but up to a third of it
-        where there are one or two faces; where there is no room for even the number, it stands where it hides least.
+        where there are one or two faces; none is cut off at the picture's edge. Where there is no room for even the
+        number, it stands where it hides least.
     """
     width, height = size
     allowed = _OWN if len(faces) <= _FEW else 0.0
@@ -126,7 +127,7 @@ def lay_out(
             spare = lettering.row if last is not None and way < last.way else 0
             shape = pixels.shape[1], pixels.shape[0]
             stamp, fits = _place(own, others, shape, size, room, spare, None if last is None else last.side)
-            if fits:
+            if fits and pixels.shape == panel.shape:
                 break
         x, y, side = stamp
         taken.append((x, y, x + shape[0], y + shape[1]))

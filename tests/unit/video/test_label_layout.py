@@ -1,10 +1,12 @@
 """Where the words stand in an annotated video, and how many."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_models.results import Face, FaceAnalysis, Prediction
+from fer_models.video.annotation import text_size
 from fer_models.video.label_layout import Box, Lettering, Stamp, lay_out
 
 LABELS = ("anger", "happiness")
@@ -66,6 +68,26 @@ def test_a_face_without_room_has_its_number() -> None:
     boxes: list[Box] = [(0, 0, 100, 100), (0, 100, 100, 200), (100, 0, 200, 200)]
     number = LETTERING.line("1").shape[1]
     assert [x2 - x1 for x1, _, x2, _ in stamps(boxes, (200, 200))] == [number] * 3
+
+
+def test_a_panel_wider_than_the_picture_says_less_instead_of_being_cut_off() -> None:
+    narrow = LETTERING.full(1, face((0, 0, 9, 9))).shape[1] - 1
+    (panel,) = stamps([(10, 200, 60, 250)], (narrow, 480))
+    assert panel[2] - panel[0] == LETTERING.line("1 happiness").shape[1]
+
+
+@pytest.mark.parametrize(
+    "size", [(640, 360), (640, 480), (1280, 720), (3840, 2160), (720, 1280), (1080, 1920), (360, 640)]
+)
+def test_words_are_readable_as_the_video_is_shown(size: tuple[int, int]) -> None:
+    """At 800 px in width and 640 in height as on a desk, and at 358 px in width as on a phone that is held upright."""
+    desk = min(800 / size[0], 640 / size[1])
+    assert 14 <= text_size(size, 1) * desk <= 19 and 11 <= text_size(size, 3) * desk <= 17
+    if size[0] < size[1]:
+        assert text_size(size, 1) * 358 / size[0] >= 13.5
+    titles = {"one": "EAC (MobileNetV2)", "two": "VGG16"}
+    panel = Lettering(text_size(size, 2), titles, {"one": "#cc0000"}).full(1, face((0, 0, 9, 9)))
+    assert panel.shape[1] < 0.9 * size[0]  # the widest that is said of a face fits above it
 
 
 def test_what_a_line_and_a_table_say() -> None:
