@@ -6,7 +6,7 @@ const find = (selector) => element.querySelector(selector);
 const video = find('video');
 const alertBox = find('.fer-message');
 const stateText = find('.fer-live-state');
-const NAMES = ['start', 'pause', 'stop', 'compare', 'device', 'mirror', 'record', 'csv', 'play', 'next', 'end', 'discard'];
+const NAMES = ['start', 'pause', 'stop', 'compare', 'device', 'mirror', 'record', 'csv', 'play', 'next', 'end', 'watch', 'discard'];
 const buttons = Object.fromEntries(NAMES.map((name) => [name, find(`[data-do=${name}]`)]));
 const facings = [...element.querySelectorAll('[data-facing]')];
 const slider = find('.fer-live-scrub input');
@@ -35,6 +35,7 @@ let recordingNumber = 1;  // another one after each that was discarded: frames t
 let recorded = 0;  // frames
 let replaying = null;  // the number of the recorded frame that is shown or asked for
 let replayAsked = null;
+let watching = null;  // the timer while the recording plays
 let saves = 0;
 
 const WORDS = {
@@ -148,6 +149,7 @@ async function list(used) {
 function go() {
   if (running || stream === null) return;
   running = true;
+  watch(false);
   replaying = replayAsked = null;
   takenAt.clear();
   show(recording ? 'recording' : 'live');
@@ -254,6 +256,7 @@ function setRecording(value) {
 
 function forgetRecording() {
   recorded = 0;
+  watch(false);
   replaying = replayAsked = null;
   recordingNumber += 1;
   setRecording(false);
@@ -267,7 +270,9 @@ function replay() {
   slider.setAttribute('aria-valuetext', `Frame ${replaying} of ${recorded}`);
   pause('replay');
   show('replay');
-  if (replayAsked !== null) return;
+  // Nothing would tell that the frame that is shown is shown again.
+  const here = Number(document.querySelector('#live-view [data-replayed]')?.dataset.replayed);
+  if (replayAsked !== null || here === replaying) return;
   replayAsked = replaying;
   trigger('input', { number: replayAsked });
 }
@@ -277,6 +282,20 @@ window.addEventListener('fer-live-replayed', () => {
   showRecording();
   if (again) replay();
 });
+
+// Playing goes on to the next frame once the last one shows, at most ten times per second.
+function watch(value) {
+  clearInterval(watching);
+  watching = value ? setInterval(next, 100) : null;
+  buttons.watch.textContent = value ? 'Stop playing' : 'Play the recording';
+}
+
+function next() {
+  if (replayAsked !== null) return;
+  if (Number(slider.value) >= recorded || !inView()) { watch(false); return; }
+  slider.value = Number(slider.value) + 1;
+  replay();
+}
 
 // The game: its buttons stay where they are while what it shows is written anew with each frame.
 window.addEventListener('fer-live-panel', () => {
@@ -332,7 +351,13 @@ buttons.discard.addEventListener('click', () => {
   go();
   buttons.record.focus();
 });
-slider.addEventListener('input', replay);
+slider.addEventListener('input', () => { watch(false); replay(); });
+buttons.watch.addEventListener('click', () => {
+  if (watching !== null) { watch(false); return; }
+  if (replaying === null || Number(slider.value) >= recorded) slider.value = 1;
+  replay();
+  watch(true);
+});
 buttons.csv.addEventListener('click', () => trigger('download', { count: saves += 1 }));
 for (const action of ['play', 'next', 'end']) {
   buttons[action].addEventListener('click', () => {

@@ -382,6 +382,9 @@ def test_a_recording_is_scrubbed_saved_as_a_table_and_discarded(page: Page, serv
     slider.press("ArrowRight")
     expect(shown).to_have_attribute("data-replayed", "3")
     assert page.locator("#live-view img").get_attribute("src") != first
+    page.get_by_role("button", name="Play the recording").click()
+    expect(shown).to_have_attribute("data-replayed", str(slider.get_attribute("max")))
+    expect(page.get_by_role("button", name="Play the recording")).to_be_visible()  # it has stopped at the last frame
     with page.expect_download() as saved:
         page.get_by_role("button", name="Last 30 s as CSV").click()
     rows = list(csv.DictReader(saved.value.path().read_text(encoding="utf-8-sig").splitlines()))
