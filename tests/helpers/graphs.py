@@ -11,6 +11,8 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
+from fer_models.models.classifier import Classifier, load_classifier
+
 SIZE = 16
 #: In this order no model of this project has its labels.
 LABELS = ("happiness", "anger", "neutral", "fear", "sadness", "surprise", "disgust")
@@ -93,3 +95,8 @@ def graph(nodes: list[Any], initializers: list[Any] = (), *, outputs: Any = None
 def weights(name: str, *shape: int) -> Any:
     values = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     return onnx.numpy_helper.from_array(values, name)
+
+
+def load(path: Path) -> Classifier:
+    """The model of a file with its card beside it."""
+    return load_classifier(path.stem, path.parent, "cpu")
