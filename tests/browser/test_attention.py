@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 from explain.methods import METHODS
 from fer_models.expressions import EXPRESSIONS
 from fer_models.registry import MODELS
-from tests.browser.test_compare import address, gate, page, photos
-from tests.helpers.browsing import MARKS, Gate, at_both_widths, browser, uploads
+from tests.browser.test_compare import page, photos
+from tests.helpers.browsing import MARKS, Gate, address, at_both_widths, browser, gate, uploads
 
 __all__ = ["address", "browser", "gate", "page", "photos", "uploads"]
 

@@ -12,25 +12,13 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from dashboard.compare import view
-from fer_models.analyzer import Analyzer
 from fer_models.expressions import EXPRESSIONS
 from fer_models.registry import MODELS, model_styles
-from tests.helpers.browsing import MARKS, Gate, at_both_widths, browser, launched, uploads, watched_page
+from tests.helpers.browsing import MARKS, Gate, address, at_both_widths, browser, gate, uploads, watched_page
 
-__all__ = ["browser", "uploads"]
+__all__ = ["address", "browser", "gate", "uploads"]
 
 pytestmark = MARKS
-
-
-@pytest.fixture(scope="module")
-def gate(analyzer: Analyzer) -> Gate:
-    return Gate(analyzer)
-
-
-@pytest.fixture(scope="module")
-def address(gate: Gate, uploads: Path) -> Iterator[str]:
-    with launched(gate, uploads) as (url, _):
-        yield url
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 from dashboard.compare.view import VERSION
 from dashboard.components.analyzed_image import AnalyzedFace
 from fer_models.registry import MODELS
-from tests.browser.test_compare import address, gate, page, photos, upload
-from tests.helpers.browsing import MARKS, at_both_widths, browser, drop, paste, uploads
+from tests.browser.test_compare import page, photos, upload
+from tests.helpers.browsing import MARKS, address, at_both_widths, browser, drop, gate, paste, uploads
 
 __all__ = ["address", "browser", "gate", "page", "photos", "uploads"]
 

@@ -11,14 +11,16 @@ from playwright.sync_api import Browser, FloatRect, Page, Route, expect
 
 from dashboard.leaderboard.sections import GROUPS
 from fer_models.analyzer import Analyzer
-from tests.browser.test_compare import address, gate, page, photos
+from tests.browser.test_compare import page, photos
 from tests.helpers.browsing import (
     ARGUMENTS,
     MARKS,
     Gate,
+    address,
     at_both_widths,
     chromium,
     drop,
+    gate,
     open_page,
     paste,
     transfer,

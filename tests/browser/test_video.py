@@ -12,10 +12,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from fer_models.analyzer import Analyzer
 from fer_models.results import FaceAnalysis
-from tests.helpers.browsing import MARKS, Gate, at_both_widths, browser, launched, uploads, watched_page
+from tests.helpers.browsing import MARKS, Gate, address, at_both_widths, browser, uploads, watched_page
 from tests.helpers.clips import write_clip
 
-__all__ = ["browser", "uploads"]
+__all__ = ["address", "browser", "uploads"]
 
 WAIT = 90_000
 
@@ -41,12 +41,6 @@ class Divided(Gate):
 @pytest.fixture(scope="module")
 def gate(analyzer: Analyzer) -> Gate:
     return Divided(analyzer)
-
-
-@pytest.fixture(scope="module")
-def address(gate: Gate, uploads: Path) -> Iterator[str]:
-    with launched(gate, uploads) as (url, _):
-        yield url
 
 
 @pytest.fixture

@@ -153,6 +153,19 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
+def gate(analyzer: Analyzer) -> Gate:
+    """The module's models, which its tests can hold up."""
+    return Gate(analyzer)
+
+
+@pytest.fixture(scope="module")
+def address(gate: Gate, uploads: Path) -> Iterator[str]:
+    """Of the module's app, with a slash at the end."""
+    with launched(gate, uploads) as (url, _):
+        yield url
+
+
+@pytest.fixture(scope="module")
 def uploads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the module's app is sent lies here."""
     return tmp_path_factory.mktemp("uploads")
