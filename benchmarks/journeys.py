@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from benchmarks.live_soak import CHROMIUM, write_mjpeg
 from benchmarks.running import app
+from fer_models.cli.common import whole_number
 from fer_models.evaluation.records import package_versions
 from fer_models.evaluation.records.benchmarks import Journey, JourneysRecord
 from fer_models.evaluation.store import write_record
@@ -186,11 +187,11 @@ def measure(rounds: int) -> JourneysRecord:
 def main() -> None:
     """Measure, print, and write the file."""
     parser = argparse.ArgumentParser("python -m benchmarks.journeys", description="What a visit to the page costs.")
-    parser.add_argument("--rounds", type=int, default=3, help="of which medians are taken (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=whole_number(1), default=3, help="of which medians are taken (default: %(default)s)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     args = parser.parse_args()
-    if args.rounds < 1:
-        parser.error("--rounds must be at least 1")
     if shutil.which("chromium") is None:
         sys.exit("There is no chromium on the PATH.")
     record = measure(args.rounds)

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from benchmarks.whole_comparison import time_comparison
 from fer_models.analyzer import list_models, load_analyzer
-from fer_models.cli.common import add_flags, use_threads, weights_folder
+from fer_models.cli.common import add_flags, use_threads, weights_folder, whole_number
 from fer_models.evaluation.records import LatencyRecord, ModelLatency, WholeComparison, package_versions
 from fer_models.evaluation.store import write_record
 from fer_models.evaluation.timing import BATCH, Progress, time_models
@@ -139,9 +139,15 @@ def _summary(record: LatencyRecord, whole: WholeComparison) -> list[str]:
 def main() -> None:
     """Measure, print, and write the file."""
     parser = argparse.ArgumentParser(description="How long each model takes, and how much memory.")
-    parser.add_argument("--repeats", type=int, default=100, help="rounds of one face alone (default: %(default)s)")
-    parser.add_argument("--batches", type=int, default=20, help=f"rounds of {BATCH} faces (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=30, help="rounds of whole comparisons (default: %(default)s)")
+    parser.add_argument(
+        "--repeats", type=whole_number(1), default=100, help="rounds of one face alone (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--batches", type=whole_number(1), default=20, help=f"rounds of {BATCH} faces (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rounds", type=whole_number(1), default=30, help="rounds of whole comparisons (default: %(default)s)"
+    )
     parser.add_argument(
         "--beside", nargs="+", choices=ENGINES[1:], default=(), help="also time whole comparisons on these engines"
     )
@@ -153,8 +159,6 @@ def main() -> None:
     if args.peak:
         _tell_peak(args.peak, weights, args.device, args.engine)
         return
-    if min(args.repeats, args.batches, args.rounds) < 1:
-        parser.error("--repeats, --batches and --rounds must be at least 1")
     record = measure(weights, args.device, args.engine, args.repeats, args.batches, args.rounds, args.beside)
     print(record.text(), end="")
     if record.comparison:

@@ -24,6 +24,7 @@ import httpx
 
 from benchmarks.load import ask
 from benchmarks.running import app
+from fer_models.cli.common import whole_number
 from fer_models.evaluation.records import package_versions
 from fer_models.evaluation.records.benchmarks import StartRecord
 from fer_models.evaluation.store import write_record
@@ -145,11 +146,11 @@ def measure(rounds: int) -> StartRecord:
 def main() -> None:
     """Measure, print, and write the file."""
     parser = argparse.ArgumentParser("python -m benchmarks.start", description="How long the app takes to start.")
-    parser.add_argument("--rounds", type=int, default=5, help="of which medians are taken (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=whole_number(1), default=5, help="of which medians are taken (default: %(default)s)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     args = parser.parse_args()
-    if args.rounds < 1:
-        parser.error("--rounds must be at least 1")
     record = measure(args.rounds)
     print(record.text(), end="")
     if args.json:

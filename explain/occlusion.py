@@ -43,11 +43,6 @@ class RegionEffects:
     before: float
     after: Mapping[str, float]
 
-    @property
-    def drops(self) -> dict[str, float]:
-        """By region, how far the probability falls when it is covered; negative where it rises."""
-        return {name: self.before - value for name, value in self.after.items()}
-
 
 def filled(crop: NDArray[np.uint8], fill: Fill) -> NDArray[np.uint8]:
     """A crop with all of its pixels covered.

@@ -48,15 +48,15 @@ class MapDifference:
 
 
 @dataclass(frozen=True, eq=False)
-class FlipResult:
-    """One model's maps of a face and of its mirror image.
+class PairResult:
+    """Two maps of one model and their difference.
 
     Attributes:
         model: its name.
         title: what people read.
         style: the model's.
         text: what the numbers mean, or why there are no maps.
-        panels: the face, its mirror image, their difference; none if the model does not know the expression.
+        panels: the three, as the subclasses say; none without maps.
         numbers: terms with their values.
         files: that save all three.
     """
@@ -68,6 +68,10 @@ class FlipResult:
     panels: Sequence[Panel] = ()
     numbers: Sequence[tuple[str, str]] = ()
     files: Sequence[MapFile] = ()
+
+
+class FlipResult(PairResult):
+    """One model's maps of a face and of its mirror image; panels: the face, its mirror image, their difference."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,28 +83,16 @@ class FlipResults:
 
 
 @dataclass(frozen=True, eq=False)
-class ContrastResult:
+class ContrastResult(PairResult):
     """Why one model gives one expression rather than another.
 
+    Panels: evidence for the first expression, the contrast, evidence for the second.
+
     Attributes:
-        model: its name.
-        title: what people read.
-        style: the model's.
-        text: both probabilities, or why there is no map.
-        panels: evidence for the first expression, the contrast, evidence for the second; none without a map.
-        legend: of the contrast.
-        numbers: terms with their values.
-        files: that save all three.
+        legend: of the contrast; None without maps.
     """
 
-    model: str
-    title: str
-    style: ModelStyle
-    text: str
-    panels: Sequence[Panel] = ()
     legend: Legend | None = None
-    numbers: Sequence[tuple[str, str]] = ()
-    files: Sequence[MapFile] = ()
 
 
 def map_difference(
@@ -184,10 +176,9 @@ def contrast_results(
         pair = f"{one.expression}-rather-than-{one.rather_than}"
         results.append(
             ContrastResult(
-                *(name, title, model_style, contrast_sentence(face, one), panels),
-                contrast_legend(one),
-                contrast_numbers(face, one),
+                *(name, title, model_style, contrast_sentence(face, one), panels, contrast_numbers(face, one)),
                 panel_files(f"{name}-contrast-{pair}", f"{title}: {pair.replace('-', ' ')}", panels),
+                contrast_legend(one),
             )
         )
     return results

@@ -1,4 +1,7 @@
-"""Options of listeners, for clicks and changes that come while an answer is pending, and scripts of clickable HTML."""
+"""Options of listeners, for clicks and changes that come while an answer is pending; scripts of clickable HTML.
+
+And the options of a control that several tabs have.
+"""
 
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +13,16 @@ CHANGED: Final[dict[str, Any]] = {"trigger_mode": "always_last"}
 CLICKED: Final[dict[str, Any]] = {"trigger_mode": "multiple"}
 #: For listeners that are no public endpoint and show their progress themselves.
 HIDDEN: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "hidden"}
+
+#: For the slider of selective prediction, wherever models may abstain.
+LEAST_CONFIDENCE: Final[dict[str, Any]] = {
+    "label": "Lowest confidence that counts",
+    "minimum": 0,
+    "maximum": 0.95,
+    "step": 0.05,
+    "value": 0,
+    "buttons": [],
+}
 
 #: For a picture with faces: the highlight moves in the browser at once; the server gets the number of the face. The
 #: thumbnails are sorted here, too: by number, or first those about which the models disagree.

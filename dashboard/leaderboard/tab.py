@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import gradio as gr
 
-from dashboard.components.events import CHANGED, FILL_CHARTS, HIDDEN, SAVE_SCRIPT
+from dashboard.components.events import CHANGED, FILL_CHARTS, HIDDEN, LEAST_CONFIDENCE, SAVE_SCRIPT
 from dashboard.components.failures import show_errors, yield_errors
 from dashboard.components.jobs import Jobs, Stopped, run_watched
 from dashboard.components.templates import busy, macro, message, part
@@ -81,13 +81,8 @@ class LeaderboardTab:
 
     def _lay_out_threshold(self) -> None:
         self.least = gr.Slider(
-            0,
-            0.95,
-            value=0,
-            step=0.05,
-            label="Lowest confidence that counts",
+            **LEAST_CONFIDENCE,
             info="Each model answers only for the faces about which it is at least that confident.",
-            buttons=[],
             elem_id="board-least",
         )
         self.above = gr.HTML(js_on_load=SAVE_SCRIPT + _KEEP_MODEL, elem_id="board-above")

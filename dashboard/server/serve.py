@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -121,14 +120,6 @@ class Server(uvicorn.Server):
             )
         )
         self._page, self._health = page, health
-
-    def run_in_thread(self, listener: socket.socket) -> threading.Thread:
-        """Serve in a thread; returns once it answers, or at once if it fails to start."""
-        thread = threading.Thread(target=self.run, args=([listener],), name="server", daemon=True)
-        thread.start()
-        while not self.started and thread.is_alive():
-            time.sleep(0.02)
-        return thread
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no new work, finish what runs, then close."""

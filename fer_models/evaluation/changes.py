@@ -116,19 +116,8 @@ CHANGES: Final[Mapping[str, Change]] = MappingProxyType(
             Change("brightness", "Brightness", "%", -80, 80, 10, 0, _brighter),
             Change("contrast", "Contrast", "%", -80, 80, 10, 0, _contrasted),
             Change("rotation", "Rotation", "degrees counter-clockwise", -45, 45, 5, 0, rotated),
-            Change(
-                "sideways", "Crop offset sideways", "% of the width", -20, 20, 2, 0, lambda f, x: moved(f, x / 100, 0)
-            ),
-            Change(
-                "downwards",
-                "Crop offset up or down",
-                "% of the height",
-                -20,
-                20,
-                2,
-                0,
-                lambda f, x: moved(f, 0, x / 100),
-            ),
+            Change("sideways", "Crop offset sideways", "% of the width", -20, 20, 2, 0, _sideways),
+            Change("downwards", "Crop offset up or down", "% of the height", -20, 20, 2, 0, _downwards),
             Change("resolution", "Resolution", "px per side", 8, 96, 4, 96, lambda face, x: shrunk(face, round(x))),
             Change("mirror", "Mirror", "0 as it is, 1 mirrored", 0, 1, 1, 0, _mirrored),
             Change("eyes", "Eyes covered", "% of the height", 0, 40, 2, 0, lambda f, x: covered(f, EYES, x / 200)),

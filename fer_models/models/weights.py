@@ -18,16 +18,6 @@ from fer_models.models.card import ModelCard
 _NAMED_MISFITS = 3
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, 64 lower-case hexadecimal digits.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def save_weights(network: PooledClassifier, path: Path) -> str:
     """Write a network's weights as safetensors: floating tensors as float16, counters as they are.
 

@@ -1,6 +1,7 @@
 """A running app as strangers meet it: mounted, behind the guard, with uploads in a folder of its own."""
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -97,8 +98,10 @@ def serving(
         api, built, health, metrics = mounted(analyzer, Settings(uploads, **settings), page, mcp, weights)
         server = Server(api, built, health)
         listener = app.bind("127.0.0.1", 0)
-        thread = server.run_in_thread(listener)
+        thread = threading.Thread(target=server.run, args=([listener],), name="server", daemon=True)
+        thread.start()
         try:
+            assert until(lambda: server.started or not thread.is_alive())
             assert thread.is_alive()
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
             yield Running(url, uploads, built, health, metrics, server)

@@ -10,7 +10,7 @@ from dashboard.batch.labels import view
 from dashboard.batch.labels.review import Review, write_decisions
 from dashboard.batch.session import GONE, AnalyzedBatch
 from dashboard.components.display import ModelDisplay
-from dashboard.components.events import CHANGED, CLICKED, HIDDEN, OPEN_FACE, sent_value
+from dashboard.components.events import CHANGED, CLICKED, HIDDEN, LEAST_CONFIDENCE, OPEN_FACE, sent_value
 from dashboard.components.file_download import FileDownload
 from dashboard.components.picture_input import Updates
 from dashboard.components.templates import macro, message
@@ -59,13 +59,8 @@ class LabelsSection:
         self.display = display
         gr.HTML(macro("heading", "Against the labels"))
         self.least = gr.Slider(
-            0,
-            0.95,
-            value=0,
-            step=0.05,
-            label="Lowest confidence that counts",
+            **LEAST_CONFIDENCE,
             info="0 counts every answer. With a higher value the models abstain more often and err less often.",
-            buttons=[],
             elem_id="batch-least",
         )
         self.figures = gr.HTML(js_on_load=_CELLS, elem_id="batch-metrics")
