@@ -168,6 +168,7 @@ def test_a_wrong_file_is_refused_with_the_reason(tmp_path: Path, kind: str) -> N
     write(path)
     with warnings.catch_warnings(), pytest.raises(WeightsError, match=message) as caught:
         warnings.simplefilter("error")  # they would show this project's paths on the standard error
+        warnings.simplefilter("ignore", ResourceWarning)  # of other tests' event loops, collected meanwhile
         load_external(path)
     assert str(path) in str(caught.value) and len(str(caught.value)) < 700
     with pytest.raises(WeightsError, match=message):
