@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, NoReturn, Self, TypeAlias
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 import av
 import numpy as np
@@ -113,7 +113,9 @@ class VideoReader:
             self.origin_s = (self._container.start_time or 0) / 1_000_000
             self._declared = declared_duration(self._container, self._stream)
             if (self._declared or 0) > 60 * self._limits.minutes:
-                self._too_long()
+                length, limit = _minutes((self._declared or 0) / 60), _minutes(self._limits.minutes)
+                advice = "Cut it, or use the command with --max-minutes."
+                raise VideoError(f"{self._name} is too long: {length}, the limit is {limit}. {advice}")
             self._items = self._demux()
             self._waiting: list[Item] = []
             self.info = self._first_frame()
@@ -304,9 +306,8 @@ class VideoReader:
                 last = max(time_s, 0.0)
                 count += 1
                 if last >= 60 * self._limits.minutes or count > 60 * self._limits.minutes * _MOST_PER_SECOND:
-                    self.notes.append(
-                        f"Only the first {_minutes(self.end_s / 60)} were read: the video goes on longer."
-                    )
+                    read = _minutes(self.end_s / 60)
+                    self.notes.append(f"Only the first {read} were read: the video goes on longer.")
                     return
                 self.end_s = last + step
                 yield Decoded(last, frame)
@@ -337,12 +338,6 @@ class VideoReader:
             )
         elif self._damaged:
             self._note_once(_PLACES)
-
-    def _too_long(self) -> NoReturn:
-        length, limit = _minutes((self._declared or 0) / 60), _minutes(self._limits.minutes)
-        raise VideoError(
-            f"{self._name} is too long: {length}, the limit is {limit}. Cut it, or use the command with --max-minutes."
-        )
 
 
 def slot_of(time_s: float, rate: float) -> int:
