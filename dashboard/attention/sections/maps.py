@@ -24,13 +24,19 @@ element.addEventListener('click', (event) => {
   for (const other of element.querySelectorAll('[data-expression]')) {
     other.setAttribute('aria-pressed', String(other === button));
   }
+  const {model, expression} = button.dataset;
   const large = document.getElementById('attention-large');
-  const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  new MutationObserver((_, changes) => {
-    changes.disconnect();
-    large.scrollIntoView({block: 'nearest', behavior: still ? 'auto' : 'smooth'});
-  }).observe(large, {childList: true, subtree: true});
-  trigger('select', {model: button.dataset.model, expression: button.dataset.expression});
+  const behavior = matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth';
+  const show = () => {
+    const map = large.querySelector(`[data-enlarged="${model}-${expression}"]`);
+    map?.scrollIntoView({block: 'nearest', behavior});
+    return map;
+  };
+  if (!show()) {
+    const watching = new MutationObserver(() => { if (show()) watching.disconnect(); });
+    watching.observe(large, {childList: true, subtree: true});
+  }
+  trigger('select', {model, expression});
 });
 """
 
