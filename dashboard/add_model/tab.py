@@ -46,7 +46,7 @@ class AddModelTab:
 
     def _lay_out(self) -> None:
         gr.HTML(render("add_model/introduction.html"))
-        self.file = gr.File(label="A model", height=140, elem_id="add-file")
+        self.file = gr.File(label="A model file", height=140, elem_id="add-file")
         self.notice = gr.HTML(elem_id="add-notice")
         with gr.Column(visible=False, elem_id="add-form") as self.form:
             with gr.Column(elem_classes="fer-panel"):
@@ -69,11 +69,11 @@ class AddModelTab:
         box = gr.Textbox
         made: dict[str, Any] = {}
         with gr.Row():
-            made["name"] = box(label="Name", info="Of its files, and for commands", elem_id="add-name")
-            made["title"] = box(label="Title", info="What people read")
+            made["name"] = box(label="Name", info="Used for its files and in commands", elem_id="add-name")
+            made["title"] = box(label="Title", info="Shown on the page")
         made["labels"] = box(
             label="Labels",
-            info="In the order of the outputs, with commas between. Nothing notices a wrong order.",
+            info="In the order of the outputs, separated by commas. A wrong order cannot be detected.",
         )
         with gr.Column() as self.fed:
             with gr.Row():
@@ -81,19 +81,19 @@ class AddModelTab:
                 made["size"] = gr.Number(label="Size in px", minimum=8, maximum=1024, precision=0)
                 made["outputs"] = gr.Radio(["logits", "probabilities", "sigmoid"], label="Outputs")
             with gr.Row():
-                made["scale"] = gr.Radio(["0-1", "0-255"], label="Pixels that mean and deviation are for")
+                made["scale"] = gr.Radio(["0-1", "0-255"], label="Pixel range of mean and deviation")
                 made["mean"] = box(label="Mean", info="One number, or one per channel")
                 made["std"] = box(label="Standard deviation", info="One number, or one per channel")
             with gr.Row():
                 made["crop"] = gr.Radio(
                     [("Aligned, tight", LANDMARKS), ("Detector’s box", BOX), ("Box, turned upright", UPRIGHT)],
-                    label="How the face is cut out",
+                    label="Face crop",
                 )
                 made["margin"] = gr.Slider(0, 100, step=5, label="Margin around the box in %")
             made["architecture"] = box(label="Architecture", info="torchvision:NAME or timm:NAME")
         with gr.Row():
-            made["training_labels"] = box(label="Labels it learned", info="Such as AffectNet (8 expressions)")
-            made["training_data"] = box(label="Pictures it learned from")
+            made["training_labels"] = box(label="Training labels", info="Such as AffectNet (8 expressions)")
+            made["training_data"] = box(label="Training pictures")
             made["licence"] = box(label="Licence")
         self.fields = [made[name] for name in FIELDS]
 

@@ -16,7 +16,7 @@ HIDDEN: Final[dict[str, Any]] = {"api_visibility": "private", "show_progress": "
 
 #: For the slider of selective prediction, wherever models may abstain.
 LEAST_CONFIDENCE: Final[dict[str, Any]] = {
-    "label": "Lowest confidence that counts",
+    "label": "Minimum confidence",
     "minimum": 0,
     "maximum": 0.95,
     "step": 0.05,

@@ -82,7 +82,7 @@ class LeaderboardTab:
     def _lay_out_threshold(self) -> None:
         self.least = gr.Slider(
             **LEAST_CONFIDENCE,
-            info="Each model answers only for the faces about which it is at least that confident.",
+            info="Each model answers only for the faces about which it is at least this confident.",
             elem_id="board-least",
         )
         self.above = gr.HTML(js_on_load=SAVE_SCRIPT + _KEEP_MODEL, elem_id="board-above")

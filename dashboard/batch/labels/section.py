@@ -60,7 +60,7 @@ class LabelsSection:
         gr.HTML(macro("heading", "Against the labels"))
         self.least = gr.Slider(
             **LEAST_CONFIDENCE,
-            info="0 counts every answer. With a higher value the models abstain more often and err less often.",
+            info="At 0 every answer counts. At higher values the models abstain more often and make fewer errors.",
             elem_id="batch-least",
         )
         self.figures = gr.HTML(js_on_load=_CELLS, elem_id="batch-metrics")
