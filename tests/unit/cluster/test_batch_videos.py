@@ -23,13 +23,15 @@ PARTS = {
     number: [VideoPart(video, Segment(10 * index, 10 * index + 10)) for index in range(count)]
     for number, (video, count) in enumerate(zip(VIDEOS, (3, 2), strict=True))
 }
-FACE = Face(np.array([0, 0, 50, 50], np.float32), None, 0.9)
-CROP = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
+CROPS = np.random.default_rng(0).integers(0, 256, (2, 12, 12, 3), np.uint8).repeat(4, 1).repeat(4, 2)
 
 
 def rows_of(part: VideoPart) -> list[Row]:
-    """Two frames with the same face, and one without."""
-    face = FaceAnalysis(0, FACE, CROP, {})
+    """Two frames with a face, in every other segment another person's, and one without."""
+    person = part.segment.first // 10 % 2
+    face = FaceAnalysis(
+        0, Face(np.array([0, 0, 50, 50], np.float32) + np.float32(300 * person), None, 0.9), CROPS[person], {}
+    )
     start = part.segment.first / 5
     rows: list[Row] = [
         {"file": part.video.name, "time_s": time_s, "face": 1, SEEN: seen_text(time_s, face)}
@@ -70,7 +72,7 @@ def test_segments_in_any_order_become_the_table_in_the_videos_order(tmp_path: Pa
     table = pandas.read_parquet(tmp_path / "out.parquet")
     assert table["file"].tolist() == ["a.mp4"] * 9 + ["b.mp4"] * 6 and list(table) == list(COLUMNS)
     assert table["time_s"].tolist()[:9] == pytest.approx([0, 0.2, 0.4, 2, 2.2, 2.4, 4, 4.2, 4.4])
-    assert table["track"].dropna().tolist() == [1] * 10 and table["track"].isna().sum() == 5
+    assert table["track"].dropna().tolist() == [1, 1, 2, 2, 1, 1, 1, 1, 2, 2] and table["track"].isna().sum() == 5
     assert all(name == "_run.json" or name.startswith("video-") for name in output.names())
 
 
