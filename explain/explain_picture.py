@@ -141,14 +141,17 @@ def explain_picture(
     return ExplainedFace(analysis, face, shown, without_map)
 
 
-def to_json(explained: ExplainedFace, image: NDArray[np.uint8], analyzer: Analyzer) -> dict[str, Any]:
+def to_json(
+    explained: ExplainedFace, image: NDArray[np.uint8], analyzer: Analyzer, notes: Sequence[str] = ()
+) -> dict[str, Any]:
     """An explained face as plain dicts, lists, strings and floats, ready for `json.dumps`.
 
         {"versions": {PACKAGE: version}, "image": {"width", "height"}, "face": {"number", "box": [x1, y1, x2, y2],
           "landmarks": [[x, y], ...] or null, "score"},
          "models": {NAME: {"title", "architecture", "weights_sha256", "label", "probabilities": {EXPRESSION: p},
            "maps": {EXPRESSION: {"method", "layer", "smooth", "scale", "shape": [h, w], "peak", "cost_ms",
-             "heat": [[...], ...]}}}}}
+             "heat": [[...], ...]}}}},
+         "notes": [sentences, only if there are any]}
 
     Boxes and landmarks are in source pixels. Heat is raw and signed, to six digits; "scale" says what it means. A model
     without a map has no maps, and says why under "no_map".
@@ -157,6 +160,7 @@ def to_json(explained: ExplainedFace, image: NDArray[np.uint8], analyzer: Analyz
         explained: the face.
         image: (H, W, 3) uint8 RGB, its picture.
         analyzer: which explained it.
+        notes: what the picture's file was not as it should be in (`fer_models.media.images.Picture`).
     """
     face = explained.analysis.face
     height, width = image.shape[:2]
@@ -174,7 +178,7 @@ def to_json(explained: ExplainedFace, image: NDArray[np.uint8], analyzer: Analyz
             | ({"no_map": explained.without_map[name]} if name in explained.without_map else {})
             for name, maps in explained.maps.items()
         },
-    }
+    } | ({"notes": list(notes)} if notes else {})
 
 
 def versions() -> dict[str, str]:

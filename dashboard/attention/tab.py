@@ -30,7 +30,7 @@ from explain.methods import METHODS
 from fer_models.analyzer import WEIGHTS, Analyzer
 from fer_models.errors import ExplanationError
 from fer_models.expressions import in_display_order
-from fer_models.media.images import read_image
+from fer_models.media.images import read_picture
 
 #: The id of the tab, to open it from others.
 TAB: Final = "attention"
@@ -275,12 +275,12 @@ class AttentionTab:
             gr.Error: the picture cannot be used or a name is unknown; its message says why.
         """
         try:
-            image = read_image(self.picture_input.path(payload))
+            picture = read_picture(self.picture_input.path(payload))
             if target == ALL and method in METHODS and METHODS[method].speed == "very slow":
                 raise ExplanationError(f"{METHODS[method].title} is too slow for every expression here: name one.")
             models = None if model == ALL else [model]
-            explained = explain_picture(self.analyzer, image, models=models, method=method, target=target)
-            return to_json(explained, image, self.analyzer)
+            explained = explain_picture(self.analyzer, picture.pixels, models=models, method=method, target=target)
+            return to_json(explained, picture.pixels, self.analyzer, picture.notes)
         except Exception as error:
             raise gr.Error(as_message(error, UNEXPECTED), print_exception=False) from None
 

@@ -9,11 +9,9 @@ import binascii
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from explain.drawing.overlay import draw_map, shared_peak
@@ -24,7 +22,7 @@ from explain.regions import area_shares, attention_shares, crop_landmarks, regio
 from fer_models.analyzer import Analyzer
 from fer_models.errors import ImageError, UnknownNameError
 from fer_models.expressions import in_display_order
-from fer_models.media.images import read_image
+from fer_models.media.images import Picture, read_picture
 from fer_models.models.ensemble import ENSEMBLE, ensemble
 from fer_models.registry import ensembles_of
 from fer_models.results import FaceAnalysis
@@ -82,9 +80,10 @@ class ComparedFace(Place):
 
 
 class Compared(BaseModel):
-    """Every face of a picture, read by every model."""
+    """Every face of a picture, read by every model, and sentences on what its file was not as it should be in."""
 
     image: Size
+    notes: list[str]
     faces: list[ComparedFace]
 
 
@@ -97,9 +96,10 @@ class PredictedFace(Place):
 
 
 class Predicted(BaseModel):
-    """Every face of a picture, read by one model or by a mean of models."""
+    """Every face of a picture, read by one model or by a mean of models, and notes as in `Compared`."""
 
     image: Size
+    notes: list[str]
     model: str
     faces: list[PredictedFace]
 
@@ -129,9 +129,10 @@ class ExplainedFace(Place):
 
 
 class Explained(BaseModel):
-    """One face, each model's maps of it, and how much of the face each part covers: what an even map would give."""
+    """One face, each model's maps of it, how much of the face each part covers (what an even map would give), notes."""
 
     image: Size
+    notes: list[str]
     face: ExplainedFace
     areas: dict[str, float]
     models: dict[str, ExplainedModel]
@@ -173,10 +174,10 @@ class Tools:
             ImageError: the picture cannot be used.
             UnknownNameError: no such model.
         """
-        pixels = decode_picture(image, self.max_bytes)
-        analyses = self.analyzer.analyze([pixels], whole=whole, models=models or None)
+        picture = decode_picture(image, self.max_bytes)
+        analyses = self.analyzer.analyze([picture.pixels], whole=whole, models=models or None)
         faces = [ComparedFace(**face_to_json(analysis), agreement=analysis.agreement) for analysis in analyses]
-        return Compared(image=_size(pixels), faces=faces)
+        return Compared(**_about(picture), faces=faces)
 
     def predict(self, image: str, model: str = ENSEMBLE, whole: bool = False) -> Predicted:
         """One answer per face.
@@ -194,12 +195,12 @@ class Tools:
         known = (*self.analyzer.classifiers, ENSEMBLE, *self.ensembles)
         if model not in known:
             raise UnknownNameError("model", model, known)
-        pixels = decode_picture(image, self.max_bytes)
+        picture = decode_picture(image, self.max_bytes)
         averaged = self.ensembles[model].members if model in self.ensembles else None
         chosen = None if model == ENSEMBLE else averaged or [model]
-        analyses = self.analyzer.analyze([pixels], whole=whole, models=chosen)
+        analyses = self.analyzer.analyze([picture.pixels], whole=whole, models=chosen)
         faces = [_predicted(analysis, model) for analysis in analyses]
-        return Predicted(image=_size(pixels), model=model, faces=faces)
+        return Predicted(**_about(picture), model=model, faces=faces)
 
     def explain(
         self,
@@ -228,10 +229,10 @@ class Tools:
             UnknownNameError: no such model, method or expression.
             ExplanationError: the method is not installed or gives no map.
         """
-        pixels = decode_picture(image, self.max_bytes)
+        picture = decode_picture(image, self.max_bytes)
         explained = explain_picture(
             self.analyzer,
-            pixels,
+            picture.pixels,
             models=models or None,
             method=method,
             target=expression,
@@ -258,14 +259,14 @@ class Tools:
                 _, png = cv2.imencode(".png", drawn[..., ::-1])
                 pictures.append(MapPicture(f"{name}, {method}, {target}", png.tobytes()))
         return Explained(
-            image=_size(pixels),
+            **_about(picture),
             face=ExplainedFace(**document, number=explained.number),
             areas=area_shares(masks),
             models=answers,
         ), pictures
 
 
-def decode_picture(text: str, max_bytes: int = MAX_PICTURE) -> NDArray[np.uint8]:
+def decode_picture(text: str, max_bytes: int = MAX_PICTURE) -> Picture:
     """Decode a picture that was sent as text.
 
     Args:
@@ -273,7 +274,7 @@ def decode_picture(text: str, max_bytes: int = MAX_PICTURE) -> NDArray[np.uint8]
         max_bytes: bytes that the file may have.
 
     Returns:
-        (H, W, 3) uint8 RGB, as `fer_models.media.images.read_image` reads that file.
+        As `fer_models.media.images.read_picture` reads that file.
 
     Raises:
         ImageError: an address or a path was sent, the text is no base64, the file is too large or no picture.
@@ -289,11 +290,12 @@ def decode_picture(text: str, max_bytes: int = MAX_PICTURE) -> NDArray[np.uint8]
         content = base64.b64decode(coded, validate=True)
     except (binascii.Error, ValueError):
         raise ImageError(_REFUSED) from None
-    return read_image(content)
+    return read_picture(content)
 
 
-def _size(image: NDArray[np.uint8]) -> Size:
-    return Size(**to_json(image, [])["image"])
+def _about(picture: Picture) -> dict[str, Any]:
+    """What every answer says of the picture."""
+    return {"image": Size(**to_json(picture.pixels, [])["image"]), "notes": list(picture.notes)}
 
 
 def _predicted(analysis: FaceAnalysis, model: str) -> PredictedFace:

@@ -80,12 +80,15 @@ def run(args: argparse.Namespace) -> int:
     from explain.explain_picture import explain_picture, to_json
     from explain.randomisation import randomisation, to_record, why_not
     from fer_models.errors import ExplanationError
-    from fer_models.media.images import read_image
+    from fer_models.media.images import read_picture
 
     if args.randomise and (args.layer or args.smooth or args.rather_than):
         raise ExplanationError("--randomise checks maps without --layer, --smooth and --rather-than. Leave them out.")
 
-    image = read_image(args.file)
+    picture = read_picture(args.file)
+    image = picture.pixels
+    for note in picture.notes:
+        print(f"note: {note}")
     analyzer = analyzer_of(args, args.model)
     with tqdm(total=1.0, file=sys.stderr, disable=None, bar_format="{percentage:3.0f}% {bar} {elapsed}") as bar:
         explained = explain_picture(
@@ -100,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
             whole=args.whole,
             progress=lambda share: bar.update(share - bar.n),
         )
-    document = {"file": args.file.name} | to_json(explained, image, analyzer)
+    document = {"file": args.file.name} | to_json(explained, image, analyzer, picture.notes)
     pictures = {"crop.png": explained.analysis.crop}
     for name, maps in explained.maps.items():
         if name in explained.without_map:

@@ -80,6 +80,7 @@ def _table(line: dict[str, Any]) -> str:
     for number, face in enumerate(line["faces"], 1):
         box = ", ".join(f"{side:.0f}" for side in face["box"])
         rows.append(f"  face {number} at {box} (detected with score {face['score']:.2f})")
+        rows += [f"    note: {note}" for note in face["quality"]["notes"]]
         for name, model in face["models"].items():
             share = model["probabilities"][model["label"]]
             rows.append(f"    {name:<18} {model['label']:<10} {share:6.1%}  {model['latency_ms']:7.1f} ms")

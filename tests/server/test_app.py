@@ -305,16 +305,18 @@ def test_flags_that_cannot_be_are_refused(arguments: list[str], capsys: pytest.C
     assert arguments[0] in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("model", "target"), [("all", "own"), ("vgg16", "fear")])
+@pytest.mark.parametrize(("model", "target", "missing"), [("all", "own", 0), ("vgg16", "fear", 200)])
 def test_explain_and_the_command_give_the_same_maps(
-    client: Client, weights_dir: Path, tmp_path: Path, model: str, target: str
+    client: Client, weights_dir: Path, tmp_path: Path, model: str, target: str, missing: int
 ) -> None:
-    arguments = ["explain", str(FACE), "--target", target, "--method", "gradcam", "--out", str(tmp_path)]
+    face = tmp_path / FACE.name
+    face.write_bytes(FACE.read_bytes()[: -missing or None])
+    arguments = ["explain", str(face), "--target", target, "--method", "gradcam", "--out", str(tmp_path)]
     arguments += [] if model == "all" else ["--model", model]
     assert command([*arguments, "--device", "cpu", "--weights", str(weights_dir)]) == 0
     written = json.loads((tmp_path / "explanation.json").read_text())
     assert written.pop("file") == "astronaut.jpg"
-    result = client.predict(image=handle_file(FACE), model=model, method="gradcam", target=target, api_name="/explain")
+    result = client.predict(image=handle_file(face), model=model, method="gradcam", target=target, api_name="/explain")
     for document in (written, result):
         for record in document["models"].values():
             for one in record["maps"].values():
@@ -322,6 +324,7 @@ def test_explain_and_the_command_give_the_same_maps(
                 one.pop("overlay", None)
                 one.pop("cells", None)
     assert result == written
+    assert len(result.get("notes", [])) == bool(missing)
     assert list(result["models"]) == (list(MODELS) if model == "all" else [model])
 
 

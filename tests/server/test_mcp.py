@@ -134,6 +134,14 @@ def test_a_picture_without_a_face_is_no_error(running: Running, picture: NDArray
     assert document(call(running, "compare", image=coded(png(picture[:, :90]))))["faces"] == []
 
 
+def test_every_tool_says_that_a_file_is_cut_off(running: Running) -> None:
+    whole = EXAMPLE.read_bytes()
+    for tool in ("compare", "predict", "explain"):
+        assert document(call(running, tool, image=coded(whole)))["notes"] == []
+        (note,) = document(call(running, tool, image=coded(whole[:-200])))["notes"]
+        assert "cut off" in note
+
+
 MEANS = {
     "ensemble": MODELS,
     "ensemble_fer2013": ("resnet50", "vgg16"),
@@ -308,7 +316,7 @@ def test_a_picture_may_come_as_browsers_write_it(picture: NDArray[np.uint8]) -> 
     content = png(picture)
     wrapped = re.sub("(.{76})", "\\1\r\n", coded(content))
     for text in (coded(content), wrapped, f"data:image/png;base64,{wrapped}"):
-        assert (decode_picture(text) == picture).all()
+        assert (decode_picture(text).pixels == picture).all()
 
 
 # Passwords.

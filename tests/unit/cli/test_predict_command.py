@@ -119,6 +119,14 @@ def test_the_table_is_for_people(files: list[str], flags: list[str], capsys: pyt
     assert "could not be read" in out and "no face found; --whole-image" in out
 
 
+def test_the_table_says_what_makes_a_face_hard_to_read(
+    files: list[str], flags: list[str], tmp_path: Path, picture: NDArray[np.uint8], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cv2.imwrite(str(tmp_path / "dark.png"), picture[:, :100] // 30)
+    assert main(["predict", str(tmp_path / "dark.png"), *flags]) == 0
+    assert "note: The face has hardly any contrast" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
