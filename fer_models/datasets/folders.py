@@ -4,9 +4,10 @@ import logging
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_models.datasets.dataset import SPLITS, FaceData, in_split
-from fer_models.errors import DatasetError
+from fer_models.errors import DatasetError, ImageError
 from fer_models.expressions import EXPRESSIONS, ClassNames
 from fer_models.formatting import examples, printable
 from fer_models.media.images import SUFFIXES, read_image
@@ -38,7 +39,7 @@ def load_folder(root: Path, split: str, seed: int = 0) -> FaceData:
         files = [files[index] for index in np.flatnonzero(in_split(len(files), ours, seed))]
         if not files:
             raise DatasetError(f"{base}: one picture is too few to hold some out for validation.")
-    faces = [read_image(path) for path, _ in files]
+    faces = [_read(path, root) for path, _ in files]
     alike = len({face.shape for face in faces}) == 1
     return FaceData(
         "folder",
@@ -48,6 +49,13 @@ def load_folder(root: Path, split: str, seed: int = 0) -> FaceData:
         np.arange(len(files)),
         names=tuple(str(path.relative_to(root)) for path, _ in files),
     )
+
+
+def _read(path: Path, root: Path) -> NDArray[np.uint8]:
+    try:
+        return read_image(path)
+    except ImageError as error:  # it names the file alone, and every class may have one of that name
+        raise ImageError(f"In {printable(path.parent.relative_to(root).as_posix())}: {error}") from error
 
 
 def _labelled(root: Path, base: Path) -> list[tuple[Path, int]]:

@@ -22,6 +22,7 @@ TIFF: Final = (b"II*\0", b"MM\0*")
 
 #: The decoders that are tried; Pillow knows 40 more, rarely used and rarely tested against hostile files.
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM", "HEIF")
+_NEW_SUBFILE_TYPE: Final = 254  # tag of TIFF 6.0
 _JPEG: Final = b"\xff\xd8\xff"
 _JXL_STREAM: Final = b"\xff\x0a"
 _JXL_BOX: Final = b"\x00\x00\x00\x0cJXL \r\n\x87\n"
@@ -73,6 +74,12 @@ def open_header(file: Path | IO[bytes], start: bytes, check: Callable[[int, int]
         _register_heif()
         picture = Image.open(file, formats=_FORMATS)
     return picture
+
+
+def is_preview(picture: Image.Image) -> bool:
+    """Whether a TIFF calls its picture a smaller copy of another one in it, as most cameras' raw files do."""
+    kind = getattr(picture, "tag_v2", {}).get(_NEW_SUBFILE_TYPE, 0) if picture.format == "TIFF" else 0
+    return bool(kind & 1)
 
 
 def tiff_size(content: bytes) -> tuple[int, int] | None:

@@ -24,7 +24,15 @@ from fer_models.media.deep_samples import (
     is_deep,
     to_8_bit,
 )
-from fer_models.media.image_formats import START, SUFFIXES, TIFF, begins_like_a_picture, open_header, tiff_size
+from fer_models.media.image_formats import (
+    START,
+    SUFFIXES,
+    TIFF,
+    begins_like_a_picture,
+    is_preview,
+    open_header,
+    tiff_size,
+)
 
 __all__ = ["MAX_PIXELS", "MIN_SIDE", "SUFFIXES", "Picture", "as_image", "begins_like_a_picture", "read_image"]
 
@@ -127,7 +135,7 @@ def _open(source: str | os.PathLike[str] | bytes) -> tuple[str, Path | BytesIO]:
     except (OSError, ValueError):
         raise ImageError(f"There is no file {path.name!r}, or it may not be read. Check the name and folder.") from None
     if not stat.S_ISREG(status.st_mode):  # a pipe would block for ever
-        raise ImageError(f"{path.name!r} is not a file. Name a picture file.")
+        raise ImageError(f"{path.name!r} is not a file. Name a picture file; the command batch takes folders.")
     if status.st_size == 0:
         raise ImageError(f"{path.name!r} is empty (0 bytes). {_DAMAGED}")
     return repr(path.name), path
@@ -222,7 +230,11 @@ class _Reader:
         return Image.fromarray(pixels)
 
     def _note_further(self, picture: Image.Image) -> None:
-        """An animation or a scan of several pages: what else there is may be what its user meant."""
+        """What else the file has may be what was meant: an animation, a scan of several pages, a camera's raw file."""
+        if is_preview(picture):
+            width, height = picture.size
+            self.notes.append(f"A preview of {width} x {height} pixels was read, as raw files hold: export a JPEG.")
+            return
         try:
             count = getattr(picture, "n_frames", 1)
         except Exception:  # what follows the picture that was read is damaged: the parsers raise many kinds
@@ -251,6 +263,8 @@ def _hint(start: bytes) -> str:
         return ": SVG is a drawing, export it as PNG"
     if start.startswith(b"%PDF"):
         return ": it is a PDF. Export its picture"
+    if start[4:12] == b"ftypcrx ":
+        return ": it is a camera's raw file. Export a JPEG from it"
     if start[4:8] == b"ftyp" and not begins_like_a_picture(start):
         return ": it is a video. Use the page's Video tab or the command video"
     if begins_like_a_picture(start) or start.startswith(

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_models.errors import DatasetError, UnknownNameError
+from fer_models.errors import DatasetError, ImageError, UnknownNameError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.registry import load_dataset
 
@@ -217,6 +217,15 @@ def test_class_folders_that_are_no_expression_are_left_out_and_named(
     assert "'1. Suprise' as surprise" in caplog.text
     assert "'contempt' (3)" in caplog.text and "'unsurprised' (2)" in caplog.text
     assert "2 other files" in caplog.text and "readme.md" in caplog.text and "0_angry/notes.txt" in caplog.text
+
+
+def test_a_broken_picture_is_named_with_its_class_folder(tmp_path: Path) -> None:
+    for folder in ("fear", "happy"):
+        (tmp_path / "test" / folder).mkdir(parents=True)
+        Image.new("L", (48, 48), 9).save(tmp_path / "test" / folder / "a.png")
+    (tmp_path / "test" / "happy" / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(ImageError, match=r"test/happy: 'a\.png'"):
+        load_dataset("folder", tmp_path, "test")
 
 
 def test_class_folders_of_other_classes_alone_are_an_error(tmp_path: Path) -> None:

@@ -215,12 +215,14 @@ def png_16(samples: NDArray[np.uint16], declared: int | None = None) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + data
 
 
-def tiff_16(samples: NDArray[np.uint16], interpretation: int, orientation: int = 1, planes: int = 1) -> bytes:
+def tiff_16(
+    samples: NDArray[np.uint16], interpretation: int, orientation: int = 1, planes: int = 1, kind: int = 0
+) -> bytes:
     """A TIFF of 16 bits a sample, (H, W) or (H, W, 3), with tags as TIFF 6.0 numbers their values."""
     height, width = samples.shape[:2]
     channels = samples.shape[2] if samples.ndim == 3 else 1
     tags = {256: width, 257: height, 258: 16, 259: 1, 262: interpretation, 273: 0, 274: orientation, 277: channels}
-    tags |= {278: height, 279: samples.nbytes, 284: planes}
+    tags |= {254: kind, 278: height, 279: samples.nbytes, 284: planes}
     tags[273] = 8 + 2 + 12 * len(tags) + 4
     entries = b"".join(struct.pack("<HHII", tag, 4 if tag in (273, 279) else 3, 1, tags[tag]) for tag in sorted(tags))
     return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + samples.astype("<u2").tobytes()
@@ -248,6 +250,10 @@ class TestDeepSamples:
     def test_grey_from_white_to_black(self) -> None:
         levels = grey_levels().astype(np.uint16) * 257
         np.testing.assert_array_equal(read_image(tiff_16(65535 - levels, 0))[..., 0], grey_levels())
+
+    def test_that_a_raw_files_preview_was_read_is_noted(self) -> None:
+        (note,) = read_picture(tiff_16(grey_levels().astype(np.uint16) * 257, 1, kind=1)).notes
+        assert_states(note, "preview of 64 x 64")
 
     def test_deep_planes_are_refused_and_not_read_as_noise(self) -> None:
         with pytest.raises(ImageError, match="separate planes"):
@@ -410,6 +416,7 @@ class TestWhatIsRefused:
             (png_claiming(2_000_000_000, 2_000_000_000), "too large"),
             (b"\n<!DOCTYPE html><html><body>404</body></html>", "web page"),
             (b"%PDF-1.7\n", "PDF"),
+            (b"\0\0\0\x18ftypcrx " + bytes(400), "raw file"),
             (b"\0\0\0\x18ftypmp42" + bytes(400), "Video tab"),
         ],
     )
