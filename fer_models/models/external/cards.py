@@ -290,16 +290,19 @@ def card_template(given: GraphCard, facts: GraphFacts) -> dict[str, Any]:
     count, spec = facts.width or len(given.labels) or len(EXPRESSIONS), given.input
     example = [*EXPRESSIONS, "contempt", *(f"class {number}" for number in range(9, count + 1))][:count]
     channels = spec.channels or facts.channels or (1 if spec.mode == "grey" else 3)
+    grey, plain = channels == 1, spec.scale == "0-255"  # such pixels may be fed as they are
+    usual = {"mean": [0.5] if grey else [0.485, 0.456, 0.406], "std": [0.5] if grey else [0.229, 0.224, 0.225]}
+    given_or_usual = {term: getattr(spec, term) if getattr(spec, term) is not None else usual[term] for term in usual}
+    normalised = {} if plain and spec.mean is None and spec.std is None else given_or_usual
     return {
         "labels": list(given.labels or facts.labels or example),
         "input": {
-            "mode": spec.mode or ("grey" if channels == 1 else "rgb"),
+            "mode": spec.mode or ("grey" if grey else "rgb"),
             "size": spec.size or facts.size or 224,
             "channels": channels,
             "layout": spec.layout or facts.layout or "NCHW",
             "scale": spec.scale,
-            "mean": spec.mean if spec.mean is not None else [0.5] if channels == 1 else [0.485, 0.456, 0.406],
-            "std": spec.std if spec.std is not None else [0.5] if channels == 1 else [0.229, 0.224, 0.225],
+            **normalised,
         },
         "outputs": given.outputs or facts.outputs or "logits",
     }

@@ -82,7 +82,7 @@ def draft_card(path: Path) -> Draft:
         card |= {"training_data": given.training_data, "weaknesses": given.weaknesses}
     guessed = {
         "labels": not (given.labels or facts.labels),
-        "colours": not known and facts.channels != 1,
+        "colours": given.input.mode is None and facts.channels != 1,
         "size": not (given.input.size or facts.size),
         "mean and deviation": not known,
         "outputs": not (given.outputs or facts.outputs),

@@ -16,7 +16,7 @@ from fer_models.errors import CardError, EngineError, WeightsError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.models.card import ModelCard
 from fer_models.models.engines.outputs import Outputs
-from fer_models.models.external.cards import GraphCard, model_card, read_graph_card
+from fer_models.models.external.cards import GraphCard, _InputFile, model_card, read_graph_card
 from fer_models.models.external.formats import GraphFacts, GraphFormat, check_outputs
 from fer_models.models.external.graphs.families import family_card
 from fer_models.models.external.graphs.head import LinearHead, find_head, last_step
@@ -181,7 +181,10 @@ def read_card_and_facts(path: Path) -> tuple[GraphCard, GraphFacts]:
     """
     file = read_onnx(path)
     rows = _rows(file)
-    given = GraphCard(output=_likely(rows)) if len(rows) > 1 else GraphCard()
+    given = GraphCard(
+        input=_InputFile(scale="0-255" if file.dtype == "uint8" else "0-1"),
+        output=_likely(rows) if len(rows) > 1 else None,
+    )
     facts = _facts(file, _output(file, given))
     return family_card(path.stem, facts) or given, facts
 

@@ -1,5 +1,6 @@
 """What a graph's numbers are: logits, probabilities, each behind a sigmoid, or beside expressions something else."""
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,7 @@ def test_pixels_are_fed_as_whole_numbers_where_a_graph_takes_them(tmp_path: Path
     with torch.inference_mode():
         expected = network(torch.from_numpy(np.float32(CROP)).permute(2, 0, 1)[None])[0].numpy()
     np.testing.assert_allclose(load(path).predict([CROP])[0].logits, expected, rtol=1e-4)
+    assert draft_card(path).card["input"].keys().isdisjoint(("mean", "std"))
     write_card(path)
     with pytest.raises(CardError, match='"scale": "0-255"'):
         load(path)
@@ -189,3 +191,21 @@ def test_of_several_outputs_the_one_with_as_many_numbers_as_labels_is_read(tmp_p
     assert draft.card["output"] == "y" and len(draft.card["labels"]) == 7 and "y is read" in draft.told[0]
     write_card(path)
     np.testing.assert_allclose(load(path).predict([CROP])[0].logits, by_hand(network), rtol=1e-4, atol=1e-4)
+
+
+def test_the_first_card_of_ferplus_feeds_its_pixels_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "emotion-ferplus-8.onnx"
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 64, 64])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8])
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["x"], ["p"]),
+        helper.make_node("Flatten", ["p"], ["f"]),
+        helper.make_node("MatMul", ["f", "w"], ["y"]),
+    ]
+    weights = onnx.numpy_helper.from_array(np.arange(8, dtype=np.float32)[None], "w")
+    body = helper.make_graph(nodes, "g", [x], [y], [weights])
+    onnx.save(helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    grey = np.full((64, 64), 100, np.uint8)
+    np.testing.assert_allclose(load(path).predict([grey])[0].logits, 100 * np.arange(8), rtol=1e-5)
+    path.with_suffix(".json").write_text(json.dumps(draft_card(path).card))
+    np.testing.assert_allclose(load(path).predict([grey])[0].logits, 100 * np.arange(8), rtol=1e-5)
