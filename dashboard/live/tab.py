@@ -58,22 +58,18 @@ class LiveTab:
         self._connect()
 
     def _lay_out(self) -> None:
-        titles = self.display.titles
+        titles, choose = self.display.titles, scripts.CHOOSE_FACE
+        names = list(titles)
         self.camera = gr.HTML(render("live/controls.html"), js_on_load=scripts.CAMERA, elem_id="live-camera")
         with gr.Row(elem_id="live-results"):
             with gr.Column(scale=6, min_width=300):
-                self.view = gr.HTML(
-                    self._idle(), js_on_load=scripts.CHOOSE_FACE + scripts.FRAME_SHOWN, elem_id="live-view"
-                )
+                self.view = gr.HTML(self._idle(), js_on_load=choose + scripts.FRAME_SHOWN, elem_id="live-view")
             with gr.Column(scale=5, min_width=300, elem_id="live-side"):
-                self.panel = gr.HTML(
-                    self._panel(None, list(titles)),
-                    js_on_load=scripts.CHOOSE_FACE + scripts.PANEL_SHOWN,
-                    elem_id="live-panel",
-                )
-                self.charts = gr.HTML(self._charts(None, list(titles)), elem_id="live-charts")
+                panel = self._panel(None, names)
+                self.panel = gr.HTML(panel, js_on_load=choose + scripts.PANEL_SHOWN, elem_id="live-panel")
+                self.charts = gr.HTML(self._charts(None, names), elem_id="live-charts")
         self.models = gr.CheckboxGroup(
-            [(title, name) for name, title in titles.items()], value=list(titles), label="Models", elem_id="live-models"
+            [(title, name) for name, title in titles.items()], value=names, label="Models", elem_id="live-models"
         )
         with gr.Row():
             self.overlay = gr.Radio(
