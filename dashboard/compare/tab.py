@@ -119,7 +119,10 @@ class CompareTab:
         another_picture = [sent, tried, whole, handed]
         another_face = [*another_picture, picked]
         self.what_if.connect(self.analyzed, self.index, another_face)
-        self.second.connect(self.analyzed, self.index, picked, [*another_picture, cleared])
+        self.of_two = self.second.connect(self.analyzed, self.index, picked, [*another_picture, cleared])
+        given = self.picture_input
+        for replaces in (given.image.upload, given.gallery.select, given.whole.click, given.clear.click):
+            replaces(None, cancels=self.of_two, queue=False, **HIDDEN)
         if self.noise is not None:
             self.noise.connect(self.analyzed, self.index, another_face)
         self.keep.connect(self.analyzed, self.index, self.models)
@@ -149,6 +152,8 @@ class CompareTab:
 
         outputs = [*opened, *self.everything, self.handed_over]
         handed: list[Any] = [part.submit(hand_over, state, outputs, **CLICKED, **self.at_once) for part in parts]
+        for part in parts:
+            part.submit(None, cancels=self.of_two, queue=False, **HIDDEN)
         self.picture_input.clear.click(None, cancels=handed, queue=False, **HIDDEN)
 
     def _connect_endpoint(self) -> None:

@@ -4,8 +4,7 @@ element.addEventListener('click', (event) => {
   const model = event.target.closest('[data-goto]')?.dataset.goto;
   const card = model && document.querySelector(`#compare-columns [data-model="${CSS.escape(model)}"]`);
   if (!card) return;
-  const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  card.scrollIntoView({block: 'center', behavior: calm ? 'auto' : 'smooth'});
+  card.scrollIntoView({block: 'center'});  // at once: a smooth scroll ends wherever the page changes meanwhile
   card.dataset.found = '';
   setTimeout(() => delete card.dataset.found, 2000);
 });

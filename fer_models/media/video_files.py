@@ -24,7 +24,7 @@ CONTAINERS: Final = "MP4, MOV, WebM, MKV, AVI, GIF or, from camcorders, MTS, M2T
 #: How such files are usually called, for a file dialogue; what a file is, its content says.
 SUFFIXES: Final = (
     *(".mp4", ".m4v", ".mov", ".webm", ".mkv", ".avi", ".gif"),
-    *(".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".vob"),
+    *(".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".vob", ".3gp", ".3g2", ".qt"),
 )
 #: First bytes of a file that tell its kind: three packets of a transport stream.
 HEAD: Final = 3 * 192

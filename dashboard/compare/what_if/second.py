@@ -69,7 +69,7 @@ class SecondFaceSection:
         self.chosen = [self.other, self.example, self.faces, self.pair, self.second, self.index]
         self.outputs = [*self.chosen, *self.bench.outputs]
 
-    def connect(self, analyzed: gr.State, index: gr.State, chosen: Any, replaced: Sequence[Any]) -> None:
+    def connect(self, analyzed: gr.State, index: gr.State, chosen: Any, replaced: Sequence[Any]) -> list[Any]:
         """Connect the section to the tab's face.
 
         Args:
@@ -77,17 +77,24 @@ class SecondFaceSection:
             index: holds the index of the chosen face.
             chosen: the event after which another face of the same picture is shown.
             replaced: events after which another picture, or none, is shown: they end what is shown of two.
+
+        Returns:
+            The events that compute. Whatever begins to replace the picture must cancel them, or their answer about the
+            former one may come last.
         """
         face = [analyzed, index]
         reads = {"outputs": self.outputs, "concurrency_limit": COMPARE_AT_ONCE, "concurrency_id": "compare", **HIDDEN}
-        self.upload.upload(self.read_upload, [*face, self.upload], **reads)
-        self.example.input(self.read_example, [*face, self.example], **reads)
-        self.other.click(self.take_other, face, self.outputs, **SWEEPING)
-        self.faces.select(self.choose_face, [*face, self.second], self.outputs, **CLICKED, **SWEEPING)
-        chosen.then(self.show, [*face, self.second, self.index], self.outputs, **SWEEPING)
+        computing = [
+            self.upload.upload(self.read_upload, [*face, self.upload], **reads),
+            self.example.input(self.read_example, [*face, self.example], **reads),
+            self.other.click(self.take_other, face, self.outputs, **SWEEPING),
+            self.faces.select(self.choose_face, [*face, self.second], self.outputs, **CLICKED, **SWEEPING),
+            chosen.then(self.show, [*face, self.second, self.index], self.outputs, **SWEEPING),
+        ]
         for event in replaced:
             event.then(self.fresh, analyzed, self.outputs, **HIDDEN)
         self.bench.connect()
+        return computing
 
     def fresh(self, analyzed: AnalyzedImage | None = None, text: str = "") -> Updates:
         """No second face; with a message, if there is one."""
