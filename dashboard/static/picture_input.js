@@ -62,7 +62,11 @@ const actions = { choose: () => choose(), selfie, take, stop, paste };
 element.addEventListener('click', (event) => actions[event.target.closest('[data-do]')?.dataset.do]?.());
 input.addEventListener('change', () => { receive(input.files); input.value = ''; });
 element.addEventListener('fer-send', async ({ detail: picture }) => {
-  const slow = setTimeout(() => say(`Sending ${picture.name} …`), 700);
+  let note;
+  const slow = setTimeout(() => {
+    say(`Sending ${picture.name} …`);
+    note = document.querySelector('.fer-notes').lastElementChild;
+  }, 700);
   try {
     const { path } = await upload(picture);
     trigger('upload', { path });
@@ -70,6 +74,7 @@ element.addEventListener('fer-send', async ({ detail: picture }) => {
     say(`${picture.name} could not be sent: ${error.message}`);
   } finally {
     clearTimeout(slow);
+    note?.remove();
   }
 });
 new ResizeObserver(() => { if (stream && element.offsetParent === null) stop(); }).observe(element);  // another tab

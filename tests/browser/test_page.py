@@ -190,6 +190,17 @@ def test_a_picture_dropped_anywhere_is_analysed(
         expect(faces).to_have_count(2)
 
 
+def test_that_a_picture_is_being_sent_is_said_until_it_is_there(page: Page, photos: dict[str, Path]) -> None:
+    def held(route: Route) -> None:
+        expect(page.locator(".fer-notes")).to_contain_text("two.png")
+        route.continue_()
+
+    page.route("**/gradio_api/upload*", held)
+    page.set_input_files("#compare-image input[type=file]", photos["two"])
+    expect(page.locator(".fer-card")).to_have_count(6)
+    expect(page.locator(".fer-notes")).to_be_empty(timeout=2000)  # it would go by itself after 8 s
+
+
 def test_of_several_dropped_pictures_none_vanishes(page: Page, photos: dict[str, Path]) -> None:
     content = photos["two"].read_bytes()
     drop(page, "body", ("a.png", content), ("b.png", content), ("c.txt", b"text"))
