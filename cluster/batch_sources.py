@@ -4,14 +4,15 @@ import atexit
 import posixpath
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from fer_models.errors import BatchError, ImageError, VideoError
+from fer_models.errors import BatchError, FerError, ImageError, VideoError
 from fer_models.formatting import printable
 from fer_models.media.files import read_csv
 from fer_models.media.image_formats import START, SUFFIXES
@@ -144,18 +145,10 @@ def _start(system: Any, path: str) -> bytes:
 
 
 def _read(root: str, path: str) -> Picture:
-    """Of a file that is not there the picture is at fault; of a bucket that does not answer the run."""
     system, _ = filesystem(root)
     limit = ZipLimits().picture
-    try:
-        with system.open_input_file(path) as stream:
-            content = bytes(stream.read(limit + 1))
-    except (FileNotFoundError, IsADirectoryError):
-        raise ImageError("The picture is not there.") from None
-    except PermissionError:
-        raise ImageError("The picture may not be read. Check its permissions.") from None
-    except OSError as error:
-        raise BatchError(f"{root} does not answer: {_reason(error)}. The same command continues from here.") from error
+    with _blamed(root, "picture", ImageError), system.open_input_file(path) as stream:
+        content = bytes(stream.read(limit + 1))
     if len(content) > limit:
         raise ImageError(f"It has more than {limit / 1e6:,.0f} MB, the limit for one picture.")
     return read_picture(content)
@@ -176,13 +169,19 @@ def _copied(root: str, path: str) -> Path:
 
 def _copy(root: str, path: str, target: Path) -> None:
     system, _ = filesystem(root)
+    with _blamed(root, "video", VideoError), system.open_input_stream(path) as stream, target.open("wb") as file:
+        shutil.copyfileobj(stream, file, 2**22)
+
+
+@contextmanager
+def _blamed(root: str, kind: str, blame: type[FerError]) -> Iterator[None]:
+    """Errors of reading a file: of one that is not there it is at fault; of a bucket that does not answer the run."""
     try:
-        with system.open_input_stream(path) as stream, target.open("wb") as file:
-            shutil.copyfileobj(stream, file, 2**22)
+        yield
     except (FileNotFoundError, IsADirectoryError):
-        raise VideoError("The video is not there.") from None
+        raise blame(f"The {kind} is not there.") from None
     except PermissionError:
-        raise VideoError("The video may not be read. Check its permissions.") from None
+        raise blame(f"The {kind} may not be read. Check its permissions.") from None
     except OSError as error:
         raise BatchError(f"{root} does not answer: {_reason(error)}. The same command continues from here.") from error
 

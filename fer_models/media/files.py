@@ -1,4 +1,4 @@
-"""Output files that appear whole or not at all, and CSVs as spreadsheets write them."""
+"""Output files that appear whole or not at all, CSVs as spreadsheets write them, and how files begin."""
 
 import csv
 import json
@@ -14,6 +14,18 @@ from fer_models.errors import DatasetError, FerError
 #: Of the CSVs that are written: with the mark at their beginning Excel knows that they are UTF-8.
 CSV_ENCODING: Final = "utf-8-sig"
 _DELIMITERS: Final = ",;\t|"
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """At most so many bytes of a file's beginning; none of what is no file: a pipe would block for ever.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(count)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Final
 
 from fer_models.errors import BatchError, ImageError, VideoError
 from fer_models.formatting import examples, printable
+from fer_models.media.files import first_bytes
 from fer_models.media.image_formats import START, SUFFIXES, begins_like_a_picture
 from fer_models.media.images import Picture, read_picture
 from fer_models.media.video_files import VideoFile, is_video_file
@@ -171,14 +172,7 @@ def is_hidden(name: str) -> bool:
 
 def is_picture_file(path: Path) -> bool:
     """Whether a file counts as a picture: by its suffix, or else by its first bytes. It need not be a readable one."""
-
-    def start() -> bytes:
-        if not path.is_file():  # a pipe would block for ever
-            return b""
-        with path.open("rb") as file:
-            return file.read(START)
-
-    return is_picture(path.name, start)
+    return is_picture(path.name, lambda: first_bytes(path, START))
 
 
 def is_picture(name: str, start: Callable[[], bytes]) -> bool:

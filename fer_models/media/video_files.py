@@ -17,6 +17,7 @@ import av
 from av.stream import Disposition
 
 from fer_models.errors import VideoError
+from fer_models.media.files import first_bytes
 from fer_models.media.images import MIN_SIDE
 
 #: What can be read, in words for people.
@@ -132,14 +133,7 @@ def is_video(name: str, start: Callable[[], bytes]) -> bool:
 
 def is_video_file(path: Path) -> bool:
     """As `is_video`."""
-
-    def start() -> bytes:
-        if not path.is_file():  # a pipe would block for ever
-            return b""
-        with path.open("rb") as file:
-            return file.read(HEAD)
-
-    return is_video(path.name, start)
+    return is_video(path.name, lambda: first_bytes(path, HEAD))
 
 
 def _kind(head: bytes) -> str | None:
