@@ -1,10 +1,12 @@
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
 from fer_models.errors import ImageError
-from fer_models.models.preprocessing import InputSpec, as_tensor
+from fer_models.models.preprocessing import InputSpec
 
 HALF = (0.5, 0.5, 0.5)
 PLAIN = InputSpec(size=2, mode="rgb", mean=HALF, std=HALF, source_size=None)
@@ -42,7 +44,7 @@ def test_a_grey_crop_equals_the_same_crop_as_rgb() -> None:
 def test_a_large_crop_equals_its_reduction_to_the_source_size() -> None:
     crop = noise(24, 24).repeat(4, 0).repeat(4, 1)
     spec = InputSpec(size=112, source_size=48)
-    pixels = spec.colour(as_tensor(crop))
+    pixels = spec.colour(torch.from_numpy(crop)[None, None])
     assert pixels.shape == (1, 1, 48, 48)
     assert torch.equal(pixels, pixels.round())
     as_file = pixels[0, 0].to(torch.uint8).numpy()
@@ -53,7 +55,7 @@ def test_a_crop_at_or_below_the_source_size_is_not_blurred() -> None:
     spec = InputSpec(source_size=48)
     for side in (48, 20):
         crop = noise(side, side)
-        assert torch.equal(spec.colour(as_tensor(crop))[0, 0], torch.from_numpy(crop).float())
+        assert torch.equal(spec.colour(torch.from_numpy(crop)[None, None])[0, 0], torch.from_numpy(crop).float())
 
 
 def test_crops_of_several_sizes_share_a_batch_and_do_not_touch_each_other() -> None:
@@ -69,6 +71,13 @@ def test_a_batched_tensor_equals_single_crops() -> None:
     faces = noise(5, 48, 48)
     spec = InputSpec()
     torch.testing.assert_close(spec.prepare(torch.from_numpy(faces)[:, None]), spec.transform(list(faces)))
+
+
+@pytest.mark.parametrize("mode", ["grey", "rgb"])
+def test_training_and_the_app_prepare_colours_alike(mode: Literal["grey", "rgb"]) -> None:
+    crops = noise(3, 112, 112, 3)
+    spec = InputSpec(mode=mode)
+    assert torch.equal(spec.prepare(torch.from_numpy(crops).permute(0, 3, 1, 2)), spec.transform(list(crops)))
 
 
 def test_read_only_and_strided_crops_are_fine_and_stay_unchanged() -> None:
@@ -87,4 +96,4 @@ def test_read_only_and_strided_crops_are_fine_and_stay_unchanged() -> None:
 )
 def test_other_crops_are_refused(crop: NDArray[np.uint8]) -> None:
     with pytest.raises(ImageError, match=r"Expected a crop of shape \(S, S, 3\)"):
-        as_tensor(crop)
+        InputSpec().transform([crop])
