@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import gradio as gr
+from starlette.routing import Route
 
 from dashboard.add_model import tab as add_model
 from dashboard.attention import tab as attention
@@ -31,6 +32,18 @@ if (charts !== null) (window.requestIdleCallback ?? setTimeout)(load);
 _MAX_UPLOAD: Final = "256mb"
 
 
+class Page(NamedTuple):
+    """The page, and what must be served beside it.
+
+    Attributes:
+        blocks: the page itself.
+        routes: of its own, beside those that Gradio makes.
+    """
+
+    blocks: gr.Blocks
+    routes: tuple[Route, ...]
+
+
 def build_page(
     analyzer: Analyzer,
     uploads: Path,
@@ -38,7 +51,8 @@ def build_page(
     *,
     adds_models: bool = False,
     has_backend: bool = False,
-) -> gr.Blocks:
+    concurrency: int | None = None,
+) -> Page:
     """The page around an analyzer. Launch it with `launch_settings()`.
 
     Args:
@@ -47,15 +61,17 @@ def build_page(
         weights: folder of the cards; results/ and noise/ below it are shown, too.
         adds_models: with the tab that saves models in that folder: for a page of one's own alone.
         has_backend: whether the models run on other machines, which the page then says.
+        concurrency: no more frames of cameras are analysed at the same time; None: as the Live tab says.
     """
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
         scripts = _FETCH_CHARTS % json.dumps(chart_module()) + PAGE_SCRIPT
         gr.HTML(render("header.html", title=NAME), js_on_load=scripts, elem_id="page-bar")
-        _build_tabs(analyzer, page, uploads, weights, adds_models=adds_models)
+        viewers = min(live.VIEWERS, concurrency or live.VIEWERS)
+        frames = _build_tabs(analyzer, page, uploads, weights, adds_models=adds_models, viewers=viewers)
         gr.HTML(render("footer.html", has_backend=has_backend))
     keep_nothing_shown(page)
-    return page
+    return Page(page, (frames,))
 
 
 def launch_settings() -> dict[str, Any]:
@@ -75,14 +91,17 @@ def launch_settings() -> dict[str, Any]:
     }
 
 
-def _build_tabs(analyzer: Analyzer, page: gr.Blocks, uploads: Path, weights: Path, *, adds_models: bool) -> None:
+def _build_tabs(
+    analyzer: Analyzer, page: gr.Blocks, uploads: Path, weights: Path, *, adds_models: bool, viewers: int
+) -> Route:
+    """Lay out the tabs; returns the route of the camera's frames."""
     with gr.Tabs(elem_classes="fer-page-tabs", overflow_behavior="wrap") as tabs:
         with _tab("Compare"):
             first = compare.build(analyzer, uploads, weights=weights)
         with _tab("Attention"):
             lab = attention.build(analyzer, uploads, weights=weights)
         with _tab("Live"):
-            live.build(analyzer, page, StoredSessions(page))
+            camera = live.build(analyzer, page, StoredSessions(page), viewers)
         with _tab("Video"):
             video.build(analyzer, uploads)
         with _tab("Batch"):
@@ -96,6 +115,7 @@ def _build_tabs(analyzer: Analyzer, page: gr.Blocks, uploads: Path, weights: Pat
     lab.opened_from(first.lab, first.analyzed, first.index, {tabs: attention.TAB})
     flips = lab.opened_from(first.flips, first.analyzed, first.index, {tabs: "leaderboard", board.groups: "eac"})
     flips.then(board.show, board.labels, board.outputs, **HIDDEN)
+    return camera.frames.route
 
 
 def _tab(title: str) -> gr.Tab:

@@ -17,16 +17,40 @@ element.addEventListener('click', (event) => {
   trigger('select', {index: Number(face)});
 });
 """
-#: The camera learns which frame is on the screen.
-FRAME_SHOWN: Final = """
-watch('value', () => {
+#: The answer to a frame comes from `static/live.js`; the camera learns which frame is on the screen.
+VIEW: Final = """
+const shown = () => {
   const {frame, replayed} = element.querySelector('.fer-live-view')?.dataset ?? {};
   if (frame !== undefined) window.dispatchEvent(new CustomEvent('fer-live-shown', {detail: Number(frame)}));
   if (replayed !== undefined) window.dispatchEvent(new CustomEvent('fer-live-replayed', {detail: Number(replayed)}));
+};
+watch('value', shown);
+window.addEventListener('fer-live-answer', ({detail: {view}}) => {
+  if (view === null) return;
+  props.value = view;
+  queueMicrotask(shown);  // the HTML is written before
 });
 """
 #: The buttons of the game follow what the panel shows.
-PANEL_SHOWN: Final = "watch('value', () => window.dispatchEvent(new Event('fer-live-panel')));"
+PANEL: Final = """
+const shown = () => window.dispatchEvent(new Event('fer-live-panel'));
+watch('value', shown);
+window.addEventListener('fer-live-answer', ({detail: {panel}}) => {
+  if (panel === null) return;
+  props.value = panel;
+  queueMicrotask(shown);
+});
+"""
+CHARTS: Final = """
+window.addEventListener('fer-live-answer', ({detail: {charts}}) => { if (charts !== null) props.value = charts; });
+"""
+#: The camera learns how it may send frames.
+TICKET: Final = """
+watch('value', () => {
+  const told = element.querySelector('[data-ticket]');
+  if (told) window.dispatchEvent(new CustomEvent('fer-live-ticket', {detail: {...told.dataset}}));
+});
+"""
 #: The table is saved by the browser: it lies in no file here.
 SAVE_TABLE: Final = """
 watch('value', () => {

@@ -21,6 +21,21 @@ MAX_RECORDED_MB: Final = 24
 _FACE_SIZE: Final = 3_000
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What a viewer chose.
+
+    Attributes:
+        models: names of those that are shown.
+        overlay: the model whose evidence map is drawn; anything else for none.
+        smoothing_s: the time constant in seconds; 0 turns smoothing off.
+    """
+
+    models: tuple[str, ...] = ()
+    overlay: str = ""
+    smoothing_s: float = 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class LoggedFrame:
     """What the models predicted for each face of a frame."""
@@ -133,11 +148,19 @@ class ViewerSession(LiveSession):
     """One viewer's camera, as the tab keeps it.
 
     Attributes:
+        ticket: with which its frames are sent; empty until it has one.
+        settings: of the next frame.
         log: of the last seconds.
         recording: of frames with their pictures.
         replayed: which frame of the recording is shown; None while the camera's are.
         game: None where none is played.
     """
+
+    def __init__(self) -> None:
+        """Start without a history."""
+        super().__init__()
+        self.ticket = ""
+        self.settings = Settings()
 
     def end(self) -> None:
         """Forget everything, for good."""

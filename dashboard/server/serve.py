@@ -55,7 +55,7 @@ class Extension(NamedTuple):
     """
 
     route: Route
-    running: Callable[[], AbstractAsyncContextManager[None]]
+    running: Callable[[], AbstractAsyncContextManager[None]] = contextlib.nullcontext
 
 
 def mount(
@@ -69,7 +69,7 @@ def mount(
     """The whole web app around a page.
 
     Args:
-        page: the page, from `dashboard.page.build_page`.
+        page: the page, from `dashboard.page.build_page`, whose routes must be among the extensions.
         launch_settings: of `dashboard.page.launch_settings`; those that mounting takes are kept.
         settings: the limits.
         health: answers /healthz and /readyz.

@@ -13,6 +13,7 @@ const slider = find('.fer-live-scrub input');
 const LONGEST = 640;
 const LEAST_MS = 50;
 const PATIENCE_MS = 5000;
+const BEGIN_MS = 600000;  // the server forgets cameras of which it has not heard for an hour
 const QUICK_MS = 150;  // round trip up to which a second frame is sent ahead, half a round trip after the first
 
 let stream = null;
@@ -22,6 +23,8 @@ let device = null;  // the id of the one that was chosen from the list
 let mirrored = true;
 const frames = new Map();  // number -> {sent, canvas}: as it was sent, to be compared, and as it is shown
 const spare = [];  // canvases of frames that are gone
+let ticket = null;  // how frames are sent: {ticket, path, header}
+let begun = -Infinity;
 let running = false;
 let byHiding = false;
 let number = 0;
@@ -153,14 +156,25 @@ function go() {
   replaying = replayAsked = null;
   takenAt.clear();
   show(recording ? 'recording' : 'live');
+  begin();
   take();
 }
+
+// The server gives the camera a session, or keeps the one it has.
+function begin() {
+  begun = performance.now();
+  trigger('play');
+}
+window.addEventListener('fer-live-ticket', (event) => {
+  const first = ticket === null;
+  ticket = stream === null ? null : event.detail;
+  if (first) take();
+});
 
 function pause(state) {
   if (!running) return;
   running = false;
   clearTimeout(timer);
-  trigger('close_stream');
   show(state);
 }
 
@@ -171,7 +185,7 @@ function stop() {
   stream?.getTracks().forEach((track) => track.stop());
   const used = stream !== null;
   stream = video.srcObject = null;
-  delay = null;
+  delay = ticket = null;
   frames.clear();
   spare.length = 0;
   forgetRecording();
@@ -182,6 +196,11 @@ function stop() {
 function take() {
   clearTimeout(timer);
   if (!running) return;
+  if (ticket === null) {  // it comes, unless the server cannot be reached
+    timer = setTimeout(() => { show('slow'); begin(); take(); }, PATIENCE_MS);
+    return;
+  }
+  if (performance.now() - begun > BEGIN_MS) begin();
   const [width, height] = [video.videoWidth, video.videoHeight];
   if (!width || !height) { timer = setTimeout(take, LEAST_MS); return; }
   const scale = Math.min(1, LONGEST / Math.max(width, height));
@@ -196,8 +215,28 @@ function take() {
   const sent = canvas.toDataURL('image/jpeg', 0.85);
   frames.set(number, { sent, canvas });
   if (number - 8 !== shownNumber) frames.delete(number - 8);  // its answer never came
-  trigger('stream', { frame: sent, number, delay, recording: recording ? recordingNumber : 0 });
+  send(sent, number);
   plan();
+}
+
+// An answer that comes after the camera was paused or stopped is not shown.
+async function send(frame, mine) {
+  const { path, header, ticket: held } = ticket;
+  const facts = new URLSearchParams({ number: mine, delay: delay ?? 0, recording: recording ? recordingNumber : 0 });
+  const options = { method: 'POST', body: frame, headers: { [header]: held, 'content-type': 'text/plain' } };
+  let answer = null;
+  try {
+    const response = await fetch(new URL(`${path}?${facts}`, document.baseURI), options);
+    if (response.ok) answer = await response.json();
+    else if (response.status === 410 && ticket?.ticket === held) {  // the server started anew, or was long without frames
+      ticket = null;
+      takenAt.clear();
+      if (running) begin();
+    }
+  } catch { /* the server cannot be reached: the next frame tries again */ }
+  if (answer !== null && running && ticket?.ticket === held && mine > shownNumber) {
+    window.dispatchEvent(new CustomEvent('fer-live-answer', { detail: answer }));
+  }
 }
 
 // When the next frame is taken: soon where there is room for one more, else when an answer comes or takes too long.

@@ -78,10 +78,14 @@ def launched(analyzer: Analyzer, uploads: Path, weights: Path = WEIGHTS) -> Iter
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(uploads))
-        page = build_page(analyzer, uploads, weights)
+        page, routes = build_page(analyzer, uploads, weights)
         # Gradio's check of its own front page gives up after 3 s, which a machine under load may need.
         _, address, _ = page.launch(
-            prevent_thread_lock=True, server_port=free_port(), _frontend=False, **launch_settings()
+            prevent_thread_lock=True,
+            server_port=free_port(),
+            _frontend=False,
+            app_kwargs={"routes": [*routes]},
+            **launch_settings(),
         )
         try:
             yield address, page

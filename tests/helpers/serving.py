@@ -71,12 +71,16 @@ def mounted(
     metrics = Metrics()
     measured = MeasuredAnalyzer(analyzer, metrics)
     health = Health(measured)
-    page = build_page(measured, settings.uploads, weights or settings.uploads / "nothing") if page is None else page()
     extensions = []
+    if page is None:
+        built, routes = build_page(measured, settings.uploads, weights or settings.uploads / "nothing")
+        extensions += [Extension(route) for route in routes]
+    else:
+        built = page()
     if mcp:
         tools = endpoint(measured, settings.max_upload, settings.concurrency)
         extensions.append(Extension(mcp_route(tools.handle, settings.accounts), tools.running))
-    return mount(page, launch_settings(), settings, health, metrics, extensions), page, health, metrics
+    return mount(built, launch_settings(), settings, health, metrics, extensions), built, health, metrics
 
 
 @contextmanager

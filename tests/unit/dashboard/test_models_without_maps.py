@@ -26,7 +26,7 @@ from dashboard.components.analyzed_image import AnalyzedFace, analyze_picture
 from dashboard.components.display import model_display
 from dashboard.components.jobs import Jobs
 from dashboard.components.templates import render
-from dashboard.live.tab import LiveTab
+from dashboard.live.frames import Frames
 from dashboard.mcp.tools import Tools
 from explain.drawing.overlay import draw_map, shared_peak
 from explain.explain_picture import OWN, explain_picture, to_json
@@ -180,12 +180,8 @@ def test_maps_lie_on_the_crop_that_the_model_was_given(analyzer: Analyzer, pictu
 
 
 def test_live_keeps_the_frame_and_says_why(mixed: Analyzer) -> None:
-    tab: Any = SimpleNamespace(
-        display=model_display({name: model.card for name, model in mixed.classifiers.items()}),
-        _weights={name: model.class_weights for name, model in mixed.classifiers.items()},
-    )
     frame = np.zeros((100, 100, 3), np.uint8)
-    drawn, caption = LiveTab._draw(tab, frame, [SimpleNamespace()], "graph", ["graph"])  # type: ignore[list-item]
+    drawn, caption = Frames(mixed)._draw(frame, [SimpleNamespace()], "graph", ["graph"])  # type: ignore[list-item]
     assert caption == NO_MAP and drawn is frame
 
 
