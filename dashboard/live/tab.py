@@ -78,20 +78,19 @@ class LiveTab:
 
     def _connect(self) -> None:
         parts = [self.view, self.panel, self.charts]
-        quiet = {**HIDDEN, "show_progress_on": self.session}
         settings = [self.models, self.overlay, self.smoothing, self.session]
-        self.camera.play(self.begin, settings, [self.ticket, self.session], queue=False, **CLICKED, **quiet)
+        self.camera.play(self.begin, settings, [self.ticket, self.session], queue=False, **CLICKED, **HIDDEN)
         for control in (self.models, self.overlay, self.smoothing):
-            control.change(self.configure, settings, None, queue=False, **CHANGED, **quiet)
+            control.change(self.configure, settings, None, queue=False, **CHANGED, **HIDDEN)
         choice = [self.models, self.session]
-        self.camera.clear(self.forget, choice, [*parts, self.session], queue=False, **quiet)
-        self.camera.clear(lambda: "", None, self.csv, queue=False, **quiet)
+        self.camera.clear(self.forget, choice, [*parts, self.session], queue=False, **HIDDEN)
+        self.camera.clear(lambda: "", None, self.csv, queue=False, **HIDDEN)
         for part in (self.view, self.panel):
-            part.select(self.choose, choice, [self.panel, self.charts], queue=False, **quiet)
-        self.camera.submit(self.play, choice, self.panel, queue=False, **CLICKED, **quiet)
-        self.camera.input(self.replay, choice, [self.view, self.panel], queue=False, **CLICKED, **quiet)
-        self.camera.delete(self.discard, self.session, None, queue=False, **CLICKED, **quiet)
-        self.camera.download(self.save, self.session, self.csv, queue=False, **CLICKED, **quiet)
+            part.select(self.choose, choice, [self.panel, self.charts], queue=False, **HIDDEN)
+        self.camera.submit(self.play, choice, self.panel, queue=False, **CLICKED, **HIDDEN)
+        self.camera.input(self.replay, choice, [self.view, self.panel], queue=False, **CLICKED, **HIDDEN)
+        self.camera.delete(self.discard, self.session, None, queue=False, **CLICKED, **HIDDEN)
+        self.camera.download(self.save, self.session, self.csv, queue=False, **CLICKED, **HIDDEN)
         self.page.unload(self.forget_closed)
 
     def begin(

@@ -267,13 +267,14 @@ def test_a_public_link_that_fails_is_reported_and_the_app_runs_on(
         print(text)
         if "No public link" in text:
             alive.append(httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=60).json())
+            alive.append(httpx.post(f"http://127.0.0.1:{port}/live/frame", content="").status_code)
             servers[0].should_exit = True
 
     monkeypatch.setattr("dashboard.server.share.make_link", fail)
     monkeypatch.setattr("app._say", say)
     monkeypatch.setattr("dashboard.server.serve.Server", Kept)
     assert app.main(["--share", "--port", str(port), "--weights", str(tmp_path)]) == 0
-    assert alive == [{"alive": True}]
+    assert alive == [{"alive": True}, 410], "the page's own routes are there, too"
     out = capsys.readouterr().out
     assert f"Open http://127.0.0.1:{port} in a browser" in out
     assert "No public link could be opened: share.example cannot be reached." in out
