@@ -242,6 +242,14 @@ def test_settings_reach_gradio(analyzer: Analyzer, tmp_path: Path, monkeypatch: 
     assert not page.pwa and not page.ssr_mode and not page.analytics_enabled
 
 
+def test_gradio_keeps_no_statistics_of_calls(running: Running, photo: bytes) -> None:
+    assert "event: complete" in compare(running, photo)
+    assert until(lambda: not is_busy(running.page))
+    queue = running.page._queue
+    assert queue.events_recorded > 0
+    assert queue.event_analytics == {} and queue.cached_event_analytics_summary == {"functions": {}}
+
+
 def test_a_proxy_can_serve_it_under_a_path(analyzer: Analyzer) -> None:
     with serving(analyzer, root_path="/faces", trusted_proxies=1) as running:
         headers = {"x-forwarded-host": "example.org", "x-forwarded-proto": "https"}

@@ -55,7 +55,7 @@ def names(page: gr.Blocks) -> dict[str, tuple[object, list[str]]]:
             ],
         ),
         "Blocks, stopping": (page, ["app", "server_app", "is_running", "_queue"]),
-        "Queue": (page._queue, ["active_jobs", "close", "__len__"]),
+        "Queue": (page._queue, ["active_jobs", "close", "__len__", "ANALYTICS_MAX_EVENTS"]),
         "App": (page.server_app, ["stop_event"]),
         "BlockFunction": (function, ["concurrency_limit", "api_visibility", "api_name", "inputs"]),
         "StateHolder": (session, ["session_data", "time_last_used", "delete_state"]),
