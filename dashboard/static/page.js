@@ -201,11 +201,15 @@ function nameCharts() {
 
 // What is going on, for screen readers: an element that is always there, as they do not announce one that comes filled.
 const announced = element.querySelector('[data-announced]');
-let announcedAt = 0;
+let announcedAt = -Infinity;
+let announcesLater = 0;
 
 function announce() {
   const text = first('.fer-busy, .fer-progress p')?.textContent ?? '';
-  if (text === announced.textContent || (text && performance.now() - announcedAt < 3000)) return;
+  if (text === announced.textContent) return;
+  const early = announcedAt + 3000 - performance.now();
+  clearTimeout(announcesLater);
+  if (text && early > 0) { announcesLater = setTimeout(announce, early); return; }
   announced.textContent = text;
   announcedAt = performance.now();
 }
