@@ -262,7 +262,9 @@ def test_the_threshold_and_decisions_about_labels(
     # Models with random weights agree on no face and are sure of none: one of them alone, however unsure.
     monkeypatch.setattr("dashboard.batch.session.likely_wrong", partial(likely_wrong, sure=0.0))
     page.get_by_role("button", name="Options").click()
-    for box in page.locator("#batch-models input").all()[1:]:
+    boxes = page.locator("#batch-models input")
+    expect(boxes).to_have_count(len(MODELS))
+    for box in boxes.all()[1:]:
         box.uncheck()
     read(page, labelled)
     coverage = page.locator("#batch-metrics tbody tr td").first

@@ -3,16 +3,19 @@
 import base64
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 import pytest
 from playwright.sync_api import Browser, BrowserContext, JSHandle, Page, expect, sync_playwright
 
 from dashboard.page import build_page, launch_settings
+from dashboard.server.gradio_internals import keep_no_calls
 from fer_models.analyzer import WEIGHTS, Analyzer
 from tests.helpers.serving import free_port
 
@@ -79,6 +82,7 @@ def launched(analyzer: Analyzer, uploads: Path, weights: Path = WEIGHTS) -> Iter
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(uploads))
         page, routes = build_page(analyzer, uploads, weights)
+        keep_no_calls(page)
         # Gradio's check of its own front page gives up after 3 s, which a machine under load may need.
         _, address, _ = page.launch(
             prevent_thread_lock=True,
@@ -103,23 +107,52 @@ def open_page(context: BrowserContext, address: str, wait: int = WAIT) -> Page:
 
 @contextmanager
 def watched_page(browser: Browser, address: str, width: int = 1440, wait: int = WAIT) -> Iterator[Page]:
-    """Open an address in a fresh page, some px wide.
+    """Open an address in a page, some px wide, that remembers scripts it once compiled and nothing else.
 
     Afterwards: nothing is wider than the page, nothing was asked of another host, no error was thrown and no content
     security policy broken.
     """
     outside: list[str] = []
     errors: list[str] = []
-    with browser.new_context(viewport={"width": width, "height": 900}) as context:
-        own = (address.partition("?")[0], "data:", "blob:")
-        context.on("request", lambda sent: None if sent.url.startswith(own) else outside.append(sent.url))
-        context.on("weberror", lambda error: errors.append(str(error.error)))
-        context.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
-        page = open_page(context, address, wait)
+    own = (address.partition("?")[0], "data:", "blob:")
+    watchers: dict[Any, Callable[[Any], None]] = {
+        "request": lambda sent: None if sent.url.startswith(own) else outside.append(sent.url),
+        "weberror": lambda error: errors.append(str(error.error)),
+        "console": lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None,
+    }
+    kept = _KEPT.setdefault(browser, {})
+    # A page that is loaded anew takes a third of the time that a new page takes.
+    page = kept.pop(width, None) or browser.new_context(viewport={"width": width, "height": 900}).new_page()
+    with ExitStack() as closing:
+        closing.enter_context(page.context)
+        for event, watcher in watchers.items():
+            page.context.on(event, watcher)
+        page.set_default_timeout(wait)
+        page.goto(address)
         yield page
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width, f"{wide} px in a page of {width} px"
-    assert outside == [] and errors == [], (outside, errors)
+        _leave(page)
+        for event, watcher in watchers.items():
+            page.context.remove_listener(event, watcher)
+        assert outside == [] and errors == [], (outside, errors)
+        closing.pop_all()
+        kept[width] = page
+
+
+#: Pages whose tests have passed, by their width.
+_KEPT: WeakKeyDictionary[Browser, dict[int, Page]] = WeakKeyDictionary()
+
+
+def _leave(page: Page) -> None:
+    """Leave the app, and forget what is kept for it and what a test has set."""
+    page.unroute_all()
+    page.emulate_media(reduced_motion="null")
+    page.mouse.move(0, 0)
+    page.evaluate("localStorage.clear(); sessionStorage.clear()")
+    page.context.clear_cookies()
+    # The browser would compile all scripts again if it left the host, too.
+    page.goto(urljoin(page.url, "/nothing") if page.url.startswith("http") else "about:blank")
 
 
 def drop(page: Page, target: str, *files: tuple[str, bytes]) -> None:
