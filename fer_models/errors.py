@@ -46,6 +46,6 @@ class ExplanationError(FerError):
 class UnknownNameError(FerError):
     """A model, expression, method or device was named that does not exist here."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        """Say which kind of name was unknown and list the known ones."""
-        super().__init__(f"Unknown {kind} {name!r}. Known: {', '.join(known)}.")
+    def __init__(self, kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
+        """Say which kind of name was unknown, list the known ones, and perhaps what else to do."""
+        super().__init__(" ".join([f"Unknown {kind} {name!r}. Known: {', '.join(known)}.", advice]).rstrip())

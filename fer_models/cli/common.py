@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from fer_models.errors import UnknownNameError
+
 if TYPE_CHECKING:  # the help should not wait for PyTorch
     from fer_models.analyzer import Analyzer
     from fer_models.evaluation.statistics import Interval
@@ -136,12 +138,18 @@ def analyzer_of(args: argparse.Namespace, models: Sequence[str] | None = None) -
 
 
 def loading_options(args: argparse.Namespace, models: Sequence[str] | None = None) -> dict[str, Any]:
-    """The arguments of `load_analyzer` that `analyzer_of` gives it."""
+    """The arguments of `load_analyzer` that `analyzer_of` gives it.
+
+    Raises:
+        UnknownNameError: a file or folder was given to --models.
+    """
     files = [*getattr(args, "model_files", [])]
     chosen = models or getattr(args, "models", None)
     if models:
         files += [Path(each) for each in models if _is_file(each)]
         chosen = [each for each in models if not _is_file(each)]
+    else:
+        _check_are_names(chosen or (), weights_folder(args), getattr(args, "peers", ()))
     return {
         "models": chosen,
         "device": args.device,
@@ -159,6 +167,22 @@ def _is_file(name: str) -> bool:
     from fer_models.models.external.files import external_name
 
     return external_name(Path(name)) != Path(name).name or "/" in name or Path(name).is_dir()
+
+
+def _check_are_names(names: Sequence[str], weights: Path, peers: Sequence[str]) -> None:
+    """Raise UnknownNameError for a file or folder where names are meant; other names are left to `load_analyzer`."""
+    from fer_models.analyzer import list_models
+    from fer_models.models.external.files import external_name
+
+    known = [*list_models(weights), *peers]
+    for name in names:
+        path = Path(name)
+        if name in known or not (_is_file(name) or path.exists()):
+            continue
+        model = external_name(path)
+        is_known = model in known and path.parent.resolve() == weights.resolve()
+        advice = f"Write --models {model}" if is_known else f"Files and folders are for --model: --model {name}"
+        raise UnknownNameError("model", name, known, advice)
 
 
 def further_models(args: argparse.Namespace) -> str:

@@ -146,6 +146,46 @@ def test_errors_are_one_line_and_exit_code_2(
     assert message in err
 
 
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("FOLDER/theirs.onnx", "--model FOLDER/theirs.onnx"),
+        ("theirs.ONNX", "--model theirs.ONNX"),  # it need not exist to look like one
+        ("FOLDER", "--model FOLDER"),
+        ("someone/their-model", "--model someone/their-model"),
+        ("WEIGHTS/vgg16.safetensors", "--models vgg16"),
+    ],
+)
+def test_a_file_among_the_names_is_shown_its_flag(
+    files: list[str],
+    flags: list[str],
+    tmp_path: Path,
+    weights_dir: Path,
+    capsys: pytest.CaptureFixture[str],
+    given: str,
+    advice: str,
+) -> None:
+    given, advice = (
+        each.replace("FOLDER", str(tmp_path)).replace("WEIGHTS", str(weights_dir)) for each in (given, advice)
+    )
+    assert main(["predict", files[0], "--models", "resnet50", given, *flags]) == 2
+    err = capsys.readouterr().err
+    assert f"Unknown model '{given}'" in err and err.endswith(f"{advice}\n")
+
+
+def test_a_folder_with_a_models_name_does_not_hide_the_model(
+    files: list[str],
+    flags: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "vgg16").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["predict", files[0], "--models", "vgg16", *flags]) == 0
+    assert " vgg16 " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("change", ["missing", "altered", "truncated"])
 def test_bad_weights_are_told(
     tmp_path: Path, weights_dir: Path, files: list[str], capsys: pytest.CaptureFixture[str], change: str
