@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fer_models.errors import VideoError
+from fer_models.media.video_files import open_container
 from fer_models.media.video_reader import VideoReader, slot_of
 from fer_models.media.video_segments import WHOLE, Segment, open_segment, slots_per_segment, split
 from tests.helpers.clips import woven, write_clip
@@ -149,6 +150,40 @@ def test_a_file_that_leads_elsewhere_is_read_from_its_start(tmp_path: Path) -> N
     segment = split(clip, 5)[2]
     lost = Segment(segment.first, segment.end, -1)
     assert frames_of(open_segment(clip, lost, 5), 5, lost) == frames_of(open_segment(clip, segment, 5), 5, segment)
+
+
+class Elsewhere:
+    """A container that does not lead where it is asked to."""
+
+    def __init__(self, container: Any, late_s: int = 0, **options: Any) -> None:
+        self.container, self.late_s, self.options = container, late_s, options
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.container, name)
+
+    def seek(self, offset: int, stream: Any) -> None:
+        self.container.seek(offset + round(self.late_s / stream.time_base), stream=stream, **self.options)
+
+
+@pytest.mark.parametrize(
+    ("interval", "leads"),
+    [("15", {"late_s": 4}), ("1000", {"any_frame": True})],
+    ids=["to a later key frame", "to what is no key frame"],
+)
+def test_only_a_key_frame_in_time_is_a_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interval: str, leads: dict[str, Any]
+) -> None:
+    clip = moving_clip(tmp_path / "a.mp4", encoder=X264 | {"g": interval})
+    with av.open(str(clip)) as container:
+        key = round(3 / (container.streams.video[0].time_base or 1))  # of the frame at 3 seconds
+    segment = Segment(20, 30, key)
+    expected = frames_of(VideoReader(clip), 5, segment)
+    assert len(expected) == 10
+    monkeypatch.setattr(
+        "fer_models.media.video_reader.open_container",
+        lambda *arguments: Elsewhere(open_container(*arguments), **leads),
+    )
+    assert frames_of(open_segment(clip, segment, 5), 5, segment) == expected
 
 
 def test_a_file_cut_off_has_the_segments_that_are_there(tmp_path: Path) -> None:
