@@ -29,6 +29,8 @@ class InputSpec:
         source_size: side in pixels that larger crops are first averaged down to, so that a sharp photo reaches the
             network about as sharp as its 48 px training faces, enlarged, did: `benchmarks.crop_resolution` measures
             it. None leaves crops as they are.
+        interpolation: how crops become `size` px wide. All but bilinear as Pillow does it, whole levels included, since
+            networks that want it were trained so.
     """
 
     size: int = 112
@@ -36,6 +38,7 @@ class InputSpec:
     mean: tuple[float, float, float] = (0.5077, 0.5077, 0.5077)
     std: tuple[float, float, float] = (0.2550, 0.2550, 0.2550)
     source_size: int | None = 96
+    interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
 
     def colour(self, faces: Tensor) -> Tensor:
         """Bring faces to the colour mode and to the source resolution.
@@ -64,16 +67,17 @@ class InputSpec:
         return torch.stack([(channels[i % len(channels)] - means[i]) / stds[i] for i in range(3)], 1)
 
     def prepare(self, faces: Tensor) -> Tensor:
-        """(N, 1 or 3, S, S) uint8 faces to the network's input, without any augmentation.
+        """(N, 1 or 3, S, S) uint8 faces to the network's input, without any augmentation; "lanczos" on the CPU alone.
 
         Returns:
             (N, 3, size, size) float32.
         """
         pixels = self.colour(faces)
         if pixels.shape[-1] != self.size:
-            side = (self.size, self.size)
-            shrink = pixels.shape[-1] > self.size
-            pixels = F.interpolate(pixels, side, mode="bilinear", align_corners=False, antialias=shrink)
+            side, plain = (self.size, self.size), self.interpolation == "bilinear"
+            smooth = not plain or pixels.shape[-1] > self.size  # Pillow's kernels, which also enlarge
+            levels = pixels if plain else pixels.to(torch.uint8)  # it rounds and clips after the rows, too
+            pixels = F.interpolate(levels, side, mode=self.interpolation, align_corners=False, antialias=smooth)
         return self.normalise(pixels)
 
     def transform(self, crops: Sequence[NDArray[np.uint8]]) -> Tensor:

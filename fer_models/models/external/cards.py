@@ -44,6 +44,7 @@ class _InputFile:
     mean: _PerChannel | None = None
     std: _PerChannel | None = None
     source_size: Annotated[int, Field(ge=8, le=1024)] | None = None
+    interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ def model_card(
         title=given.title or name.replace("_", " "),
         architecture=kind,
         labels=_expressions(where, [label for index, label in enumerate(labels) if index not in others]),
-        input=InputSpec(size, "grey" if mode == "grey" else "rgb", mean, std, spec.source_size),
+        input=InputSpec(size, "grey" if mode == "grey" else "rgb", mean, std, spec.source_size, spec.interpolation),
         training_labels=given.training_labels or f"not stated ({path.name})",
         training_data=given.training_data,
         licence=given.licence,

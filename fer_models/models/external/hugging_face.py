@@ -6,6 +6,7 @@ allows it.
 """
 
 import hashlib
+import logging
 import re
 import warnings
 from collections.abc import Mapping
@@ -32,7 +33,11 @@ _GRAPHS: Final = ("model.onnx", "onnx/model.onnx")
 _MAX_NUMBERS: Final = 1 << 29
 #: What is downloaded of a repository.
 _PATTERNS: Final = ("config.json", "preprocessor_config.json", "processor_config.json", _WEIGHTS, *_GRAPHS)
+#: `resample` of processors, a number of Pillow's, as `InputSpec` calls it.
+_RESAMPLE: Final = {1: "lanczos", 2: "bilinear", 3: "bicubic"}
 _INSTALL: Final = "transformers is not installed: pip install -r requirements-transformers.txt"
+
+_log = logging.getLogger(__name__)
 
 
 class _Logits(nn.Module):
@@ -192,6 +197,10 @@ def _input(processor: Mapping[str, Any] | None) -> dict[str, Any]:
         size = size[0] if len(set(size)) == 1 else None
     if isinstance(size, int):
         found["size"] = size
+    if (resample := processor.get("resample", 2)) in _RESAMPLE:
+        found["interpolation"] = _RESAMPLE[resample]
+    else:
+        _log.warning("A processor says resample = %r, which is not known here. Faces are resized bilinearly.", resample)
     flips = "do_flip_channel_order" in processor  # MobileViT's processor, which normalises nothing
     normalised = processor.get("do_normalize", not flips) is not False
     mean, std = (processor.get("image_mean"), processor.get("image_std")) if normalised else (0.0, 1.0)

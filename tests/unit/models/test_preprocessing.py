@@ -1,9 +1,11 @@
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from PIL import Image
+from PIL.Image import Resampling
 
 from fer_models.errors import ImageError
 from fer_models.models.preprocessing import InputSpec
@@ -86,6 +88,18 @@ def test_read_only_and_strided_crops_are_fine_and_stay_unchanged() -> None:
     before = crop.copy()
     InputSpec().transform([crop, crop[::-1, ::-1]])
     np.testing.assert_array_equal(crop, before)
+
+
+@pytest.mark.parametrize("size", [150, 40])
+@pytest.mark.parametrize(("name", "method"), [("bicubic", Resampling.BICUBIC), ("lanczos", Resampling.LANCZOS)])
+def test_crops_are_resized_as_pillow_does(size: int, name: Any, method: Resampling) -> None:
+    crop = noise(24, 24, 3).repeat(4, 0).repeat(4, 1)  # steep edges, at which these overshoot
+    levels = InputSpec(size, "rgb", (0, 0, 0), (1 / 255,) * 3, None, name).transform([crop])
+    theirs = np.asarray(Image.fromarray(crop).resize((size, size), method), np.float32)
+    difference = np.abs(levels[0].permute(1, 2, 0).numpy() - theirs)
+    assert difference.max() < 2.01 and difference.mean() < 0.02
+    plain = InputSpec(size, "rgb", (0, 0, 0), (1 / 255,) * 3, None).transform([crop])
+    assert (levels - plain).abs().max() > 10
 
 
 @pytest.mark.parametrize(

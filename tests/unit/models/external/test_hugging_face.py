@@ -116,6 +116,23 @@ def test_an_onnx_file_in_the_folder_needs_no_transformers(tmp_path: Path, monkey
         np.testing.assert_allclose(prediction.logits, small_net()(planes)[0].numpy(), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("resample", [1, 2, 3])
+@pytest.mark.parametrize("side", [20, 100])
+def test_faces_are_resized_as_the_processor_does(tmp_path: Path, resample: int, side: int) -> None:
+    path, _ = folder_of(tmp_path / "theirs", resample=resample)
+    processor = pytest.importorskip("transformers").ViTImageProcessor.from_pretrained(path)
+    crop = np.random.default_rng(4).integers(0, 256, (side, side, 3), np.uint8)
+    theirs = processor(crop, return_tensors="pt")["pixel_values"][0]
+    difference = (load(path).card.input.transform([crop])[0] - theirs).abs() * torch.tensor(STD)[:, None, None] * 255
+    assert difference.max() < (1.01 if resample == 2 else 0.01)
+
+
+def test_another_way_to_resize_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, _ = folder_of(tmp_path / "theirs", resample=0)
+    assert load(path).card.input.interpolation == "bilinear"
+    assert "resample = 0" in caplog.text
+
+
 def test_a_card_in_the_folder_has_the_last_word(tmp_path: Path) -> None:
     path, _ = folder_of(tmp_path / "theirs")
     card = {"labels": [*LABELS[1::-1], *LABELS[2:]], "input": {"std": 0.5}, "crop": "box", "title": "Theirs"}
