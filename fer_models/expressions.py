@@ -8,7 +8,7 @@ import difflib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -87,6 +87,10 @@ def _plain(name: str) -> str:
     return re.sub(r"^[\d ]+| faces?$", "", words.strip()).strip()
 
 
+def _is_number(name: str) -> bool:
+    return not _plain(name) and any(map(str.isdigit, name))
+
+
 def _misspelled(name: str) -> str | None:
     """The expression whose misspelling a class name seems to be, or None.
 
@@ -108,21 +112,25 @@ class ClassNames:
     """Native class names as expressions, and account of those that are none: the one rule for folders and lists.
 
     Attributes:
+        given: by native name, the expression that it stands for, as the user says.
         guessed: by misspelled name, the expression it was taken for.
         unknown: how many labels have a name that is no expression; they are left out.
     """
 
+    given: Mapping[str, str] = field(default_factory=dict)
     guessed: dict[str, str] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)
+    _met: set[str] = field(default_factory=set)
 
     def expression(self, name: str, count: int = 1) -> str | None:
         """The expression that a class name stands for, or None.
 
         Args:
-            name: exact, a synonym, or misspelled so that one expression alone can be meant.
+            name: in `given`, exact, a synonym, or misspelled so that one expression alone can be meant.
             count: how many labels have it.
         """
-        name = name.strip()
+        self._met.add(name.strip())
+        name = self.given.get(name.strip(), name.strip())
         if word := _KNOWN.get(_plain(name)):
             return word
         if word := _misspelled(name):
@@ -142,7 +150,17 @@ class ClassNames:
             names = ", ".join(f"{name!r} ({count})" for name, count in named)
             more = f" and {len(self.unknown) - len(named)} other names" if len(self.unknown) > len(named) else ""
             notes.append(f"{total} label{' is' if total == 1 else 's are'} left out, as no expression: {names}{more}.")
+        if any(map(_is_number, self.unknown)):
+            notes.append(self.advice())
+        if strange := sorted(self.given.keys() - self._met):
+            notes.append(f"No class is called {', '.join(map(repr, strange))}, which --class-names explains.")
         return notes
+
+    def advice(self) -> str:
+        """How to say what unknown names stand for, such as numbers, which differ from dataset to dataset."""
+        names = sorted(self.unknown, key=lambda name: (not _is_number(name), name))
+        pairs = ",".join(f"{name}=EXPRESSION" for name in names[:2])
+        return f"If they stand for expressions, write these instead, or tell the command: --class-names {pairs},..."
 
 
 def in_display_order(names: Iterable[str]) -> list[str]:

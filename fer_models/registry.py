@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -157,8 +158,8 @@ class LabelSetSpec:
         title: what people read, such as "FER+".
         training_labels: what the card of a model trained on it says about the labels.
         training_data: what that card says about the pictures, their origin and licence.
-        loader: reads one split. Takes the folder, the split, the name of another label list (RAF-DB only) or None, and
-            the seed of a held-out validation split.
+        loader: MODULE.FUNCTION in `fer_models.datasets`, imported when a split is read. Takes the folder and the split,
+            and the keywords of `load_dataset`.
         pictures: name of the label set that these pictures come from, if another: FER+ relabels FER2013's pictures.
     """
 
@@ -166,35 +167,8 @@ class LabelSetSpec:
     title: str
     training_labels: str
     training_data: str
-    loader: "Callable[[Path, str, str | None, int], FaceData]"
+    loader: str
     pictures: str | None = None
-
-
-def _fer2013(root: Path, split: str, _labels_file: str | None, _seed: int) -> "FaceData":
-    from fer_models.datasets.dataset import split_name
-    from fer_models.datasets.fer2013 import load_fer2013
-
-    return load_fer2013(root, split_name(split))
-
-
-def _ferplus(root: Path, split: str, _labels_file: str | None, _seed: int) -> "FaceData":
-    from fer_models.datasets.dataset import split_name
-    from fer_models.datasets.fer2013 import load_ferplus
-
-    return load_ferplus(root, split_name(split))
-
-
-def _rafdb(root: Path, split: str, labels_file: str | None, seed: int) -> "FaceData":
-    from fer_models.datasets.dataset import split_name
-    from fer_models.datasets.rafdb import LABELS, load_rafdb
-
-    return load_rafdb(root, split_name(split), labels_file or LABELS, seed)
-
-
-def _folder(root: Path, split: str, _labels_file: str | None, seed: int) -> "FaceData":
-    from fer_models.datasets.folders import load_folder
-
-    return load_folder(root, split, seed)
 
 
 #: By name.
@@ -207,14 +181,14 @@ LABEL_SETS: Final[Mapping[str, LabelSetSpec]] = MappingProxyType(
                 "FER2013",
                 "FER2013",
                 "FER2013 (Goodfellow et al., 2013), training split: 28,709 grey faces of 48x48 px from web search",
-                _fer2013,
+                "fer2013.load_fer2013",
             ),
             LabelSetSpec(
                 "ferplus",
                 "FER+",
                 "FER+ (7 expressions, majority)",
                 "FER2013's training faces with FER+ votes (Barsoum et al., ICMI 2016; labels MIT): 24,941 faces",
-                _ferplus,
+                "fer2013.load_ferplus",
                 pictures="fer2013",
             ),
             LabelSetSpec(
@@ -222,14 +196,14 @@ LABEL_SETS: Final[Mapping[str, LabelSetSpec]] = MappingProxyType(
                 "RAF-DB",
                 "RAF-DB",
                 "RAF-DB (Li et al., CVPR 2017), non-commercial research licence",
-                _rafdb,
+                "rafdb.load_rafdb",
             ),
             LabelSetSpec(
                 "folder",
                 "Class folders",
                 "class folders",
                 "a folder of labelled pictures",
-                _folder,
+                "folders.load_folder",
             ),
         )
     }
@@ -320,7 +294,15 @@ def _free_name(name: str, taken: Iterable[str]) -> str:
     return free
 
 
-def load_dataset(name: str, root: Path, split: str, *, labels_file: str | None = None, seed: int = 0) -> "FaceData":
+def load_dataset(
+    name: str,
+    root: Path,
+    split: str,
+    *,
+    labels_file: str | None = None,
+    seed: int = 0,
+    class_names: Mapping[str, str] | None = None,
+) -> "FaceData":
     """The labelled faces of one split, every label mapped to the one vocabulary by name.
 
     | name    | files below the folder                                                        |
@@ -336,6 +318,7 @@ def load_dataset(name: str, root: Path, split: str, *, labels_file: str | None =
         split: "train", "validation" or "test", or as the dataset calls it (such as "PrivateTest").
         labels_file: for RAF-DB, another label list in EmoLabel/, such as "noise01.txt".
         seed: of the held-out validation split where the dataset has none of its own.
+        class_names: for class folders, the expressions that names such as "1" stand for.
 
     Raises:
         DatasetError: a file is missing or malformed; the message names file, row and the expected shape.
@@ -345,4 +328,8 @@ def load_dataset(name: str, root: Path, split: str, *, labels_file: str | None =
         raise UnknownNameError("label set", name, LABEL_SETS)
     if not root.is_dir():
         raise DatasetError(f"There is no folder {root}. Give the folder that holds the dataset's files.")
-    return LABEL_SETS[name].loader(root, split, labels_file, seed)
+    if class_names and name != "folder":
+        raise DatasetError(f"--class-names is for --labels folder; {LABEL_SETS[name].title} has names for its classes.")
+    module, _, function = LABEL_SETS[name].loader.partition(".")
+    load: Callable[..., FaceData] = getattr(import_module(f"fer_models.datasets.{module}"), function)
+    return load(root, split, labels_file=labels_file, seed=seed, class_names=class_names)

@@ -81,24 +81,30 @@ class Labels:
         }
 
 
-def labels_from_folders(names: Iterable[str]) -> Labels:
+def labels_from_folders(names: Iterable[str], class_names: Mapping[str, str] | None = None) -> Labels:
     """Labels of files in class folders: of those whose folder is called like an expression.
 
     At least two expressions must have a folder: one folder "happy" among others is no labelled set.
 
     Args:
         names: files with forward slashes, such as "train/happy/1.png".
+        class_names: the expressions that folders' names stand for, if not the vocabulary's; one folder is enough then.
+
+    Raises:
+        DatasetError: no folder has a name of `class_names` or of an expression.
     """
     folders: defaultdict[str, list[str]] = defaultdict(list)
     for name in names:
         folders[name.split("/")[-2] if "/" in name else "."].append(name)
-    classes = ClassNames()
+    classes = ClassNames(class_names or {})
     words = {folder: classes.expression(folder, len(files)) for folder, files in folders.items()}
     labels = {name: word for folder, word in words.items() if word for name in folders[folder]}
-    return Labels(labels, classes) if len(set(labels.values())) > 1 else Labels()
+    if class_names and not labels:
+        raise DatasetError(f"No folder is called like an expression. {' '.join(classes.notes())}")
+    return Labels(labels, classes) if class_names or len(set(labels.values())) > 1 else Labels()
 
 
-def read_labels(path: Path, names: Sequence[str]) -> Labels:
+def read_labels(path: Path, names: Sequence[str], class_names: Mapping[str, str] | None = None) -> Labels:
     """Labels from a CSV with the columns file and label; other columns are ignored.
 
     A name may differ from its file's in case, and in the folders before it, where no other file could be meant.
@@ -106,11 +112,12 @@ def read_labels(path: Path, names: Sequence[str]) -> Labels:
     Args:
         path: the CSV, see `read_csv`.
         names: the batch's files. Files without a label stay without.
+        class_names: the expressions that labels stand for, if not the vocabulary's.
 
     Raises:
         DatasetError: it cannot be read, lacks a column, has contradicting labels, or no label that can be used.
     """
-    classes = ClassNames()
+    classes = ClassNames(class_names or {})
     labels: dict[str, str] = {}
     rows = [(line, row) for line, row in read_csv(path, ("file", "label"), "The labels") if row["label"]]
     matched, by_end = _Files(names).matched(row["file"] for _, row in rows)

@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.csv",
         help="labels: a CSV with the columns file and label (default: the names of class folders, if there are any)",
     )
+    add_flag(parser, "class-names")
     add("--report", type=Path, metavar="FILE.json", help="with labels: write the figures and the likely wrong labels")
     add("--batch", type=int, default=32, metavar="N", help="faces per batch of the models (default: 32)")
     add("--whole-if-none", action="store_true", help="take a picture in which no face is detected as one face")
@@ -168,11 +169,12 @@ def labels_of(args: argparse.Namespace, names: Sequence[str]) -> "Labels":
     from fer_models.batch.labels import labels_from_folders, read_labels
     from fer_models.errors import BatchError
 
-    labels = read_labels(args.labels, names) if args.labels else labels_from_folders(names)
+    given = args.class_names
+    labels = read_labels(args.labels, names, given) if args.labels else labels_from_folders(names, given)
     if args.report and not labels:
         raise BatchError(
             "There is nothing to report, as no picture has a label. Give --labels, or name at least two folders "
-            "after expressions."
+            "after expressions, or say with --class-names what their names stand for."
         )
     return labels
 

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=False,
         help="label set whose validation split is used (default: the one that a model's card names)",
     )
-    add_flags(parser, "data", *MODEL_FLAGS)
+    add_flags(parser, "data", "class-names", *MODEL_FLAGS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         if is_peer(classifier.card):
             print(f"{name} is left out: the card of a peer is built in.")
             continue
-        card = calibrate(classifier, args.data, args.labels)
+        card = calibrate(classifier, args.data, args.labels, args.class_names)
         if path := own_card(weights_folder(args), classifier.card):
             write_card(card, path)
         else:  # the card beside another system's file says how it is fed, which a model card does not

@@ -1,6 +1,7 @@
 """The flags that several commands share, each declared once, and what commands do with them."""
 
 import argparse
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,16 @@ if TYPE_CHECKING:  # the help should not wait for PyTorch
 
 #: What --engine takes in every command.
 ENGINES: Final = ("auto", "torch", "onnxruntime", "openvino")
+
+
+def class_names(text: str) -> dict[str, str]:
+    """A type of flags: NAME=EXPRESSION,... as expressions by name."""
+    pairs = [pair.rpartition("=") for pair in text.split(",")]
+    names = {name.strip(): meant.strip() for name, _, meant in pairs}
+    if len(names) < len(pairs) or not all((*names, *names.values())):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=EXPRESSION,... with each name once")
+    return names
+
 
 _FLAGS: Final[dict[str, dict[str, Any]]] = {
     "models": {"nargs": "+", "metavar": "NAME", "help": "only these models (default: all)"},
@@ -50,6 +61,13 @@ _FLAGS: Final[dict[str, dict[str, Any]]] = {
     "weights": {"type": Path, "metavar": "DIR", "help": "folder of cards and weights (default: weights/)"},
     "data": {"type": Path, "required": True, "metavar": "DIR", "help": "folder with the dataset's files"},
     "labels": {"required": True, "help": "label set"},
+    "class-names": {
+        "type": class_names,
+        "default": {},
+        "metavar": "NAME=EXPRESSION,...",
+        "help": "what names of class folders, or labels, stand for if they are no expressions, such as "
+        "1=surprise,2=fear",
+    },
     "split": {"default": "test", "help": "train, validation, test, or as in the dataset: PrivateTest (default: test)"},
     "faces": {
         "choices": ["auto", "whole", "detect"],
@@ -189,6 +207,12 @@ def further_models(args: argparse.Namespace) -> str:
     """The flags of --peers and --model as a record's command repeats them, with a blank in front of each."""
     peers = f" --peers {' '.join(args.peers)}" if args.peers else ""
     return peers + "".join(f" --model DIR/{path.name}" for path in args.model_files)
+
+
+def given_class_names(args: argparse.Namespace) -> str:
+    """The flag --class-names as a record's command repeats it, with a blank in front; "" if it was not given."""
+    names = ",".join(f"{name}={meant}" for name, meant in args.class_names.items())
+    return f" --class-names {shlex.quote(names)}" if names else ""
 
 
 def with_interval(share: "Interval") -> str:

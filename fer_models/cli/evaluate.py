@@ -10,6 +10,7 @@ from fer_models.cli.common import (
     add_flags,
     analyzer_of,
     further_models,
+    given_class_names,
     weights_folder,
     with_interval,
 )
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also compare on merged classes: positive, negative, neutral and surprise, or those of a JSON or TOML "
         "file with a list of labels by class",
     )
-    add_flags(parser, "data", "split", "faces", "baseline", *MODEL_FLAGS)
+    add_flags(parser, "data", "class-names", "split", "faces", "baseline", *MODEL_FLAGS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from fer_models.models.baselines import load_baselines
 
     merging = read_merging(args.merge) if args.merge else None
-    data = load_dataset(args.labels, args.data, args.split)
+    data = load_dataset(args.labels, args.data, args.split, class_names=args.class_names)
     shipped = analyzer_of(args)
     baselines = load_baselines(args.baseline, shipped.classifiers, args.device, args.engine)
     duplicates = args.labels in FER2013_LABEL_SETS and data.split != "train"  # of FER2013's training split
@@ -78,8 +79,8 @@ def _command(args: argparse.Namespace) -> str:
     flip += f" --merge {args.merge if args.merge == 'sentiment' else Path(args.merge).name}" if args.merge else ""
     engine = f" --engine {args.engine}" if args.engine != "auto" else ""
     file = f" --json {args.json.name}" if args.json else ""
-    words = f"--data DIR --labels {args.labels} --split {args.split}{further_models(args)}{engine}{beside}{flip}{file}"
-    return f"python -m fer_models evaluate {words}"
+    data = f"--data DIR --labels {args.labels}{given_class_names(args)} --split {args.split}"
+    return f"python -m fer_models evaluate {data}{further_models(args)}{engine}{beside}{flip}{file}"
 
 
 def _print(evaluation: "Evaluation") -> None:

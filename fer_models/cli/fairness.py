@@ -4,7 +4,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fer_models.cli.common import MODEL_FLAGS, add_flag, add_flags, analyzer_of, further_models, with_interval
+from fer_models.cli.common import (
+    MODEL_FLAGS,
+    add_flag,
+    add_flags,
+    analyzer_of,
+    further_models,
+    given_class_names,
+    with_interval,
+)
 from fer_models.errors import FerError
 
 if TYPE_CHECKING:
@@ -23,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--least", type=int, default=_LEAST, help="faces that a group needs to be reported (default: %(default)s)"
     )
-    add_flags(parser, "faces", "seed", "json", *MODEL_FLAGS)
+    add_flags(parser, "class-names", "faces", "seed", "json", *MODEL_FLAGS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.least < 2:
         raise FerError(f"--least {args.least}: a group needs at least two faces, one has no interval.")
-    faces = load_groups(args.data, args.groups)
+    faces = load_groups(args.data, args.groups, args.class_names)
     check_groups(faces, args.least)
     record = measure_fairness(
         analyzer_of(args),
@@ -46,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         mode=args.faces,
         seed=args.seed,
         command=f"python -m fer_models fairness --data DIR --groups {args.groups.name} --least {args.least} "
-        f"--seed {args.seed}{further_models(args)}",
+        f"--seed {args.seed}{given_class_names(args)}{further_models(args)}",
     )
     _print(record)
     if args.json:

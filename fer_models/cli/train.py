@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fer_models.cli.common import add_flag, add_flags, use_threads
+from fer_models.cli.common import add_flag, add_flags, given_class_names, use_threads
 from fer_models.errors import FerError
 from fer_models.registry import LABEL_SETS, MODEL_SPECS
 
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--stages", help="sizes and epochs, if not the recipe's, such as 48x9,112x2")
     add("--batch", type=int, help="faces per step, if not the recipe's")
     add("--wandb", action="store_true", help="also log to Weights & Biases (WANDB_MODE=offline works)")
-    add_flags(parser, "data", "device", "threads", "compile")
+    add_flags(parser, "data", "class-names", "device", "threads", "compile")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
         args.data,
         args.out or Path("runs") / args.model,
         labels_file=args.labels_file,
+        class_names=args.class_names,
         resume=args.resume,
         device=args.device,
         compiled=args.compile,
@@ -87,4 +88,6 @@ def _command(args: argparse.Namespace, recipe: str) -> str:
     """What repeats the run: all that was given and changes what is learned."""
     given = {"labels": args.labels, "labels-file": args.labels_file, "stages": args.stages, "batch": args.batch}
     flags = [f" --{name} {value}" for name, value in (given | {"init": args.init}).items() if value is not None]
-    return f"python -m fer_models train {args.model} --recipe {recipe} --data DIR{''.join(flags)}"
+    return (
+        f"python -m fer_models train {args.model} --recipe {recipe} --data DIR{''.join(flags)}{given_class_names(args)}"
+    )

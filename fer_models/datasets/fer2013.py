@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_models.datasets.dataset import SPLITS, FaceData
+from fer_models.datasets.dataset import SPLITS, FaceData, split_name
 from fer_models.errors import DatasetError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.media.files import read_csv
@@ -34,19 +34,21 @@ class _Table:
     usage: NDArray[np.str_]  # (N,) as in the file
 
 
-def load_fer2013(root: Path, split: str) -> FaceData:
+def load_fer2013(root: Path, split: str, **_options: object) -> FaceData:
     """FER2013's own labels: 28,709 / 3,589 / 3,589 faces.
 
     Raises:
         DatasetError: both of `FILES` are missing, or the one that is read is malformed.
+        UnknownNameError: no such split.
     """
+    split = split_name(split)
     table = _read_cached(_faces_file(root))
     to_vocabulary = np.array([EXPRESSIONS.index(name) for name in NATIVE])
     rows = np.flatnonzero(_splits(table.usage) == split)
     return FaceData("fer2013", split, table.faces[rows], to_vocabulary[table.labels[rows]], rows)
 
 
-def load_ferplus(root: Path, split: str) -> FaceData:
+def load_ferplus(root: Path, split: str, **_options: object) -> FaceData:
     """FER+ majority labels on the seven basic expressions: 24,941 / 3,186 / 3,137 faces, with soft labels.
 
     A face counts when, single votes dropped, one expression of the seven holds more than half of what is left, as in
@@ -54,7 +56,9 @@ def load_ferplus(root: Path, split: str) -> FaceData:
 
     Raises:
         DatasetError: a file is missing or malformed, or the two do not belong together.
+        UnknownNameError: no such split.
     """
+    split = split_name(split)
     path = _faces_file(root)
     table = _read_cached(path)
     votes, usage = _read_votes(root / VOTES_FILE)

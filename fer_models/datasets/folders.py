@@ -1,6 +1,7 @@
 """Class folders: FER2013's Kaggle image folders, or anybody's own labelled photos."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,16 @@ from fer_models.media.sources import is_picture_file
 _log = logging.getLogger(__name__)
 
 
-def load_folder(root: Path, split: str, seed: int = 0) -> FaceData:
+def load_folder(
+    root: Path, split: str, *, seed: int = 0, class_names: Mapping[str, str] | None = None, **_options: object
+) -> FaceData:
     """Pictures below ROOT/SPLIT/CLASS/, or ROOT/CLASS/ where there is no folder of one of the split's names (`SPLITS`).
 
     The pictures are returned as they are, not cropped; a square one can be taken as a face. Where there is no
     folder for validation, "train" and "validation" share the training pictures, or those of ROOT/CLASS/, by a seed.
 
-    What is left out is logged: folders whose name is no expression, and files that are no pictures or in no class
-    folder.
+    A class folder has the name of an expression, or one that `class_names` says the expression of. What is left out is
+    logged: other folders, and files that are no pictures or in no class folder.
 
     Raises:
         DatasetError: there is no class folder, no folder's name is an expression, or none of them holds a picture.
@@ -34,7 +37,7 @@ def load_folder(root: Path, split: str, seed: int = 0) -> FaceData:
     folders = {SPLITS.get(name.lower(), name): entry for name, entry in entries.items()} | entries
     shared = ours in ("train", "validation") and "validation" not in folders
     base = folders.get(split) or folders.get("train" if shared else ours, root)
-    files = _labelled(root, base)
+    files = _labelled(root, base, class_names or {})
     if shared:
         files = [files[index] for index in np.flatnonzero(in_split(len(files), ours, seed))]
         if not files:
@@ -58,13 +61,13 @@ def _read(path: Path, root: Path) -> NDArray[np.uint8]:
         raise ImageError(f"In {printable(path.parent.relative_to(root).as_posix())}: {error}") from error
 
 
-def _labelled(root: Path, base: Path) -> list[tuple[Path, int]]:
+def _labelled(root: Path, base: Path, class_names: Mapping[str, str]) -> list[tuple[Path, int]]:
     """The pictures of the class folders in `base`, each with the index of its expression."""
     entries = _visible(base)
     folders = [entry for entry in entries if entry.is_dir()]
     if not folders:
         raise DatasetError(f"{base}: expected one folder per expression ({', '.join(EXPRESSIONS)}), found none.")
-    classes = ClassNames()
+    classes = ClassNames(class_names)
     files: list[tuple[Path, int]] = []
     left_out = [entry for entry in entries if not entry.is_dir()]
     known = 0
@@ -78,7 +81,9 @@ def _labelled(root: Path, base: Path) -> list[tuple[Path, int]]:
             left_out += sorted(set(contents) - set(pictures))
     if not known:
         found = examples([printable(name) for name in classes.unknown])
-        raise DatasetError(f"{base}: no folder's name is an expression ({', '.join(EXPRESSIONS)}); found: {found}.")
+        raise DatasetError(
+            f"{base}: no folder's name is an expression ({', '.join(EXPRESSIONS)}); found: {found}. {classes.advice()}"
+        )
     if not files:
         raise DatasetError(f"{base}: the class folders hold no picture ({', '.join(sorted(SUFFIXES))}).")
     notes = classes.notes()

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from fer_models.datasets.dataset import FaceData, in_split
+from fer_models.datasets.dataset import FaceData, in_split, split_name
 from fer_models.errors import DatasetError
 from fer_models.expressions import EXPRESSIONS
 from fer_models.media.images import read_image
@@ -15,19 +15,23 @@ LABELS: Final = "list_patition_label.txt"
 NATIVE: Final = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
 
 
-def load_rafdb(root: Path, split: str, labels_file: str = LABELS, seed: int = 0) -> FaceData:
+def load_rafdb(
+    root: Path, split: str, *, labels_file: str | None = None, seed: int = 0, **_options: object
+) -> FaceData:
     """RAF-DB's aligned faces, 100x100 RGB.
 
     Args:
         root: the folder with EmoLabel/ and Image/aligned/.
         split: "train", "validation" (a seeded tenth of the training list) or "test".
-        labels_file: the list in EmoLabel/; "noise01.txt" and its like hold flipped training labels.
+        labels_file: another list in EmoLabel/; "noise01.txt" and its like hold flipped training labels.
         seed: of the held-out tenth.
 
     Raises:
         DatasetError: a list or a picture is missing or malformed.
+        UnknownNameError: no such split.
     """
-    path = root / "EmoLabel" / labels_file
+    split = split_name(split)
+    path = root / "EmoLabel" / (labels_file or LABELS)
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:

@@ -1,6 +1,7 @@
 """A model's temperature, fitted on its validation split (Guo et al., ICML 2017)."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,13 +67,16 @@ def calibrated(classifier: Classifier, data: FaceData) -> tuple[float, dict[str,
     return temperature, figures
 
 
-def calibrate(classifier: Classifier, data: Path, labels: str | None = None) -> ModelCard:
+def calibrate(
+    classifier: Classifier, data: Path, labels: str | None = None, class_names: Mapping[str, str] | None = None
+) -> ModelCard:
     """Fit a model's temperature on the validation split of the label set it was trained on.
 
     Args:
         classifier: the model.
         data: folder with the dataset's files.
         labels: another label set, a key of `fer_models.registry.LABEL_SETS`.
+        class_names: as of `load_dataset`.
 
     Returns:
         Its card with the temperature and what it changes.
@@ -88,5 +92,6 @@ def calibrate(classifier: Classifier, data: Path, labels: str | None = None) -> 
             f"The card of {classifier.name} has no recipe.settings.labels: which label set should it be fitted on? "
             "Name it with --labels."
         )
-    temperature, figures = calibrated(classifier, load_dataset(labels, data, "validation"))
+    faces = load_dataset(labels, data, "validation", class_names=class_names)
+    temperature, figures = calibrated(classifier, faces)
     return replace(card, temperature=temperature, metrics={**card.metrics, "calibration": figures})

@@ -4,6 +4,7 @@ Needs faces whose people said which group they count themselves to; neither FER2
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -104,19 +105,20 @@ def check_groups(faces: GroupedFaces, least: int) -> None:
         raise FerError(f"No group has {least} faces, so nothing can be said: {counts}. Add faces, or lower --least.")
 
 
-def load_groups(root: Path, path: Path) -> GroupedFaces:
+def load_groups(root: Path, path: Path, class_names: Mapping[str, str] | None = None) -> GroupedFaces:
     """The pictures a list names, with their labels and groups. Rows whose label is no expression are left out, logged.
 
     Args:
         root: folder of the pictures; the list cannot name one outside.
         path: CSV with the columns file, label and group, see `read_csv`; other columns are not read.
+        class_names: the expressions that labels stand for, if not the vocabulary's.
 
     Raises:
         DatasetError: the list or a picture is missing or malformed; the message names file and row.
         ImageError: a picture cannot be read.
     """
     pictures, targets, groups = [], [], []
-    classes = ClassNames()
+    classes = ClassNames(class_names or {})
     for line, row in read_csv(path, _COLUMNS, str(path)):
         picture = root / row["file"]
         inside = picture.resolve().is_relative_to(root.resolve())

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def train(
     out: Path,
     *,
     labels_file: str | None = None,
+    class_names: Mapping[str, str] | None = None,
     resume: bool = False,
     device: str = "auto",
     compiled: bool = False,
@@ -56,6 +58,7 @@ def train(
         data: folder with the dataset's files.
         out: folder of the run; made if it is missing.
         labels_file: RAF-DB: another list in EmoLabel/.
+        class_names: class folders: as of `load_dataset`.
         resume: continue from the folder's checkpoint.
         device: "auto", "cpu", "cuda", "cuda:1" or "mps".
         compiled: fuse steps with torch.compile.
@@ -66,8 +69,8 @@ def train(
         FerError: data, weights or settings are unusable; the message says what to do.
     """
     out.mkdir(parents=True, exist_ok=True)
-    train_data = load_dataset(recipe.labels, data, "train", labels_file=labels_file, seed=recipe.seed)
-    validation = load_dataset(recipe.labels, data, "validation", labels_file=labels_file, seed=recipe.seed)
+    given: dict[str, Any] = {"labels_file": labels_file, "seed": recipe.seed, "class_names": class_names}
+    train_data, validation = (load_dataset(recipe.labels, data, split, **given) for split in ("train", "validation"))
     for faces in (train_data, validation):
         _check_square(faces)
     torch_device = _device(device)

@@ -35,6 +35,18 @@ def test_a_misspelling_is_accepted_and_said_where_one_expression_alone_is_near(n
         expression(native)
 
 
+def test_numbers_stand_for_what_the_user_says_alone() -> None:
+    classes = ClassNames({"1": "surprise", "02": "afraid", "angry": "disgust", "3": "contempt", "9": "neutral"})
+    names = ["1", " 02 ", "angry", "3", "4", "."]
+    assert [classes.expression(name) for name in names] == ["surprise", "fear", "disgust", None, None, None]
+    assert classes.unknown == {"contempt": 1, "4": 1, ".": 1}
+    text = " ".join(classes.notes())
+    assert "--class-names 4=EXPRESSION" in text and "called '9'" in text
+    words = ClassNames()
+    words.expression("contempt")
+    assert "--class-names" not in " ".join(words.notes())
+
+
 def test_of_many_unknown_names_the_frequent_ones_are_named() -> None:
     classes = ClassNames()
     for number in range(12):

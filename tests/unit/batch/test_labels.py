@@ -45,6 +45,21 @@ def test_one_expression_alone_is_no_labelled_set() -> None:
     assert labels_from_folders(["happy/1.png", "happy/2.png", "trip/3.png"]) == Labels()
 
 
+def test_numbers_are_labels_only_where_the_user_says_what_they_stand_for(tmp_path: Path) -> None:
+    files, given = ["set/1/a.png", "set/2/b.png", "set/8/c.png"], {"1": "surprise", "2": "fear"}
+    expected = {"set/1/a.png": "surprise", "set/2/b.png": "fear"}
+    assert labels_from_folders(files) == Labels()
+    assert labels_from_folders(files, given).by_file == expected
+    assert labels_from_folders(files, {"1": "surprise"}).by_file == {"set/1/a.png": "surprise"}
+    with pytest.raises(DatasetError, match="called '9'"):
+        labels_from_folders(files, {"9": "surprise"})
+    path = tmp_path / "labels.csv"
+    path.write_text("file,label\na.png,1\nb.png,2\n")
+    assert read_labels(path, files, given).by_file == expected
+    with pytest.raises(DatasetError, match="--class-names 1=EXPRESSION,2=EXPRESSION"):
+        read_labels(path, files)
+
+
 def test_labels_from_a_csv(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_text(

@@ -115,6 +115,17 @@ def test_the_summary_names_what_was_left_out_and_on_how_many_faces_the_figures_s
     assert document["models"]["vgg16"]["count"] == 2
 
 
+def test_numbers_as_labels_are_what_the_command_is_told(
+    folder: Path, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, name in enumerate(("happy", "sad")):
+        (folder / name).rename(folder / str(number))
+    words = ["batch", str(folder), "--out", str(tmp_path / "t.csv"), "--report", str(tmp_path / "r.json"), *flags]
+    assert main([*words, "--models", "vgg16"]) == 2 and "--class-names" in capsys.readouterr().err
+    assert main([*words, "--models", "vgg16", "--class-names", "0=happiness,1=sad"]) == 0
+    assert list(pandas.read_csv(tmp_path / "t.csv")["label"]) == ["happiness"] * 2 + ["sadness"] * 2
+
+
 @pytest.mark.parametrize("source", ["CSV", "folders"])
 def test_a_report_on_no_label_is_an_error(
     folder: Path, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str

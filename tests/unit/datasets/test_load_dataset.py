@@ -236,6 +236,21 @@ def test_class_folders_of_other_classes_alone_are_an_error(tmp_path: Path) -> No
         load_dataset("folder", tmp_path, "test")
 
 
+def test_class_folders_with_numbers_are_what_the_user_says(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As Kaggle's copy of RAF-DB has them."""
+    for folder in ("1", "2", "7"):
+        (tmp_path / "test" / folder).mkdir(parents=True)
+        Image.new("L", (48, 48), int(folder)).save(tmp_path / "test" / folder / "a.png")
+    with pytest.raises(DatasetError, match=r"found: 1, 2, 7\. .*--class-names 1=EXPRESSION,2=EXPRESSION"):
+        load_dataset("folder", tmp_path, "test")
+    names = {"1": "surprise", "2": "fear", "8": "anger"}
+    data = load_dataset("folder", tmp_path, "test", class_names=names)
+    assert names_of(data.targets) == ["surprise", "fear"] and [int(face[0, 0, 0]) for face in data.faces] == [1, 2]
+    assert "'7' (1)" in caplog.text and "--class-names 7=EXPRESSION" in caplog.text and "called '8'" in caplog.text
+    with pytest.raises(DatasetError, match="--labels folder"):
+        load_dataset("rafdb", tmp_path, "test", class_names=names)
+
+
 def test_class_folders_without_a_validation_folder_share_the_training_pictures(tmp_path: Path) -> None:
     for index in range(10):
         for base in ("train", "test"):

@@ -205,6 +205,43 @@ def test_figures_go_onto_the_cards(weights_dir: Path, tmp_path: Path) -> None:
     assert 25_000_000 < card.multiply_adds < 45_000_000
 
 
+def test_the_command_takes_names_of_class_folders(
+    weights_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    from fer_models.cli.main import main
+
+    for name, count in (("1", 2), ("2 b", 3)):
+        (tmp_path / "data" / "test" / name).mkdir(parents=True)
+        for index in range(count):
+            Image.new("L", (48, 48), index).save(tmp_path / "data" / "test" / name / f"{index}.png")
+    words = ["evaluate", "--data", str(tmp_path / "data"), "--labels", "folder", "--weights", str(weights_dir)]
+    words += ["--models", "vgg16", "--device", "cpu", "--json", str(tmp_path / "t.json")]
+    assert main(words) == 2 and "--class-names 1=EXPRESSION" in capsys.readouterr().err
+    assert main([*words, "--class-names", "1=surprise, 2 b=sad"]) == 0
+    record = json.loads((tmp_path / "t.json").read_text())
+    rows = dict(zip(EXPRESSIONS, record["models"]["vgg16"]["confusion"], strict=True))
+    assert {name: sum(row) for name, row in rows.items() if sum(row)} == {"sadness": 3, "surprise": 2}
+    assert "--class-names '1=surprise,2 b=sad'" in record["command"]
+    for wrong in ("1", "1=", "=fear", "1=fear,1=anger", "1=fear,"):
+        with pytest.raises(SystemExit):
+            main([*words, "--class-names", wrong])
+
+
+@pytest.mark.parametrize("command", ["evaluate", "robustness", "calibrate", "train vgg16"])
+def test_names_of_class_folders_reach_the_data(
+    tmp_path: Path, weights_dir: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """Label sets with names of their own refuse them."""
+    from fer_models.cli.main import main
+
+    where = ["--out", str(tmp_path / "run")] if "train" in command else ["--weights", str(weights_dir)]
+    words = [*command.split(), "--data", str(tmp_path), "--labels", "fer2013", "--class-names", "1=fear"]
+    assert main([*words, "--device", "cpu", *where]) == 2
+    assert "--class-names is for --labels folder" in capsys.readouterr().err
+
+
 def test_files_that_hold_no_predictions(tmp_path: Path) -> None:
     path = tmp_path / "x.npz"
     with pytest.raises(FerError, match="holds no predictions"):

@@ -84,6 +84,8 @@ def test_a_spreadsheets_list_with_other_classes(pictures: Path, caplog: pytest.L
         "File;Label;Group\n0.png;0_fear;M\u00e4nner\n1.png;contempt;B\n2.png;Hapy;B\n;;\n", encoding="cp1252"
     )
     faces = load_groups(pictures, path)
+    path.write_text("file,label,group\n0.png,3,A\n")
+    assert [EXPRESSIONS[target] for target in load_groups(pictures, path, {"3": "sad"}).data.targets] == ["sadness"]
     assert faces.groups == ("M\u00e4nner", "B")
     assert [EXPRESSIONS[target] for target in faces.data.targets] == ["fear", "happiness"]
     assert "'contempt' (1)" in caplog.text and "'Hapy' as happiness" in caplog.text
@@ -95,6 +97,7 @@ def test_a_spreadsheets_list_with_other_classes(pictures: Path, caplog: pytest.L
         ("file,label\n0.png,fear\n", "expected the columns file, label, group"),
         ("file,label,group\n", "no labelled picture"),
         ("file,label,group\n0.png,bored,A\n", r"'bored' \(1\).*Known: anger"),
+        ("file,label,group\n0.png,3,A\n", "--class-names 3=EXPRESSION"),
         ("file,label,group\n0.png,fear,A\nmissing.png,fear,A\n", "line 3: expected a picture below"),
         ("file,label,group\n0.png,fear,\n", "line 2: expected a picture"),
         ("file,label,group\n../secret.png,fear,A\n", "line 2: expected a picture"),
