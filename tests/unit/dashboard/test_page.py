@@ -13,7 +13,7 @@ from fer_models.analyzer import Analyzer
 
 
 def test_the_page_keeps_nothing_that_it_shows(analyzer: Analyzer, tmp_path: Path) -> None:
-    page = build_page(analyzer, tmp_path, tmp_path)
+    page = build_page(analyzer, tmp_path, tmp_path).blocks
     page.state_holder = StateHolder()  # type: ignore[no-untyped-call]
     page.state_holder.set_blocks(page)
     function, at = next(
