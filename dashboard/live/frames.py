@@ -1,7 +1,6 @@
 """Cameras' frames in, what the page shows of them out: one request a frame, beside Gradio's queue. No Gradio here.
 
-Gradio's way for data that streams costs a frame more of the browser and of the server's thread than all but the largest
-networks.
+Gradio's way for data that streams takes 10 to 15 ms of processor time more for each frame, of 140.
 """
 
 import base64
@@ -18,7 +17,7 @@ import anyio
 import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -26,7 +25,7 @@ from dashboard.components.display import model_display
 from dashboard.components.failures import as_message
 from dashboard.components.templates import data_uri, message, render
 from dashboard.live import view
-from dashboard.live.session import ViewerSession
+from dashboard.live.session import Settings, ViewerSession
 from explain.drawing.overlay import fit, shared_peak
 from explain.drawing.paste import paste_map
 from explain.maps import NO_MAP, attention
@@ -95,6 +94,8 @@ class Frames:
             number, delay, recording = (_sent_number(request, name) for name in ("number", "delay", "recording"))
             show = functools.partial(self.show, session, sent, int(number), delay, int(recording))
             return JSONResponse(await anyio.to_thread.run_sync(show, limiter=self._limiter))
+        except ClientDisconnect:  # while it was sending
+            return Response(status_code=400)
         finally:
             self._under_way[session] -= 1
 
@@ -117,11 +118,11 @@ class Frames:
         Returns:
             What the route answers. The charts come twice a second: they are large.
         """
-        last_time_s, last_chosen = session.time_s, session.chosen
-        names = self.chosen(session.settings.models)
+        settings, last_time_s, last_chosen = session.settings, session.time_s, session.chosen
+        names = self.chosen(settings.models)
         answer: dict[str, Any] = {"number": number, "view": None, "panel": None, "charts": None}
         try:
-            frame = self._analyze(session, names, sent, number, delay_ms, recording)
+            frame = self._analyze(session, settings, sent, number, delay_ms, recording)
         except Exception as error:  # whatever it is, the viewer gets words and the next frame is analysed
             text = as_message(error, _UNEXPECTED)
             return answer | {"view": render("live/frame.html", number=number, frame=None, message=text)}
@@ -136,11 +137,11 @@ class Frames:
         return answer
 
     def _analyze(
-        self, session: ViewerSession, names: Sequence[str], sent: str, number: int, delay_ms: float, recording: int
+        self, session: ViewerSession, settings: Settings, sent: str, number: int, delay_ms: float, recording: int
     ) -> view.FrameView | None:
         """The view of one frame; None if a newer one was analysed meanwhile."""
         stopwatch = Stopwatch()
-        overlay, smoothing_s = session.settings.overlay, session.settings.smoothing_s
+        names, overlay, smoothing_s = self.chosen(settings.models), settings.overlay, settings.smoothing_s
         frame = decode(sent)
         stopwatch.lap("decode")
         with session.turn:

@@ -1,5 +1,6 @@
 """Frames of cameras: what one may be, what is answered, and who may send it."""
 
+import asyncio
 import base64
 import time
 from collections.abc import Iterator
@@ -166,3 +167,26 @@ def test_one_viewer_cannot_fill_the_queue(analyzer: Analyzer, picture: NDArray[n
             assert [future.result() for future in sent if future.done()] == [429] * 4
         assert sorted(future.result(60) for future in sent) == [200] * 4 + [429] * 4
         assert send(20) == 200, "once they are answered, there is room again"
+
+
+def test_a_page_that_is_closed_while_it_sends_is_no_error(frames: Frames) -> None:
+    session = viewer()
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": f"/{PATH}",
+        "query_string": b"number=1",
+        "headers": [(TICKET.encode(), frames.admit(session).encode())],
+    }
+    messages: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    for _ in range(6):  # none is counted as under way afterwards
+        asyncio.run(frames.route.handle(scope, receive, send))
+    assert [message["status"] for message in messages if "status" in message] == [400] * 6
+    assert session.number == 0
