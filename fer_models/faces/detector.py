@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fer_models.errors import WeightsError
 from fer_models.faces.regions import Region, regions_around
+from fer_models.faces.tilted import MOST_FACES, with_sure_landmarks
 from fer_models.media.images import as_image
 from fer_models.results import Face
 
@@ -104,7 +105,13 @@ class CenterFace:
             for region in self._suspicious(seen, found, (width, height), first, finest):
                 again = self._run(_cut(image, region), finest).moved(region)
                 found = found.joined(again.scoring(self.threshold))
-        return found.faces(width, height)
+        faces = found.faces(width, height)
+        tilted = [with_sure_landmarks(image, face, self._detect_small) for face in faces[:MOST_FACES]]
+        return tilted + faces[MOST_FACES:]
+
+    def _detect_small(self, image: NDArray[np.uint8]) -> list[Face]:
+        """The faces of a small picture, in one run of the network."""
+        return self._run(image, 1.0).scoring(self.threshold).faces(image.shape[1], image.shape[0])
 
     def _factors(self, width: int, height: int) -> tuple[float | None, float, float | None]:
         """The scales of the passes: for huge faces, if the next might miss them; the first one; and the finest one.
