@@ -12,7 +12,7 @@ from fer_models.faces.alignment import TEMPLATE
 from fer_models.results import Face
 
 #: Up to so many faces of a picture, the largest: one costs up to five runs of the detector, each of about 2 ms.
-MOST_FACES: Final = 12
+MOST_FACES: Final = 6
 _SIDE: Final = 96  # px of the square in which a face is seen turned
 _FACE: Final = 48  # px of the longer side of its box there
 # Of nine in ten faces of the example pictures the misfit is below 0.025 where they are turned by up to 15 degrees, and
