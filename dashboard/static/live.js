@@ -14,7 +14,7 @@ const LONGEST = 640;
 const LEAST_MS = 50;
 const PATIENCE_MS = 5000;
 const BEGIN_MS = 600000;  // the server forgets cameras of which it has not heard for an hour
-const QUICK_MS = 150;  // round trip up to which a second frame is sent ahead, half a round trip after the first
+const QUICK_MS = 150;  // round trip up to which a second frame is sent ahead, a third of a round trip after the first
 
 let stream = null;
 let opening = 0;
@@ -243,7 +243,7 @@ async function send(frame, mine) {
 function plan() {
   clearTimeout(timer);
   const room = takenAt.size < (delay !== null && delay < QUICK_MS ? 2 : 1);
-  const spacing = takenAt.size ? Math.max(LEAST_MS, delay / 2) : LEAST_MS;
+  const spacing = takenAt.size ? Math.max(LEAST_MS, delay / 3) : LEAST_MS;
   if (room) timer = setTimeout(take, Math.max(0, spacing - (performance.now() - takenLast)));
   else timer = setTimeout(() => { if (running) show('slow'); take(); }, PATIENCE_MS);
 }
