@@ -113,3 +113,11 @@ def test_an_upright_face_is_not_seen_again() -> None:
     assert with_sure_landmarks(half_lit(1), whole, detect) is whole
     assert with_sure_landmarks(half_lit(1), point, detect) is point
     assert detect.calls == 0
+
+
+@pytest.mark.parametrize(("side", "again"), [(39, False), (41, True)])
+def test_faces_of_a_few_pixels_are_not_seen_again(side: int, again: bool) -> None:
+    detect = TopLit()
+    box = np.array([50, 50, 50 + side, 50 + side], np.float32)
+    with_sure_landmarks(half_lit(1), Face(box, BENT * side + 50, 0.5), detect)
+    assert (detect.calls > 0) == again
