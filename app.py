@@ -103,20 +103,13 @@ def _build(options: argparse.Namespace, settings: Settings, metrics: Metrics) ->
         from dashboard.server.serve import Extension, Server, mount
 
         analyzer = MeasuredAnalyzer(loading.result(), metrics)
-    extensions: list[Extension] = []
+    health = Health(analyzer)
+    told = {"adds_models": adds_models(options), "has_backend": options.backend is not None}
+    page, routes = build_page(analyzer, settings.uploads, weights_folder(options), settings.concurrency, **told)
+    extensions = [Extension(route) for route in routes]
     if options.mcp:
         tools = endpoint(analyzer, settings.max_upload, settings.concurrency)
         extensions.append(Extension(mcp_route(tools.handle, settings.accounts), tools.running))
-    health = Health(analyzer)
-    page, routes = build_page(
-        analyzer,
-        settings.uploads,
-        weights_folder(options),
-        adds_models=adds_models(options),
-        has_backend=options.backend is not None,
-        concurrency=settings.concurrency,
-    )
-    extensions += [Extension(route) for route in routes]
     return Server(mount(page, launch_settings(), settings, health, metrics, extensions), page, health)
 
 

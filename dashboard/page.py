@@ -48,10 +48,10 @@ def build_page(
     analyzer: Analyzer,
     uploads: Path,
     weights: Path = WEIGHTS,
+    concurrency: int | None = None,
     *,
     adds_models: bool = False,
     has_backend: bool = False,
-    concurrency: int | None = None,
 ) -> Page:
     """The page around an analyzer. Launch it with `launch_settings()`.
 
@@ -59,9 +59,9 @@ def build_page(
         analyzer: shared by all tabs and sessions.
         uploads: folder where Gradio puts uploads.
         weights: folder of the cards; results/ and noise/ below it are shown, too.
+        concurrency: no more frames of cameras are analysed at the same time; None: as the Live tab says.
         adds_models: with the tab that saves models in that folder: for a page of one's own alone.
         has_backend: whether the models run on other machines, which the page then says.
-        concurrency: no more frames of cameras are analysed at the same time; None: as the Live tab says.
     """
     page: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
