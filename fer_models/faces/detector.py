@@ -106,8 +106,9 @@ class CenterFace:
                 again = self._run(_cut(image, region), finest).moved(region)
                 found = found.joined(again.scoring(self.threshold))
         faces = found.faces(width, height)
-        tilted = [with_sure_landmarks(image, face, self._detect_small) for face in faces[:MOST_FACES]]
-        return tilted + faces[MOST_FACES:]
+        crowd = len(faces) > MOST_FACES
+        sure = [with_sure_landmarks(image, face, self._detect_small, crowd) for face in faces[:MOST_FACES]]
+        return sure + faces[MOST_FACES:]
 
     def _detect_small(self, image: NDArray[np.uint8]) -> list[Face]:
         """The faces of a small picture, in one run of the network."""

@@ -28,7 +28,7 @@ _SURE: Final = 0.75
 
 
 def with_sure_landmarks(
-    image: NDArray[np.uint8], face: Face, detect: Callable[[NDArray[np.uint8]], Sequence[Face]]
+    image: NDArray[np.uint8], face: Face, detect: Callable[[NDArray[np.uint8]], Sequence[Face]], crowd: bool = False
 ) -> Face:
     """A face with landmarks that can be believed, if the detector sees better ones where the face is upright.
 
@@ -40,6 +40,7 @@ def with_sure_landmarks(
         image: (H, W, 3) uint8 RGB.
         face: found in it.
         detect: finds the faces of a small picture.
+        crowd: whether there are many faces, of which some are always blurred: only a tilted one is seen again.
 
     Returns:
         The face, perhaps with other landmarks and a higher score.
@@ -47,7 +48,7 @@ def with_sure_landmarks(
     if face.landmarks is None or float(max(face.box[2:] - face.box[:2])) < SMALLEST:
         return face
     roll, misfit = _fit(face.landmarks)
-    if abs(roll) < _UPRIGHT and (misfit <= _MISFIT or face.score > _SURE):
+    if abs(roll) < _UPRIGHT and (crowd or misfit <= _MISFIT or face.score > _SURE):
         return face
     look = _Look(image, face, detect)
     best, least = face, max(_BETTER * misfit, _MISFIT)  # of two that fit well, the upright one is believed

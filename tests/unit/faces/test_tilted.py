@@ -115,6 +115,16 @@ def test_an_upright_face_is_not_seen_again() -> None:
     assert detect.calls == 0
 
 
+def test_in_a_crowd_only_tilted_faces_are_seen_again() -> None:
+    level = np.array([[0.3, 0.3], [0.7, 0.3], [0.5, 0.3], [0.45, 0.8], [0.55, 0.8]], np.float32)
+    box = np.array([50, 50, 150, 150], np.float32)
+    for quarters, crowd, again in ((0, False, True), (0, True, False), (1, True, True)):
+        detect = TopLit()
+        face = Face(box, (quarter_turns(level * 100 - 50, quarters) + 100).astype(np.float32), 0.5)
+        with_sure_landmarks(half_lit(quarters), face, detect, crowd)
+        assert (detect.calls > 0) == again
+
+
 @pytest.mark.parametrize(("side", "again"), [(39, False), (41, True)])
 def test_faces_of_a_few_pixels_are_not_seen_again(side: int, again: bool) -> None:
     detect = TopLit()
