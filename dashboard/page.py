@@ -67,8 +67,7 @@ def build_page(
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=_DELETE_CACHE) as page:
         scripts = _FETCH_CHARTS % json.dumps(chart_module()) + PAGE_SCRIPT
         gr.HTML(render("header.html", title=NAME), js_on_load=scripts, elem_id="page-bar")
-        viewers = min(live.VIEWERS, concurrency or live.VIEWERS)
-        frames = _build_tabs(analyzer, page, uploads, weights, adds_models=adds_models, viewers=viewers)
+        frames = _build_tabs(analyzer, page, uploads, weights, concurrency, adds_models=adds_models)
         gr.HTML(render("footer.html", has_backend=has_backend))
     keep_nothing_shown(page)
     return Page(page, (frames,))
@@ -92,7 +91,7 @@ def launch_settings() -> dict[str, Any]:
 
 
 def _build_tabs(
-    analyzer: Analyzer, page: gr.Blocks, uploads: Path, weights: Path, *, adds_models: bool, viewers: int
+    analyzer: Analyzer, page: gr.Blocks, uploads: Path, weights: Path, concurrency: int | None, *, adds_models: bool
 ) -> Route:
     """Lay out the tabs; returns the route of the camera's frames."""
     with gr.Tabs(elem_classes="fer-page-tabs", overflow_behavior="wrap") as tabs:
@@ -101,7 +100,7 @@ def _build_tabs(
         with _tab("Attention"):
             lab = attention.build(analyzer, uploads, weights=weights)
         with _tab("Live"):
-            camera = live.build(analyzer, page, StoredSessions(page), viewers)
+            camera = live.build(analyzer, page, StoredSessions(page), concurrency)
         with _tab("Video"):
             video.build(analyzer, uploads)
         with _tab("Batch"):

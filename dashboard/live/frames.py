@@ -1,6 +1,6 @@
 """Cameras' frames in, what the page shows of them out: one request a frame, beside Gradio's queue. No Gradio here.
 
-Gradio's way for data that streams takes 10 to 15 ms of processor time more for each frame, of 140.
+Gradio's way for data that streams takes 10 to 15 ms more of processor time for each frame.
 """
 
 import base64
@@ -37,9 +37,9 @@ from fer_models.video.live import LiveFace, Stopwatch
 #: Where the browser sends frames, relative to the page.
 PATH: Final = "live/frame"
 #: Frames that are analysed at the same time; others wait.
-VIEWERS: Final = 8
+AT_ONCE: Final = 8
 #: The request's header that says whose frame it is.
-TICKET: Final = "x-fer-viewer"
+TOKEN: Final = "x-fer-viewer"
 #: Frames of one viewer that may be under way; the page sends two.
 _UNDER_WAY: Final = 4
 _HEAD: Final = "data:image/jpeg;base64,"
@@ -51,38 +51,38 @@ _NO_MODEL: Final = "No model is chosen. Tick at least one."
 
 
 class Frames:
-    """Analyses the frames of all viewers' cameras. A viewer's session is known by its ticket, as long as it is kept.
+    """Analyses the frames of all viewers' cameras. A viewer's session is known by its token, as long as it is kept.
 
     Attributes:
         display: what the page knows about the models.
     """
 
-    def __init__(self, analyzer: Analyzer, viewers: int = VIEWERS) -> None:
+    def __init__(self, analyzer: Analyzer, at_once: int = AT_ONCE) -> None:
         """Share an analyzer among all viewers; so many frames are analysed at the same time."""
-        self._analyzer, self._most = analyzer, viewers
+        self._analyzer, self._at_once = analyzer, at_once
         self.display = model_display({name: model.card for name, model in analyzer.classifiers.items()})
         self._weights = {name: model.class_weights for name, model in analyzer.classifiers.items()}
         self._viewers: weakref.WeakValueDictionary[str, ViewerSession] = weakref.WeakValueDictionary()
         self._under_way: weakref.WeakKeyDictionary[ViewerSession, int] = weakref.WeakKeyDictionary()
 
     def admit(self, session: ViewerSession) -> str:
-        """The ticket with which a session's frames are sent: a secret of its page."""
-        if not session.ticket:
-            session.ticket = secrets.token_urlsafe(32)
-            self._viewers[session.ticket] = session
-        return session.ticket
+        """The token with which a session's frames are sent: a secret of its page."""
+        if not session.token:
+            session.token = secrets.token_urlsafe(32)
+            self._viewers[session.token] = session
+        return session.token
 
     @functools.cached_property
     def route(self) -> Route:
         """Takes a frame, a JPEG data URI, by POST; the query has its number, the last delay in ms and the recording.
 
         The answer is JSON: number, and HTML as view, panel and charts, each null where it stays as it is. 410: there is
-        no such ticket, or no longer. 429: too many frames of this viewer are under way.
+        no such token, or no longer. 429: too many frames of this viewer are under way.
         """
         return Route(f"/{PATH}", self._answer, methods=["POST"])
 
     async def _answer(self, request: Request) -> Response:
-        session = self._viewers.get(request.headers.get(TICKET, ""))
+        session = self._viewers.get(request.headers.get(TOKEN, ""))
         if session is None or session.ended:
             return JSONResponse({"detail": "The camera's session has ended. Start the camera again."}, 410)
         under_way = self._under_way.get(session, 0)
@@ -101,7 +101,7 @@ class Frames:
 
     @functools.cached_property
     def _limiter(self) -> anyio.CapacityLimiter:
-        return anyio.CapacityLimiter(self._most)  # it belongs to the event loop
+        return anyio.CapacityLimiter(self._at_once)  # it belongs to the event loop
 
     def show(
         self, session: ViewerSession, sent: str, number: int, delay_ms: float = 0.0, recording: int = 0

@@ -45,10 +45,10 @@ CHARTS: Final = """
 window.addEventListener('fer-live-answer', ({detail: {charts}}) => { if (charts !== null) props.value = charts; });
 """
 #: The camera learns how it may send frames.
-TICKET: Final = """
+TOKEN: Final = """
 watch('value', () => {
-  const told = element.querySelector('[data-ticket]');
-  if (told) window.dispatchEvent(new CustomEvent('fer-live-ticket', {detail: {...told.dataset}}));
+  const told = element.querySelector('[data-token]');
+  if (told) window.dispatchEvent(new CustomEvent('fer-live-token', {detail: {...told.dataset}}));
 });
 """
 #: The table is saved by the browser: it lies in no file here.

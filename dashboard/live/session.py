@@ -148,7 +148,7 @@ class ViewerSession(LiveSession):
     """One viewer's camera, as the tab keeps it.
 
     Attributes:
-        ticket: with which its frames are sent; empty until it has one.
+        token: with which its frames are sent; empty until it has one.
         settings: of the next frame.
         log: of the last seconds.
         recording: of frames with their pictures.
@@ -159,7 +159,7 @@ class ViewerSession(LiveSession):
     def __init__(self) -> None:
         """Start without a history."""
         super().__init__()
-        self.ticket = ""
+        self.token = ""
         self.settings = Settings()
 
     def end(self) -> None:

@@ -13,8 +13,7 @@ from dashboard.components.events import CHANGED, CLICKED, HIDDEN, sent_value
 from dashboard.components.sessions import SessionValues
 from dashboard.components.templates import render
 from dashboard.live import scripts, view
-from dashboard.live.frames import PATH, TICKET, Frames
-from dashboard.live.frames import VIEWERS as VIEWERS
+from dashboard.live.frames import AT_ONCE, PATH, TOKEN, Frames
 from dashboard.live.game import Game
 from dashboard.live.session import Settings, ViewerSession
 from fer_models.analyzer import Analyzer
@@ -72,14 +71,14 @@ class LiveTab:
                 min_width=300,
                 elem_id="live-smoothing",
             )
-        self.ticket = gr.HTML(js_on_load=scripts.TICKET, elem_id="live-ticket")
+        self.token = gr.HTML(js_on_load=scripts.TOKEN, elem_id="live-token")
         self.csv = gr.HTML(js_on_load=scripts.SAVE_TABLE, elem_id="live-csv")
         self.session = gr.State(None, time_to_live=FORGET_S)
 
     def _connect(self) -> None:
         parts = [self.view, self.panel, self.charts]
         settings = [self.models, self.overlay, self.smoothing, self.session]
-        self.camera.play(self.begin, settings, [self.ticket, self.session], queue=False, **CLICKED, **HIDDEN)
+        self.camera.play(self.begin, settings, [self.token, self.session], queue=False, **CLICKED, **HIDDEN)
         for control in (self.models, self.overlay, self.smoothing):
             control.change(self.configure, settings, None, queue=False, **CHANGED, **HIDDEN)
         choice = [self.models, self.session]
@@ -101,15 +100,15 @@ class LiveTab:
         session: ViewerSession | None,
         request: gr.Request | None = None,
     ) -> tuple[Any, ViewerSession]:
-        """The camera starts, or has run for a while: the ticket for its frames, and the session."""
+        """The camera starts, or has run for a while: the token for its frames, and the session."""
         fresh = session is None or session.ended
         session = ViewerSession() if session is None or session.ended else session
         self.configure(names, overlay, smoothing_s, session)
         name = request.session_hash if request else None
         if fresh and name and self.sessions.is_closed(name):
             self._clear_later(name)  # this was sent before the page was closed, and waited
-        ticket = self.frames.admit(session)
-        told = render("live/ticket.html", ticket=ticket, path=PATH, header=TICKET, count=next(self._begun))
+        token = self.frames.admit(session)
+        told = render("live/token.html", token=token, path=PATH, header=TOKEN, count=next(self._begun))
         return told, session
 
     def configure(self, names: Sequence[str], overlay: str, smoothing_s: float, session: ViewerSession | None) -> None:
@@ -197,13 +196,13 @@ def _sent_number(event: gr.EventData, name: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def build(analyzer: Analyzer, page: gr.Blocks, sessions: SessionValues, viewers: int = VIEWERS) -> LiveTab:
+def build(analyzer: Analyzer, page: gr.Blocks, sessions: SessionValues, concurrency: int | None = None) -> LiveTab:
     """Build the tab inside the current `gr.Blocks`. Its `frames.route` must be served beside the page.
 
     Args:
         analyzer: shared by all sessions.
         page: the `gr.Blocks`, which tells when a viewer's page is closed.
         sessions: what is kept of each viewer's session.
-        viewers: frames that are analysed at the same time.
+        concurrency: no more frames are analysed at the same time; None: `AT_ONCE`.
     """
-    return LiveTab(Frames(analyzer, viewers), page, sessions)
+    return LiveTab(Frames(analyzer, min(AT_ONCE, concurrency or AT_ONCE)), page, sessions)

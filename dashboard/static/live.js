@@ -23,7 +23,7 @@ let device = null;  // the id of the one that was chosen from the list
 let mirrored = true;
 const frames = new Map();  // number -> {sent, canvas}: as it was sent, to be compared, and as it is shown
 const spare = [];  // canvases of frames that are gone
-let ticket = null;  // how frames are sent: {ticket, path, header}
+let token = null;  // how frames are sent: {token, path, header}
 let begun = -Infinity;
 let running = false;
 let byHiding = false;
@@ -165,9 +165,9 @@ function begin() {
   begun = performance.now();
   trigger('play');
 }
-window.addEventListener('fer-live-ticket', (event) => {
-  const first = ticket === null;
-  ticket = stream === null ? null : event.detail;
+window.addEventListener('fer-live-token', (event) => {
+  const first = token === null;
+  token = stream === null ? null : event.detail;
   if (first) take();
 });
 
@@ -185,7 +185,7 @@ function stop() {
   stream?.getTracks().forEach((track) => track.stop());
   const used = stream !== null;
   stream = video.srcObject = null;
-  delay = ticket = null;
+  delay = token = null;
   frames.clear();
   spare.length = 0;
   forgetRecording();
@@ -196,7 +196,7 @@ function stop() {
 function take() {
   clearTimeout(timer);
   if (!running) return;
-  if (ticket === null) {  // it comes, unless the server cannot be reached
+  if (token === null) {  // it comes, unless the server cannot be reached
     timer = setTimeout(() => { show('slow'); begin(); take(); }, PATIENCE_MS);
     return;
   }
@@ -221,20 +221,20 @@ function take() {
 
 // An answer that comes after the camera was paused or stopped is not shown.
 async function send(frame, mine) {
-  const { path, header, ticket: held } = ticket;
+  const { path, header, token: held } = token;
   const facts = new URLSearchParams({ number: mine, delay: delay ?? 0, recording: recording ? recordingNumber : 0 });
   const options = { method: 'POST', body: frame, headers: { [header]: held, 'content-type': 'text/plain' } };
   let answer = null;
   try {
     const response = await fetch(new URL(`${path}?${facts}`, document.baseURI), options);
     if (response.ok) answer = await response.json();
-    else if (response.status === 410 && ticket?.ticket === held) {  // the server started anew, or was long without frames
-      ticket = null;
+    else if (response.status === 410 && token?.token === held) {  // the server started anew, or was long without frames
+      token = null;
       takenAt.clear();
       if (running) begin();
     }
   } catch { /* the server cannot be reached: the next frame tries again */ }
-  if (answer !== null && running && ticket?.ticket === held && mine > shownNumber) {
+  if (answer !== null && running && token?.token === held && mine > shownNumber) {
     window.dispatchEvent(new CustomEvent('fer-live-answer', { detail: answer }));
   }
 }

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from benchmarks.live_soak import CHROMIUM as CAMERA
 from benchmarks.live_soak import write_mjpeg
 from dashboard.components.picture_input import EXAMPLES
+from dashboard.live.session import ViewerSession
 from fer_models.analyzer import load_analyzer
 from fer_models.registry import MODELS
 from tests.helpers.browsing import MARKS, at_both_widths, chromium, launched, open_page, uploads, watched_page
@@ -454,6 +455,18 @@ def test_a_closed_page_leaves_nothing(browser: Browser, served: Served) -> None:
             waiting.wait_for_timeout(500)
     assert served.held() == []
     assert set(served.pictures()) <= before
+
+
+def test_a_camera_goes_on_when_the_server_has_forgotten_its_session(page: Page, served: Served) -> None:
+    start(page)
+    wait_for_frames(page)
+    kept = [value for state in served.page.state_holder.session_data.values() for value in state.state_data.values()]
+    sessions = [value for value in kept if isinstance(value, ViewerSession) and not value.ended]
+    assert sessions
+    for session in sessions:
+        session.end()
+    wait_for_frames(page, 3)
+    expect(page.locator(".fer-live-state")).to_contain_text("Live")
 
 
 def test_two_viewers_get_their_share(browser: Browser, served: Served) -> None:

@@ -184,7 +184,7 @@ def test_without_the_password_there_is_nothing_but_health(locked: Running, photo
     for path in ("call/compare", "run/compare", "api/compare", "queue/join", "call/v2/compare"):
         body = {"data": [None], "session_hash": "x", "fn_index": 0}
         assert HTTP.post(f"{url}gradio_api/{path}", json=body).status_code == 401, path
-    assert HTTP.post(f"{url}live/frame?number=1", content="data:image/jpeg;base64,").status_code == 410, "no ticket"
+    assert HTTP.post(f"{url}live/frame?number=1", content="data:image/jpeg;base64,").status_code == 410, "no token"
     assert HTTP.get(f"{url}healthz").status_code == HTTP.get(f"{url}readyz", timeout=60).status_code == 200
 
 

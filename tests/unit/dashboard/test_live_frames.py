@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from dashboard.components.templates import data_uri
-from dashboard.live.frames import PATH, TICKET, Frames, decode
+from dashboard.live.frames import PATH, TOKEN, Frames, decode
 from dashboard.live.session import Settings, ViewerSession
 from fer_models.analyzer import Analyzer
 from fer_models.errors import ImageError
@@ -117,17 +117,17 @@ def client(frames: Frames) -> Iterator[TestClient]:
         yield running
 
 
-def test_a_ticket_opens_the_way_until_its_session_ends(
+def test_a_token_opens_the_way_until_its_session_ends(
     frames: Frames, client: TestClient, picture: NDArray[np.uint8]
 ) -> None:
     session = viewer()
-    headers = {TICKET: frames.admit(session)}
-    assert frames.admit(session) == headers[TICKET]
+    headers = {TOKEN: frames.admit(session)}
+    assert frames.admit(session) == headers[TOKEN]
     answer = client.post(f"/{PATH}?number=7&delay=12.5&recording=1", headers=headers, content=data_uri(picture))
     assert answer.status_code == 200 and answer.json()["number"] == 7
     assert all(answer.json()[part] for part in PARTS) and len(session.recording.frames) == 1
     assert session.meter.means["delay"] == 12.5
-    for refused in ({}, {TICKET: ""}, {TICKET: "x" * 43}):
+    for refused in ({}, {TOKEN: ""}, {TOKEN: "x" * 43}):
         assert client.post(f"/{PATH}?number=8", headers=refused, content=data_uri(picture)).status_code == 410
     assert client.get(f"/{PATH}", headers=headers).status_code == 405
     session.end()
@@ -135,23 +135,23 @@ def test_a_ticket_opens_the_way_until_its_session_ends(
     assert session.number == 7, "nothing of the refused frames was looked at"
 
 
-def test_a_session_that_nobody_keeps_has_no_ticket(frames: Frames, client: TestClient) -> None:
-    ticket = frames.admit(viewer())
-    assert client.post(f"/{PATH}", headers={TICKET: ticket}, content="").status_code == 410
+def test_a_session_that_nobody_keeps_has_no_token(frames: Frames, client: TestClient) -> None:
+    token = frames.admit(viewer())
+    assert client.post(f"/{PATH}", headers={TOKEN: token}, content="").status_code == 410
 
 
 @pytest.mark.parametrize("query", ["", "number=x&delay=y", "number=nan&delay=inf", "number=-1e400"])
 @pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"data:image/jpeg;base64,\xff"])
 def test_hostile_frames_are_answered_with_words(frames: Frames, client: TestClient, query: str, body: bytes) -> None:
     session = viewer()
-    answer = client.post(f"/{PATH}?{query}", headers={TICKET: frames.admit(session)}, content=body)
+    answer = client.post(f"/{PATH}?{query}", headers={TOKEN: frames.admit(session)}, content=body)
     assert answer.status_code == 200 and "fer-message" in answer.json()["view"]
     assert "delay" not in session.meter.means
 
 
 def test_one_viewer_cannot_fill_the_queue(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
     frames, session = Frames(analyzer, 1), viewer()
-    headers = {TICKET: frames.admit(session)}
+    headers = {TOKEN: frames.admit(session)}
 
     with TestClient(Starlette(routes=[frames.route])) as client, ThreadPoolExecutor(8) as pool:
 
@@ -176,7 +176,7 @@ def test_a_page_that_is_closed_while_it_sends_is_no_error(frames: Frames) -> Non
         "method": "POST",
         "path": f"/{PATH}",
         "query_string": b"number=1",
-        "headers": [(TICKET.encode(), frames.admit(session).encode())],
+        "headers": [(TOKEN.encode(), frames.admit(session).encode())],
     }
     messages: list[Any] = []
 

@@ -27,17 +27,17 @@ def sent(**data: Any) -> Any:
     return gr.EventData(None, data)
 
 
-def test_a_camera_gets_a_ticket_and_keeps_it_until_it_stops(analyzer: Analyzer) -> None:
+def test_a_camera_gets_a_token_and_keeps_it_until_it_stops(analyzer: Analyzer) -> None:
     tab = build(analyzer)
     told, session = tab.begin(MODELS, live.OFF, 0.5, None)
-    assert session.ticket and len(session.ticket) > 40 and session.ticket in told
+    assert session.token and len(session.token) > 40 and session.token in told
     assert session.settings == Settings(tuple(MODELS), live.OFF, 0.5)
     again, same = tab.begin(["vgg16"], "vgg16", 99, session)
-    assert same is session and session.ticket in again and again != told, "it is told again, and the page notices"
+    assert same is session and session.token in again and again != told, "it is told again, and the page notices"
     assert session.settings == Settings(("vgg16",), "vgg16", 60)
     tab.forget(MODELS, session)
     _, other = tab.begin(MODELS, live.OFF, 0.5, session)
-    assert other is not session and other.ticket not in ("", session.ticket)
+    assert other is not session and other.token not in ("", session.token)
 
 
 def test_settings_are_those_of_the_next_frame(analyzer: Analyzer, picture: NDArray[np.uint8]) -> None:
